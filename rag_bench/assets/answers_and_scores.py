@@ -1,0 +1,134 @@
+"""The two tiers that ask models, built alike: answers per generator, scores per pair of models.
+
+Group generation (tier 2) gives the generator the relevant chunks themselves, group end_to_end
+(tier 3) what retrieval found. The assets differ in nothing else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import dagster as dg
+
+from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress, result_version
+from rag_bench.assets.datasets import manual_dataset
+from rag_bench.assets.retrieval import tier1_retrieval
+from rag_bench.partitions import BENCHMARK_JUDGE, GENERATION_MODEL, Partitions, cell_key
+from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
+from rag_bench.tiers.run_settings import Tier
+
+
+@dataclass(frozen=True)
+class TierAssets:
+    """The words and edges in which the two tiers differ."""
+
+    tier: Tier
+    group: str
+    upstream: dg.AssetsDefinition
+    answers: str
+    scores: str
+
+
+GENERATION = TierAssets(
+    "2",
+    "generation",
+    manual_dataset,
+    "Tier 2: each generation model's answers from the whole relevant chunks, with overlap, "
+    "similarity, consistency and citations. Calls models.",
+    "Tier 2: faithfulness, answer relevance and answer correctness (rubric, 1 to 5) of each "
+    "generation model's answers by each benchmark judge. Calls models.",
+)
+END_TO_END = TierAssets(
+    "3",
+    "end_to_end",
+    tier1_retrieval,
+    "Tier 3: each generation model's answers from the chunks that retrieval found, before the "
+    "show/hide gate. Calls models.",
+    "Tier 3: end-to-end quality (rubric, 1 to 5) of each generation model's answers by each "
+    "benchmark judge. Calls models.",
+)
+
+
+def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return a tier's two assets over these partitions."""
+    from rag_bench.llm import prompts
+    from rag_bench.llm.judging import MEASURES as RUBRICS
+    from rag_bench.llm.pipeline import ANSWER_PROMPT
+    from rag_bench.tiers.scores import MEASURES
+
+    tier = which.tier
+    answers_name = f"tier{tier}_answers"
+    rubric_prompts = [RUBRICS[measure].prompt for measure in MEASURES[tier]]
+
+    @dg.asset(
+        name=answers_name,
+        group_name=which.group,
+        description=which.answers,
+        kinds={"postgres", "openai"},
+        deps=[which.upstream],
+        partitions_def=partitions.generation,
+        # A changed prompt shows as a new code version: what was made with the old one is stale.
+        code_version=f"1-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
+        **SWEEP,
+    )
+    def answers(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        benchmark: BenchmarkResource,
+        models: ModelsResource,
+    ) -> Iterator[dg.AssetMaterialization]:
+        from rag_bench.tiers.answers import answer_cells
+
+        keys = keys_of(context, partitions.generation.get_partition_keys())
+        bench = benchmark.open(database.engine, context.run_id)
+        record = Recorder(context, bench)
+        with log_progress(context):
+            models.run(
+                database.engine, lambda opened: answer_cells(bench, opened, tier, keys, record)
+            )
+        yield from record.close()
+
+    @dg.asset(
+        name=f"tier{tier}_scores",
+        group_name=which.group,
+        description=which.scores,
+        kinds={"postgres", "openai"},
+        deps=[answers],
+        partitions_def=partitions.grid,
+        code_version=f"1-{prompts.prompt_hash(rubric_prompts)[:12]}",
+        **SWEEP,
+    )
+    def scores(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        benchmark: BenchmarkResource,
+        models: ModelsResource,
+    ) -> Iterator[dg.AssetMaterialization]:
+        from rag_bench.tiers.answers import answers_of
+        from rag_bench.tiers.scores import score_cells
+
+        keys_of(context, [str(key) for key in partitions.grid.get_partition_keys()])
+        dimensions = [
+            cast(dg.MultiPartitionKey, key).keys_by_dimension for key in context.partition_keys
+        ]
+        pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
+        bench = benchmark.open(database.engine, context.run_id)
+        record = Recorder(context, bench, upstream=answers_name)
+        made_from = {
+            generator: result_version(answers_of(bench, tier, generator)[0])
+            for generator in {generator for generator, _ in pairs}
+        }
+        with log_progress(context):
+            models.run(
+                database.engine,
+                lambda opened: score_cells(
+                    bench,
+                    opened,
+                    tier,
+                    pairs,
+                    lambda pair, found: record(cell_key(*pair), found, made_from[pair[0]]),
+                ),
+            )
+        yield from record.close()
+
+    return [answers, scores]

@@ -1,0 +1,108 @@
+"""Partitioned assets that call models: many cells in one run, each recorded as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from rag_bench import progress
+from rag_bench.assets.describe import evaluation_metadata
+from rag_bench.errors import RagBenchError
+from rag_bench.hashing import content_hash
+from rag_bench.store.evaluations import StoredEvaluation
+from rag_bench.tiers.bench import Bench
+
+#: One slot for all assets that call models: concurrent runs would share a provider's limit.
+POOL = "llm"
+
+#: What all assets of the sweep share. A backfill is one run per range of keys; nothing is
+#: returned, as each cell's materialization is recorded as soon as the cell is done.
+SWEEP: dict[str, Any] = {
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+    "output_required": False,
+    "pool": POOL,
+}
+
+
+def result_version(evaluation: StoredEvaluation) -> str:
+    """Return the data version of an evaluation: equal for equal results of equal inputs."""
+    return content_hash([evaluation.input_hash, evaluation.metrics, evaluation.errors])
+
+
+class Recorder:
+    """Records a materialization per cell, with the lineage of exactly that cell.
+
+    Dagster's own record of a run over many partitions gives all of them one data version and one
+    input; ours names, for each cell, the version of the very partition that it was made from.
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, bench: Bench, upstream: str | None = None
+    ) -> None:
+        self._context = context
+        self._bench = bench
+        self._upstream = upstream
+        self.failed: list[str] = []
+
+    def __call__(
+        self, partition: str, evaluation: StoredEvaluation, upstream_version: str | None = None
+    ) -> None:
+        """Record a finished cell; one that must be run again is noted as failed instead."""
+        retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
+        line = f"{partition}: {evaluation.status}, {evaluation.n_errors} errors"
+        self._context.log.info(line + (" (found finished)" if evaluation.reused else ""))
+        if evaluation.status != "failed":
+            tags = {"dagster/data_version": result_version(evaluation)}
+            code_version = self._context.assets_def.code_versions_by_key[self._context.asset_key]
+            if code_version:
+                tags["dagster/code_version"] = code_version
+            if self._upstream and upstream_version:
+                tags[f"dagster/input_data_version/{self._upstream}"] = upstream_version
+            self._context.log_event(
+                dg.AssetMaterialization(
+                    self._context.asset_key,
+                    partition=partition,
+                    metadata=evaluation_metadata(self._bench, evaluation),
+                    tags=tags,
+                )
+            )
+        if retryable:
+            errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
+            self.failed.append(f"{partition} ({errors})")
+
+    def close(self) -> Iterator[dg.AssetMaterialization]:
+        """End the step: as failed if cells have to be run again, after all others were recorded."""
+        if self.failed:
+            raise dg.Failure(
+                f"{len(self.failed)} of the cells are not complete: {'; '.join(self.failed)}. "
+                "Everything that was answered is kept. Materialize these partitions again to ask "
+                "only for what is missing.",
+                allow_retries=False,
+            )
+        yield from ()
+
+
+def keys_of(context: dg.AssetExecutionContext, known: Sequence[str]) -> list[str]:
+    """Return the partition keys of the run, checked: Dagster launches unknown ones, too.
+
+    Raises:
+        RagBenchError: a key names a model that the settings do not have.
+    """
+    keys = [str(key) for key in context.partition_keys]
+    strangers = sorted(set(keys) - set(known))
+    if strangers:
+        raise RagBenchError(
+            f"No such partition: {', '.join(strangers)}. Add the model to its list in the "
+            "environment and reload the definitions."
+        )
+    return keys
+
+
+def log_progress(context: dg.AssetExecutionContext) -> Any:
+    """Write progress into the run's log while the block runs."""
+    return progress.listening(progress.Throttle(context.log.info))
+
+
+

@@ -1,0 +1,177 @@
+"""Group datasets: gold questions, labelled pairs, and questions that a model writes."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from rag_bench import progress
+from rag_bench.assets.cells import POOL, log_progress
+from rag_bench.assets.describe import markdown_table
+from rag_bench.assets.source import chunk
+from rag_bench.resources import DatabaseResource, ModelsResource
+from rag_bench.settings import get_settings
+
+GROUP = "datasets"
+
+
+class FilesConfig(dg.Config):
+    """Which files to read; none: those that come with the project's data."""
+
+    paths: list[str] = Field(default=[], description="JSON or JSONL files; empty: the data folder.")
+    name: str = Field(default="", description="The dataset's name; empty: after the files.")
+
+
+def _files(config: FilesConfig, folder: str) -> list[Path]:
+    if config.paths:
+        return [Path(path) for path in config.paths]
+    return sorted((get_settings().data_dir / folder).glob("*.json*"))
+
+
+@dg.asset(group_name=GROUP, kinds={"postgres", "json"}, deps=[chunk], code_version="1")
+def manual_dataset(
+    context: dg.AssetExecutionContext, config: FilesConfig, database: DatabaseResource
+) -> dg.MaterializeResult:
+    """Gold questions with reference answers and relevant chunks, written by people.
+
+    Without paths: the questions of the data folder, if the current snapshot is the corpus that
+    they are about; on any other snapshot its own default dataset stays as it is.
+    """
+    from rag_bench.errors import RagBenchError
+    from rag_bench.source.dataset_files import read_gold
+    from rag_bench.store import datasets, snapshots
+
+    engine = database.engine
+    snapshot = snapshots.require_current(engine)
+    chunks = snapshots.chunks_of(engine, snapshot.sha256)
+    try:
+        items = read_gold(_files(config, "gold"), chunks)
+    except RagBenchError as error:
+        if config.paths or snapshot.default_dataset_id is None:
+            raise
+        context.log.info(f"The data folder's questions are not about this snapshot: {error}")
+        kept = datasets.get_dataset(engine, snapshot.default_dataset_id)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(kept.id),
+            metadata={"dataset": str(kept), "dataset_id": kept.id, "n_items": kept.n_items},
+        )
+    info = datasets.save_dataset(engine, config.name or "gold", "manual", items)
+    if snapshot.default_dataset_id is None:
+        snapshots.set_default_dataset(engine, snapshot.sha256, info.id)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(info.id),
+        metadata={
+            "dataset": str(info),
+            "dataset_id": info.id,
+            "n_items": info.n_items,
+            "n_pages": len({url for item in items for url in item.page_urls}),
+            "preview": dg.MetadataValue.md(
+                markdown_table(
+                    ["question", "reference answer"],
+                    [[item.question, item.reference_answer] for item in items[:8]],
+                )
+            ),
+        },
+    )
+
+
+@dg.asset(group_name=GROUP, kinds={"postgres", "json"}, code_version="1")
+def show_hide_dataset(
+    config: FilesConfig, database: DatabaseResource
+) -> dg.MaterializeResult:
+    """Answers that people labelled show or hide, for the production judges."""
+    from rag_bench.source.dataset_files import read_pairs
+    from rag_bench.store import datasets
+
+    items = read_pairs(_files(config, "show_hide"))
+    info = datasets.save_dataset(database.engine, config.name or "show_hide", "show_hide", items)
+    shown = sum(bool(item.details["ground_truth_show"]) for item in items)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(info.id),
+        metadata={
+            "dataset": str(info),
+            "dataset_id": info.id,
+            "n_items": info.n_items,
+            "n_show": shown,
+            "n_hide": info.n_items - shown,
+        },
+    )
+
+
+class SyntheticConfig(dg.Config):
+    """Who writes how many questions."""
+
+    model: str = Field(
+        default="", description="Model key; empty: DATASET_MODEL, else the first benchmark judge."
+    )
+    questions_per_chunk: int = Field(default=1, ge=1, le=10)
+    max_questions: int | None = Field(
+        default=None, description="Stop after the chunks that give so many questions."
+    )
+    retry_failed: bool = Field(default=False, description="Ask again for chunks that failed.")
+
+
+@dg.asset(
+    group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="1", pool=POOL
+)
+def synthetic_dataset(
+    context: dg.AssetExecutionContext,
+    config: SyntheticConfig,
+    database: DatabaseResource,
+    models: ModelsResource,
+) -> dg.MaterializeResult:
+    """Questions that a model writes from the chunks: validated, saved as made, resumed after a
+    kill. Calls a model."""
+    from rag_bench.llm.providers import Providers, Role
+    from rag_bench.store import datasets, snapshots
+    from rag_bench.tiers.synthetic import make_dataset
+
+    engine = database.engine
+    snapshot = snapshots.require_current(engine)
+    chunks = snapshots.chunks_of(engine, snapshot.sha256)
+    if config.max_questions:
+        chunks = chunks[: -(-config.max_questions // config.questions_per_chunk)]
+    writer = config.model or Providers.from_environment().resolve_models(Role.dataset)[0]
+    with log_progress(context):
+        report = models.run(
+            engine,
+            lambda opened: make_dataset(
+                engine,
+                opened,
+                writer,
+                snapshot,
+                chunks,
+                questions_per_chunk=config.questions_per_chunk,
+                retry_failed=config.retry_failed,
+                run_id=context.run_id,
+                progress=progress.report,
+            ),
+        )
+    if report.n_retryable:
+        raise dg.Failure(
+            f"{report.n_retryable} chunks have no question yet, as the model did not answer; the "
+            "others are kept. Materialize again to go on.",
+            allow_retries=False,
+        )
+    items = datasets.items_of(engine, report.dataset.id, 8)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(report.dataset.id),
+        metadata={
+            "dataset": str(report.dataset),
+            "dataset_id": report.dataset.id,
+            "n_items": report.dataset.n_items,
+            "n_chunks": report.n_chunks,
+            "n_asked_now": report.n_new,
+            "errors": dg.MetadataValue.json(report.errors),
+            "written_by": writer,
+            "preview": dg.MetadataValue.md(
+                markdown_table(
+                    ["question", "reference answer"],
+                    [[item.question, item.reference_answer] for item in items],
+                )
+            ),
+        },
+    )
+
+
+ASSETS = [manual_dataset, show_hide_dataset, synthetic_dataset]

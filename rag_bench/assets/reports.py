@@ -1,0 +1,43 @@
+"""Group reports: the files that people pass on."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from rag_bench.hashing import content_hash
+from rag_bench.resources import BenchmarkResource, DatabaseResource
+from rag_bench.settings import get_settings
+
+GROUP = "reports"
+
+
+def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the group's assets."""
+
+    @dg.asset(group_name=GROUP, kinds={"json", "html"}, deps=[leaderboard], code_version="1")
+    def benchmark_report(
+        context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
+    ) -> dg.MaterializeResult:
+        """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
+        from rag_bench.reporting import report
+        from rag_bench.reporting.leaderboard import build as read
+
+        bench = benchmark.open(database.engine, context.run_id)
+        board = read(database.engine, bench.run.hash)
+        content = report.content(
+            board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC)
+        )
+        written = report.write(content, board, get_settings().reports_dir)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(content_hash(content["model_runs"])),
+            metadata={
+                "overall_status": written.overall_status,
+                "summary": dg.MetadataValue.md(content["executive_summary"]),
+                "page": dg.MetadataValue.path(written.html),
+                "json": dg.MetadataValue.path(written.json),
+                "markdown": dg.MetadataValue.path(written.markdown),
+                "report": dg.MetadataValue.md(written.markdown.read_text(encoding="utf-8")),
+            },
+        )
+
+    return [benchmark_report]

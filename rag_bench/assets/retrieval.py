@@ -1,0 +1,81 @@
+"""Group retrieval: tier 0 and tier 1. No model is asked."""
+
+import dagster as dg
+
+from rag_bench.assets.cells import log_progress, result_version
+from rag_bench.assets.datasets import manual_dataset
+from rag_bench.assets.describe import bars, evaluation_metadata, markdown_table, picture
+from rag_bench.assets.embeddings import chunk_embeddings
+from rag_bench.resources import BenchmarkResource, DatabaseResource
+
+GROUP = "retrieval"
+
+
+@dg.asset(
+    group_name=GROUP, kinds={"postgres", "numpy"}, deps=[manual_dataset], code_version="1"
+)
+def tier0_embedding_geometry(
+    context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
+) -> dg.MaterializeResult:
+    """Tier 0: how the questions lie in the embedding space (distances, spread, dimensionality)."""
+    from rag_bench.tiers.retrieval import embedding_geometry
+
+    bench = benchmark.open(database.engine, context.run_id)
+    with log_progress(context):
+        evaluation = embedding_geometry(bench)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(result_version(evaluation)),
+        metadata=evaluation_metadata(bench, evaluation),
+    )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"postgres", "numpy"},
+    deps=[manual_dataset, chunk_embeddings],
+    code_version="1",
+)
+def tier1_retrieval(
+    context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
+) -> dg.MaterializeResult:
+    """Tier 1: which chunks are found for each question, exact search, all questions in one pass.
+
+    Chunk level and page level have different names; a page counts once. Tier 3 answers from the
+    chunks found here.
+    """
+    from rag_bench.store.evaluations import cases_of
+    from rag_bench.tiers.retrieval import retrieve
+
+    bench = benchmark.open(database.engine, context.run_id)
+    with log_progress(context):
+        evaluation = retrieve(bench)
+    metadata = evaluation_metadata(bench, evaluation)
+    shown = [name for name in evaluation.metrics if "precision" not in name]
+    found = [evaluation.metrics[name] for name in shown]
+    metadata["plot"] = picture(
+        bars(
+            "Retrieval, with 95 % intervals",
+            shown,
+            [metric["value"] for metric in found],
+            [(metric["ci_low"], metric["ci_high"]) for metric in found],
+            "share of questions, or mean",
+            (0.0, 1.0),
+        )
+    )
+    question_of = {item.item_id: item.question for item in bench.items}
+    missed = [
+        [question_of[case.case_id], (case.retrieved or [{}])[0].get("page_url")]
+        for case in cases_of(database.engine, evaluation.id)
+        if case.scores.get("chunk_mrr") == 0
+    ]
+    metadata["n_not_found"] = len(missed)
+    if missed:
+        metadata["not_found"] = dg.MetadataValue.md(
+            markdown_table(["question whose chunk was not found", "best page"], missed[:10])
+        )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata
+    )
+
+
+ASSETS = [tier0_embedding_geometry, tier1_retrieval]

@@ -1,0 +1,215 @@
+"""Jobs, schedules and the sensor. Whatever asks a model is off until it is switched on."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from rag_bench.hashing import file_sha256
+from rag_bench.partitions import Partitions
+from rag_bench.settings import get_settings
+from rag_bench.source.folder import FileState, candidates
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+TIMEZONE = "Asia/Yekaterinburg"
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
+
+
+def range_tags(partitions: "dg.PartitionsDefinition[str]") -> dict[str, str]:
+    """Return the tags of one run over all partitions: one process, one event loop."""
+    keys = [str(key) for key in partitions.get_partition_keys()]
+    return {_RANGE_START: keys[0], _RANGE_END: keys[-1]}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the weekly run: what it materializes, when, and whether it calls models."""
+
+    name: str
+    description: str
+    assets: Sequence[str]
+    cron: str
+    pays: bool
+    partitions: "dg.PartitionsDefinition[str] | None" = None
+
+
+def stages(partitions: Partitions) -> list[Stage]:
+    """Return the stages in their order; each starts when the one before should be done."""
+    return [
+        Stage(
+            "refresh",
+            "The free part: dump, embeddings, datasets, tiers 0 and 1.",
+            [
+                *("dump", "chunk", "question_answer", "chunk_embeddings", "question_embeddings"),
+                *("manual_dataset", "show_hide_dataset"),
+                *("tier0_embedding_geometry", "tier1_retrieval"),
+            ],
+            "0 1 * * 1",
+            False,
+        ),
+        Stage(
+            "answers",
+            "Answers of every generation model (calls models).",
+            ["tier2_answers", "tier3_answers"],
+            "0 2 * * 1",
+            True,
+            partitions.generation,
+        ),
+        Stage(
+            "scores",
+            "Scores of every answer by every benchmark judge (calls models).",
+            ["tier2_scores", "tier3_scores"],
+            "0 4 * * 1",
+            True,
+            partitions.grid,
+        ),
+        Stage(
+            "production_judges",
+            "Every production judge on the labelled pairs (calls models).",
+            ["production_judge_scores"],
+            "0 6 * * 1",
+            True,
+            partitions.production_judges,
+        ),
+        Stage(
+            "report",
+            "Leaderboard and report of what was measured.",
+            ["model_runs", "leaderboard", "benchmark_report"],
+            "0 7 * * 1",
+            False,
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Automation:
+    """Everything of this module, for the definitions."""
+
+    jobs: Sequence["UnresolvedAssetJobDefinition"]
+    schedules: Sequence[dg.ScheduleDefinition]
+    sensors: Sequence[dg.SensorDefinition]
+
+
+def build(partitions: Partitions) -> Automation:
+    """Return a job and a weekly schedule per stage, and the sensor of the dumps folder."""
+    jobs: dict[str, "UnresolvedAssetJobDefinition"] = {}
+    schedules: list[dg.ScheduleDefinition] = []
+    for stage in stages(partitions):
+        job = dg.define_asset_job(
+            stage.name,
+            selection=dg.AssetSelection.assets(*stage.assets),
+            description=stage.description,
+            partitions_def=stage.partitions,
+        )
+        jobs[stage.name] = job
+        schedules.append(_weekly(stage, job))
+    return Automation(list(jobs.values()), schedules, [dump_sensor(jobs["refresh"])])
+
+
+def _weekly(stage: Stage, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
+    tags = range_tags(stage.partitions) if stage.partitions else {}
+
+    @dg.schedule(
+        name=f"weekly_{stage.name}",
+        job=job,
+        cron_schedule=stage.cron,
+        execution_timezone=TIMEZONE,
+        description=stage.description + " Mondays; off until switched on.",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(tags=tags)
+
+    return weekly
+
+
+def dump_sensor(job: "UnresolvedAssetJobDefinition") -> dg.SensorDefinition:
+    """Return the sensor that loads a new dump and reruns the free part on it."""
+
+    @dg.sensor(
+        name="dump_folder",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Watches the dumps folder. A new or changed file is loaded once it has stopped "
+            "growing, and the free part of the graph is rerun. Calls no model."
+        ),
+    )
+    def dump_folder(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        folder = get_settings().dumps
+        newest = next(iter(candidates(folder)), None)
+        if newest is None:
+            yield dg.SkipReason(f"{folder} holds no dump")
+            return
+        before = read_cursor(context.cursor)
+        state = FileState.of(newest)
+        if state is None:
+            yield dg.SkipReason(f"{newest.name} has just been removed")
+            return
+        seen = {"path": newest.name, "state": state.to_text()}
+        if before.get("handled") == seen:
+            yield dg.SkipReason(f"{newest.name} is unchanged")
+            return
+        if before.get("seen") != seen:
+            # Two equal looks in a row: nobody is writing it any more.
+            context.update_cursor(json.dumps({**before, "seen": seen}))
+            yield dg.SkipReason(f"{newest.name} is new; loaded if it is the same at the next look")
+            return
+        sha256 = file_sha256(newest)
+        if FileState.of(newest) != state:
+            context.update_cursor(json.dumps({**before, "seen": {}}))
+            yield dg.SkipReason(f"{newest.name} is still being written")
+            return
+        context.update_cursor(json.dumps({"handled": seen, "seen": seen, "sha256": sha256}))
+        if before.get("sha256") == sha256:
+            yield dg.SkipReason(f"{newest.name} was touched, its content is the same")
+        elif "sha256" not in before and already_loaded(sha256):
+            # The first look of all: what was loaded by hand since is not to be undone.
+            yield dg.SkipReason(f"{newest.name} was loaded before this sensor was switched on")
+        else:
+            yield dg.RunRequest(
+                # The time, too: content A, then B, then A again are three changes.
+                run_key=f"{sha256}:{state.mtime_ns}",
+                run_config=_load(newest),
+                tags={"rag_bench/dump_sha256": sha256},
+            )
+
+    return dump_folder
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    return {"ops": {"dump": {"config": {"path": str(path)}}}}
+
+
+def read_cursor(cursor: str | None) -> dict[str, object]:
+    """Return what the sensor noted at its last look; a damaged note counts as none."""
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def already_loaded(sha256: str) -> bool:
+    """Whether a snapshot of this content is stored."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from rag_bench.store.database import make_engine
+    from rag_bench.store.snapshots import snapshot_exists
+
+    engine = make_engine(application_name="rag_bench sensor")
+    try:
+        return snapshot_exists(engine, sha256)
+    except SQLAlchemyError:  # no tables yet: nothing was loaded
+        return False
+    finally:
+        engine.dispose()

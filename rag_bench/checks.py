@@ -1,0 +1,220 @@
+"""Asset checks: what must hold of the numbers, checked where they are made."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from rag_bench.assets.datasets import show_hide_dataset
+from rag_bench.assets.embeddings import (
+    chunk_embeddings,
+    chunk_texts,
+    question_embeddings,
+    question_texts,
+)
+from rag_bench.assets.retrieval import tier1_retrieval
+from rag_bench.hashing import text_hash
+from rag_bench.partitions import ModelLists
+from rag_bench.resources import BenchmarkResource, DatabaseResource
+from rag_bench.settings import get_settings
+
+LEAST_READABLE = 0.95
+LEAST_PAIRS = 50
+_SAMPLE = 20
+
+
+def _coverage(database: DatabaseResource, which: str) -> dg.AssetCheckResult:
+    from rag_bench.retrieval.identity import encoder_identity
+    from rag_bench.store.vectors import coverage
+
+    encoder = encoder_identity(get_settings())
+    texts = (chunk_texts if which == "chunks" else question_texts)(database.engine, encoder)
+    present, wanted = coverage(database.engine, encoder.key, sorted({text_hash(t) for t in texts}))
+    return dg.AssetCheckResult(
+        passed=present == wanted,
+        description=f"{present} of {wanted} distinct {which} have a vector",
+        metadata={"present": present, "wanted": wanted, "encoder": encoder.name},
+    )
+
+
+@dg.asset_check(asset=chunk_embeddings, name="every_chunk_is_embedded", blocking=True)
+def every_chunk_is_embedded(database: DatabaseResource) -> dg.AssetCheckResult:
+    """Coverage is 100 %: a chunk without a vector could never be found."""
+    return _coverage(database, "chunks")
+
+
+@dg.asset_check(asset=question_embeddings, name="every_question_is_embedded")
+def every_question_is_embedded(database: DatabaseResource) -> dg.AssetCheckResult:
+    """Coverage is 100 %: analytics on a chosen few would not be about the users."""
+    return _coverage(database, "questions")
+
+
+@dg.asset_check(asset=show_hide_dataset, name="enough_labelled_pairs")
+def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
+    """There are pairs of both kinds, and enough of them for an interval that says something."""
+    from rag_bench.store import datasets
+
+    found = datasets.newest_dataset(database.engine, "show_hide")
+    items = datasets.items_of(database.engine, found.id) if found else []
+    shown = sum(bool(item.details["ground_truth_show"]) for item in items)
+    return dg.AssetCheckResult(
+        passed=len(items) >= LEAST_PAIRS and 0 < shown < len(items),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(items)} pairs, {shown} of them to show; at least {LEAST_PAIRS} wanted",
+    )
+
+
+@dg.asset_check(asset=tier1_retrieval, name="relevant_chunks_exist")
+def relevant_chunks_exist(
+    database: DatabaseResource, benchmark: BenchmarkResource
+) -> dg.AssetCheckResult:
+    """The dataset's relevant chunks are in the corpus that was searched."""
+    bench = benchmark.open(database.engine, None)
+    lost = [
+        item.item_id
+        for item in bench.items
+        if not set(item.chunk_hashes) <= bench.chunk_by_hash.keys()
+    ]
+    return dg.AssetCheckResult(
+        passed=not lost,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(lost)} of {len(bench.items)} questions name a chunk that is not there",
+        metadata={"examples": dg.MetadataValue.json(lost[:_SAMPLE])},
+    )
+
+
+@dg.asset_check(asset=tier1_retrieval, name="measures_are_within_their_scale")
+def measures_are_within_their_scale(
+    database: DatabaseResource, benchmark: BenchmarkResource
+) -> dg.AssetCheckResult:
+    """No retrieval measure of any question is below 0 or above 1 (nDCG was, elsewhere)."""
+    from rag_bench.store.evaluations import cases_of
+    from rag_bench.tiers.retrieval import rankings
+
+    found, _ = rankings(benchmark.open(database.engine, None))
+    wrong = [
+        f"{case.case_id}: {name} {value}"
+        for case in cases_of(database.engine, found.id)
+        for name, value in case.scores.items()
+        if value is not None and not 0.0 <= value <= 1.0
+    ]
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        description=f"{len(wrong)} values outside 0 to 1",
+        metadata={"examples": dg.MetadataValue.json(wrong[:_SAMPLE])},
+    )
+
+
+def build(
+    answers: dg.AssetsDefinition,
+    scores: Sequence[dg.AssetsDefinition],
+    production: dg.AssetsDefinition,
+    model_runs: dg.AssetsDefinition,
+    models: ModelLists,
+) -> list[dg.AssetChecksDefinition]:
+    """Return all checks, those of the partitioned assets included."""
+
+    @dg.asset_check(asset=answers, name="text_measures_read_russian")
+    def text_measures_read_russian() -> dg.AssetCheckResult:
+        """Identical Russian texts overlap fully; a tokenizer for English would give 0."""
+        from rag_bench.evaluation.text_overlap import text_overlap
+
+        same = "Стипендия выплачивается до 25-го числа каждого месяца."
+        found = text_overlap(same, same)
+        names = ("rouge1_f", "rouge2_f", "rougeL_f")
+        return dg.AssetCheckResult(
+            passed=all(found[name] == 1.0 for name in names),
+            metadata={name: float(found[name] or 0.0) for name in names},
+        )
+
+    @dg.asset_check(asset=scores[0], name="judge_prompts_hold_question_and_answer")
+    def judge_prompts_hold_question_and_answer() -> dg.AssetCheckResult:
+        """Every rendered judge prompt holds the question and the answer that it is about."""
+        from rag_bench.llm import prompts
+        from rag_bench.llm.judging import MEASURES
+
+        values = {
+            "question": "Когда пересдача?",
+            "answer": "Пересдача 14 февраля.",
+            "context": ["Пересдачи идут с 10 февраля."],
+            "reference_answer": "С 10 февраля.",
+        }
+        bad = []
+        for measure in MEASURES.values():
+            needed = {name: values[name] for name in measure.inputs}
+            text = "\n".join(m["content"] for m in prompts.render(measure.prompt, **needed))
+            if str(values["question"]) not in text or str(values["answer"]) not in text:
+                bad.append(measure.name)
+        return dg.AssetCheckResult(passed=not bad, metadata={"without": dg.MetadataValue.json(bad)})
+
+    def readable(name: str, asset: dg.AssetsDefinition, tier: str) -> dg.AssetChecksDefinition:
+        @dg.asset_check(asset=asset, name=name)
+        def check(database: DatabaseResource, benchmark: BenchmarkResource) -> dg.AssetCheckResult:
+            """At least 95 % of every judge's cases are scored: a judge that fails on the hard
+            ones must not win by it."""
+            from rag_bench.store import evaluations
+
+            bench = benchmark.open(database.engine, None)
+            low = {}
+            for row in evaluations.latest_of_kind(
+                database.engine, tier=tier, kind="scores", settings_hash=bench.run.hash
+            ):
+                metrics = [m for n, m in row.metrics.items() if "latency" not in n]
+                expected = sum(metric["n_expected"] for metric in metrics)
+                share = sum(metric["n_scored"] for metric in metrics) / max(expected, 1)
+                if share < LEAST_READABLE:
+                    judge = row.benchmark_judge_model or row.production_judge_model
+                    low[f"{judge} on {row.generation_model or 'pairs'}"] = round(share, 3)
+            return dg.AssetCheckResult(
+                passed=not low,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=f"{len(low)} with less than {LEAST_READABLE:.0%} of cases scored",
+                metadata={"share_scored": dg.MetadataValue.json(low)},
+            )
+
+        return check
+
+    @dg.asset_check(asset=model_runs, name="every_cell_is_measured")
+    def every_cell_is_measured(
+        database: DatabaseResource, benchmark: BenchmarkResource
+    ) -> dg.AssetCheckResult:
+        """Which configured models have no result under the current settings, and so are missing
+        from the leaderboard. The UI's own staleness does not see partitions."""
+        from rag_bench.store import evaluations
+
+        bench = benchmark.open(database.engine, None)
+        rows = evaluations.model_runs(database.engine, bench.run.hash)
+        measured = {(row["generation_model"], row["benchmark_judge_model"]) for row in rows}
+        missing = [
+            f"{generator} by {judge}"
+            for generator in models.generation
+            for judge in models.benchmark_judges
+            if (generator, judge) not in measured
+        ]
+        missing += [
+            judge
+            for judge in models.production_judges
+            if judge not in {row["production_judge_model"] for row in rows}
+        ]
+        return dg.AssetCheckResult(
+            passed=not missing,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"{len(missing)} configured cells are not measured under settings "
+                f"{bench.run.hash[:12]} (dataset {bench.dataset.name}, limit {bench.run.limit})"
+            ),
+            metadata={"missing": dg.MetadataValue.json(missing[:_SAMPLE])},
+        )
+
+    return [
+        every_chunk_is_embedded,
+        every_question_is_embedded,
+        enough_labelled_pairs,
+        relevant_chunks_exist,
+        measures_are_within_their_scale,
+        text_measures_read_russian,
+        judge_prompts_hold_question_and_answer,
+        readable("tier2_replies_are_readable", scores[0], "2"),
+        readable("tier3_replies_are_readable", scores[1], "3"),
+        readable("verdicts_are_readable", production, "judge_pipeline"),
+        every_cell_is_measured,
+    ]

@@ -1,0 +1,44 @@
+"""Errors that a person is meant to read, and the codes under which failed cases are counted."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RagBenchError(Exception):
+    """An error with a message for the user: what is wrong and what to do next.
+
+    The CLI prints it without a traceback; an asset fails with it.
+    """
+
+
+class DumpError(RagBenchError):
+    """A dump that cannot be taken: nothing was written, the current snapshot stays."""
+
+
+class ConfigurationError(RagBenchError):
+    """Settings that contradict each other or name something that does not exist."""
+
+
+class ErrorCode(StrEnum):
+    """Why a case has no score. A coded case counts in ``n_expected`` and never in ``n_scored``."""
+
+    LLM_FAILED = "LLM_FAILED"
+    TIMEOUT = "TIMEOUT"
+    INVALID_INPUT = "INVALID_INPUT"
+    NO_CITATIONS = "NO_CITATIONS"
+    METRIC_ERROR = "METRIC_ERROR"
+
+
+class CaseError(RagBenchError):
+    """One case failed: ``code`` is counted, ``detail`` says the cause.
+
+    ``retryable``: no reply was got (network, limit, server fault, timeout), so that another run
+    may succeed; a reply that was got and cannot be used stays as it is until asked for anew.
+    """
+
+    def __init__(self, code: ErrorCode, detail: str, *, retryable: bool = False) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.retryable = retryable

@@ -1,0 +1,47 @@
+"""How much the answers to one question differ when it is asked again.
+
+Only answers that came back are compared: a failed repeat is an error, not a disagreement, and a
+question with fewer than two answers has no consistency rather than a perfect one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+CONSISTENCY_SCALES: dict[str, tuple[float, float]] = {
+    "response_exact_match_rate": (0.0, 1.0),
+    "response_semantic_consistency": (-1.0, 1.0),
+}
+
+
+def response_exact_match_rate(answers: Sequence[str | None]) -> float | None:
+    """Return the share of later answers that equal the first one, character for character.
+
+    ``answers``: one question's repeats in order, None for a failed one. The first answer that
+    came back is the one compared with. None with fewer than two answers.
+    """
+    there = [answer for answer in answers if answer is not None]
+    if len(there) < 2:
+        return None
+    return sum(answer == there[0] for answer in there[1:]) / (len(there) - 1)
+
+
+def response_semantic_consistency(vectors: Sequence[np.ndarray | None]) -> float | None:
+    """Return the mean cosine over all pairs of one question's answers (-1 to 1).
+
+    ``vectors``: the answers' embeddings, None for a failed repeat. None with fewer than two.
+    Raises ValueError for a zero vector, NaN or infinity.
+    """
+    there = [np.asarray(vector, dtype=np.float64) for vector in vectors if vector is not None]
+    m = len(there)
+    if m < 2:
+        return None
+    points = np.stack(there)
+    lengths = np.linalg.norm(points, axis=1)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        raise ValueError("a vector is zero or holds NaN or infinity, so it has no cosine")
+    # The sum of all cosines, a vector's with itself included, is |sum of unit vectors|^2.
+    total = (points / lengths[:, None]).sum(axis=0)
+    return float(np.clip((total @ total - m) / (m * (m - 1)), -1.0, 1.0))

@@ -1,0 +1,51 @@
+"""How near an answer's vector lies to its reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SIMILARITY_SCALES: dict[str, tuple[float, float] | None] = {
+    "semantic_similarity": (-1.0, 1.0),
+    "dot_similarity": None,
+    "euclidean_distance": None,
+}
+
+
+def vector_similarities(
+    answers: Sequence[np.ndarray | None], references: Sequence[np.ndarray | None]
+) -> list[dict[str, float | None]]:
+    """Return ``semantic_similarity`` (cosine, -1 to 1), ``dot_similarity`` and
+    ``euclidean_distance`` (L2) of every pair of vectors, computed in float64.
+
+    All None where either vector is missing. For unit vectors cosine and dot product agree, and
+    the distance is sqrt(2 - 2 cosine).
+
+    Raises ValueError for unequal lengths or dimensions, NaN or infinity, or a zero vector.
+    """
+    if len(answers) != len(references):
+        raise ValueError(f"{len(answers)} answers but {len(references)} references")
+    results: list[dict[str, float | None]] = [dict.fromkeys(SIMILARITY_SCALES) for _ in answers]
+    there = [i for i, a in enumerate(answers) if a is not None and references[i] is not None]
+    if not there:
+        return results
+    left = np.stack([np.asarray(answers[i], dtype=np.float64) for i in there])
+    right = np.stack([np.asarray(references[i], dtype=np.float64) for i in there])
+    if left.shape != right.shape or left.ndim != 2:
+        raise ValueError(f"vectors of shapes {left.shape} and {right.shape} do not pair up")
+    dot = np.einsum("ij,ij->i", left, right)
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    if not np.isfinite(lengths).all():
+        raise ValueError("a vector holds NaN or infinity")
+    if not lengths.all():
+        raise ValueError("a zero vector has no direction, so no cosine")
+    cosine = np.clip(dot / lengths, -1.0, 1.0)
+    distance = np.linalg.norm(left - right, axis=1)
+    for row, position in enumerate(there):
+        results[position] = {
+            "semantic_similarity": float(cosine[row]),
+            "dot_similarity": float(dot[row]),
+            "euclidean_distance": float(distance[row]),
+        }
+    return results

@@ -1,0 +1,257 @@
+"""Means and rates with what they rest on: counts, 95 % intervals, bounds for missing cases.
+
+Means are bootstrapped over clusters (pages), as questions of one page are not independent;
+rates get Wilson's interval. Everything is deterministic and does not depend on the cases' order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from rag_bench.evaluation.types import Metric, Scale, finite_or_none
+
+CONFIDENCE = 0.95
+_ALPHA = 1 - CONFIDENCE
+# A float32 cosine may pass 1 by rounding; a score of 6 on a scale to 5 may not.
+_SCALE_TOLERANCE = 1e-6
+# How many cells of the resampling matrix are held at once (8 bytes each).
+_BLOCK_CELLS = 1_000_000
+
+
+def mean_metric(
+    values: Sequence[float | None],
+    clusters: Sequence[Hashable],
+    *,
+    scale: Scale | None = None,
+    seed: int = 0,
+    resamples: int = 2000,
+) -> Metric:
+    """Return the mean of ``values`` with a 95 % cluster-bootstrap interval.
+
+    ``values``: one per case; None and NaN are missing and count in ``n_expected`` only.
+    ``clusters``: one label per case (its page); cases of a cluster are resampled together.
+    ``scale``: the least and greatest possible value; gives the bounds for missing cases.
+
+    The interval is the expanded percentile interval (Hesterberg 2015, "What Teachers Should Know
+    About the Bootstrap", section 4.4) of the ratio (sum of scores / number of scores) over
+    resampled clusters: plain percentiles are too narrow with few clusters. It is None when it
+    cannot be known: with fewer than two scored clusters, or when all clusters have the same mean
+    and the scale is unknown. All alike on a known scale, resampling sees no spread and would claim
+    certainty; instead the share of unlike clusters is bounded as Clopper and Pearson do for zero
+    events (1 - 0.025^(1/G) for G clusters), and those are put at either end of the scale.
+
+    Raises ValueError for unequal lengths, an infinite value or a value outside the scale.
+    """
+    if len(values) != len(clusters):
+        raise ValueError(f"{len(values)} values but {len(clusters)} cluster labels")
+    scored = _scored(values, scale)
+    n_expected, n_scored = len(values), len(scored)
+    total = math.fsum(value for _, value in scored)
+    low, high = _missing_bounds(total, n_scored, n_expected, scale)
+    if n_scored == 0:
+        return Metric(None, 0, n_expected, None, None, low, high, scale)
+    value = total / n_scored
+    if scale is not None:
+        value = min(max(value, scale[0]), scale[1])
+    sums, counts = _cluster_totals([(clusters[index], number) for index, number in scored])
+    ci_low, ci_high = _mean_interval(value, sums, counts, scale, seed, resamples)
+    return Metric(value, n_scored, n_expected, ci_low, ci_high, low, high, scale)
+
+
+def rate_metric(
+    successes: Sequence[bool | None],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+) -> Metric:
+    """Return the share of successes with Wilson's 95 % interval (no continuity correction).
+
+    ``successes``: one per case; None (and NaN) is missing and counts in ``n_expected`` only.
+    ``clusters``: optional label per case. With it the interval is taken at the effective sample
+    size n / deff, where deff >= 1 is the ratio of the clustered to the independent variance of
+    the rate (Kish), so that questions of one page do not count as independent evidence.
+
+    Raises ValueError for unequal lengths or a value that is neither yes nor no.
+    """
+    if clusters is not None and len(clusters) != len(successes):
+        raise ValueError(f"{len(successes)} values but {len(clusters)} cluster labels")
+    scored = _scored([None if s is None else float(s) for s in successes], (0.0, 1.0))
+    if any(value not in (0.0, 1.0) for _, value in scored):
+        raise ValueError("a rate is made of yes and no (1 and 0) only")
+    n_expected, n_scored = len(successes), len(scored)
+    hits = sum(int(value) for _, value in scored)
+    low, high = _missing_bounds(hits, n_scored, n_expected, (0.0, 1.0))
+    if n_scored == 0:
+        return Metric(None, 0, n_expected, None, None, low, high, (0.0, 1.0))
+    interval: tuple[float | None, float | None]
+    if clusters is None:
+        interval = wilson_interval(hits, n_scored)
+    else:
+        totals = _cluster_totals([(clusters[index], value) for index, value in scored])
+        interval = _wilson_at_effective_size(hits, n_scored, *totals)
+    return Metric(hits / n_scored, n_scored, n_expected, *interval, low, high, (0.0, 1.0))
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % score interval of ``successes`` out of ``n`` >= 1 trials."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
+    # Rounding can put the end a hair inside the estimate at 0 of n and n of n.
+    return min(float(interval.low), successes / n), max(float(interval.high), successes / n)
+
+
+def quantile_metric(
+    values: Sequence[float | None], q: float, *, scale: Scale | None = None
+) -> Metric:
+    """Return the ``q`` quantile (linear interpolation) of the values that are there.
+
+    The interval is the distribution-free one between order statistics (binomial); None when the
+    sample is too small to bound that quantile from both sides (p95 needs 72 values).
+    """
+    if not 0 < q < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, not {q}")
+    ordered = np.sort([value for _, value in _scored(values, scale)])
+    n = len(ordered)
+    if n == 0:
+        return Metric(None, 0, len(values), scale=scale)
+    from scipy.stats import binom
+
+    # X_(l) <= quantile < X_(u) with probability >= 95 %; l and u count from 1.
+    lower, upper = int(binom.ppf(_ALPHA / 2, n, q)), int(binom.ppf(1 - _ALPHA / 2, n, q)) + 1
+    known = lower >= 1 and upper <= n
+    return Metric(
+        value=float(np.quantile(ordered, q)),
+        n_scored=n,
+        n_expected=len(values),
+        ci_low=float(ordered[lower - 1]) if known else None,
+        ci_high=float(ordered[upper - 1]) if known else None,
+        scale=scale,
+    )
+
+
+def cluster_bootstrap_means(
+    sums: np.ndarray, counts: np.ndarray, *, seed: int, resamples: int
+) -> np.ndarray:
+    """Resample clusters with replacement and return ``resamples`` means of their cases.
+
+    ``sums`` and ``counts`` have one entry per cluster (total score and number of scored cases,
+    at least one); a resampled mean is the ratio of the resampled totals.
+    """
+    rng = np.random.default_rng(seed)
+    n_clusters = len(sums)
+    means = np.empty(resamples)
+    step = max(1, _BLOCK_CELLS // n_clusters)
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        drawn = rng.integers(0, n_clusters, size=(stop - start, n_clusters))
+        means[start:stop] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return means
+
+
+def expanded_percentiles(n_clusters: int) -> tuple[float, float]:
+    """Return the quantile levels of the expanded 95 % percentile interval for G >= 2 clusters.
+
+    Phi(-sqrt(G/(G-1)) t_{0.975, G-1}) below, and its mirror above; 0.025 and 0.975 in the limit.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    widening = math.sqrt(n_clusters / (n_clusters - 1))
+    tail = float(ndtr(-widening * stdtrit(n_clusters - 1, 1 - _ALPHA / 2)))
+    return tail, 1 - tail
+
+
+def _scored(values: Sequence[float | None], scale: Scale | None) -> list[tuple[int, float]]:
+    """Return (position, value) of the values that are there, checked and cut to the scale."""
+    scored: list[tuple[int, float]] = []
+    for index, value in enumerate(values):
+        if value is None or math.isnan(value):
+            continue
+        number = float(value)
+        if math.isinf(number):
+            raise ValueError(f"value {index} is infinite")
+        if scale is not None:
+            if not scale[0] - _SCALE_TOLERANCE <= number <= scale[1] + _SCALE_TOLERANCE:
+                raise ValueError(f"value {index} ({number}) is outside the scale {scale}")
+            number = min(max(number, scale[0]), scale[1])
+        scored.append((index, number))
+    return scored
+
+
+def _missing_bounds(
+    total: float, n_scored: int, n_expected: int, scale: Scale | None
+) -> tuple[float | None, float | None]:
+    """Return the mean if every missing case had the scale's minimum, and its maximum."""
+    if scale is None or n_expected == 0:
+        return None, None
+    missing = n_expected - n_scored
+    return (
+        finite_or_none((total + missing * scale[0]) / n_expected),
+        finite_or_none((total + missing * scale[1]) / n_expected),
+    )
+
+
+def _cluster_totals(scored: Sequence[tuple[Hashable, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return each cluster's total and number of cases, in an order that the input's cannot change.
+
+    ``fsum`` is exact, so a cluster's total does not depend on the order of its cases either.
+    """
+    members: dict[Hashable, list[float]] = {}
+    for label, value in scored:
+        members.setdefault(label, []).append(value)
+    totals = sorted((math.fsum(group), len(group)) for group in members.values())
+    return np.array([t for t, _ in totals], float), np.array([n for _, n in totals], float)
+
+
+def _mean_interval(
+    value: float,
+    sums: np.ndarray,
+    counts: np.ndarray,
+    scale: Scale | None,
+    seed: int,
+    resamples: int,
+) -> tuple[float | None, float | None]:
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        return None, None
+    cluster_means = sums / counts
+    if np.ptp(cluster_means) <= 1e-12 * max(1.0, abs(value)):
+        if scale is None:
+            return None, None
+        unlike = 1 - (_ALPHA / 2) ** (1 / n_clusters)
+        return value - unlike * (value - scale[0]), value + unlike * (scale[1] - value)
+    means = cluster_bootstrap_means(sums, counts, seed=seed, resamples=resamples)
+    ends = np.quantile(means, expanded_percentiles(n_clusters))
+    return min(float(ends[0]), value), max(float(ends[1]), value)
+
+
+def _wilson_at_effective_size(
+    hits: int, n: int, sums: np.ndarray, counts: np.ndarray
+) -> tuple[float | None, float | None]:
+    """Return Wilson's interval at n / deff, deff from the linearised between-cluster variance."""
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        # One page says nothing about how pages differ.
+        return None, None
+    rate = hits / n
+    independent = rate * (1 - rate) / n
+    if independent == 0:
+        # No spread to estimate deff from: the clusters are the evidence.
+        effective = float(n_clusters)
+    else:
+        residuals = sums - rate * counts
+        clustered = n_clusters / (n_clusters - 1) * float(residuals @ residuals) / n**2
+        effective = n / max(1.0, clustered / independent)
+    return _wilson_formula(rate, effective)
+
+
+def _wilson_formula(rate: float, n: float) -> tuple[float, float]:
+    """Return Wilson's interval for a sample size that need not be whole."""
+    from scipy.special import ndtri
+
+    z2 = float(ndtri(1 - _ALPHA / 2)) ** 2
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return min(max(centre - half, 0.0), rate), max(min(centre + half, 1.0), rate)

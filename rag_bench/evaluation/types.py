@@ -1,0 +1,88 @@
+"""The one shape of every published number: a value, what it rests on, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Scale = tuple[float, float]
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return ``value`` as a Python float, or None if it is missing, NaN or infinite."""
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's value over a set of cases.
+
+    ``value``: None when nothing was scored or the measure is undefined (0/0).
+    ``n_scored`` of ``n_expected``: cases with a score, and cases that should have one.
+    ``ci_low``, ``ci_high``: a 95 % interval; None when the data cannot give one.
+    ``low_if_missing``, ``high_if_missing``: the value if every missing case had got the worst,
+    or the best, possible result; known only for a measure with a scale.
+    ``scale``: the least and greatest possible value, None when unbounded.
+
+    Raises ValueError when the counts contradict each other.
+    """
+
+    value: float | None
+    n_scored: int
+    n_expected: int
+    ci_low: float | None = None
+    ci_high: float | None = None
+    low_if_missing: float | None = None
+    high_if_missing: float | None = None
+    scale: Scale | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_scored <= self.n_expected:
+            raise ValueError(f"{self.n_scored} cases scored of {self.n_expected} expected")
+        if self.n_scored == 0 and finite_or_none(self.value) is not None:
+            raise ValueError(f"a value ({self.value}) with no case scored")
+
+    @property
+    def n_missing(self) -> int:
+        """Cases that should have a score and have none."""
+        return self.n_expected - self.n_scored
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-safe dictionary; NaN and infinities become None.
+
+        Always ``value, n_scored, n_expected, ci_low, ci_high``; the bounds and the scale only
+        when they are known.
+        """
+        result: dict[str, Any] = {
+            "value": finite_or_none(self.value),
+            "n_scored": int(self.n_scored),
+            "n_expected": int(self.n_expected),
+            "ci_low": finite_or_none(self.ci_low),
+            "ci_high": finite_or_none(self.ci_high),
+        }
+        low, high = finite_or_none(self.low_if_missing), finite_or_none(self.high_if_missing)
+        if low is not None and high is not None:
+            result["low_if_missing"], result["high_if_missing"] = low, high
+        if self.scale is not None:
+            result["scale"] = [float(self.scale[0]), float(self.scale[1])]
+        return result
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Metric:
+        """Read back what ``to_json`` wrote."""
+        scale = data.get("scale")
+        return cls(
+            value=data["value"],
+            n_scored=data["n_scored"],
+            n_expected=data["n_expected"],
+            ci_low=data["ci_low"],
+            ci_high=data["ci_high"],
+            low_if_missing=data.get("low_if_missing"),
+            high_if_missing=data.get("high_if_missing"),
+            scale=None if scale is None else (float(scale[0]), float(scale[1])),
+        )

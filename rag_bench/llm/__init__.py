@@ -1,0 +1,1 @@
+"""Chat models: providers, the one client with its ledger, and the prompts."""

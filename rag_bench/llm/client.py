@@ -1,0 +1,382 @@
+"""The one client for all chat models: the openai SDK over the ledger, the limits and the network.
+
+One ``ChatModels`` serves one event loop. Each provider has one HTTP client, made when it is first
+asked; the SDK retries nothing, follows no redirect and never sees the provider's key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import re
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
+from rag_bench.llm import replies
+from rag_bench.llm.context import CallContext, call_context, role_of_call
+from rag_bench.llm.ledger import (
+    HIT_HEADER,
+    KEY_HEADER,
+    LATENCY_HEADER,
+    LedgerTransport,
+    describe,
+)
+from rag_bench.llm.limits import Limits, LimitTransport
+from rag_bench.llm.providers import Providers
+from rag_bench.llm.roles import Provider, Role
+from rag_bench.llm.structured import UnreadableReplyError, parse_structured, response_format_for
+from rag_bench.settings import Settings
+from rag_bench.store.calls import CallStore
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+T = TypeVar("T", bound=BaseModel)
+TransportFactory = Callable[[], httpx.AsyncBaseTransport]
+
+# The SDK insists on a key; the real one is put in below it, by the ledger.
+_NO_KEY = "set-below-the-sdk"
+# OpenAI's reasoning models refuse `max_tokens` and any temperature but their own.
+_REASONING_MODEL = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|1\d))(?![\d])(?:[-.:]|$)")
+
+
+@dataclass(frozen=True)
+class ChatReply:
+    """A usable reply. Latency is that of the original call to the provider, in milliseconds,
+    also where the reply came from the ledger; tokens are None where the provider named none.
+    """
+
+    text: str
+    finish_reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    latency_ms: float | None
+    from_ledger: bool
+    key: str
+
+
+class ChatModels:
+    """All configured chat models behind one ledger; an async context manager.
+
+    Args:
+        providers: what the environment configures.
+        database_url: of the database with the ledger, password included.
+        settings: concurrency, timeouts and retries; a provider's own settings win.
+        transports: per provider name, what makes the transport to use in place of the network;
+            the simulator's is injected here.
+        limits: in place of those that follow from the settings.
+    """
+
+    def __init__(
+        self,
+        providers: Providers,
+        database_url: str,
+        settings: Settings | None = None,
+        transports: Mapping[str, TransportFactory] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        self.providers = providers
+        self._store = CallStore(database_url)
+        self._limits = limits or Limits(
+            concurrency=settings.concurrency,
+            call_timeout=settings.call_timeout_seconds,
+            connect_timeout=settings.connect_timeout_seconds,
+            max_retries=settings.max_retries,
+        )
+        self._transports = dict(transports or {})
+        self._clients: dict[str, AsyncOpenAI] = {}
+
+    async def __aenter__(self) -> ChatModels:
+        await self._store.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End calls that nobody waits for, commit what has been received, close connections."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.close()
+        await self._store.close()
+
+    async def chat(
+        self,
+        model_key: str,
+        role: Role | str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        response_format: Mapping[str, Any] | None = None,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+    ) -> ChatReply:
+        """Ask a model, through the ledger.
+
+        Args:
+            model_key: ``<provider>/<model>``.
+            role: written into the ledger.
+            messages: of the OpenAI protocol.
+            response_format: of the OpenAI protocol; a JSON schema is put into the prompt for
+                providers that are set up as knowing none (``PROVIDER_<NAME>_RESPONSE_FORMAT``).
+            temperature: left out for models that refuse it.
+            max_tokens: the longest reply; a reply cut there is an error.
+
+        Raises:
+            CaseError: TIMEOUT, or LLM_FAILED with the cause (HTTP status, connection, truncated,
+                refused, filtered, empty, unreadable). Never holds a key.
+            ConfigurationError: no such provider, or one without an address.
+            LedgerError: the ledger cannot be used.
+        """
+        provider, model = self.providers.split(model_key)
+        client = self.openai_client(model_key)
+        body = _body(provider, model, messages, response_format, temperature, max_tokens)
+        import openai
+
+        try:
+            with role_of_call(role):
+                raw = await client.chat.completions.with_raw_response.create(**body)
+        except openai.APITimeoutError as error:
+            raise CaseError(ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}") from error
+        except openai.APIConnectionError as error:
+            for cause in _chain(error):
+                if isinstance(cause, RagBenchError):
+                    raise cause from None
+            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {_cause(error)}") from error
+        except openai.APIStatusError as error:
+            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {_status(error)}") from error
+        # The ledger has checked the shape; the SDK's models would only cost time.
+        completion = json.loads(raw.content)
+        problem = replies.useless(completion)
+        if problem:
+            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {problem}")
+        choice = completion["choices"][0]
+        read = replies.read_usage(completion)
+        latency = raw.headers.get(LATENCY_HEADER)
+        return ChatReply(
+            text=replies.message_text(choice["message"]),
+            finish_reason=choice.get("finish_reason"),
+            prompt_tokens=read[0],
+            completion_tokens=read[1],
+            latency_ms=None if latency is None else float(latency),
+            from_ledger=raw.headers.get(HIT_HEADER) == "hit",
+            key=raw.headers[KEY_HEADER],
+        )
+
+    async def chat_structured(
+        self,
+        model_key: str,
+        role: Role | str,
+        messages: Sequence[Mapping[str, Any]],
+        shape: type[T],
+        *,
+        name: str | None = None,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+    ) -> tuple[T, ChatReply]:
+        """Ask for JSON of a shape and read it strictly; what cannot be read is marked so.
+
+        Raises:
+            UnreadableReplyError: a reply came and is not the JSON asked for.
+            CaseError: as of `chat`.
+        """
+        reply = await self.chat(
+            model_key,
+            role,
+            messages,
+            response_format=response_format_for(name or shape.__name__, shape),
+            temperature=temperature,
+            max_tokens=max_tokens,
+        )
+        try:
+            return parse_structured(reply.text, shape), reply
+        except UnreadableReplyError as error:
+            await self.mark_unreadable(reply.key, error.detail)
+            raise
+
+    async def mark_unreadable(self, key: str, detail: str) -> None:
+        """Note on a kept reply that it could not be used, so that ``retry_failed`` asks again."""
+        await self._store.mark_unusable(key, ErrorCode.METRIC_ERROR, replies.shorten(detail))
+
+    @asynccontextmanager
+    async def case(
+        self,
+        role: Role | str,
+        case_id: str,
+        metric: str = "",
+        repeat: int = 0,
+        retry_failed: bool = False,
+        run_id: str | None = None,
+    ) -> AsyncIterator[CallContext]:
+        """Work on one case: a call context, in which a case error marks the reply it came from.
+
+        A ``CaseError`` raised in the block after a reply had come (its text could not be read)
+        marks that reply in the ledger and goes on up. Calls of one block are made one after
+        another, or the marked one may be a neighbour's.
+        """
+        with call_context(str(role), case_id, metric, repeat, retry_failed, run_id) as context:
+            try:
+                yield context
+            except CaseError as error:
+                if context.last_reply_key:
+                    await self.mark_unreadable(context.last_reply_key, error.detail)
+                raise
+
+    def openai_client(self, model_key: str) -> AsyncOpenAI:
+        """Return the SDK client of a model's provider; its calls pass the ledger and the limits.
+
+        For libraries that bring their own prompts. The model's name there is the key without its
+        first segment. The client belongs to this object: do not close it.
+
+        Raises:
+            ConfigurationError: no such provider, or one without an address.
+        """
+        provider, _ = self.providers.split(model_key)
+        client = self._clients.get(provider.name)
+        if client is None:
+            client = self._clients[provider.name] = self._make_client(provider)
+        return client
+
+    def _make_client(self, provider: Provider) -> AsyncOpenAI:
+        import openai
+
+        limits = replace(
+            self._limits,
+            concurrency=provider.concurrency or self._limits.concurrency,
+            call_timeout=provider.timeout_seconds or self._limits.call_timeout,
+        )
+        base_url = provider.require_base_url()
+        factory = self._transports.get(provider.name)
+        if factory is not None:
+            inner = factory()
+        elif provider.kind == "simulator":
+            raise ConfigurationError("The simulator's transport was not given to ChatModels.")
+        else:
+            inner = _network(base_url, limits.concurrency)
+        ledger = LedgerTransport(
+            LimitTransport(inner, limits), self._store, provider, self.providers.cost_usd
+        )
+        return openai.AsyncOpenAI(
+            api_key=_NO_KEY,
+            base_url=base_url,
+            max_retries=0,
+            timeout=None,  # the limits' timeouts count, below the wait for a free slot
+            http_client=httpx.AsyncClient(
+                transport=ledger, follow_redirects=False, trust_env=False, timeout=None
+            ),
+        )
+
+
+def _body(
+    provider: Provider,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    response_format: Mapping[str, Any] | None,
+    temperature: float,
+    max_tokens: int,
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model, "messages": [dict(m) for m in messages]}
+    if _REASONING_MODEL.search(model):
+        body["max_completion_tokens"] = max_tokens
+    else:
+        body["temperature"] = temperature
+        body["max_tokens"] = max_tokens
+    if response_format is not None:
+        if provider.response_format == "json_schema":
+            body["response_format"] = dict(response_format)
+        else:
+            schema = response_format.get("json_schema", {}).get("schema", {})
+            body["messages"].insert(
+                0,
+                {
+                    "role": "system",
+                    "content": "Reply with one JSON object that matches this JSON schema, and "
+                    f"nothing else:\n{json.dumps(schema, ensure_ascii=False)}",
+                },
+            )
+            if provider.response_format == "json_object":
+                body["response_format"] = {"type": "json_object"}
+    return body
+
+
+def _network(base_url: str, concurrency: int) -> httpx.AsyncBaseTransport:
+    """Return the transport to a provider, through the environment's proxy unless it is local.
+
+    httpx reads proxy variables only for clients without a transport of their own, so they are
+    read here; a proxy never gets in the way of this machine.
+    """
+    # httpcore's debug lines hold response headers, in which a provider may repeat the key.
+    logging.getLogger("httpcore").setLevel(logging.INFO)
+    proxy = proxy_for(base_url)
+    return httpx.AsyncHTTPTransport(
+        verify=_tls(),
+        proxy=httpx.Proxy(proxy) if proxy else None,
+        limits=httpx.Limits(
+            max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=30
+        ),
+        retries=0,
+    )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return httpx's own TLS settings; reading the certificates takes a while, so once."""
+    return httpx.create_ssl_context()
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the proxy that the environment names for an address; None for this machine."""
+    url = httpx.URL(base_url)
+    host = url.host
+    if host == "localhost" or host.endswith(".localhost"):
+        return None
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return None
+    except ValueError:
+        pass
+    proxies = urllib.request.getproxies_environment()
+    if urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
+        return None
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return chain
+
+
+def _cause(error: BaseException) -> str:
+    """Return the words of what the SDK wrapped."""
+    cause = error.__cause__
+    return describe(cause) if cause is not None else replies.shorten(str(error))
+
+
+def _status(error: Any) -> str:
+    """Return an HTTP error in words; the ledger's own 502 for an unreadable reply as its cause."""
+    content = error.response.content
+    message = replies.short_error(content)
+    if message.startswith("unreadable reply"):
+        return message
+    return f"http {error.status_code}: {message}"

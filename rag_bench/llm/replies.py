@@ -1,0 +1,205 @@
+"""Reading a provider's reply: what it is worth, its text, its usage, and a safe error message.
+
+PostgreSQL's jsonb and text hold neither NUL nor lone surrogates, so both become U+FFFD here, in
+what is stored and in what is answered alike.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+UNREADABLE = "unreadable"  # the only field of a stored reply that is no chat completion
+_KEPT_OF_UNREADABLE = 64_000  # characters
+_SHORT = 300
+_HIDDEN = "[secret]"
+# Shorter keys are placeholders of local servers ("EMPTY", "offline"), words that replies may hold.
+_SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class ReadReply:
+    """A 200 reply, read.
+
+    ``body`` is the chat completion, or None if it is none; ``json`` is what the ledger stores.
+    ``problem`` says why it has no usable answer; None: it has. ``provider_error`` is the HTTP
+    status of an error that came inside a 200, as routers send it for an upstream that failed.
+    """
+
+    body: dict[str, Any] | None
+    json: str
+    problem: str | None = None
+    provider_error: int | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+def read_reply(content: bytes, oversize: bool = False) -> ReadReply:
+    """Read the bytes of a 200 reply; never raises."""
+    if oversize:
+        return _unreadable(content, f"longer than {len(content)} bytes")
+    if not content.strip():
+        return _unreadable(content, "empty")
+    try:
+        body = json.loads(content, parse_constant=_refuse_constant)
+        text = canonical(body)
+    except (ValueError, RecursionError):
+        return _unreadable(content, "not JSON")
+    try:
+        text.encode()
+        clean = "\\u0000" not in text
+    except UnicodeEncodeError:
+        clean = False
+    if not clean:
+        body = clean_value(body)
+        text = canonical(body)
+    if not isinstance(body, dict):
+        return _unreadable(content, "JSON, but no object")
+    error = body.get("error")
+    if error and not body.get("choices"):
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if type(code) is int and 400 <= code < 600 else 502
+        return ReadReply(body, text, short_error(content), provider_error=status)
+    shape = _shape_problem(body)
+    if shape:
+        return _unreadable(content, shape)
+    prompt_tokens, completion_tokens = read_usage(body)
+    finish = body["choices"][0].get("finish_reason")
+    return ReadReply(
+        body,
+        text,
+        problem=useless(body),
+        finish_reason=finish if isinstance(finish, str) else None,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+
+
+def read_usage(body: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return the tokens of prompt and completion, None where they are not named."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return None, None
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+
+
+def useless(body: dict[str, Any]) -> str | None:
+    """Return why a chat completion holds no usable answer, or None if it does."""
+    choice = body["choices"][0]
+    message = choice["message"]
+    finish = choice.get("finish_reason")
+    if finish == "length":
+        return "truncated: finish_reason=length, raise the token limit"
+    if finish == "content_filter":
+        return "withheld by the provider's content filter"
+    if message.get("refusal"):
+        return f"refused by the model: {shorten(str(message['refusal']))}"
+    if finish == "error":
+        return "the provider broke off: finish_reason=error"
+    if not message_text(message).strip() and not message.get("tool_calls"):
+        return "the reply is empty"
+    return None
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """Return a message's text; of a list of parts (reasoning models) the text parts only."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            part["text"]
+            for part in content
+            if isinstance(part, dict)
+            and part.get("type") == "text"
+            and isinstance(part.get("text"), str)
+        )
+    return ""
+
+
+def short_error(content: bytes) -> str:
+    """Return the message of an error body, on one line, at most 300 characters."""
+    text = content.decode("utf-8", errors="replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return shorten(text)
+    for field in ("error", "message", "detail"):
+        if isinstance(body, dict) and body.get(field):
+            body = body[field]
+    return shorten(body if isinstance(body, str) else canonical(clean_value(body)))
+
+
+def shorten(text: str) -> str:
+    """Return a text on one line, storable, cut at 300 characters."""
+    line = " ".join(clean_text(text[: _SHORT * 4]).split())
+    return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
+
+
+def hide(content: bytes, secret: str | None) -> bytes:
+    """Return the bytes without the key, which some providers repeat in their errors."""
+    if not secret or len(secret) < _SHORTEST_SECRET:
+        return content
+    return content.replace(secret.encode(), _HIDDEN.encode())
+
+
+def hide_text(text: str, secret: str | None) -> str:
+    """Return a text without the key."""
+    if not secret or len(secret) < _SHORTEST_SECRET:
+        return text
+    return text.replace(secret, _HIDDEN)
+
+
+def canonical(value: Any) -> str:
+    """Serialise as `rag_bench.hashing.canonical_json`, but refuse NaN and infinity (ValueError)."""
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+
+
+def clean_text(text: str) -> str:
+    """Replace what PostgreSQL cannot store: NUL and lone surrogates."""
+    text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+    return text
+
+
+def clean_value(value: Any) -> Any:
+    """Clean every text of a JSON value, the names of fields included."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(name): clean_value(item) for name, item in value.items()}
+    return value
+
+
+def _unreadable(content: bytes, problem: str) -> ReadReply:
+    text = clean_text(content.decode("utf-8", errors="replace")[:_KEPT_OF_UNREADABLE])
+    return ReadReply(None, canonical({UNREADABLE: text}), f"unreadable reply: {problem}")
+
+
+def _shape_problem(body: dict[str, Any]) -> str | None:
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return "JSON, but no chat completion (no choices)"
+    if not isinstance(choices[0], dict) or not isinstance(choices[0].get("message"), dict):
+        return "JSON, but no chat completion (no message)"
+    if not isinstance(choices[0]["message"].get("content"), str | list | None):
+        return "JSON, but no chat completion (content is no text)"
+    return None
+
+
+def _count(value: Any) -> int | None:
+    # A bool is an int, a count of tokens is not negative, and the column holds 31 bits.
+    return value if type(value) is int and 0 <= value < 2**31 else None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

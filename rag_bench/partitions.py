@@ -1,0 +1,66 @@
+"""Partitions: one per model, read from the settings when the definitions load.
+
+A new model is a line in the environment file and "Reload definitions" in the UI. The offline
+models are always there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from rag_bench.llm.providers import Providers, Role
+
+GENERATION_MODEL = "generation_model"
+BENCHMARK_JUDGE = "benchmark_judge"
+
+
+@dataclass(frozen=True)
+class ModelLists:
+    """Model keys per role, in the order of the settings."""
+
+    generation: Sequence[str]
+    benchmark_judges: Sequence[str]
+    production_judges: Sequence[str]
+
+    @classmethod
+    def from_providers(cls, providers: Providers) -> ModelLists:
+        """Return every configured model; raises ConfigurationError for a bad name."""
+        return cls(
+            providers.models_for(Role.generation),
+            providers.models_for(Role.benchmark_judge),
+            providers.models_for(Role.production_judge),
+        )
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The partitions that the assets of the sweep are split by."""
+
+    generation: dg.StaticPartitionsDefinition
+    production_judges: dg.StaticPartitionsDefinition
+    grid: dg.MultiPartitionsDefinition
+
+    @classmethod
+    def of(cls, models: ModelLists) -> Partitions:
+        """Return the partitions of these models; the grid is generator by benchmark judge."""
+        generation = dg.StaticPartitionsDefinition(list(models.generation))
+        return cls(
+            generation,
+            dg.StaticPartitionsDefinition(list(models.production_judges)),
+            dg.MultiPartitionsDefinition(
+                {
+                    GENERATION_MODEL: generation,
+                    BENCHMARK_JUDGE: dg.StaticPartitionsDefinition(list(models.benchmark_judges)),
+                }
+            ),
+        )
+
+
+def cell_key(generation_model: str, benchmark_judge: str) -> dg.MultiPartitionKey:
+    """Return the grid's partition key of a pair of models."""
+    return dg.MultiPartitionKey(
+        {GENERATION_MODEL: generation_model, BENCHMARK_JUDGE: benchmark_judge}
+    )

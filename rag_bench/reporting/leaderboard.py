@@ -1,0 +1,164 @@
+"""The leaderboard: every triple of models with its metrics, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.store import datasets, evaluations
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By tier (``tier_2``), then by metric name."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One shown metric: where it stands in ``metrics`` and what the table calls it."""
+
+    tier: str
+    metric: str
+    title: str
+    scale: tuple[float, float] | None = None
+    higher_is_better: bool = True
+
+
+COLUMNS = (
+    Column("tier_3", "rubric_e2e_quality", "e2e quality", (1, 5)),
+    Column("tier_2", "rubric_answer_correctness", "correctness", (1, 5)),
+    Column("tier_2", "rubric_faithfulness", "faithfulness", (1, 5)),
+    Column("tier_2", "rubric_answer_relevance", "relevance", (1, 5)),
+    Column("tier_3", "semantic_similarity", "similarity", (-1, 1)),
+    Column("tier_3", "rougeL_f", "ROUGE-L", (0, 1)),
+    Column("tier_judge_pipeline", "f1_score", "show F1", (0, 1)),
+)
+#: What the rows are ordered by; the first in which two differ decides. Missing comes last.
+ORDER = (COLUMNS[0], COLUMNS[1], COLUMNS[4], COLUMNS[6])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One triple of models; a role that was not measured is None."""
+
+    rank: int
+    generation_model: str
+    benchmark_judge_model: str | None
+    production_judge_model: str | None
+    metrics: Metrics
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any of the models is one of ours that only plays a model."""
+        models = (self.generation_model, self.benchmark_judge_model, self.production_judge_model)
+        return any(model and model.startswith("simulator/sim-") for model in models)
+
+    def metric(self, column: Column) -> Mapping[str, Any] | None:
+        """Return a metric's record, None if it was not measured."""
+        return self.metrics.get(column.tier, {}).get(column.metric)
+
+    def value(self, column: Column) -> float | None:
+        """Return a metric's value, None if there is none."""
+        metric = self.metric(column)
+        return None if metric is None else metric["value"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row for ``--json`` and the report."""
+        return {
+            "rank": self.rank,
+            "generation_model": self.generation_model,
+            "benchmark_judge_model": self.benchmark_judge_model,
+            "production_judge_model": self.production_judge_model,
+            "simulated": self.simulated,
+            "metrics": self.metrics,
+        }
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All triples measured under one settings hash on one dataset."""
+
+    settings_hash: str
+    dataset: datasets.DatasetInfo
+    rows: Sequence[Row]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the board for ``--json`` and the report."""
+        return {
+            "settings_hash": self.settings_hash,
+            "dataset_id": self.dataset.id,
+            "dataset": self.dataset.name,
+            "dataset_type": self.dataset.kind,
+            "n_items": self.dataset.n_items,
+            "ordered_by": [f"{column.tier}.{column.metric}" for column in ORDER],
+            "rows": [row.as_json() for row in self.rows],
+        }
+
+    def matrix(self, column: Column) -> tuple[list[str], list[str], dict[tuple[str, str], Any]]:
+        """Return generators, benchmark judges, and a metric's record per pair of them."""
+        generators = list(dict.fromkeys(row.generation_model for row in self.rows))
+        judges = sorted({row.benchmark_judge_model for row in self.rows if row.benchmark_judge_model})
+        found = {
+            (row.generation_model, row.benchmark_judge_model): row.metric(column)
+            for row in self.rows
+            if row.benchmark_judge_model
+        }
+        return generators, judges, found
+
+    def production_judges(self) -> dict[str, Mapping[str, Any]]:
+        """Return the metrics of each production judge."""
+        return {
+            row.production_judge_model: row.metrics.get("tier_judge_pipeline", {})
+            for row in self.rows
+            if row.production_judge_model
+        }
+
+
+def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
+    """Read the leaderboard of a settings hash, by default of the newest evaluation.
+
+    Raises:
+        RagBenchError: nothing was measured yet.
+    """
+    settings_hash = settings_hash or evaluations.newest_settings_hash(engine)
+    found = evaluations.model_runs(engine, settings_hash) if settings_hash else []
+    if not settings_hash or not found:
+        raise RagBenchError(
+            "There is no result to show yet. Run `rag-bench sweep`, or materialize the assets of "
+            "the groups generation and end_to_end."
+        )
+    rows = [
+        Row(
+            0,
+            row["generation_model"],
+            row["benchmark_judge_model"],
+            row["production_judge_model"],
+            row["metrics"],
+        )
+        for row in found
+    ]
+    rows.sort(key=_sort_key)
+    ranked = [Row(rank, *_parts(row)) for rank, row in enumerate(rows, start=1)]
+    return Leaderboard(settings_hash, datasets.get_dataset(engine, found[0]["dataset_id"]), ranked)
+
+
+def _parts(row: Row) -> tuple[str, str | None, str | None, Metrics]:
+    return (
+        row.generation_model,
+        row.benchmark_judge_model,
+        row.production_judge_model,
+        row.metrics,
+    )
+
+
+def _sort_key(row: Row) -> tuple[Any, ...]:
+    values = [row.value(column) for column in ORDER]
+    return (
+        *((value is None, -(value or 0.0)) for value in values),
+        row.generation_model,
+        row.benchmark_judge_model or "",
+        row.production_judge_model or "",
+    )

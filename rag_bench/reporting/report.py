@@ -1,0 +1,217 @@
+"""The report's files: JSON, Markdown, a page, and the registry of all reports."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.reporting import baselines
+from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard
+from rag_bench.settings import PROJECT_ROOT
+from rag_bench.store.evaluations import git_commit
+
+
+SCHEMA_VERSION = "3.0"
+_TIERS = ("0", "1", "2", "3", "judge", "judge_pipeline", "ux")
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Where a report was written."""
+
+    json: Path
+    markdown: Path
+    html: Path
+    overall_status: str
+
+
+def content(
+    board: Leaderboard, settings: Mapping[str, Any], embedding_model: str, now: datetime
+) -> dict[str, Any]:
+    """Return the report as JSON. Top-level tier metrics are those of the best-ranked triple."""
+    best = board.rows[0]
+    found = baselines.verdicts(best.metrics)
+    status = baselines.overall_status(found)
+    report: dict[str, Any] = {
+        "id": now.strftime("%Y%m%d_%H%M%S"),
+        "schema_version": SCHEMA_VERSION,
+        "run_metadata": {
+            "timestamp": now.isoformat(timespec="seconds"),
+            "git_branch": _git_branch(),
+            "git_commit_hash": git_commit(),
+            "run_author": os.environ.get("BENCHMARK_RUN_AUTHOR"),
+        },
+        "overall_status": status,
+        "executive_summary": summary(board, found, status),
+        "dataset_file": board.dataset.name,
+        "dataset_id": board.dataset.id,
+        "dataset_type": board.dataset.kind,
+        "settings_hash": board.settings_hash,
+        "settings": dict(settings),
+        "generation_model": best.generation_model,
+        "judge_model": best.benchmark_judge_model,
+        "production_judge_model": best.production_judge_model,
+        "embedding_model": embedding_model,
+        "judge_eval_mode": settings.get("judge_eval_mode"),
+        "consistency_runs": settings.get("consistency_runs"),
+    }
+    for tier in _TIERS:
+        report[f"tier_{tier}_metrics"] = best.metrics.get(f"tier_{tier}")
+    report["baselines"] = [vars(verdict) for verdict in found]
+    report["model_runs"] = [
+        {**row.as_json(), "judge_model": row.benchmark_judge_model} for row in board.rows
+    ]
+    return report
+
+
+def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> str:
+    """Say in a few sentences what was found, without more certainty than the data has."""
+    best = board.rows[0]
+    lead = COLUMNS[0] if best.value(COLUMNS[0]) is not None else COLUMNS[1]
+    metric = best.metric(lead)
+    parts = [
+        f"{len(board.rows)} combinations of models were compared on {board.dataset.n_items} "
+        f"questions of the dataset {board.dataset.name}."
+    ]
+    if metric and metric["value"] is not None:
+        interval = (
+            f" (95 % interval {metric['ci_low']:.2f} to {metric['ci_high']:.2f})"
+            if metric["ci_low"] is not None
+            else ""
+        )
+        parts.append(
+            f"First is {best.generation_model} by judge {best.benchmark_judge_model}: "
+            f"{lead.title} {metric['value']:.2f} of {metric.get('scale', [0, 5])[1]:g}{interval}, "
+            f"{metric['n_scored']} of {metric['n_expected']} answers scored."
+        )
+        if others := _overlapping(board, lead):
+            parts.append(
+                f"The intervals of {', '.join(others)} overlap with it: this data does not "
+                "tell them apart for certain."
+            )
+    missed = [verdict for verdict in found if not verdict.met]
+    words = ", ".join(f"{v.metric} {v.value:.2f} (target {v.target:g})" for v in missed)
+    parts.append(f"Status: {status}" + (f"; targets missed: {words}." if missed else "."))
+    if any(row.simulated for row in board.rows):
+        parts.append("Models named simulator/sim-* are simulated: they show that the bench works.")
+    return " ".join(parts)
+
+
+def _overlapping(board: Leaderboard, column: Any) -> list[str]:
+    best = board.rows[0]
+    first = best.metric(column)
+    if not first or first["ci_low"] is None:
+        return []
+    names = []
+    for row in board.rows[1:]:
+        metric = row.metric(column)
+        same_judge = row.benchmark_judge_model == best.benchmark_judge_model
+        if not metric or metric["ci_high"] is None or not same_judge:
+            continue
+        if row.generation_model != best.generation_model and metric["ci_high"] >= first["ci_low"]:
+            names.append(row.generation_model)
+    return list(dict.fromkeys(names))
+
+
+def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> WrittenReport:
+    """Write ``rag_benchmark_<timestamp>.json``, ``.md`` and ``.html`` and register the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"rag_benchmark_{report['id']}"
+    number = 1
+    while (folder / f"{name}.json").exists():  # several in one second
+        number += 1
+        name = f"rag_benchmark_{report['id']}_{number}"
+    texts = {
+        ".json": json.dumps(report, ensure_ascii=False, indent=1),
+        ".md": render("report.md.j2", report, board),
+        ".html": render("report.html.j2", report, board),
+    }
+    for suffix, text in texts.items():
+        _replace(folder / f"{name}{suffix}", text)
+    register(folder / "benchmark_runs.json", {**report, "report_file": f"{name}.json"})
+    return WrittenReport(
+        folder / f"{name}.json",
+        folder / f"{name}.md",
+        folder / f"{name}.html",
+        report["overall_status"],
+    )
+
+
+def register(path: Path, entry: Mapping[str, Any]) -> None:
+    """Append to the registry: under a lock, and replaced whole, so that no entry is lost.
+
+    Raises:
+        RagBenchError: the file is not a JSON list; it is left as it is.
+    """
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        entries: Any = []
+        if path.exists():
+            try:
+                entries = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                entries = None
+            if not isinstance(entries, list):
+                raise RagBenchError(f"{path} is damaged (not a JSON list). Move it away and retry.")
+        entries.append({**entry, "timestamp": entry["run_metadata"]["timestamp"]})
+        _replace(path, json.dumps(entries, ensure_ascii=False, indent=1))
+
+
+def _replace(path: Path, text: str) -> None:
+    staging = path.with_name(f".{path.name}.{os.getpid()}.part")
+    staging.write_text(text, encoding="utf-8")
+    staging.replace(path)
+
+
+def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
+    """Fill one of the templates beside this file."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    generators, judges, cells = board.matrix(COLUMNS[0])
+    return environment.get_template(template).render(
+        report=report,
+        board=board,
+        columns=COLUMNS,
+        generators=generators,
+        judges=judges,
+        cells=cells,
+        production=board.production_judges(),
+        now=datetime.now(UTC),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _git_branch() -> str | None:
+    if given := os.environ.get("BENCHMARK_GIT_BRANCH"):
+        return given
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--abbrev-ref", "HEAD"],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

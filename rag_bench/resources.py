@@ -1,0 +1,177 @@
+"""Dagster resources: the database, the run's settings, the models."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from rag_bench import progress
+from rag_bench.errors import RagBenchError
+from rag_bench.settings import get_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.tiers.bench import Bench
+    from rag_bench.tiers.chat import Models
+
+T = TypeVar("T")
+PROCESS_TAG = "rag_bench/process"
+
+
+def process_identity(pid: int) -> str | None:
+    """Return ``host:pid:start`` of a live process of this machine, None if there is none.
+
+    The start time tells a process from a later one that got the same id.
+    """
+    with suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if fields[0] != "Z":
+            return f"{socket.gethostname()}:{pid}:{fields[19]}"
+    return None
+
+
+class DatabaseResource(dg.ConfigurableResource):
+    """PostgreSQL with our tables, brought to this code's version when a run starts."""
+
+    _engine: Engine | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Connect, migrate, and note which process executes the run."""
+        from sqlalchemy.exc import OperationalError
+
+        from rag_bench.store.database import make_engine
+        from rag_bench.store.migrate import migrate
+
+        self._engine = make_engine(application_name=f"rag_bench {context.run_id or ''}"[:63])
+        try:
+            migrate(self._engine)
+        except OperationalError as error:
+            raise RagBenchError(
+                "PostgreSQL does not answer. Start the embedded one with `rag-bench db start`, "
+                f"or check RAG_BENCH_DATABASE_URL. ({error.orig})"
+            ) from None
+        instance, run_id = context.instance, context.run_id
+        identity = process_identity(os.getpid())
+        if instance and run_id and identity and instance.has_run(run_id):
+            # So that a run whose process is gone can be told from one that works.
+            instance.add_run_tags(run_id, {PROCESS_TAG: identity})
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the run."""
+        if self._engine is None:
+            raise RagBenchError("The database resource was used outside of a run.")
+        return self._engine
+
+
+class BenchmarkResource(dg.ConfigurableResource):
+    """What a run measures. These values are hashed into every evaluation: results of different
+    settings never mix, so give a run that scores answers the settings that made them."""
+
+    dataset: str | None = Field(
+        default=None,
+        description="Dataset id, id prefix or name; empty: the current snapshot's default.",
+    )
+    mode: Literal["", "synthetic", "manual"] = Field(
+        default="", description="Which kind of dataset to take when none is named."
+    )
+    limit: int | None = Field(default=None, description="Only the first N questions.")
+    top_k: int | None = Field(default=None, description="Chunks retrieved in tier 1.")
+    contexts_per_answer: int | None = Field(
+        default=None, description="Chunks given to the generator in tier 3; production used 1."
+    )
+    consistency_runs: int = Field(
+        default=1, description="Answers per question; the first is judged, all enter consistency."
+    )
+    judge_eval_mode: Literal["direct", "reasoned"] = Field(
+        default="direct", description="reasoned: the judge writes its reasoning first."
+    )
+    retry_failed: bool = Field(
+        default=False, description="Ask again where a reply could not be used."
+    )
+
+    def open(self, engine: Engine, run_id: str | None) -> Bench:
+        """Resolve the settings against the store.
+
+        Raises:
+            RagBenchError: no snapshot, no such dataset, or an impossible number.
+        """
+        from rag_bench.llm import prompts
+        from rag_bench.retrieval.identity import encoder_identity
+        from rag_bench.store import snapshots
+        from rag_bench.tiers.bench import Bench, resolve_dataset
+        from rag_bench.tiers.run_settings import RunSettings
+
+        settings = get_settings()
+        snapshot = snapshots.require_current(engine)
+        dataset = resolve_dataset(engine, snapshot, self.dataset or None, self.mode or None)
+        if dataset.kind == "show_hide":
+            raise RagBenchError(
+                f"{dataset} holds labelled pairs for the production judge, not questions."
+            )
+        for name in ("limit", "top_k", "contexts_per_answer", "consistency_runs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RagBenchError(f"{name} must be at least 1, not {value}.")
+        top_k = self.top_k or settings.top_k
+        contexts = self.contexts_per_answer or min(settings.contexts_per_answer, top_k)
+        if contexts > top_k:
+            raise RagBenchError(
+                f"contexts_per_answer is {contexts}, but only {top_k} chunks are retrieved (top_k)."
+            )
+        run = RunSettings(
+            dataset_id=dataset.id,
+            limit=min(self.limit, dataset.n_items) if self.limit else None,
+            mode=self.mode or None,
+            top_k=top_k,
+            contexts_per_answer=contexts,
+            retrieval_threshold=settings.retrieval_threshold,
+            consistency_runs=self.consistency_runs,
+            judge_eval_mode=self.judge_eval_mode,
+            corpus_hash=snapshot.corpus_hash,
+            encoder=encoder_identity(settings).key,
+            prompt_hash=prompts.prompt_hash(prompts.names()),
+        )
+        return Bench(
+            engine,
+            settings,
+            run,
+            dataset,
+            snapshot,
+            run_id=run_id,
+            retry_failed=self.retry_failed,
+            progress=progress.report,
+        )
+
+
+class ModelsResource(dg.ConfigurableResource):
+    """The chat models: providers from the environment, the offline ones in this process.
+
+    Keys are read from the environment when a call is made and stand in no config.
+    """
+
+    def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
+        """Run ``work`` on one event loop with an open client; returns what it returns."""
+        from rag_bench.assembly import open_models
+
+        async def main() -> T:
+            async with open_models(get_settings(), engine) as models:
+                return await work(models)
+
+        return asyncio.run(main())
+
+

@@ -1,0 +1,1 @@
+"""Encoding texts, storing their vectors once, and searching them."""

@@ -1,0 +1,207 @@
+"""Texts in, unit vectors out: sentence-transformers, tokenized once, sorted by length."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.retrieval.identity import (
+    EncoderIdentity,
+    encoder_folder,
+    encoder_identity,
+    missing_extra,
+)
+from rag_bench.settings import Settings
+
+Progress = Callable[[int, int], None]
+# Tokenizers and models without a stated limit carry a huge number instead.
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Vectors of n texts, in the order given.
+
+    Attributes:
+        vectors: float32, shape (n, dimension), each of Euclidean length 1.
+        n_tokens: int, shape (n,): tokens of the whole text, special ones too, before any cut.
+        truncated: bool, shape (n,): the model read only the first ``max_tokens`` tokens.
+    """
+
+    vectors: np.ndarray
+    n_tokens: np.ndarray
+    truncated: np.ndarray
+
+
+class Encoder:
+    """A loaded sentence-transformers model with the identity of its vectors."""
+
+    def __init__(self, model: Any, identity: EncoderIdentity, batch_size: int = 32) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            model: A ``SentenceTransformer`` with a tokenizer.
+            identity: Of this model; ``identity.max_tokens`` is applied to the model here.
+            batch_size: Texts of the longest kind per forward pass; short texts go in larger
+                batches of the same cost.
+
+        Raises:
+            ConfigurationError: the limit asked for is above what the model can read.
+        """
+        self.identity = identity
+        self.name = identity.name
+        self.key = identity.key
+        self.query_prefix = identity.query_prefix
+        self.passage_prefix = identity.passage_prefix
+        self._model = model
+        self._batch_size = batch_size
+        own = model.max_seq_length or model.tokenizer.model_max_length
+        own = int(own) if own and own < _NO_LIMIT else None
+        if identity.max_tokens and own and identity.max_tokens > own:
+            raise ConfigurationError(
+                f"RAG_BENCH_ENCODER_MAX_TOKENS is {identity.max_tokens}, but {self.name} reads at "
+                f"most {own} tokens."
+            )
+        self.max_tokens: int | None = identity.max_tokens or own
+        # Renamed in sentence-transformers 5.
+        dimension = getattr(model, "get_embedding_dimension", None)
+        self.dimension = int((dimension or model.get_sentence_embedding_dimension)())
+
+    def query_text(self, question: str) -> str:
+        """Return the exact text encoded for a question; its hash is the vector's address."""
+        return self.identity.query_text(question)
+
+    def passage_text(self, chunk: str) -> str:
+        """Return the exact text encoded for a chunk; its hash is the vector's address."""
+        return self.identity.passage_text(chunk)
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
+        """Encode texts exactly as given: prefixes are the caller's (``query_text``).
+
+        A text's vector does not depend on the other texts, but for float32 rounding (1e-6).
+
+        Args:
+            texts: n texts, any order and length.
+            progress: Called with (texts done, n) after each batch.
+
+        Raises:
+            RagBenchError: the model gave a vector that is not finite or has length 0.
+        """
+        import torch
+
+        n = len(texts)
+        vectors = np.empty((n, self.dimension), dtype=np.float32)
+        ids, n_tokens = self._tokenize(texts)
+        done = 0
+        with torch.inference_mode():
+            for batch in self._batches([len(item) for item in ids]):
+                vectors[batch] = self._forward([ids[index] for index in batch])
+                done += len(batch)
+                if progress:
+                    progress(done, n)
+        _normalize(vectors, self.name)
+        limit = self.max_tokens
+        truncated = n_tokens > limit if limit else np.zeros(n, dtype=bool)
+        return EncodedBatch(vectors, n_tokens, truncated)
+
+    def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], np.ndarray]:
+        """Return each text's token ids, cut to the limit, and its number of tokens uncut."""
+        if not texts:
+            return [], np.zeros(0, dtype=np.int64)
+        tokenizer = self._model.tokenizer
+        prepared = [self._prepare(text) for text in texts]
+        options = {"return_attention_mask": False, "return_token_type_ids": False}
+        ids = tokenizer(prepared, verbose=False, **options)["input_ids"]
+        n_tokens = np.array([len(item) for item in ids], dtype=np.int64)
+        if self.max_tokens:
+            # Cut by the tokenizer itself, which knows where its special tokens go.
+            for index in np.flatnonzero(n_tokens > self.max_tokens):
+                ids[index] = tokenizer(
+                    prepared[index], truncation=True, max_length=self.max_tokens, **options
+                )["input_ids"]
+        return ids, n_tokens
+
+    def _prepare(self, text: str) -> str:
+        return text.lower() if getattr(self._model[0], "do_lower_case", False) else text
+
+    def _batches(self, lengths: list[int]) -> Iterator[np.ndarray]:
+        """Yield the indices of each batch: longest texts first, of near equal length.
+
+        The longest first, so that a lack of memory shows at the start and the remaining time
+        only ever looks shorter. A batch's cost is its padded tokens, so short texts come in
+        larger batches.
+        """
+        order = np.argsort([-length for length in lengths], kind="stable")
+        budget = self._batch_size * 128
+        start = 0
+        while start < len(order):
+            longest = max(1, lengths[order[start]])
+            size = max(self._batch_size, min(budget // longest, 8 * self._batch_size))
+            yield order[start : start + size]
+            start += size
+
+    def _forward(self, ids: list[list[int]]) -> np.ndarray:
+        features = self._model.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
+        device = self._model.device
+        output = self._model({name: value.to(device) for name, value in features.items()})
+        vectors: np.ndarray = output["sentence_embedding"].float().cpu().numpy()
+        return vectors
+
+
+def load_encoder(settings: Settings) -> Encoder:
+    """Load the encoder that ``settings`` name; the default one needs no download.
+
+    Raises:
+        ConfigurationError: the model is not here and cannot be fetched, cannot be read, or the
+            libraries for encoding are not installed.
+    """
+    identity = encoder_identity(settings)
+    folder = encoder_folder(settings)
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise missing_extra() from error
+    try:
+        with _no_loading_bars():
+            model = SentenceTransformer(str(folder))
+    except Exception as error:  # whatever the loader dislikes, the folder's owner must hear of
+        raise ConfigurationError(
+            f"The encoder {identity.name!r} cannot be loaded from {folder}: {error}"
+        ) from error
+    if not callable(model.tokenizer):
+        raise ConfigurationError(
+            f"The encoder {identity.name!r} has no transformers tokenizer; choose a "
+            "sentence-transformers model that is built on a transformer."
+        )
+    model.eval()
+    return Encoder(model, identity, settings.encoder_batch_size)
+
+
+@contextlib.contextmanager
+def _no_loading_bars() -> Iterator[None]:
+    """Keep the loader's progress bars out of logs, and leave the switch as it was."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _normalize(vectors: np.ndarray, name: str) -> None:
+    """Scale each row to length 1, in place."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    if not np.all(np.isfinite(lengths) & (lengths > 0)):
+        raise RagBenchError(
+            f"The encoder {name!r} gave {int(np.sum(~(np.isfinite(lengths) & (lengths > 0))))} "
+            "vectors that are zero or not finite; its weights are broken."
+        )
+    vectors /= lengths[:, None].astype(np.float32)

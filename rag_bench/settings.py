@@ -1,0 +1,75 @@
+"""Everything that the environment decides, read once and typed.
+
+Secrets (provider keys, database passwords) enter the program here and nowhere else; they are
+never put into run config, metadata, logs or the ledger.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from dotenv import load_dotenv
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+MODELS_ENV_FILE = ".env.benchmark-models"
+
+
+class Settings(BaseSettings):
+    """Typed settings; each field is the environment variable ``RAG_BENCH_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="RAG_BENCH_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=PROJECT_ROOT / ".rag_bench", description="State of this machine.")
+    database_url: str | None = Field(
+        default=None, description="A PostgreSQL of your own; unset: the embedded one."
+    )
+    dagster_database_url: str | None = Field(
+        default=None, description="Where Dagster keeps runs and events; unset: beside ours."
+    )
+    data_dir: Path = Field(default=PROJECT_ROOT / "data")
+    dumps_dir: Path | None = Field(default=None, description="Unset: data_dir/dumps.")
+    reports_dir: Path = Field(default=PROJECT_ROOT / "reports")
+
+    encoder: str = Field(
+        default="intfloat/multilingual-e5-small",
+        description="sentence-transformers name or local folder; the default needs no download.",
+    )
+    encoder_batch_size: int = Field(default=32, ge=1)
+    encoder_max_tokens: int | None = Field(default=None, description="Unset: the model's own limit.")
+
+    top_k: int = Field(default=10, ge=1, description="Chunks retrieved for tier 1.")
+    contexts_per_answer: int = Field(
+        default=3, ge=1, description="Chunks given to the generator in tier 3; production used 1."
+    )
+    retrieval_threshold: float = Field(
+        default=0.0, description="Least cosine similarity of a chunk given to the generator."
+    )
+
+    concurrency: int = Field(default=16, ge=1, description="Calls in flight per provider.")
+    call_timeout_seconds: float = Field(default=120.0, gt=0)
+    connect_timeout_seconds: float = Field(default=10.0, gt=0)
+    max_retries: int = Field(default=4, ge=0, description="Of a call, on 429, 5xx and lost links.")
+
+    @cached_property
+    def dumps(self) -> Path:
+        """The folder that is watched for dumps."""
+        return self.dumps_dir or self.data_dir / "dumps"
+
+
+def load_environment(root: Path | None = None) -> None:
+    """Read ``.env`` and ``.env.benchmark-models``; variables already set win.
+
+    Looks in the current folder first, then in the project's.
+    """
+    for folder in (root or Path.cwd(), PROJECT_ROOT):
+        for name in (".env", MODELS_ENV_FILE):
+            load_dotenv(folder / name, override=False)
+
+
+def get_settings() -> Settings:
+    """Read the settings from the environment, as it is now."""
+    load_environment()
+    return Settings()

@@ -1,0 +1,121 @@
+"""Simulated judges: they know, or estimate, what an answer is worth, and err as stated."""
+
+from __future__ import annotations
+
+import json
+
+from rag_bench.simulator.answer_key import AnswerKey
+from rag_bench.simulator.estimates import estimate, is_good_answer
+from rag_bench.simulator.models import WORTH, Gate, Judge
+from rag_bench.simulator.sections import Sections
+from rag_bench.simulator.text import chance, is_russian, normal, pick, stable_chance
+from rag_bench.simulator.truth import Quality
+
+GOOD = (4, 5)
+BAD = (1, 3)
+#: Scores of a judge that takes a good answer for a bad one, and the reverse.
+GOOD_TAKEN_FOR_BAD = 2
+BAD_TAKEN_FOR_GOOD = 4
+
+_UNREADABLE_SCORES = (
+    "Оценка по 5-балльной шкале: 2",
+    "По шкале от 1 до 5 это 4",
+    '{"score": "высокая"}',
+    '{"score": 4.5}',
+    '{"score": 7}',
+    '{"score": ',
+    "Я не могу оценить этот ответ.",
+    "",
+)
+_UNREADABLE_VERDICTS = ("Да", "Yes, but the answer is incomplete", "Нет, ответ не по теме", "")
+_REASONING = {
+    True: {
+        "faithfulness": ("Утверждения ответа подтверждаются фрагментами.", "Найдены все факты."),
+        "answer_relevance": ("Ответ прямо отвечает на вопрос.", "Ответ по существу вопроса."),
+        "answer_correctness": ("Ответ совпадает с эталоном по смыслу.", "Расхождений нет."),
+        "e2e_quality": ("Ответ решает задачу пользователя.", "Всё нужное сказано."),
+    },
+    False: {
+        "faithfulness": ("Часть утверждений не подтверждается.", "В фрагментах этого нет."),
+        "answer_relevance": ("Ответ не о том, что спросили.", "На вопрос отвечено не вполне."),
+        "answer_correctness": ("Ответ расходится с эталоном.", "Существенное упущено."),
+        "e2e_quality": ("Задача пользователя не решена.", "Придётся переспрашивать."),
+    },
+}
+_REASONS_TO_HIDE = {
+    True: (
+        "ответ не по существу вопроса",
+        "утверждения ответа не подтверждаются фрагментами",
+        "ответ не помогает пользователю",
+    ),
+    False: (
+        "the answer misses the question",
+        "the answer is not supported by the fragments",
+        "the answer does not help the user",
+    ),
+}
+
+
+def judge_reply(
+    model: Judge,
+    measure: str,
+    asked: Sections,
+    quality: Quality | None,
+    key: AnswerKey,
+    replicate: int,
+    *,
+    with_reasoning: bool,
+) -> str:
+    """Return the JSON of a judge's reply, or now and then something unreadable, as stated."""
+    seed = (model.name, measure, normal(asked.question), normal(asked.answer))
+    if chance("unreadable", replicate, *seed) < model.unreadable:
+        return pick(_UNREADABLE_SCORES, "which", replicate, *seed)
+    worth = WORTH[measure][quality] if quality else estimate(measure, asked, key)
+    score = judged_score(model, worth, replicate, *seed)
+    reply: dict[str, object] = {}
+    if with_reasoning:
+        reply["reasoning"] = pick(_REASONING[score >= GOOD[0]][measure], "reasoning", *seed)
+    reply["score"] = score
+    return json.dumps(reply, ensure_ascii=False)
+
+
+def judged_score(model: Judge, worth: int, replicate: int, *seed: object) -> int:
+    """Return the score (1 to 5) that ``model`` gives to an answer worth ``worth``."""
+    draw = stable_chance(model.variation, replicate, "perceived", *seed)
+    if worth >= GOOD[0]:
+        seen_good = draw < model.sensitivity
+        score, bounds = (worth, GOOD) if seen_good else (GOOD_TAKEN_FOR_BAD, BAD)
+    elif worth < BAD[1]:
+        seen_bad = draw < model.specificity
+        score, bounds = (worth, BAD) if seen_bad else (BAD_TAKEN_FOR_GOOD, GOOD)
+    else:
+        score, bounds = worth, (BAD[0], GOOD[1])
+    noise = chance("noise", replicate, *seed)
+    if noise < model.noise:
+        score += 1 if noise < model.noise / 2 else -1
+    if chance("bias", *seed) < abs(model.bias):
+        score += 1 if model.bias > 0 else -1
+    return min(max(score, bounds[0]), bounds[1])
+
+
+def gate_reply(
+    model: Gate, asked: Sections, quality: Quality | None, key: AnswerKey, replicate: int
+) -> str:
+    """Return ``Yes`` or ``No: reason``, or now and then something unreadable, as stated.
+
+    People's label decides what is right; without one the answer's known quality; without that an
+    estimate from shared words.
+    """
+    seed = (model.name, normal(asked.question), normal(asked.answer), normal(asked.context))
+    if chance("unreadable", replicate, *seed) < model.unreadable:
+        return pick(_UNREADABLE_VERDICTS, "which", replicate, *seed)
+    good = key.label(asked.question, asked.answer, asked.context)
+    if good is None and quality is not None:
+        good = quality in (Quality.correct, Quality.partial)
+    if good is None:
+        good = is_good_answer(asked, key)
+    draw = chance("verdict", *seed)
+    show = draw < model.sensitivity if good else draw >= model.specificity
+    if show:
+        return "Yes"
+    return f"No: {pick(_REASONS_TO_HIDE[is_russian(asked.question)], 'reason', *seed)}"

@@ -1,0 +1,257 @@
+"""The offline models and their stated qualities: the one place where these numbers stand.
+
+`extractive` is a real, if humble, model: it knows no answers. All others are simulated: they draw
+what they do from the shares below, by hashing, so that a benchmark can be checked against what
+is known to be true. ``docs/offline_models.md`` shows the same tables; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rag_bench.simulator.truth import Quality
+
+
+@dataclass(frozen=True)
+class Extractive:
+    """The true baseline: the sentences of the context nearest to the question, cited."""
+
+    name: str = "extractive"
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A simulated generation model. Shares are probabilities per question, and sum to 1.
+
+    Attributes:
+        shares: of answers by quality, where the context holds the answer.
+        refuses_when_absent: where the context does not hold it, an answer that would have been
+            correct or partial becomes a refusal with this probability, else a hallucination.
+        variation: probability that a repeat draws anew; other repeats equal the first answer.
+        verbose: of correct answers, the share given as a whole sentence of the context where
+            one holds the reference.
+        no_citation: share of answers (refusals aside) that cite nothing.
+        invalid_citation: share that cite a fragment that does not exist.
+    """
+
+    name: str
+    shares: Mapping[Quality, float]
+    refuses_when_absent: float
+    variation: float
+    verbose: float
+    no_citation: float
+    invalid_citation: float
+
+    def __post_init__(self) -> None:
+        if set(self.shares) != set(Quality) or abs(sum(self.shares.values()) - 1) > 1e-9:
+            raise ValueError(f"the shares of {self.name} must cover all qualities and sum to 1")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A simulated benchmark judge, on a scale of 1 to 5.
+
+    Attributes:
+        sensitivity: share of answers worth 4 or 5 that it scores 4 or 5.
+        specificity: share of answers worth 1 or 2 that it scores 3 or less.
+        bias: probability of one point more (negative: less) for an answer, at every repeat.
+        noise: probability of one point up or down, drawn anew at every repeat.
+        variation: probability that a repeat decides anew whether the answer is good.
+        unreadable: share of replies that are not the JSON asked for.
+
+    Noise and bias move a score within 4 to 5 or within 1 to 3, so sensitivity and specificity
+    are exactly as stated; an answer worth 3 may move anywhere.
+    """
+
+    name: str
+    sensitivity: float
+    specificity: float
+    bias: float
+    noise: float
+    variation: float
+    unreadable: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A simulated production judge.
+
+    Attributes:
+        sensitivity: share of good answers (correct, partial, or labelled so) that it shows.
+        specificity: share of bad ones (wrong, hallucinated, refused) that it hides.
+        unreadable: share of replies that are neither ``Yes`` nor ``No: reason``.
+    """
+
+    name: str
+    sensitivity: float
+    specificity: float
+    unreadable: float
+
+
+OfflineModel = Extractive | Generator | Judge | Gate
+
+
+def _shares(
+    correct: float, partial: float, wrong: float, hallucinated: float, refused: float
+) -> dict[Quality, float]:
+    return {
+        Quality.correct: correct,
+        Quality.partial: partial,
+        Quality.wrong: wrong,
+        Quality.hallucinated: hallucinated,
+        Quality.refused: refused,
+    }
+
+
+GENERATORS = (
+    Generator(
+        "sim-strong",
+        _shares(0.90, 0.04, 0.02, 0.02, 0.02),
+        refuses_when_absent=0.95,
+        variation=0.05,
+        verbose=0.15,
+        no_citation=0.01,
+        invalid_citation=0.0,
+    ),
+    Generator(
+        "sim-medium",
+        _shares(0.74, 0.10, 0.06, 0.05, 0.05),
+        refuses_when_absent=0.75,
+        variation=0.15,
+        verbose=0.30,
+        no_citation=0.06,
+        invalid_citation=0.01,
+    ),
+    Generator(
+        "sim-weak",
+        _shares(0.52, 0.14, 0.14, 0.12, 0.08),
+        refuses_when_absent=0.40,
+        variation=0.30,
+        verbose=0.45,
+        no_citation=0.25,
+        invalid_citation=0.04,
+    ),
+)
+JUDGES = (
+    Judge(
+        "sim-judge-sharp",
+        sensitivity=0.98,
+        specificity=0.97,
+        bias=0.0,
+        noise=0.05,
+        variation=0.02,
+        unreadable=0.0,
+    ),
+    Judge(
+        "sim-judge-noisy",
+        sensitivity=0.88,
+        specificity=0.85,
+        bias=0.0,
+        noise=0.35,
+        variation=0.30,
+        unreadable=0.01,
+    ),
+    Judge(
+        "sim-judge-lenient",
+        sensitivity=0.99,
+        specificity=0.65,
+        bias=0.6,
+        noise=0.10,
+        variation=0.05,
+        unreadable=0.02,
+    ),
+)
+GATES = (
+    Gate("sim-gate-balanced", sensitivity=0.93, specificity=0.90, unreadable=0.0),
+    Gate("sim-gate-strict", sensitivity=0.80, specificity=0.97, unreadable=0.01),
+    Gate("sim-gate-lenient", sensitivity=0.98, specificity=0.70, unreadable=0.01),
+)
+DEFAULT_MODELS: tuple[OfflineModel, ...] = (Extractive(), *GENERATORS, *JUDGES, *GATES)
+
+#: What an answer of each quality is worth by each measure's rubric, before a judge errs.
+#: A wrong answer is a sentence of the context, hence faithful; a refusal asserts nothing.
+WORTH: dict[str, dict[Quality, int]] = {
+    "faithfulness": dict(zip(Quality, (5, 5, 5, 1, 5), strict=True)),
+    "answer_relevance": dict(zip(Quality, (5, 4, 2, 3, 1), strict=True)),
+    "answer_correctness": dict(zip(Quality, (5, 3, 1, 1, 1), strict=True)),
+    "e2e_quality": dict(zip(Quality, (5, 3, 2, 1, 1), strict=True)),
+}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models that one simulator serves, by name."""
+
+    models: tuple[OfflineModel, ...] = DEFAULT_MODELS
+    by_name: Mapping[str, OfflineModel] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {model.name: model for model in self.models})
+
+
+def tables() -> str:
+    """Return the stated qualities as Markdown tables, as ``docs/offline_models.md`` shows them."""
+
+    def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+        lines = [head, tuple("---" for _ in head), *rows]
+        return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+    def percent(share: float) -> str:
+        return f"{share * 100:g} %"
+
+    generators = table(
+        (
+            "simulated generator",
+            *Quality,
+            "refuses when the context lacks the answer",
+            "repeats drawn anew",
+            "whole sentences",
+            "no citation",
+            "invalid citation",
+        ),
+        [
+            (
+                f"`{model.name}`",
+                *(percent(model.shares[quality]) for quality in Quality),
+                *map(percent, (model.refuses_when_absent, model.variation, model.verbose)),
+                *map(percent, (model.no_citation, model.invalid_citation)),
+            )
+            for model in GENERATORS
+        ],
+    )
+    judges = table(
+        (
+            "simulated judge",
+            "sensitivity",
+            "specificity",
+            "bias",
+            "noise",
+            "repeats decided anew",
+            "unreadable",
+        ),
+        [
+            (
+                f"`{model.name}`",
+                *map(percent, (model.sensitivity, model.specificity)),
+                f"{model.bias:+g}" if model.bias else "0",
+                *map(percent, (model.noise, model.variation, model.unreadable)),
+            )
+            for model in JUDGES
+        ],
+    )
+    gates = table(
+        ("simulated production judge", "sensitivity", "specificity", "unreadable"),
+        [
+            (
+                f"`{model.name}`",
+                *map(percent, (model.sensitivity, model.specificity, model.unreadable)),
+            )
+            for model in GATES
+        ],
+    )
+    worth = table(
+        ("worth of an answer", *Quality),
+        [(f"`{measure}`", *row.values()) for measure, row in WORTH.items()],
+    )
+    return "\n\n".join((generators, judges, gates, worth))

@@ -1,0 +1,339 @@
+"""Read datasets that people made: gold questions and labelled show/hide pairs.
+
+JSON arrays and JSONL, told apart by content. Three ways to say what a question is about are
+understood, by fields: our own (``relevant``), a list of chunk hashes (``ground_truth_chunks``),
+and the forerunner's (``confluence_url`` and the beginning of ``chunk_text``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.hashing import content_hash
+from rag_bench.source.chunk_references import (
+    Chunk,
+    ChunkReferences,
+    UnresolvedError,
+    by_hash,
+    database_id,
+)
+from rag_bench.source.json_rows import Row, read_rows
+from rag_bench.store.datasets import Item
+
+QUESTIONS = "questions"
+SHOW_HIDE = "show_hide"
+
+_LISTED = 5  # problems shown in one message
+_FLAGS = ("is_question_ok", "is_answer_ok", "is_chunk_ok", "is_pair_ok")
+_ANSWERS = ("reference_answer", "ground_truth_answer")
+# Kept as they are, under our names; what an annotator noted does not make another dataset.
+_DETAILS = {
+    "lang": "language",
+    "language": "language",
+    "type": "type",
+    "quality_category": "type",
+    "source": "source",
+    "question_source": "question_source",
+    "question_answer_id": "question_answer_id",
+    "user_score": "user_score",
+    "is_relevant_chunk_matched": "is_relevant_chunk_matched",
+}
+
+
+@dataclass(frozen=True)
+class DatasetFile:
+    """What dataset files held.
+
+    ``n_dropped`` items were rejected by their annotator; ``warnings`` name the items whose
+    judgement was left out, as the snapshot has no such chunk (only where that was allowed).
+    """
+
+    kind: str  # QUESTIONS or SHOW_HIDE
+    items: list[Item]
+    n_dropped: int
+    warnings: list[str]
+
+
+def read_gold(
+    paths: Iterable[Path | str], chunks: Iterable[Chunk], *, strict: bool = True
+) -> list[Item]:
+    """Read questions with reference answers and what is relevant to them in a snapshot.
+
+    Args:
+        paths: JSON or JSONL files, read as one dataset.
+        chunks: the snapshot's chunks in position order.
+        strict: False keeps an item whose chunk or page is not in the snapshot, without judgement.
+
+    Raises:
+        RagBenchError: a file that cannot be read or is not of this kind; two items of one id;
+            with ``strict``, references that the snapshot cannot resolve (up to five are listed).
+
+    """
+    return _of_kind(QUESTIONS, read_dataset(paths, chunks, strict=strict)).items
+
+
+def read_pairs(paths: Iterable[Path | str]) -> list[Item]:
+    """Read answers labelled by people as to be shown or hidden.
+
+    Each item's ``details`` hold ``answer``, ``context`` (may be empty), ``ground_truth_show`` and
+    ``rationale`` (text or None).
+
+    Raises:
+        RagBenchError: a file that cannot be read or is not of this kind; a label that is not
+            ``true`` or ``false``; two items of one id.
+
+    """
+    return _of_kind(SHOW_HIDE, read_dataset(paths, ())).items
+
+
+def read_dataset_file(
+    path: Path | str, chunks: Iterable[Chunk] = (), *, strict: bool = True
+) -> DatasetFile:
+    """Read one file of either kind; its fields tell which. Errors as in ``read_dataset``."""
+    return read_dataset([path], chunks, strict=strict)
+
+
+def read_dataset(
+    paths: Iterable[Path | str], chunks: Iterable[Chunk] = (), *, strict: bool = True
+) -> DatasetFile:
+    """Read files of one kind as one dataset; see ``read_gold`` for arguments and errors."""
+    files = [Path(path) for path in paths]
+    if not files:
+        raise RagBenchError("No dataset files were named, and the data folder has none.")
+    rows = [row for path in files for row in read_rows(path)]
+    kinds = {SHOW_HIDE if "ground_truth_show" in row.fields else QUESTIONS for row in rows}
+    if len(kinds) > 1:
+        pair = next(row for row in rows if "ground_truth_show" in row.fields)
+        raise RagBenchError(
+            f"{pair.where}: show/hide pairs and questions are mixed; read them as two datasets."
+        )
+    kind = kinds.pop()
+    references = ChunkReferences(chunks)
+    items: list[Item] = []
+    problems: list[str] = []
+    n_dropped = 0
+    for position, row in enumerate(rows):
+        if _rejected(row):
+            n_dropped += 1
+        elif kind == SHOW_HIDE:
+            items.append(_pair(row, position))
+        else:
+            items.append(_question(row, position, references, problems))
+    if problems and strict:
+        raise RagBenchError(_unresolved(problems, len(items)))
+    if not items:
+        raise RagBenchError(
+            f"{', '.join(map(str, files))}: annotators rejected all {n_dropped} items."
+        )
+    _refuse_equal_ids(items, [row for row in rows if not _rejected(row)])
+    return DatasetFile(kind, items, n_dropped, problems)
+
+
+def export_annotation(items: Sequence[Item], chunks: Iterable[Chunk] = ()) -> list[dict[str, Any]]:
+    """Return questions with the fields that an annotator fills in, as JSON-ready objects.
+
+    The forerunner's fields, with the whole chunk text instead of 500 characters of it, and the
+    chunks' hashes, by which ``read_gold`` finds them again. ``chunks`` supply texts and ids.
+
+    Raises:
+        RagBenchError: the items are show/hide pairs, which carry their label already.
+
+    """
+    known = by_hash(chunks)
+    exported = []
+    for item in items:
+        if "ground_truth_show" in item.details:
+            raise RagBenchError("Show/hide pairs are labelled already; only questions can be.")
+        found = [known[h] for h in item.chunk_hashes if h in known]
+        details = item.details
+        exported.append(
+            {
+                "id": item.item_id,
+                "question": item.question,
+                "ground_truth_answer": item.reference_answer,
+                "source": details.get("source"),
+                "question_source": details.get("question_source"),
+                "question_answer_id": details.get("question_answer_id"),
+                "chunk_id": database_id(found[0]) if found else None,
+                "chunk_text": found[0].text if found else "",
+                "confluence_url": item.page_urls[0] if item.page_urls else None,
+                "relevant_chunk_ids": [database_id(chunk) for chunk in found],
+                "relevant_urls": list(item.page_urls),
+                "ground_truth_chunks": list(item.chunk_hashes),
+                "user_score": details.get("user_score"),
+                "is_relevant_chunk_matched": details.get("is_relevant_chunk_matched"),
+                "lang": details.get("language"),
+                "type": details.get("type"),
+                "is_question_ok": 1,
+                "is_answer_ok": 1,
+                "is_chunk_ok": 1,
+                "notes": "",
+            }
+        )
+    return exported
+
+
+# Items ----------------------------------------------------------------------------------------
+
+
+def _of_kind(kind: str, found: DatasetFile) -> DatasetFile:
+    if found.kind == kind:
+        return found
+    if kind == QUESTIONS:
+        raise RagBenchError("These are show/hide pairs (ground_truth_show), not questions.")
+    raise RagBenchError("These are questions; show/hide pairs have a field ground_truth_show.")
+
+
+def _rejected(row: Row) -> bool:
+    """Whether an annotator set one of the flags to 0."""
+    rejected = False
+    for name in _FLAGS:
+        value = row.fields.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or value not in (0, 1):
+            raise RagBenchError(f"{row.where}: {name} is 0 or 1, not {value!r}.")
+        rejected = rejected or not value
+    return rejected
+
+
+def _list(fields: Mapping[str, Any], name: str, where: str, of: type) -> list[Any]:
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, of) for one in value):
+        kind = "texts" if of is str else "objects"
+        raise RagBenchError(f"{where}: {name} must be a list of {kind}.")
+    return value
+
+
+def _item_id(row: Row, position: int) -> str:
+    for name in ("id", "question_id"):
+        value = row.fields.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+            raise RagBenchError(f"{row.where}: {name} must be a text or a number, not {value!r}.")
+        return str(value).strip()
+    return f"item-{content_hash([row.fields.get('question'), position])[:16]}"
+
+
+def _refuse_equal_ids(items: Sequence[Item], rows: Sequence[Row]) -> None:
+    seen: dict[str, str] = {}
+    for item, row in zip(items, rows, strict=True):
+        if (other := seen.setdefault(item.item_id, row.where)) != row.where:
+            raise RagBenchError(f"{row.where}: the id {item.item_id!r} of {other} again.")
+
+
+def _pair(row: Row, position: int) -> Item:
+    show = row.fields["ground_truth_show"]
+    if not isinstance(show, bool):
+        raise RagBenchError(f"{row.where}: ground_truth_show is true or false, not {show!r}.")
+    if not isinstance(row.fields.get("context", ""), str):
+        raise RagBenchError(f"{row.where}: context must be a text (it may be empty).")
+    return Item(
+        item_id=_item_id(row, position),
+        question=row.text("question"),
+        details={
+            "answer": row.text("answer"),
+            "context": row.text_or_none("context") or "",
+            "ground_truth_show": show,
+            "rationale": row.text_or_none("rationale"),
+        },
+    )
+
+
+def _question(row: Row, position: int, references: ChunkReferences, problems: list[str]) -> Item:
+    item_id = _item_id(row, position)
+    answers = [row.text_or_none(name) for name in _ANSWERS]
+    details = {ours: row.fields[name] for name, ours in _DETAILS.items() if _given(row, name)}
+    try:
+        hashes, urls = _relevant(row, references)
+    except UnresolvedError as error:
+        problems.append(f"{row.where} ({item_id}): {error}")
+        hashes, urls = (), ()
+    return Item(
+        item_id=item_id,
+        question=row.text("question"),
+        reference_answer=answers[0] or answers[1],
+        chunk_hashes=hashes,
+        page_urls=urls,
+        details=details,
+    )
+
+
+def _given(row: Row, name: str) -> bool:
+    value = row.fields.get(name)
+    return isinstance(value, str | int | float) and value != ""
+
+
+def _relevant(row: Row, references: ChunkReferences) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the hashes of the relevant chunks and the URLs of the relevant pages, no two equal.
+
+    No hashes with URLs: judged by page only. Neither: not judged.
+    """
+    hashes: list[str] = []
+    urls: list[str] = []
+
+    def take(chunk: Chunk) -> None:
+        hashes.append(chunk.chunk_hash)
+        urls.append(chunk.page_url)
+
+    if "relevant" in row.fields:
+        for entry in _list(row.fields, "relevant", row.where, dict):
+            if found := _entry(entry, row.where, references, urls):
+                take(found)
+        return tuple(dict.fromkeys(hashes)), tuple(dict.fromkeys(urls))
+    pages = [references.page(url) for url in _list(row.fields, "relevant_urls", row.where, str)]
+    if wanted := _list(row.fields, "ground_truth_chunks", row.where, str):
+        urls += pages
+        for chunk_hash in wanted:
+            take(references.by_hash(chunk_hash))
+    else:
+        text, url = row.text_or_none("chunk_text"), row.text_or_none("confluence_url")
+        if text and not url:
+            raise RagBenchError(f"{row.where}: chunk_text needs confluence_url beside it.")
+        if url:
+            page = references.page(url)
+            urls.append(page)
+            if text:
+                take(references.beginning(page, text))
+        urls += pages
+    return tuple(dict.fromkeys(hashes)), tuple(dict.fromkeys(urls))
+
+
+def _entry(
+    entry: dict[str, Any], where: str, references: ChunkReferences, urls: list[str]
+) -> Chunk | None:
+    """Resolve one ``{"page", "chunk" or "text_contains"}``; only a page is added to ``urls``."""
+    page, number, part = (entry.get(name) for name in ("page", "chunk", "text_contains"))
+    if not isinstance(page, str) or not page:
+        raise RagBenchError(f"{where}: each of relevant names its page, by slug or URL.")
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+        raise RagBenchError(f"{where}: chunk is the chunk's number on its page, from 1.")
+    if part is not None and (not isinstance(part, str) or not part.strip()):
+        raise RagBenchError(f"{where}: text_contains must be a text that is not empty.")
+    url = references.page(page)
+    if number is None and part is None:
+        urls.append(url)
+        return None
+    found = references.nth(url, number) if number is not None else None
+    if part is not None:
+        meant = references.containing(url, part)
+        if found and found.chunk_hash != meant.chunk_hash:
+            raise UnresolvedError(f"chunk {number} of {url} is not the one with text_contains")
+        found = meant
+    return found
+
+
+def _unresolved(problems: Sequence[str], n_items: int) -> str:
+    shown = "\n".join(f"  {problem}" for problem in problems[:_LISTED])
+    more = f"\n  and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+    return (
+        f"{len(problems)} of {n_items} items refer to what the snapshot does not have:\n"
+        f"{shown}{more}\nLoad the dump that the dataset was made on, or correct the items."
+    )

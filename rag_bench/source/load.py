@@ -1,0 +1,79 @@
+"""From files to the store: load a dump, import SQuAD, and choose what to load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_bench.hashing import file_sha256
+from rag_bench.source.folder import candidates
+from rag_bench.source.reader import read_dump
+from rag_bench.source.squad import read_squad
+from rag_bench.store import datasets, snapshots
+from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.store.snapshots import LoadReport
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def load_dump(engine: Engine, path: Path) -> LoadReport:
+    """Read a dump, store it as a snapshot, make it the current one.
+
+    A file whose content was loaded before is not read again: the pointer moves to its snapshot.
+
+    Raises:
+        DumpError: the file cannot be taken; nothing was written.
+    """
+    if path.is_file():
+        sha256 = file_sha256(path)
+        if snapshots.snapshot_exists(engine, sha256):
+            return reuse_snapshot(engine, sha256)
+    return snapshots.save_snapshot(engine, read_dump(path).to_snapshot())
+
+
+def reuse_snapshot(engine: Engine, sha256: str) -> LoadReport:
+    """Point at a snapshot that is stored already."""
+    before = snapshots.current_snapshot(engine)
+    info = snapshots.set_current(engine, sha256)
+    diff = None
+    if before and before.sha256 != sha256:
+        diff = snapshots.diff_chunks(
+            snapshots.chunks_of(engine, before.sha256), snapshots.chunks_of(engine, sha256)
+        )
+    return LoadReport(info, True, before.sha256 if before else None, diff)
+
+
+def newest_unloaded(engine: Engine, folder: Path) -> Path | None:
+    """Return the newest file of the folder whose content was never loaded; None: there is none."""
+    for path in candidates(folder):
+        if not snapshots.snapshot_exists(engine, file_sha256(path)):
+            return path
+    return None
+
+
+def import_squad(engine: Engine, paths: Sequence[Path]) -> tuple[LoadReport, DatasetInfo]:
+    """Turn SQuAD-format files into the current snapshot and its default dataset.
+
+    Raises:
+        DumpError: a file is not of that format; nothing was written.
+    """
+    parsed = read_squad(paths)
+    items = [
+        Item(
+            item.item_id,
+            item.question,
+            item.reference_answer,
+            (item.chunk_hash,),
+            (item.page_url,),
+            item.details,
+        )
+        for item in parsed.items
+    ]
+    dataset = datasets.save_dataset(
+        engine, parsed.name, "squad", items, {"files": [path.name for path in paths]}
+    )
+    report = snapshots.save_snapshot(engine, parsed.to_snapshot())
+    snapshots.set_default_dataset(engine, report.snapshot.sha256, dataset.id)
+    return report, dataset

@@ -1,0 +1,386 @@
+"""The call ledger's table: batched lookups and group commits for thousands of concurrent calls.
+
+Status of a row:
+
+* ``ok``: the reply that answers this key, at most one per key. With an ``error_code`` it is a
+  reply that was paid for and cannot be used (unreadable, truncated, refused): it is kept and not
+  asked again, except on demand.
+* ``error``: no reply came (network, timeout, HTTP status). Never looked up, so the next run asks.
+* ``discarded``: was ``ok`` until asked again on demand, or came second when two processes asked
+  at once. It stays for the costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rag_bench.errors import RagBenchError
+from rag_bench.store.database import libpq_url
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+    from psycopg_pool import AsyncConnectionPool
+    from sqlalchemy import Connection, Row
+
+_I = TypeVar("_I")
+_R = TypeVar("_R")
+
+_COLUMNS = (
+    "key text, role text, provider text, base_url text, model text, replicate int, "
+    "request jsonb, response jsonb, status text, error_code text, error_detail text, "
+    "http_status int, finish_reason text, prompt_tokens int, completion_tokens int, "
+    "cost_usd numeric, latency_ms float8, wait_ms float8, retries int, dagster_run_id text"
+)
+_NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(", "))
+_INSERT = (
+    f"INSERT INTO rag_bench.llm_call ({_NAMES}) "
+    f"SELECT {_NAMES} FROM jsonb_to_recordset(%s::text::jsonb) AS r({_COLUMNS}) "
+    "ON CONFLICT (key) WHERE status = 'ok' DO NOTHING RETURNING key, status"
+)
+_LOOKUP = (
+    "SELECT key, response::text, error_code, error_detail, latency_ms "
+    "FROM rag_bench.llm_call WHERE key = ANY(%s) AND status = 'ok'"
+)
+_MAX_BATCH = 256
+_RETRY_WAITS = (0.1, 0.5, 2.0, 5.0)  # seconds; a restarted server is back within them
+
+
+class LedgerError(RagBenchError):
+    """The ledger cannot be read or written. It ends the step: no call may go unrecorded."""
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """One call as it is stored. ``request_json`` and ``response_json`` are JSON texts.
+
+    Latency is that of the provider's own successful attempt, in milliseconds; ``wait_ms`` is the
+    rest (queueing, failed attempts, pauses). Tokens and cost are None where they are unknown.
+    """
+
+    key: str
+    role: str
+    provider: str
+    base_url: str
+    model: str
+    replicate: int
+    request_json: str
+    response_json: str | None
+    status: str
+    error_code: str | None = None
+    error_detail: str | None = None
+    http_status: int | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    latency_ms: float | None = None
+    wait_ms: float | None = None
+    retries: int = 0
+    dagster_run_id: str | None = None
+
+    def as_json(self, status: str | None = None) -> str:
+        """Return the row as a JSON object; request and response enter it without a parse."""
+        fields = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        fields["cost_usd"] = None if self.cost_usd is None else str(self.cost_usd)
+        fields["status"] = status or self.status
+        plain = json.dumps(fields, ensure_ascii=False)
+        response = self.response_json or "null"
+        return f'{plain[:-1]},"request":{self.request_json},"response":{response}}}'
+
+
+_PLAIN_FIELDS = tuple(
+    name for name in CallRow.__dataclass_fields__ if name not in ("request_json", "response_json")
+)
+
+
+@dataclass(frozen=True)
+class StoredReply:
+    """The reply kept for a key: the provider's body as JSON text."""
+
+    key: str
+    response_json: str
+    error_code: str | None
+    error_detail: str | None
+    latency_ms: float | None
+
+
+class _Batcher(Generic[_I, _R]):
+    """Runs ``work`` on what has been submitted, one batch at a time; the rest is the next batch.
+
+    The slower the database, the larger the batches: nothing waits for a batch to fill.
+    """
+
+    def __init__(self, work: Callable[[list[_I]], Awaitable[Sequence[_R | Exception]]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[_I, asyncio.Future[_R]]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    def submit(self, item: _I) -> asyncio.Future[_R]:
+        future: asyncio.Future[_R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let everything that is ready now join the batch
+                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+                try:
+                    results: Sequence[_R | Exception] = await self._work([i for i, _ in batch])
+                except Exception as error:
+                    results = [error] * len(batch)
+                for (_, future), result in zip(batch, results, strict=True):
+                    if future.done():  # its caller was cancelled; the work was done all the same
+                        continue
+                    if isinstance(result, Exception):
+                        future.set_exception(result)
+                    else:
+                        future.set_result(result)
+        finally:
+            self._runner = None
+
+    async def flush(self) -> None:
+        while self._runner is not None:
+            await asyncio.shield(self._runner)
+
+
+_MAX_STATEMENT = 16_000_000  # characters; one statement is parsed in the server's memory
+
+
+def _by_size(texts: list[str]) -> Iterable[list[str]]:
+    """Cut a list so that no part is longer than a statement may be, single texts apart."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        if group and size + len(text) > _MAX_STATEMENT:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    if group:
+        yield group
+
+
+class CallStore:
+    """Asynchronous access to ``llm_call``, for one event loop; an async context manager."""
+
+    def __init__(self, database_url: str) -> None:
+        """``database_url``: of SQLAlchemy or libpq form, with its password."""
+        self._conninfo = libpq_url(database_url)
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._lookups: _Batcher[str, StoredReply | None] = _Batcher(self._read)
+        self._writes: _Batcher[CallRow, bool] = _Batcher(self._write)
+
+    async def __aenter__(self) -> CallStore:
+        from psycopg import Error
+        from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+        self._pool = AsyncConnectionPool(
+            self._conninfo,
+            min_size=1,
+            max_size=3,
+            open=False,
+            kwargs={"autocommit": True, "application_name": "rag_bench ledger"},
+        )
+        try:
+            await self._pool.open(wait=True, timeout=15.0)
+        except (PoolTimeout, Error) as error:
+            await self._pool.close()
+            raise LedgerError(
+                f"The ledger's database cannot be reached: {type(error).__name__}."
+            ) from None
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Commit what is queued, then close the connections."""
+        await self._writes.flush()
+        await self._lookups.flush()
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def lookup(self, key: str) -> StoredReply | None:
+        """Return the reply kept for a key, a useless one included, or None.
+
+        Raises:
+            LedgerError: the database cannot be read.
+        """
+        return await self._lookups.submit(key)
+
+    async def insert(self, row: CallRow) -> bool:
+        """Store one call and return once it is committed.
+
+        Returns False where another process has stored an ``ok`` reply of this key first: that
+        one stands, and this row is kept as ``discarded``, as it was paid for.
+
+        Raises:
+            LedgerError: the row cannot be stored.
+        """
+        return await self._writes.submit(row)
+
+    async def mark_unusable(self, key: str, error_code: str, detail: str) -> None:
+        """Give a kept reply an error code, unless it has one: asked again on demand only."""
+        await self._run(
+            "UPDATE rag_bench.llm_call SET error_code = %s, error_detail = %s "
+            "WHERE key = %s AND status = 'ok' AND error_code IS NULL",
+            [error_code, detail.replace("\x00", "\ufffd"), key],
+        )
+
+    async def discard_unusable(self, key: str) -> None:
+        """Take away a kept reply that has an error code, so that the key is asked again."""
+        await self._run(
+            "UPDATE rag_bench.llm_call SET status = 'discarded' "
+            "WHERE key = %s AND status = 'ok' AND error_code IS NOT NULL",
+            [key],
+        )
+
+    # Batches.
+
+    async def _read(self, keys: list[str]) -> list[StoredReply | None]:
+        rows = await self._run(_LOOKUP, [list(set(keys))])
+        found = {row[0]: StoredReply(*row) for row in rows}
+        return [found.get(key) for key in keys]
+
+    async def _write(self, rows: list[CallRow]) -> list[bool | Exception]:
+        # One order for all processes: two batches that share keys cannot wait for each other.
+        ordered = sorted(rows, key=lambda row: row.key)
+        try:
+            stored = await self._insert_rows([row.as_json() for row in ordered])
+        except LedgerError:
+            if len(rows) == 1:
+                raise
+            # One row that the database refuses must not cost the others their replies.
+            return [result for row in rows for result in await self._write_alone(row)]
+        late = [row for row in rows if row.status == "ok" and row.key not in stored]
+        if late:
+            await self._insert_rows([row.as_json(status="discarded") for row in late])
+        return [row.status != "ok" or row.key in stored for row in rows]
+
+    async def _write_alone(self, row: CallRow) -> list[bool | Exception]:
+        try:
+            return await self._write([row])
+        except LedgerError as error:
+            return [error]
+
+    async def _insert_rows(self, rows: list[str]) -> set[str]:
+        stored: set[str] = set()
+        for group in _by_size(rows):
+            returned = await self._run(_INSERT, [f"[{','.join(group)}]"])
+            stored |= {key for key, status in returned if status == "ok"}
+        return stored
+
+    async def _run(self, query: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+        """Run one statement in its own transaction; lost connections are tried again."""
+        import psycopg
+        from psycopg_pool import PoolTimeout
+
+        if self._pool is None:
+            raise LedgerError("The ledger is closed.")
+        for wait in (*_RETRY_WAITS, None):
+            try:
+                async with self._pool.connection(timeout=15.0) as connection:
+                    cursor = await connection.execute(query, parameters)
+                    return await cursor.fetchall() if cursor.description else []
+            except (psycopg.OperationalError, PoolTimeout) as error:
+                if wait is None:
+                    raise LedgerError(
+                        f"The ledger's database is gone: {type(error).__name__}."
+                    ) from None
+                await asyncio.sleep(wait)
+            except psycopg.Error as error:
+                # The server's own words about the statement; they hold no connection data.
+                message = error.diag.message_primary or type(error).__name__
+                raise LedgerError(f"The ledger refuses a row: {message}") from None
+        raise AssertionError("unreachable")
+
+
+# Synchronous reading, for reports, plans and the command line.
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one model was asked in one role, and what it cost. Unknown cost is None, not 0.
+
+    ``n_useless`` are ok replies with an error code. Tokens and cost are sums over everything
+    that was paid for, discarded replies included; ``n_cost_unknown`` says how many such replies
+    have no known price, in which case ``cost_usd`` is a lower bound (None if none has one).
+    """
+
+    role: str
+    provider: str
+    model: str
+    n_ok: int
+    n_useless: int
+    n_error: int
+    n_discarded: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: Decimal | None
+    n_cost_unknown: int
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        values = asdict(self)
+        values["cost_usd"] = None if self.cost_usd is None else float(self.cost_usd)
+        return values
+
+
+_USAGE = """
+SELECT role, provider, model,
+       count(*) FILTER (WHERE status = 'ok'),
+       count(*) FILTER (WHERE status = 'ok' AND error_code IS NOT NULL),
+       count(*) FILTER (WHERE status = 'error'),
+       count(*) FILTER (WHERE status = 'discarded'),
+       coalesce(sum(prompt_tokens), 0)::bigint, coalesce(sum(completion_tokens), 0)::bigint,
+       sum(cost_usd),
+       count(*) FILTER (WHERE status <> 'error' AND cost_usd IS NULL),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'ok'),
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'ok')
+FROM rag_bench.llm_call
+WHERE (CAST(:run_id AS text) IS NULL OR dagster_run_id = :run_id)
+GROUP BY role, provider, model ORDER BY role, provider, model
+"""
+
+
+def usage(connection: Connection, run_id: str | None = None) -> list[Usage]:
+    """Return the ledger's sums by role and model; of one Dagster run, or of all time."""
+    from sqlalchemy import text
+
+    return [Usage(*row) for row in connection.execute(text(_USAGE), {"run_id": run_id})]
+
+
+def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Return those of the keys that the ledger already answers."""
+    from sqlalchemy import text
+
+    query = text("SELECT key FROM rag_bench.llm_call WHERE status = 'ok' AND key = ANY(:keys)")
+    rows: Iterable[Row[Any]] = connection.execute(query, {"keys": list(keys)})
+    return {row[0] for row in rows}
+
+
+def discard(connection: Connection, keys: Iterable[str]) -> int:
+    """Take the replies of these keys out of use, so that they are asked again; return how many."""
+    from sqlalchemy import text
+
+    query = text(
+        "UPDATE rag_bench.llm_call SET status = 'discarded' "
+        "WHERE status = 'ok' AND key = ANY(:keys)"
+    )
+    return connection.execute(query, {"keys": list(keys)}).rowcount

@@ -1,0 +1,96 @@
+"""Which database the program talks to, and how it connects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rag_bench.errors import ConfigurationError
+from rag_bench.settings import Settings, get_settings
+from rag_bench.store.embedded import DAGSTER_DATABASE, EmbeddedServer
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+_POSTGRESQL_SCHEMES = {"postgresql", "postgres"}
+
+
+def parse_url(url: str, driver: str) -> URL:
+    """Return the URL of a PostgreSQL for one driver (``psycopg`` or ``psycopg2``).
+
+    Raises:
+        ConfigurationError: the URL is not one of PostgreSQL. The message never holds the
+            password.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "RAG_BENCH_DATABASE_URL is not a database URL; "
+            "expected postgresql://user:password@host:5432/database"
+        ) from None
+    if parsed.drivername.split("+")[0] not in _POSTGRESQL_SCHEMES:
+        raise ConfigurationError(
+            f"RAG_BENCH_DATABASE_URL names {parsed.drivername!r}; only PostgreSQL is supported."
+        )
+    return parsed.set(drivername=f"postgresql+{driver}")
+
+
+def ensure_database(settings: Settings | None = None) -> str:
+    """Return the URL of a reachable database, starting the embedded server if it is ours."""
+    settings = settings or get_settings()
+    return settings.database_url or EmbeddedServer(settings.home).start()
+
+
+def database_url(settings: Settings | None = None) -> str:
+    """Return the URL without starting anything: the user's own, or the embedded server's."""
+    settings = settings or get_settings()
+    return settings.database_url or EmbeddedServer(settings.home).url()
+
+
+def make_engine(url: str | None = None, *, application_name: str = "rag_bench") -> Engine:
+    """Return an SQLAlchemy engine on psycopg 3 for ``url`` (default: the configured one)."""
+    from sqlalchemy import create_engine
+
+    return create_engine(
+        parse_url(url or database_url(), "psycopg"),
+        pool_pre_ping=True,
+        connect_args={"application_name": application_name},
+    )
+
+
+def libpq_url(url: str) -> str:
+    """Return ``url`` as libpq, psql and psycopg read it, without an SQLAlchemy driver name."""
+    return (
+        parse_url(url, "psycopg").set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+
+
+def dagster_url(settings: Settings, application_url: str) -> str:
+    """Return the URL of Dagster's own storage, for psycopg2 (dagster-postgres needs it).
+
+    Beside ours on the same server, in a database of its own; a server that does not let us
+    create one keeps Dagster's tables in the public schema of ours.
+    """
+    import psycopg
+    from psycopg import sql
+
+    if settings.dagster_database_url:
+        url = parse_url(settings.dagster_database_url, "psycopg2")
+        return url.render_as_string(hide_password=False)
+    url = parse_url(application_url, "psycopg2")
+    name = DAGSTER_DATABASE if not settings.database_url else f"{url.database}_dagster"
+    with psycopg.connect(libpq_url(application_url), autocommit=True) as connection:
+        found = connection.execute(
+            "select 1 from pg_database where datname = %s", [name]
+        ).fetchone()
+        if not found:
+            try:
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+            except psycopg.errors.DuplicateDatabase:
+                pass
+            except psycopg.Error:
+                name = str(url.database)
+    return url.set(database=name).render_as_string(hide_password=False)

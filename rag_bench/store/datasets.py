@@ -1,0 +1,178 @@
+"""Datasets: immutable lists of questions, addressed by the hash of their items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from rag_bench.errors import RagBenchError
+from rag_bench.hashing import content_hash
+from rag_bench.store.tables import dataset, dataset_item
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_SHORTEST_PREFIX = 6
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a dataset.
+
+    Relevant chunks are named by hash and pages by URL, so an item outlives every reindex. For
+    show/hide pairs ``details`` holds answer, context, ground_truth_show and rationale.
+    """
+
+    item_id: str
+    question: str
+    reference_answer: str | None = None
+    chunk_hashes: tuple[str, ...] = ()
+    page_urls: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> str:
+        """What the question comes from: questions of one page are not independent."""
+        return self.page_urls[0] if self.page_urls else self.item_id
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the dataset's hash is taken over."""
+        return {
+            "id": self.item_id,
+            "question": self.question,
+            "reference_answer": self.reference_answer,
+            "chunk_hashes": list(self.chunk_hashes),
+            "page_urls": list(self.page_urls),
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A stored dataset without its items."""
+
+    id: str
+    name: str
+    kind: str
+    n_items: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind}, {self.n_items} items, {self.id[:12]})"
+
+
+def save_dataset(
+    engine: Engine,
+    name: str,
+    kind: str,
+    items: Sequence[Item],
+    source: Mapping[str, Any] | None = None,
+) -> DatasetInfo:
+    """Store a dataset and return it; the same items under the same kind are stored once.
+
+    Raises:
+        RagBenchError: no items, or two items of one id.
+    """
+    if not items:
+        raise RagBenchError(f"The dataset {name!r} has no items.")
+    ids = [item.item_id for item in items]
+    if len(set(ids)) < len(ids):
+        twice = sorted({i for i in ids if ids.count(i) > 1})[:5]
+        raise RagBenchError(f"The dataset {name!r} has several items of one id: {', '.join(twice)}")
+    dataset_id = content_hash([kind, [item.as_json() for item in items]])
+    with engine.begin() as connection:
+        added = connection.execute(
+            upsert(dataset)
+            .values(
+                id=dataset_id, name=name, kind=kind, n_items=len(items), source=dict(source or {})
+            )
+            .on_conflict_do_nothing()
+        ).rowcount
+        if added:
+            connection.execute(
+                insert(dataset_item),
+                [
+                    {
+                        "dataset_id": dataset_id,
+                        "item_id": item.item_id,
+                        "position": position,
+                        "question": item.question,
+                        "reference_answer": item.reference_answer,
+                        "chunk_hashes": list(item.chunk_hashes),
+                        "page_urls": list(item.page_urls),
+                        "details": dict(item.details),
+                    }
+                    for position, item in enumerate(items)
+                ],
+            )
+    return get_dataset(engine, dataset_id)
+
+
+def get_dataset(engine: Engine, dataset_id: str) -> DatasetInfo:
+    """Return a dataset by its full id; RagBenchError if there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(select(dataset).where(dataset.c.id == dataset_id)).one_or_none()
+    if row is None:
+        raise RagBenchError(f"There is no dataset {dataset_id}.")
+    return DatasetInfo(row.id, row.name, row.kind, row.n_items)
+
+
+def find_dataset(engine: Engine, reference: str) -> DatasetInfo | None:
+    """Return the dataset of this id, unique id prefix, or name (the newest of that name)."""
+    with engine.connect() as connection:
+        row = connection.execute(
+            select(dataset)
+            .where(dataset.c.name == reference)
+            .order_by(dataset.c.created_at.desc(), dataset.c.id)
+            .limit(1)
+        ).one_or_none()
+        if row is None and len(reference) >= _SHORTEST_PREFIX:
+            found = connection.execute(
+                select(dataset).where(func.starts_with(dataset.c.id, reference)).limit(2)
+            ).all()
+            row = found[0] if len(found) == 1 else None
+    return DatasetInfo(row.id, row.name, row.kind, row.n_items) if row else None
+
+
+def newest_dataset(engine: Engine, kind: str) -> DatasetInfo | None:
+    """Return the newest dataset of a kind; None if there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(
+            select(dataset)
+            .where(dataset.c.kind == kind)
+            .order_by(dataset.c.created_at.desc(), dataset.c.id)
+            .limit(1)
+        ).one_or_none()
+    return DatasetInfo(row.id, row.name, row.kind, row.n_items) if row else None
+
+
+def list_datasets(engine: Engine) -> list[DatasetInfo]:
+    """Return all datasets, newest first."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(dataset).order_by(dataset.c.created_at.desc())).all()
+    return [DatasetInfo(row.id, row.name, row.kind, row.n_items) for row in rows]
+
+
+def items_of(engine: Engine, dataset_id: str, limit: int | None = None) -> list[Item]:
+    """Return the items of a dataset in its own order, the first ``limit`` of them."""
+    query = (
+        select(dataset_item)
+        .where(dataset_item.c.dataset_id == dataset_id)
+        .order_by(dataset_item.c.position)
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [
+            Item(
+                item_id=row.item_id,
+                question=row.question,
+                reference_answer=row.reference_answer,
+                chunk_hashes=tuple(row.chunk_hashes),
+                page_urls=tuple(row.page_urls),
+                details=row.details,
+            )
+            for row in connection.execute(query)
+        ]

@@ -1,0 +1,336 @@
+"""Evaluations and their cases: appended when finished, never changed.
+
+An evaluation is written whole, in one transaction, when it is done; until then its progress
+lives in the call ledger. So a killed run leaves no half evaluation.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import and_, func, insert, select, text
+
+from rag_bench.settings import PROJECT_ROOT
+from rag_bench.store.tables import evaluation, evaluation_case
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Row
+
+Kind = Literal["metrics", "answers", "scores"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one question (and repeat) gave: an answer, scores, or a coded error."""
+
+    case_id: str
+    repeat: int = 0
+    answer: str | None = None
+    retrieved: Any = None
+    citations: Any = None
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    error_code: str | None = None
+    error_detail: str | None = None
+    flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class NewEvaluation:
+    """Everything that names an evaluation; see the columns of the table."""
+
+    tier: str
+    kind: Kind
+    settings_hash: str
+    settings: Mapping[str, Any]
+    input_hash: str
+    started_at: datetime
+    generation_model: str | None = None
+    benchmark_judge_model: str | None = None
+    production_judge_model: str | None = None
+    embedding_model: str | None = None
+    dataset_id: str | None = None
+    dump_sha256: str | None = None
+    prompt_hash: str | None = None
+    code_version: str | None = None
+    dagster_run_id: str | None = None
+    trace_id: str | None = None
+    user_id: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    # Errors that another run may not meet (network, limits, timeouts): the next run tries again.
+    n_retryable: int = 0
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """A row of ``evaluation``, as far as others read it."""
+
+    id: int
+    tier: str
+    kind: str
+    status: str
+    settings_hash: str
+    generation_model: str | None
+    benchmark_judge_model: str | None
+    production_judge_model: str | None
+    dataset_id: str | None
+    input_hash: str
+    metrics: Mapping[str, Any]
+    errors: Mapping[str, int]
+    finished_at: datetime | None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    reused: bool = False
+
+    @property
+    def needs_retry(self) -> bool:
+        """Whether cases are missing that another run may get."""
+        return bool(self.inputs.get("n_retryable"))
+
+    @property
+    def n_errors(self) -> int:
+        """How many cases ended as a coded error."""
+        return sum(self.errors.values())
+
+
+def _stored(row: Row[Any], *, reused: bool = False) -> StoredEvaluation:
+    names = (
+        *("id", "tier", "kind", "status", "settings_hash", "generation_model"),
+        *("benchmark_judge_model", "production_judge_model", "dataset_id", "input_hash"),
+        *("metrics", "errors", "finished_at", "inputs"),
+    )
+    return StoredEvaluation(**{name: getattr(row, name) for name in names}, reused=reused)
+
+
+@lru_cache(maxsize=1)
+def git_commit() -> str | None:
+    """Return the commit of this code (``BENCHMARK_GIT_COMMIT_HASH`` overrides it), if known."""
+    if given := os.environ.get("BENCHMARK_GIT_COMMIT_HASH"):
+        return given
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def save_evaluation(
+    engine: Engine, new: NewEvaluation, cases: Sequence[Case], *, n_scored: int
+) -> StoredEvaluation:
+    """Write an evaluation with its cases and return it.
+
+    Args:
+        n_scored: cases that ended with a result; it decides the status: all is succeeded, none
+            is failed, anything between is partial.
+    """
+    errors = Counter(case.error_code for case in cases if case.error_code)
+    if n_scored == 0 and cases:
+        status = "failed"
+    else:
+        status = "partial" if errors else "succeeded"
+    with engine.begin() as connection:
+        row = connection.execute(
+            insert(evaluation)
+            .values(
+                tier=new.tier,
+                kind=new.kind,
+                status=status,
+                generation_model=new.generation_model,
+                benchmark_judge_model=new.benchmark_judge_model,
+                production_judge_model=new.production_judge_model,
+                embedding_model=new.embedding_model,
+                dataset_id=new.dataset_id,
+                dump_sha256=new.dump_sha256,
+                settings_hash=new.settings_hash,
+                settings=dict(new.settings),
+                prompt_hash=new.prompt_hash,
+                code_version=new.code_version,
+                git_commit=git_commit(),
+                dagster_run_id=new.dagster_run_id,
+                trace_id=new.trace_id,
+                user_id=new.user_id or os.environ.get("BENCHMARK_RUN_AUTHOR"),
+                input_hash=new.input_hash,
+                inputs={**new.inputs, "n_retryable": new.n_retryable},
+                started_at=new.started_at,
+                finished_at=datetime.now(UTC),
+                metrics=dict(new.metrics),
+                errors=dict(errors),
+            )
+            .returning(evaluation)
+        ).one()
+        if cases:
+            connection.execute(
+                insert(evaluation_case),
+                [
+                    {
+                        "evaluation_id": row.id,
+                        "case_id": case.case_id,
+                        "repeat": case.repeat,
+                        "answer": case.answer,
+                        "retrieved": case.retrieved,
+                        "citations": case.citations,
+                        "scores": dict(case.scores),
+                        "error_code": case.error_code,
+                        "error_detail": case.error_detail,
+                        "flags": list(case.flags),
+                    }
+                    for case in cases
+                ],
+            )
+    return _stored(row)
+
+
+def find_finished(
+    engine: Engine, input_hash: str, *, retry_failed: bool = False
+) -> StoredEvaluation | None:
+    """Return the newest evaluation of exactly these inputs that needs no second try.
+
+    One with errors that another run may not meet is not returned; with ``retry_failed``, none
+    with any error is.
+    """
+    query = (
+        select(evaluation)
+        .where(
+            evaluation.c.input_hash == input_hash,
+            evaluation.c.inputs["n_retryable"].as_integer() == 0,
+        )
+        .order_by(evaluation.c.id.desc())
+        .limit(1)
+    )
+    if retry_failed:
+        query = query.where(evaluation.c.status == "succeeded")
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return _stored(row, reused=True) if row else None
+
+
+def latest(
+    engine: Engine,
+    *,
+    tier: str,
+    kind: Kind,
+    settings_hash: str,
+    generation_model: str | None = None,
+    benchmark_judge_model: str | None = None,
+    production_judge_model: str | None = None,
+) -> StoredEvaluation | None:
+    """Return the newest usable evaluation of these models under one settings hash."""
+    columns = evaluation.c
+    query = (
+        select(evaluation)
+        .where(
+            columns.tier == tier,
+            columns.kind == kind,
+            columns.settings_hash == settings_hash,
+            columns.status.in_(["succeeded", "partial"]),
+            columns.generation_model.is_not_distinct_from(generation_model),
+            columns.benchmark_judge_model.is_not_distinct_from(benchmark_judge_model),
+            columns.production_judge_model.is_not_distinct_from(production_judge_model),
+        )
+        .order_by(columns.id.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return _stored(row) if row else None
+
+
+def settings_seen(engine: Engine, *, tier: str, kind: Kind) -> list[tuple[str, dict[str, Any]]]:
+    """Return the newest settings (hash, content) under which a kind of evaluation exists."""
+    newest = (
+        select(evaluation.c.settings_hash, func.max(evaluation.c.id).label("id"))
+        .where(evaluation.c.tier == tier, evaluation.c.kind == kind)
+        .group_by(evaluation.c.settings_hash)
+        .subquery()
+    )
+    query = (
+        select(evaluation.c.settings_hash, evaluation.c.settings)
+        .join(newest, and_(newest.c.id == evaluation.c.id))
+        .order_by(evaluation.c.id.desc())
+        .limit(5)
+    )
+    with engine.connect() as connection:
+        return [(row.settings_hash, row.settings) for row in connection.execute(query)]
+
+
+def cases_of(engine: Engine, evaluation_id: int) -> list[Case]:
+    """Return the cases of an evaluation by case id and repeat."""
+    query = (
+        select(evaluation_case)
+        .where(evaluation_case.c.evaluation_id == evaluation_id)
+        .order_by(evaluation_case.c.case_id, evaluation_case.c.repeat)
+    )
+    with engine.connect() as connection:
+        return [
+            Case(
+                case_id=row.case_id,
+                repeat=row.repeat,
+                answer=row.answer,
+                retrieved=row.retrieved,
+                citations=row.citations,
+                scores=row.scores,
+                error_code=row.error_code,
+                error_detail=row.error_detail,
+                flags=row.flags,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
+    """Return every triple of models measured under one settings hash, with its metrics."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "select * from rag_bench.model_runs where settings_hash = :hash order by "
+                "generation_model, benchmark_judge_model, production_judge_model"
+            ),
+            {"hash": settings_hash},
+        )
+        return [dict(row._mapping) for row in rows]
+
+
+def newest_settings_hash(engine: Engine) -> str | None:
+    """Return the settings hash of the newest evaluation that names a model."""
+    with engine.connect() as connection:
+        return connection.execute(
+            select(evaluation.c.settings_hash)
+            .where(evaluation.c.generation_model.is_not(None))
+            .order_by(evaluation.c.id.desc())
+            .limit(1)
+        ).scalar()
+
+
+def latest_of_kind(
+    engine: Engine, *, tier: str, kind: Kind, settings_hash: str
+) -> list[StoredEvaluation]:
+    """Return the newest evaluation of each model or pair of models under one settings hash."""
+    columns = evaluation.c
+    roles = (
+        columns.generation_model,
+        columns.benchmark_judge_model,
+        columns.production_judge_model,
+    )
+    query = (
+        select(evaluation)
+        .distinct(*roles)
+        .where(
+            columns.tier == tier, columns.kind == kind, columns.settings_hash == settings_hash
+        )
+        .order_by(*roles, columns.id.desc())
+    )
+    with engine.connect() as connection:
+        return [_stored(row) for row in connection.execute(query)]

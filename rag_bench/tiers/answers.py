@@ -1,0 +1,318 @@
+"""Answers of the pipeline under test, per generation model: tiers 2 and 3 before any judge.
+
+Tier 2 gives the generator the whole relevant chunks (the forerunner cut them to 500 characters);
+tier 3 what retrieval found. The answer is taken before the show/hide gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases, citation_metrics
+from rag_bench.evaluation.classification import latency_metrics
+from rag_bench.evaluation.consistency import (
+    response_exact_match_rate,
+    response_semantic_consistency,
+)
+from rag_bench.evaluation.similarity import vector_similarities
+from rag_bench.evaluation.text_overlap import text_overlaps
+from rag_bench.evaluation.types import Metric
+from rag_bench.hashing import content_hash
+from rag_bench.llm.context import call_context
+from rag_bench.llm.pipeline import Answer, Fragment, answer_question
+from rag_bench.llm.providers import Role
+from rag_bench.store import evaluations
+from rag_bench.store.datasets import Item
+from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.tiers.bench import Bench
+from rag_bench.tiers.cells import Cell, run_cells
+from rag_bench.tiers.chat import CaseChat, Models
+from rag_bench.tiers.retrieval import Ranking, rankings
+from rag_bench.tiers.run_settings import Tier
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CODE_VERSION = "1"
+
+
+OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
+SIMILARITY = ("semantic_similarity", "dot_similarity", "euclidean_distance")
+CITATIONS = ("citation_precision", "citation_recall", "n_invalid_citations")
+CONSISTENCY = ("response_exact_match_rate", "response_semantic_consistency")
+REFUSAL = "refusal_rate"
+
+OnDone = Callable[[str, StoredEvaluation], None]
+Vectors = Mapping[str, "np.ndarray"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a generator is given for one question; ``error`` says why it cannot be."""
+
+    fragments: tuple[Fragment, ...] = ()
+    error: CaseError | None = None
+
+
+async def answer_cells(
+    bench: Bench, models: Models, tier: Tier, generation_models: Sequence[str], on_done: OnDone
+) -> None:
+    """Make, or find already made, the answers of each generation model; report each as it ends.
+
+    Raises:
+        RagBenchError: tier 3 without a retrieval of these settings.
+    """
+    contexts, source = contexts_of(bench, tier)
+    cells: list[Cell[StoredEvaluation]] = []
+    for model in generation_models:
+        input_hash = bench.input_hash("answers", tier, model, CODE_VERSION, source)
+        found = evaluations.find_finished(
+            bench.engine, input_hash, retry_failed=bench.retry_failed
+        )
+        if found:
+            on_done(model, found)
+            continue
+        cells.append(_cell(bench, models, tier, model, contexts, input_hash, source))
+    await run_cells(
+        cells,
+        models.slots,
+        lambda cell, result: on_done(cell.key, result),
+        lambda done, total: bench.progress(f"tier {tier} answers", done, total),
+    )
+
+
+def contexts_of(bench: Bench, tier: Tier) -> tuple[dict[str, Context], Mapping[str, Any]]:
+    """Return what the generator gets for each item, and where it comes from (for the records)."""
+    if tier == "2":
+        return {item.item_id: _gold_context(bench, item) for item in bench.items}, {}
+    found, ranked = rankings(bench)
+    n = bench.run.contexts_per_answer
+    contexts = {
+        item.item_id: _retrieved_context(bench, ranked.get(item.item_id), n) for item in bench.items
+    }
+    return contexts, {"retrieval_evaluation": found.id}
+
+
+def _gold_context(bench: Bench, item: Item) -> Context:
+    missing = [h for h in item.chunk_hashes if h not in bench.chunk_by_hash]
+    if missing or not item.chunk_hashes:
+        what = "has no relevant chunk" if not missing else "names a chunk that is not in the dump"
+        return Context(error=CaseError(ErrorCode.INVALID_INPUT, f"the question {what}"))
+    return Context(tuple(_fragment(bench, h) for h in item.chunk_hashes))
+
+
+def _retrieved_context(bench: Bench, ranking: Ranking | None, n: int) -> Context:
+    if ranking is None:
+        return Context(error=CaseError(ErrorCode.INVALID_INPUT, "retrieval has no such question"))
+    least = bench.run.retrieval_threshold
+    chosen = [h for h, score in ranking[:n] if score >= least]
+    if not chosen:
+        return Context(
+            error=CaseError(ErrorCode.INVALID_INPUT, f"no chunk is as similar as {least}")
+        )
+    return Context(tuple(_fragment(bench, h) for h in chosen))
+
+
+def _fragment(bench: Bench, chunk_hash: str) -> Fragment:
+    chunk = bench.chunk_by_hash[chunk_hash]
+    return Fragment(chunk_hash, chunk.page_url, chunk.text)
+
+
+def _cell(
+    bench: Bench,
+    models: Models,
+    tier: Tier,
+    model: str,
+    contexts: Mapping[str, Context],
+    input_hash: str,
+    source: Mapping[str, Any],
+) -> Cell[StoredEvaluation]:
+    started = datetime.now(UTC)
+    asked = [(item, r) for item in bench.items for r in range(bench.run.consistency_runs)]
+
+    async def job(item: Item, repeat: int) -> Answer:
+        context = contexts[item.item_id]
+        if context.error:
+            raise context.error
+        with call_context(
+            Role.generation,
+            item.item_id,
+            metric=f"tier_{tier}",
+            repeat=repeat,
+            retry_failed=bench.retry_failed,
+            run_id=bench.run_id,
+        ):
+            async with CaseChat(models.chat_models) as chat:
+                return await answer_question(chat, model, item.question, context.fragments)
+
+    def finish(results: list[Answer | CaseError]) -> StoredEvaluation:
+        vectors = _answer_vectors(bench, asked, results)
+        cases = _cases(asked, results, contexts, vectors)
+        new = NewEvaluation(
+            tier=tier,
+            kind="answers",
+            generation_model=model,
+            input_hash=input_hash,
+            started_at=started,
+            code_version=CODE_VERSION,
+            inputs=dict(source),
+            metrics={name: metric.to_json() for name, metric in _metrics(bench, cases, vectors).items()},
+            n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
+            **bench.identity(),
+        )
+        n_scored = sum(case.error_code is None for case in cases)
+        return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
+
+    provider = models.provider_of(model)
+    return Cell(model, provider, [partial(job, item, repeat) for item, repeat in asked], finish)
+
+
+def _cases(
+    asked: Sequence[tuple[Item, int]],
+    results: Sequence[Answer | CaseError],
+    contexts: Mapping[str, Context],
+    vectors: Vectors,
+) -> list[Case]:
+    texts = [r.text if isinstance(r, Answer) else None for r in results]
+    overlaps = text_overlaps(texts, [item.reference_answer for item, _ in asked])
+    cases = []
+    for (item, repeat), result, overlap in zip(asked, results, overlaps, strict=True):
+        fragments = contexts[item.item_id].fragments
+        retrieved = [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in fragments]
+        if isinstance(result, CaseError):
+            cases.append(
+                Case(
+                    item.item_id,
+                    repeat,
+                    retrieved=retrieved,
+                    error_code=result.code,
+                    error_detail=result.detail,
+                )
+            )
+            continue
+        scores: dict[str, Any] = {**overlap, REFUSAL: float(result.refused)}
+        scores |= _similarity(vectors, result.text, item.reference_answer)
+        cited, _ = citation_metrics(
+            result.citations, [f.chunk_hash for f in fragments], item.chunk_hashes
+        )
+        scores |= cited
+        scores["latency_ms"] = result.latency_ms
+        cases.append(
+            Case(
+                item.item_id,
+                repeat,
+                answer=result.text,
+                retrieved=retrieved,
+                citations=list(result.citations),
+                scores=scores,
+                flags=result.flags,
+            )
+        )
+    return cases
+
+
+def _answer_vectors(
+    bench: Bench, asked: Sequence[tuple[Item, int]], results: Sequence[Answer | CaseError]
+) -> Vectors:
+    """Return the vectors of all answers and references by their text.
+
+    Both sides are encoded as questions are: e5 wants one prefix on both for plain similarity.
+    """
+    answers = {result.text for result in results if isinstance(result, Answer)}
+    references = {item.reference_answer for item, _ in asked if item.reference_answer}
+    texts = sorted(answers | references)
+    if not texts:
+        return {}
+    exact = [bench.encoder_identity.query_text(text) for text in texts]
+    bench.embed(exact, "encoding answers")
+    return dict(zip(texts, bench.vectors(exact), strict=True))
+
+
+def _similarity(
+    vectors: Vectors, answer: str, reference: str | None
+) -> dict[str, float | None]:
+    if not reference:
+        return dict.fromkeys(SIMILARITY)
+    return dict(vector_similarities(vectors[answer], vectors[reference]))
+
+
+def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str, Metric]:
+    """Aggregate: repeat 0 is measured, all repeats enter consistency and latency."""
+    by_item: dict[str, list[Case]] = {}
+    for case in cases:
+        by_item.setdefault(case.case_id, []).append(case)
+    records = []
+    for item in bench.items:
+        repeats = by_item[item.item_id]
+        scores = dict(repeats[0].scores)
+        scores["response_exact_match_rate"] = response_exact_match_rate(
+            [case.answer for case in repeats]
+        )
+        scores["response_semantic_consistency"] = response_semantic_consistency(
+            [vectors[case.answer] if case.answer else None for case in repeats]
+        )
+        missing: set[str] = set()
+        if not item.reference_answer:
+            missing |= {*OVERLAP, *SIMILARITY}
+        if not item.chunk_hashes:
+            missing |= {"citation_precision", "citation_recall"}
+        if not repeats[0].error_code and scores.get("citation_precision") is None:
+            # An answer without citations has no precision; its recall is 0.
+            missing |= {"citation_precision"}
+        records.append(
+            CaseRecord(
+                item.item_id,
+                item.cluster,
+                scores,
+                repeats[0].error_code,
+                repeats[0].flags,
+                missing,
+            )
+        )
+    names = [*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL]
+    if bench.run.consistency_runs > 1:
+        names += CONSISTENCY
+    metrics = aggregate_cases(records, names)
+    latencies = [case.scores.get("latency_ms") for case in cases]
+    return metrics | latency_metrics(latencies)
+
+
+def answers_of(
+    bench: Bench, tier: Tier, generation_model: str
+) -> tuple[StoredEvaluation, dict[str, Case]]:
+    """Return the stored answers (repeat 0) of a model under exactly these settings.
+
+    Raises:
+        RagBenchError: there are none; the message says which settings there are.
+    """
+    found = evaluations.latest(
+        bench.engine,
+        tier=tier,
+        kind="answers",
+        settings_hash=bench.run.hash,
+        generation_model=generation_model,
+    )
+    if found is None:
+        asset = "tier2_answers" if tier == "2" else "tier3_answers"
+        other = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
+        hint = (
+            f" The newest answers have {bench.run.differences(other[0][1])}." if other else ""
+        )
+        raise RagBenchError(
+            f"There are no tier {tier} answers of {generation_model} under these settings: "
+            f"materialize {asset} with the same run config first.{hint}"
+        )
+    cases = evaluations.cases_of(bench.engine, found.id)
+    return found, {case.case_id: case for case in cases if case.repeat == 0}
+
+
+def answers_hash(cases: Mapping[str, Case]) -> str:
+    """Return the address of a set of answers: what a judge's scores depend on."""
+    return content_hash(
+        [[key, case.answer, case.error_code] for key, case in sorted(cases.items())]
+    )

@@ -1,0 +1,144 @@
+"""The bench: one run's settings with everything they name, loaded once per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.hashing import content_hash, text_hash
+from rag_bench.store import datasets, snapshots
+from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.tiers.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy import Engine
+
+    from rag_bench.retrieval.embed import EmbedReport
+    from rag_bench.retrieval.encoder import Encoder
+    from rag_bench.retrieval.identity import EncoderIdentity
+    from rag_bench.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass
+class Bench:
+    """A run's settings and what they name: dataset, snapshot, chunks, encoder.
+
+    Attributes:
+        run_id: the Dagster run, for the records.
+        retry_failed: ask again what was answered unreadably before.
+    """
+
+    engine: Engine
+    settings: Settings
+    run: RunSettings
+    dataset: DatasetInfo
+    snapshot: snapshots.SnapshotInfo
+    run_id: str | None = None
+    retry_failed: bool = False
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """The questions, cut to the limit."""
+        return datasets.items_of(self.engine, self.dataset.id, self.run.limit)
+
+    @cached_property
+    def chunks(self) -> Sequence[snapshots.ChunkRecord]:
+        """The chunks of the current snapshot in their order."""
+        return snapshots.chunks_of(self.engine, self.snapshot.sha256)
+
+    @cached_property
+    def chunk_by_hash(self) -> dict[str, snapshots.ChunkRecord]:
+        """The same, by content hash."""
+        return {chunk.chunk_hash: chunk for chunk in self.chunks}
+
+    @cached_property
+    def encoder_identity(self) -> EncoderIdentity:
+        """The encoder's address, known without loading it."""
+        from rag_bench.retrieval.identity import encoder_identity
+
+        return encoder_identity(self.settings)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        from rag_bench.retrieval.encoder import load_encoder
+
+        return load_encoder(self.settings)
+
+    def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
+        """Make sure that these exact texts (prefix included) have a vector."""
+        from rag_bench.retrieval.embed import embed_texts
+
+        return embed_texts(
+            self.engine,
+            lambda: self._encoder,
+            self.encoder_identity,
+            texts,
+            progress=lambda done, total: self.progress(label, done, total),
+        )
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the stored vectors (n, d) of exact texts, in their order."""
+        from rag_bench.store.vectors import fetch_matrix
+
+        hashes = [text_hash(text) for text in texts]
+        return fetch_matrix(self.engine, self.encoder_identity.key, hashes)
+
+    def input_hash(self, *parts: Any) -> str:
+        """Return the address of an evaluation's inputs: these settings and ``parts``."""
+        return content_hash([self.run.hash, *parts])
+
+    def identity(self) -> dict[str, Any]:
+        """Return the columns that every evaluation of this run shares."""
+        return {
+            "settings_hash": self.run.hash,
+            "settings": self.run.as_json(),
+            "embedding_model": self.encoder_identity.name,
+            "dataset_id": self.dataset.id,
+            "dump_sha256": self.snapshot.sha256,
+            "prompt_hash": self.run.prompt_hash,
+            "dagster_run_id": self.run_id,
+        }
+
+
+def resolve_dataset(
+    engine: Engine, snapshot: snapshots.SnapshotInfo, reference: str | None, mode: str | None
+) -> DatasetInfo:
+    """Return the dataset a run asks for, or the snapshot's default one.
+
+    Raises:
+        RagBenchError: no such dataset, or none was made yet; the message says how to make one.
+    """
+    if reference:
+        found = datasets.find_dataset(engine, reference)
+        if found is None:
+            known = ", ".join(str(d) for d in datasets.list_datasets(engine)[:5]) or "none"
+            raise RagBenchError(f"There is no dataset {reference!r}. The newest are: {known}.")
+        return found
+    if mode == "synthetic":
+        found = datasets.newest_dataset(engine, "synthetic")
+        if found is None:
+            raise RagBenchError(
+                "No synthetic dataset was made yet. Materialize synthetic_dataset first."
+            )
+        return found
+    if snapshot.default_dataset_id:
+        return datasets.get_dataset(engine, snapshot.default_dataset_id)
+    found = datasets.newest_dataset(engine, "manual") or datasets.newest_dataset(engine, "synthetic")
+    if found is None:
+        raise RagBenchError(
+            "There is no dataset for the current snapshot. Materialize manual_dataset or "
+            "synthetic_dataset, or import one (rag-bench import-squad, import-dataset)."
+        )
+    return found

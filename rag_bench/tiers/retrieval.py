@@ -1,0 +1,126 @@
+"""Tier 0 (geometry of the embedding space) and tier 1 (retrieval): no language model is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.geometry import geometry_metrics
+from rag_bench.evaluation.retrieval import RetrievalCase, aggregate_retrieval, score_retrieval
+from rag_bench.store import evaluations
+from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.tiers.bench import Bench
+
+CODE_VERSION = "1"
+
+Ranking = list[tuple[str, float]]
+"""Chunk hashes with their cosine similarity, best first."""
+
+
+def embedding_geometry(bench: Bench) -> StoredEvaluation:
+    """Measure how the dataset's questions lie in the embedding space (tier 0)."""
+    input_hash = bench.input_hash("metrics", "0", CODE_VERSION)
+    if found := evaluations.find_finished(bench.engine, input_hash):
+        return found
+    started = datetime.now(UTC)
+    bench.embed(_question_texts(bench), "encoding questions")
+    vectors = bench.vectors(_question_texts(bench))
+    metrics = geometry_metrics(vectors, n_expected=len(bench.items))
+    new = NewEvaluation(
+        tier="0",
+        kind="metrics",
+        input_hash=input_hash,
+        started_at=started,
+        code_version=CODE_VERSION,
+        metrics={name: metric.to_json() for name, metric in metrics.items()},
+        **bench.identity(),
+    )
+    return evaluations.save_evaluation(bench.engine, new, [], n_scored=len(bench.items))
+
+
+def retrieve(bench: Bench) -> StoredEvaluation:
+    """Search the chunks for every question in one pass and measure it (tier 1).
+
+    The result keeps each question's ranked chunks; tier 3 answers from them.
+    """
+    input_hash = bench.input_hash("metrics", "1", CODE_VERSION)
+    if found := evaluations.find_finished(bench.engine, input_hash):
+        return found
+    from rag_bench.retrieval.search import top_k
+
+    started = datetime.now(UTC)
+    bench.embed(_question_texts(bench), "encoding questions")
+    questions = bench.vectors(_question_texts(bench))
+    passages = bench.vectors(_passage_texts(bench))
+    found_rows = top_k(questions, passages, bench.run.top_k)
+    ranked: list[Ranking] = [
+        [
+            (bench.chunks[int(index)].chunk_hash, round(float(score), 6))
+            for index, score in zip(row, scores, strict=True)
+        ]
+        for row, scores in zip(found_rows.indices, found_rows.scores, strict=True)
+    ]
+    page_of = {chunk.chunk_hash: chunk.page_url for chunk in bench.chunks}
+    cases = [
+        RetrievalCase(
+            item.item_id,
+            [(chunk_hash, page_of[chunk_hash]) for chunk_hash, _ in ranking],
+            # A relevant chunk that the corpus lacks stays in: no search can find it.
+            item.chunk_hashes,
+            item.page_urls,
+            cluster=item.cluster,
+        )
+        for item, ranking in zip(bench.items, ranked, strict=True)
+    ]
+    scores = score_retrieval(cases, top_k=bench.run.top_k)
+    metrics = aggregate_retrieval(cases, scores, top_k=bench.run.top_k)
+    new = NewEvaluation(
+        tier="1",
+        kind="metrics",
+        input_hash=input_hash,
+        started_at=started,
+        code_version=CODE_VERSION,
+        metrics={name: metric.to_json() for name, metric in metrics.items()},
+        **bench.identity(),
+    )
+    stored = [
+        Case(
+            item.item_id,
+            retrieved=[
+                {"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking
+            ],
+            scores=scores[item.item_id],
+        )
+        for item, ranking in zip(bench.items, ranked, strict=True)
+    ]
+    return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+
+
+def rankings(bench: Bench) -> tuple[StoredEvaluation, dict[str, Ranking]]:
+    """Return what tier 1 found for each item under exactly these settings.
+
+    Raises:
+        RagBenchError: it was not run; the message says what to materialize.
+    """
+    found = evaluations.latest(
+        bench.engine, tier="1", kind="metrics", settings_hash=bench.run.hash
+    )
+    if found is None:
+        other = evaluations.settings_seen(bench.engine, tier="1", kind="metrics")
+        hint = f" The newest has {bench.run.differences(other[0][1])}." if other else ""
+        raise RagBenchError(
+            "There is no retrieval under these settings: materialize tier1_retrieval with the "
+            f"same run config first.{hint}"
+        )
+    return found, {
+        case.case_id: [(row["chunk_hash"], row["score"]) for row in case.retrieved or []]
+        for case in evaluations.cases_of(bench.engine, found.id)
+    }
+
+
+def _question_texts(bench: Bench) -> list[str]:
+    return [bench.encoder_identity.query_text(item.question) for item in bench.items]
+
+
+def _passage_texts(bench: Bench) -> list[str]:
+    return [bench.encoder_identity.passage_text(chunk.text) for chunk in bench.chunks]

@@ -1,0 +1,56 @@
+"""The settings of a run that its numbers depend on, and their hash.
+
+Evaluations meet in ``model_runs`` only under one settings hash, so a smoke run on ten questions
+never mixes with a full one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rag_bench.hashing import content_hash
+
+Tier = Literal["2", "3"]
+Mode = Literal["synthetic", "manual"]
+JudgeEvalMode = Literal["direct", "reasoned"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run measures, as given by the user and resolved against the store.
+
+    ``corpus_hash`` names the set of chunks searched: not the dump, so that a reindexed dump
+    (same texts, new ids) leaves all results valid. ``encoder`` is the key of the encoder.
+    """
+
+    dataset_id: str
+    limit: int | None
+    mode: Mode | None
+    top_k: int
+    contexts_per_answer: int
+    retrieval_threshold: float
+    consistency_runs: int
+    judge_eval_mode: JudgeEvalMode
+    corpus_hash: str
+    encoder: str
+    prompt_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as they are stored beside each evaluation."""
+        return asdict(self)
+
+    @property
+    def hash(self) -> str:
+        """The address of these settings."""
+        return content_hash(self.as_json())
+
+    def differences(self, other: dict[str, Any]) -> str:
+        """Say in words how another run's settings differ from these."""
+        mine = self.as_json()
+        parts = [
+            f"{name} {other.get(name)!r} instead of {value!r}"
+            for name, value in mine.items()
+            if other.get(name) != value
+        ]
+        return "; ".join(parts) or "nothing"

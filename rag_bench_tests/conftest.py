@@ -1,0 +1,87 @@
+"""Fixtures shared by all tests: the real embedded PostgreSQL, one fresh database per test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from rag_bench.settings import PROJECT_ROOT, Settings
+from rag_bench.store.database import make_engine
+from rag_bench.store.embedded import EmbeddedServer
+from rag_bench.store.migrate import migrate
+
+# What a developer's own environment may hold must not change what the tests see.
+_FOREIGN_PREFIXES = ("PROVIDER_", "RAG_BENCH_", "GENERATION_", "JUDGE_", "BENCHMARKS_JUDGE_")
+_FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
+_TEST_HOME = os.environ.get("RAG_BENCH_HOME")
+
+
+def pytest_configure() -> None:
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN_PREFIXES) or name.endswith(_FOREIGN_SUFFIXES):
+            del os.environ[name]
+    # The embedded server and the converted weights are shared with the developer's runs.
+    if _TEST_HOME:
+        os.environ["RAG_BENCH_HOME"] = _TEST_HOME
+    # Dagster would otherwise look for a .env in the current folder.
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(scope="session")
+def server() -> EmbeddedServer:
+    """The embedded server, started if it was not running."""
+    embedded = EmbeddedServer(Settings().home)
+    embedded.start()
+    return embedded
+
+
+def _admin(server: EmbeddedServer) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(server.url("postgres"), autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def template_database(server: EmbeddedServer) -> Iterator[str]:
+    """A migrated, empty database, from which each test's own is copied."""
+    name = f"test_template_{uuid.uuid4().hex[:12]}"
+    with _admin(server) as connection:
+        connection.execute(f'create database "{name}"')
+    engine = make_engine(server.url(name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    with _admin(server) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def database_url(server: EmbeddedServer, template_database: str) -> Iterator[str]:
+    """The libpq URL of a fresh, migrated database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with _admin(server) as connection:
+        connection.execute(f'create database "{name}" template "{template_database}"')
+    yield server.url(name)
+    with _admin(server) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An SQLAlchemy engine on a fresh, migrated database."""
+    made = make_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def xquad() -> Path:
+    """The folder with XQuAD; the test is skipped where it is absent."""
+    folder = PROJECT_ROOT.parent / "shared" / "data" / "xquad"
+    if not (folder / "xquad.ru.json").exists():
+        pytest.skip("XQuAD is not beside the project")
+    return folder

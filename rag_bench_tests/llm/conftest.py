@@ -1,0 +1,7 @@
+from fake_provider import (  # noqa: F401
+    models,
+    provider,
+    refusing_port,
+    resetting_port,
+    second_provider,
+)
