@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy import Engine
 
-    from rag_bench.tiers.chat import Models
+    from rag_bench.tiers.models import Models
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
     from rag_bench.simulator.app import Simulator
     from rag_bench.simulator.transport import simulator_transport
     from rag_bench.simulator.truth import PostgresTruth
-    from rag_bench.tiers.chat import Models
+    from rag_bench.tiers.models import Models
 
     providers = Providers.from_environment()
     url = engine.url.render_as_string(hide_password=False)

@@ -100,7 +100,7 @@ class Automation:
 
 def build(partitions: Partitions) -> Automation:
     """Return a job and a weekly schedule per stage, and the sensor of the dumps folder."""
-    jobs: dict[str, "UnresolvedAssetJobDefinition"] = {}
+    jobs: dict[str, UnresolvedAssetJobDefinition] = {}
     schedules: list[dg.ScheduleDefinition] = []
     for stage in stages(partitions):
         job = dg.define_asset_job(

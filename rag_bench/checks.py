@@ -150,7 +150,8 @@ def build(
         @dg.asset_check(asset=asset, name=name)
         def check(database: DatabaseResource, benchmark: BenchmarkResource) -> dg.AssetCheckResult:
             """At least 95 % of every judge's cases are scored: a judge that fails on the hard
-            ones must not win by it."""
+            ones must not win by it.
+            """
             from rag_bench.store import evaluations
 
             bench = benchmark.open(database.engine, None)
@@ -178,7 +179,8 @@ def build(
         database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.AssetCheckResult:
         """Which configured models have no result under the current settings, and so are missing
-        from the leaderboard. The UI's own staleness does not see partitions."""
+        from the leaderboard. The UI's own staleness does not see partitions.
+        """
         from rag_bench.store import evaluations
 
         bench = benchmark.open(database.engine, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.tiers.bench import Bench
-    from rag_bench.tiers.chat import Models
+    from rag_bench.tiers.models import Models
 
 T = TypeVar("T")
 PROCESS_TAG = "rag_bench/process"
@@ -80,7 +80,8 @@ class DatabaseResource(dg.ConfigurableResource):
 
 class BenchmarkResource(dg.ConfigurableResource):
     """What a run measures. These values are hashed into every evaluation: results of different
-    settings never mix, so give a run that scores answers the settings that made them."""
+    settings never mix, so give a run that scores answers the settings that made them.
+    """
 
     dataset: str | None = Field(
         default=None,
@@ -173,5 +174,3 @@ class ModelsResource(dg.ConfigurableResource):
                 return await work(models)
 
         return asyncio.run(main())
-
-

@@ -38,7 +38,9 @@ class Settings(BaseSettings):
         description="sentence-transformers name or local folder; the default needs no download.",
     )
     encoder_batch_size: int = Field(default=32, ge=1)
-    encoder_max_tokens: int | None = Field(default=None, description="Unset: the model's own limit.")
+    encoder_max_tokens: int | None = Field(
+        default=None, description="Unset: the model's own limit."
+    )
 
     top_k: int = Field(default=10, ge=1, description="Chunks retrieved for tier 1.")
     contexts_per_answer: int = Field(

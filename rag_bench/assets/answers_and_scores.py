@@ -13,6 +13,7 @@ import dagster as dg
 from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress, result_version
 from rag_bench.assets.datasets import manual_dataset
 from rag_bench.assets.retrieval import tier1_retrieval
+from rag_bench.errors import RagBenchError
 from rag_bench.partitions import BENCHMARK_JUDGE, GENERATION_MODEL, Partitions, cell_key
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.run_settings import Tier
@@ -114,10 +115,14 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
         bench = benchmark.open(database.engine, context.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        made_from = {
-            generator: result_version(answers_of(bench, tier, generator)[0])
-            for generator in {generator for generator, _ in pairs}
-        }
+        made_from: dict[str, str] = {}
+        for generator in dict.fromkeys(generator for generator, _ in pairs):
+            # A generator without answers fails its own cells only.
+            try:
+                made_from[generator] = result_version(answers_of(bench, tier, generator)[0])
+            except RagBenchError as error:
+                record.failed.append(f"{generator}: {error}")
+        pairs = [pair for pair in pairs if pair[0] in made_from]
         with log_progress(context):
             models.run(
                 database.engine,

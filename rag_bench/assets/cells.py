@@ -103,6 +103,3 @@ def keys_of(context: dg.AssetExecutionContext, known: Sequence[str]) -> list[str
 def log_progress(context: dg.AssetExecutionContext) -> Any:
     """Write progress into the run's log while the block runs."""
     return progress.listening(progress.Throttle(context.log.info))
-
-
-

@@ -76,9 +76,7 @@ def manual_dataset(
 
 
 @dg.asset(group_name=GROUP, kinds={"postgres", "json"}, code_version="1")
-def show_hide_dataset(
-    config: FilesConfig, database: DatabaseResource
-) -> dg.MaterializeResult:
+def show_hide_dataset(config: FilesConfig, database: DatabaseResource) -> dg.MaterializeResult:
     """Answers that people labelled show or hide, for the production judges."""
     from rag_bench.source.dataset_files import read_pairs
     from rag_bench.store import datasets
@@ -111,9 +109,7 @@ class SyntheticConfig(dg.Config):
     retry_failed: bool = Field(default=False, description="Ask again for chunks that failed.")
 
 
-@dg.asset(
-    group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="1", pool=POOL
-)
+@dg.asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="1", pool=POOL)
 def synthetic_dataset(
     context: dg.AssetExecutionContext,
     config: SyntheticConfig,
@@ -121,7 +117,8 @@ def synthetic_dataset(
     models: ModelsResource,
 ) -> dg.MaterializeResult:
     """Questions that a model writes from the chunks: validated, saved as made, resumed after a
-    kill. Calls a model."""
+    kill. Calls a model.
+    """
     from rag_bench.llm.providers import Providers, Role
     from rag_bench.store import datasets, snapshots
     from rag_bench.tiers.synthetic import make_dataset

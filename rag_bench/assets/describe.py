@@ -63,13 +63,21 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
                 bounds,
             ]
         )
-    columns = ["metric", "value", "95 % interval", "scored", "scale", "if all missing were worst/best"]
+    columns = [
+        "metric",
+        "value",
+        "95 % interval",
+        "scored",
+        "scale",
+        "if missing were worst/best",
+    ]
     return markdown_table(columns, rows)
 
 
 def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
     """Return an evaluation's metadata: each metric as a number (the UI plots those), a table of
-    all with intervals, the errors, and what it was made from."""
+    all with intervals, the errors, and what it was made from.
+    """
     metadata: dict[str, Any] = {
         name: float(metric["value"])
         for name, metric in evaluation.metrics.items()

@@ -33,7 +33,8 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
     ) -> Iterator[dg.AssetMaterialization]:
         """Tier judge_pipeline: accuracy, precision, recall and F1 for "show", and latency, of
         each production judge on the labelled pairs. Unreadable replies are counted, not guessed.
-        Calls models."""
+        Calls models.
+        """
         from rag_bench.errors import RagBenchError
         from rag_bench.store.datasets import newest_dataset
         from rag_bench.tiers.production_judge import judge_cells

@@ -1,6 +1,7 @@
 """Group model_lab: every combination of models, joined from what was measured. Asks no model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -20,7 +21,8 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:
         """Every triple (generation model, benchmark judge, production judge) with its metrics:
-        the view `rag_bench.model_runs`, a join of what was measured once. 0 calls."""
+        the view `rag_bench.model_runs`, a join of what was measured once. 0 calls.
+        """
         from rag_bench.store import evaluations
 
         bench = benchmark.open(database.engine, context.run_id)
@@ -33,9 +35,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
                 "settings": dg.MetadataValue.json(bench.run.as_json()),
                 "dataset": str(bench.dataset),
                 "n_generation_models": len({row["generation_model"] for row in rows}),
-                "n_benchmark_judges": len(
-                    {row["benchmark_judge_model"] for row in rows} - {None}
-                ),
+                "n_benchmark_judges": len({row["benchmark_judge_model"] for row in rows} - {None}),
                 "n_production_judges": len(
                     {row["production_judge_model"] for row in rows} - {None}
                 ),
@@ -76,7 +76,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
             (1.0, 5.0),
         )
         best = board.rows[0]
-        metadata = {
+        metadata: dict[str, Any] = {
             "table": dg.MetadataValue.md(table),
             "plot": picture(figure),
             "n_combinations": len(board.rows),

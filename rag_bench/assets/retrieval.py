@@ -11,9 +11,7 @@ from rag_bench.resources import BenchmarkResource, DatabaseResource
 GROUP = "retrieval"
 
 
-@dg.asset(
-    group_name=GROUP, kinds={"postgres", "numpy"}, deps=[manual_dataset], code_version="1"
-)
+@dg.asset(group_name=GROUP, kinds={"postgres", "numpy"}, deps=[manual_dataset], code_version="1")
 def tier0_embedding_geometry(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.MaterializeResult:

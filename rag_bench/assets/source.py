@@ -16,7 +16,8 @@ GROUP = "source"
 
 class DumpConfig(dg.Config):
     """Which data to load; nothing: the newest file of the dumps folder that was never loaded,
-    or else the snapshot that is current already."""
+    or else the snapshot that is current already.
+    """
 
     path: str | None = Field(default=None, description="A dump: plain SQL, custom or tar archive.")
     squad_files: list[str] = Field(
@@ -65,7 +66,7 @@ def dump(config: DumpConfig, database: DatabaseResource) -> dg.MaterializeResult
         "loaded_before": report.reused,
         "report": dg.MetadataValue.json(info.report),
     }
-    if report.diff:
+    if report.diff is not None:
         diff = report.diff.to_json()
         metadata |= {
             "chunks_added": diff["added"],

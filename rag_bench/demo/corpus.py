@@ -170,7 +170,9 @@ def _chunks(path: Path, lines: list[str], body_at: int) -> tuple[str, ...]:
             continue
         text = "\n".join(lines[start:index]).strip()
         if not text:
-            raise RagBenchError(f"{path}:{start + 1}: an empty chunk.")
+            raise RagBenchError(f"{path}:{start}: an empty chunk follows.")
+        while not lines[start].strip():
+            start += 1
         if text in chunks:
             raise RagBenchError(
                 f"{path}:{start + 1}: the same chunk as the one at line {chunks[text]}."

@@ -17,7 +17,7 @@ from rag_bench.demo.answers import Answerer
 from rag_bench.demo.corpus import Corpus, Page, Phrasing
 from rag_bench.demo.dice import Dice
 from rag_bench.demo.slots import Slot, make_slots
-from rag_bench.demo.variation import recase, vary
+from rag_bench.demo.variation import MIN_LENGTH, recase, vary
 from rag_bench.errors import RagBenchError
 
 DEFAULT_ROWS = 5200
@@ -214,7 +214,7 @@ def _fresh(used: set[str], make: Callable[[int], str]) -> str:
     text = ""
     for force in range(_ATTEMPTS):
         text = make(force)
-        if text not in used:
+        if text not in used and len(text) >= MIN_LENGTH:
             break
     return text
 

@@ -18,7 +18,7 @@ _ASKS = re.compile(
     r"зачем|реально|when|where|how|what|who|why|can|is|do|does)\b",
     re.I,
 )
-_MIN_LENGTH = 4  # the bot ignores shorter messages
+MIN_LENGTH = 4  # the bot ignores shorter messages
 _LONG = 60  # characters from which nobody adds a greeting and an ending to a variant
 
 
@@ -44,7 +44,7 @@ def vary(text: str, lang: str, dice: Dice, force: int = 0, inner: bool = False) 
     for _ in range(errors):
         changed = misspell(changed, lang, dice)
     changed = re.sub(r"\s+", " ", changed).strip()
-    return changed if len(changed) >= _MIN_LENGTH else text
+    return changed if len(changed) >= MIN_LENGTH else text
 
 
 def recase(text: str, dice: Dice) -> str:
@@ -101,7 +101,7 @@ def _drop_filler(text: str, dice: Dice) -> str:
 
 def _without_greeting(text: str) -> str:
     bare = _GREETING.sub("", text)
-    return bare[0].lower() + bare[1:] if len(bare) >= _MIN_LENGTH else text
+    return bare[0].lower() + bare[1:] if len(bare) >= MIN_LENGTH else text
 
 
 def _surround(text: str, lang: str, dice: Dice, more: float) -> str:
@@ -157,7 +157,7 @@ def _neighbours(lang: str) -> dict[str, str]:
 
 def misspell(text: str, lang: str, dice: Dice) -> str:
     """Make one typing or spelling error in a word of four letters or more, if there is one."""
-    words = [match for match in _WORD.finditer(text) if len(match.group()) >= _MIN_LENGTH]
+    words = [match for match in _WORD.finditer(text) if len(match.group()) >= MIN_LENGTH]
     if not words:
         return text
     match = dice.pick(words)

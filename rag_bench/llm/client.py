@@ -47,6 +47,7 @@ TransportFactory = Callable[[], httpx.AsyncBaseTransport]
 
 # The SDK insists on a key; the real one is put in below it, by the ledger.
 _NO_KEY = "set-below-the-sdk"
+_UNREADABLE = "unreadable reply"  # how the ledger's message for such a reply begins
 # OpenAI's reasoning models refuse `max_tokens` and any temperature but their own.
 _REASONING_MODEL = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|1\d))(?![\d])(?:[-.:]|$)")
 
@@ -153,14 +154,24 @@ class ChatModels:
             with role_of_call(role):
                 raw = await client.chat.completions.with_raw_response.create(**body)
         except openai.APITimeoutError as error:
-            raise CaseError(ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}") from error
+            raise CaseError(
+                ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}", retryable=True
+            ) from error
         except openai.APIConnectionError as error:
             for cause in _chain(error):
                 if isinstance(cause, RagBenchError):
                     raise cause from None
-            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {_cause(error)}") from error
+            raise CaseError(
+                ErrorCode.LLM_FAILED, f"{model_key}: {_cause(error)}", retryable=True
+            ) from error
         except openai.APIStatusError as error:
-            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {_status(error)}") from error
+            message = _status(error)
+            # A reply that came and cannot be read is kept; every other failure is asked again.
+            raise CaseError(
+                ErrorCode.LLM_FAILED,
+                f"{model_key}: {message}",
+                retryable=not message.startswith(_UNREADABLE),
+            ) from error
         # The ledger has checked the shape; the SDK's models would only cost time.
         completion = json.loads(raw.content)
         problem = replies.useless(completion)
@@ -377,6 +388,6 @@ def _status(error: Any) -> str:
     """Return an HTTP error in words; the ledger's own 502 for an unreadable reply as its cause."""
     content = error.response.content
     message = replies.short_error(content)
-    if message.startswith("unreadable reply"):
+    if message.startswith(_UNREADABLE):
         return message
     return f"http {error.status_code}: {message}"

@@ -32,6 +32,7 @@ from rag_bench.store.calls import CallRow, CallStore, StoredReply
 
 HIT_HEADER = "x-rag-bench-ledger"  # "hit": no call was made for this request; else "miss"
 KEY_HEADER = "x-rag-bench-key"
+REPLICATE_HEADER = "x-rag-bench-replicate"  # sent to the simulator only
 LATENCY_HEADER = "x-rag-bench-latency-ms"  # of the original call
 
 CostOf = Callable[[str, int | None, int | None], Decimal | None]
@@ -178,7 +179,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
                 return _from_store(stored)
             await self._store.discard_unusable(call.key)
         self._asked_again.add(call.key)
-        outgoing = self._outgoing(request, call.content)
+        outgoing = self._outgoing(request, call.content, call.replicate)
         try:
             response = await self._inner.handle_async_request(outgoing)
             content = replies.hide(await response.aread(), self._secret)
@@ -263,7 +264,9 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             dagster_run_id=call.run_id,
         )
 
-    def _outgoing(self, request: httpx.Request, content: bytes) -> httpx.Request:
+    def _outgoing(
+        self, request: httpx.Request, content: bytes, replicate: int = 0
+    ) -> httpx.Request:
         """Return the request as it is sent: our own few headers, and the provider's key."""
         headers = {
             "accept": "application/json",
@@ -273,6 +276,9 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         }
         if self._authorization:
             headers["authorization"] = self._authorization
+        if self._provider.kind == "simulator":
+            # A real model varies between repeats by itself; a deterministic one has to be told.
+            headers[REPLICATE_HEADER] = str(replicate)
         return httpx.Request(request.method, request.url, headers=headers, content=content)
 
     def _response(self, call: _Call, answer: _Answer, joined: bool) -> httpx.Response:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -229,17 +230,12 @@ class Providers:
             seconds = _positive(values["TIMEOUT_SECONDS"], f"{prefix}TIMEOUT_SECONDS")
             provider = replace(provider, timeout_seconds=seconds)
         if "RESPONSE_FORMAT" in values:
-            accepted: dict[str, ResponseFormat] = {
-                "json_schema": "json_schema",
-                "json_object": "json_object",
-                "none": "none",
-            }
-            choice = accepted.get(values["RESPONSE_FORMAT"].lower())
-            if choice is None:
+            choice = values["RESPONSE_FORMAT"].lower()
+            if choice not in get_args(ResponseFormat):
                 raise ConfigurationError(
                     f"{prefix}RESPONSE_FORMAT must be json_schema, json_object or none."
                 )
-            provider = replace(provider, response_format=choice)
+            provider = replace(provider, response_format=cast(ResponseFormat, choice))
         return provider
 
     def _add_providers_of_roles(self) -> None:

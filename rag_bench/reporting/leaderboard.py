@@ -100,7 +100,9 @@ class Leaderboard:
     def matrix(self, column: Column) -> tuple[list[str], list[str], dict[tuple[str, str], Any]]:
         """Return generators, benchmark judges, and a metric's record per pair of them."""
         generators = list(dict.fromkeys(row.generation_model for row in self.rows))
-        judges = sorted({row.benchmark_judge_model for row in self.rows if row.benchmark_judge_model})
+        judges = sorted(
+            {row.benchmark_judge_model for row in self.rows if row.benchmark_judge_model}
+        )
         found = {
             (row.generation_model, row.benchmark_judge_model): row.metric(column)
             for row in self.rows

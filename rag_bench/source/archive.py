@@ -55,6 +55,7 @@ def read_archive(
 
     Raises:
         DumpError: pg_restore cannot read the archive, or ``consume`` refused the text.
+
     """
     with tempfile.TemporaryDirectory(prefix="rag_bench-dump-") as folder:
         # A copy of our own: what is hashed is what is unpacked, whatever happens to the original.

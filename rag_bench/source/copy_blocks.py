@@ -37,6 +37,7 @@ _SET = re.compile(
 
 _BEGINS = ("PostgreSQL database dump", "PostgreSQL database cluster dump")
 _ENDS = tuple(f"{text} complete" for text in _BEGINS)
+_MOST_NAMES = 1000
 _VERSION = "Dumped from database version "
 _CUT_OFF = "The file was cut off: copy it again, or make it again with pg_dump."
 
@@ -69,7 +70,7 @@ class ScriptFacts:
     encoding: str = "UTF8"
     begun: int = 0  # "PostgreSQL database dump" headers
     ended: int = 0  # and their trailers
-    copied: list[str] = field(default_factory=list)  # every table with a COPY block
+    copied: list[str] = field(default_factory=list)  # tables with a COPY block, the first 1,000
     inserted: set[str] = field(default_factory=set)  # wanted tables filled by INSERT
     declared: set[str] = field(default_factory=set)  # wanted tables created
 
@@ -87,6 +88,7 @@ class CopyReader:
     Args:
         wanted: table names to take, in whatever schema.
         open_block: asked at each block of a wanted table for where its rows go.
+
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class CopyReader:
         Raises:
             DumpError: the text is cut off, damaged, or holds a wanted table in a way that
                 cannot be read. The message names the line.
+
         """
         facts = self.facts
         whole = True
@@ -224,7 +227,8 @@ class CopyReader:
             raise DumpError(f"{where} is not as pg_dump writes it. Make it with {READABLE_DUMP}.")
         self._header, self._sink = header, None
         self._crlf = line.endswith(b"\r\n")
-        self.facts.copied.append(f"{schema}.{table}")
+        if len(self.facts.copied) < _MOST_NAMES:
+            self.facts.copied.append(f"{schema}.{table}")
         if table not in self._wanted:
             if match["options"].strip():  # CSV, another delimiter: rows are not counted
                 self._header = CopyHeader(schema, table, (), self.facts.lines)

@@ -40,6 +40,7 @@ def codec_of(client_encoding: str) -> str:
 
     Raises:
         DumpError: it cannot be read here.
+
     """
     key = re.sub(r"[^A-Z0-9]", "", client_encoding.upper())
     if key not in CODECS:
@@ -69,6 +70,7 @@ def unescape(field: bytes) -> bytes | None:
 
     Raises:
         ValueError: the field ends in a lone backslash or holds an end-of-data marker.
+
     """
     if b"\\" not in field:
         return field

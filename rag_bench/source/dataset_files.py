@@ -48,8 +48,9 @@ _DETAILS = {
 class DatasetFile:
     """What dataset files held.
 
-    ``n_dropped`` items were rejected by their annotator; ``warnings`` name the items whose
-    judgement was left out, as the snapshot has no such chunk (only where that was allowed).
+    ``n_dropped`` items were rejected by their annotator. ``warnings`` name the items whose
+    judgement was left out, as the snapshot has no such chunk (only where that was allowed), or
+    that are judged by page only, as their file does not say which chunks it means.
     """
 
     kind: str  # QUESTIONS or SHOW_HIDE
@@ -115,6 +116,7 @@ def read_dataset(
     references = ChunkReferences(chunks)
     items: list[Item] = []
     problems: list[str] = []
+    warnings: list[str] = []
     n_dropped = 0
     for position, row in enumerate(rows):
         if _rejected(row):
@@ -122,7 +124,7 @@ def read_dataset(
         elif kind == SHOW_HIDE:
             items.append(_pair(row, position))
         else:
-            items.append(_question(row, position, references, problems))
+            items.append(_question(row, position, references, problems, warnings))
     if problems and strict:
         raise RagBenchError(_unresolved(problems, len(items)))
     if not items:
@@ -130,7 +132,7 @@ def read_dataset(
             f"{', '.join(map(str, files))}: annotators rejected all {n_dropped} items."
         )
     _refuse_equal_ids(items, [row for row in rows if not _rejected(row)])
-    return DatasetFile(kind, items, n_dropped, problems)
+    return DatasetFile(kind, items, n_dropped, problems + warnings)
 
 
 def export_annotation(items: Sequence[Item], chunks: Iterable[Chunk] = ()) -> list[dict[str, Any]]:
@@ -225,8 +227,9 @@ def _item_id(row: Row, position: int) -> str:
 def _refuse_equal_ids(items: Sequence[Item], rows: Sequence[Row]) -> None:
     seen: dict[str, str] = {}
     for item, row in zip(items, rows, strict=True):
-        if (other := seen.setdefault(item.item_id, row.where)) != row.where:
+        if other := seen.get(item.item_id):
             raise RagBenchError(f"{row.where}: the id {item.item_id!r} of {other} again.")
+        seen[item.item_id] = row.where
 
 
 def _pair(row: Row, position: int) -> Item:
@@ -247,12 +250,18 @@ def _pair(row: Row, position: int) -> Item:
     )
 
 
-def _question(row: Row, position: int, references: ChunkReferences, problems: list[str]) -> Item:
+def _question(
+    row: Row,
+    position: int,
+    references: ChunkReferences,
+    problems: list[str],
+    warnings: list[str],
+) -> Item:
     item_id = _item_id(row, position)
     answers = [row.text_or_none(name) for name in _ANSWERS]
     details = {ours: row.fields[name] for name, ours in _DETAILS.items() if _given(row, name)}
     try:
-        hashes, urls = _relevant(row, references)
+        hashes, urls = _relevant(row, references, warnings)
     except UnresolvedError as error:
         problems.append(f"{row.where} ({item_id}): {error}")
         hashes, urls = (), ()
@@ -271,7 +280,9 @@ def _given(row: Row, name: str) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 
-def _relevant(row: Row, references: ChunkReferences) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _relevant(
+    row: Row, references: ChunkReferences, warnings: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hashes of the relevant chunks and the URLs of the relevant pages, no two equal.
 
     No hashes with URLs: judged by page only. Neither: not judged.
@@ -300,10 +311,21 @@ def _relevant(row: Row, references: ChunkReferences) -> tuple[tuple[str, ...], t
         if url:
             page = references.page(url)
             urls.append(page)
-            if text:
+            if text and _several_chunks(row):
+                warnings.append(
+                    f"{row.where}: several relevant_chunk_ids and the text of one: "
+                    "judged by page only"
+                )
+            elif text:
                 take(references.beginning(page, text))
         urls += pages
     return tuple(dict.fromkeys(hashes)), tuple(dict.fromkeys(urls))
+
+
+def _several_chunks(row: Row) -> bool:
+    """Whether the forerunner meant more chunks than the one whose text it wrote down."""
+    ids = row.fields.get("relevant_chunk_ids")
+    return isinstance(ids, list) and len(set(map(str, ids))) > 1
 
 
 def _entry(

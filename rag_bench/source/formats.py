@@ -61,6 +61,7 @@ def identify(head: bytes) -> Identified:
 
     Raises:
         DumpError: it is empty, compressed in a way that is not read, or no dump at all.
+
     """
     if not head:
         raise DumpError(f"the file is empty. {_PLEASE}")

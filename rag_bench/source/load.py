@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_bench.errors import DumpError
 from rag_bench.hashing import file_sha256
 from rag_bench.source.folder import candidates
 from rag_bench.source.reader import read_dump
@@ -27,7 +28,10 @@ def load_dump(engine: Engine, path: Path) -> LoadReport:
         DumpError: the file cannot be taken; nothing was written.
     """
     if path.is_file():
-        sha256 = file_sha256(path)
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            raise DumpError(f"{path}: cannot be read ({error.strerror}).") from None
         if snapshots.snapshot_exists(engine, sha256):
             return reuse_snapshot(engine, sha256)
     return snapshots.save_snapshot(engine, read_dump(path).to_snapshot())
@@ -48,7 +52,11 @@ def reuse_snapshot(engine: Engine, sha256: str) -> LoadReport:
 def newest_unloaded(engine: Engine, folder: Path) -> Path | None:
     """Return the newest file of the folder whose content was never loaded; None: there is none."""
     for path in candidates(folder):
-        if not snapshots.snapshot_exists(engine, file_sha256(path)):
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            raise DumpError(f"{path}: cannot be read ({error.strerror}).") from None
+        if not snapshots.snapshot_exists(engine, sha256):
             return path
     return None
 
@@ -74,6 +82,4 @@ def import_squad(engine: Engine, paths: Sequence[Path]) -> tuple[LoadReport, Dat
     dataset = datasets.save_dataset(
         engine, parsed.name, "squad", items, {"files": [path.name for path in paths]}
     )
-    report = snapshots.save_snapshot(engine, parsed.to_snapshot())
-    snapshots.set_default_dataset(engine, report.snapshot.sha256, dataset.id)
-    return report, dataset
+    return snapshots.save_snapshot(engine, parsed.to_snapshot(dataset.id)), dataset

@@ -41,6 +41,7 @@ def read_dump(
     Raises:
         DumpError: the file cannot be taken. The message starts with the path and says what is
             wrong and what to do.
+
     """
     try:
         with SourceFile(path, limits) as source:
@@ -111,6 +112,7 @@ class _Tables:
 
         Raises:
             DumpError: one is missing, or it is unclear which is meant.
+
         """
         chunks, questions = self._one(CHUNK, facts), self._one(QUESTION_ANSWER, facts)
         assert isinstance(chunks, ChunkRows)

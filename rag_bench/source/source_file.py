@@ -78,6 +78,7 @@ class SourceFile:
         identified: format, by content.
         gzipped: whether ``stream`` is unpacked on the way.
         stream: the content, unpacked.
+
     """
 
     identified: Identified
@@ -155,6 +156,7 @@ class SourceFile:
 
         Raises:
             DumpError: the file changed meanwhile.
+
         """
         while self.stream.read(_BUFFER):
             pass

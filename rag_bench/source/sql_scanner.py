@@ -67,6 +67,7 @@ class StatementScanner:
     Args:
         on_aside: gets what stands between statements: the text of ``--`` comments, and psql
             commands from their backslash on.
+
     """
 
     def __init__(self, on_aside: Callable[[str], None]) -> None:
@@ -107,6 +108,7 @@ class StatementScanner:
 
         Raises:
             DumpError: the line cannot be SQL as pg_dump writes it.
+
         """
         done: list[Statement] = []
         position = 0
@@ -156,11 +158,16 @@ class StatementScanner:
         return match.end()
 
     def _words(self, piece: bytes, number: int) -> None:
-        """Keep plain text; count BEGIN ... END in a routine, whose body may hold semicolons."""
+        """Keep plain text; count BEGIN ... END in a routine, whose body may hold semicolons.
+
+        As in psql, words inside parentheses do not count: an argument may be named ``begin``.
+        """
         self._keep(piece, number)
         if self._is_routine is None and len(self._head) > 40:
             self._is_routine = _ROUTINE.match(self._head) is not None
-        if self._is_routine or (self._is_routine is None and _ROUTINE.match(self._head)):
+        if self._parentheses == 0 and (
+            self._is_routine or (self._is_routine is None and _ROUTINE.match(self._head))
+        ):
             for word in _BLOCK_WORD.findall(piece):
                 if word.upper() == b"BEGIN" or (word.upper() == b"CASE" and self._blocks):
                     self._blocks += 1

@@ -52,8 +52,13 @@ class ParsedSquad:
         """The address of the chunks together."""
         return corpus_hash(chunk_hash(row.page_url, row.text) for row in self.chunks)
 
-    def to_snapshot(self) -> NewSnapshot:
-        """Return what ``save_snapshot`` stores; the items are a dataset's, not the snapshot's."""
+    def to_snapshot(self, default_dataset_id: str | None = None) -> NewSnapshot:
+        """Return what ``save_snapshot`` stores; the items are a dataset's, stored before.
+
+        Args:
+            default_dataset_id: that dataset, which then comes with the snapshot.
+
+        """
         return NewSnapshot(
             sha256=self.sha256,
             name=self.name,
@@ -62,6 +67,7 @@ class ParsedSquad:
             chunks=snapshot_chunks(self.chunks),
             questions=[],
             report={"format": "squad", "n_items": len(self.items), "warnings": self.warnings},
+            default_dataset_id=default_dataset_id,
         )
 
 
@@ -74,6 +80,7 @@ def read_squad(paths: Sequence[Path], limits: Limits = DEFAULT_LIMITS) -> Parsed
 
     Raises:
         DumpError: no file, a file that is missing or not SQuAD, or one given twice.
+
     """
     if not paths:
         raise DumpError("no SQuAD file was given: `rag-bench import-squad FILE...`.")
@@ -145,9 +152,7 @@ def _parse(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise DumpError(f"the file is not JSON, or was cut off ({error}).") from None
     except (RecursionError, ValueError) as error:
-        raise DumpError(
-            f"the file is not JSON that can be read ({type(error).__name__})."
-        ) from None
+        raise DumpError(f"the file is not readable JSON ({type(error).__name__}).") from None
 
 
 def _shape(where: str, wanted: str) -> DumpError:

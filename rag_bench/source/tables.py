@@ -112,6 +112,7 @@ class TableRows:
 
         Raises:
             DumpError: a value is impossible; the message names table and line.
+
         """
         try:
             self.store(dict(zip(self.names, values, strict=True)))
@@ -188,6 +189,7 @@ def open_table(header: CopyHeader, limits: Limits) -> ChunkRows | QuestionRows:
 
     Raises:
         DumpError: a needed column is missing.
+
     """
     if header.table == CHUNK:
         return _open(ChunkRows, header, limits, _CHUNK_COLUMNS, _CHUNK_OPTIONAL)

@@ -48,6 +48,7 @@ _LOOKUP = (
     "FROM rag_bench.llm_call WHERE key = ANY(%s) AND status = 'ok'"
 )
 _MAX_BATCH = 256
+_OPEN_TIMEOUT = 15.0  # seconds
 _RETRY_WAITS = (0.1, 0.5, 2.0, 5.0)  # seconds; a restarted server is back within them
 
 
@@ -191,7 +192,7 @@ class CallStore:
             kwargs={"autocommit": True, "application_name": "rag_bench ledger"},
         )
         try:
-            await self._pool.open(wait=True, timeout=15.0)
+            await self._pool.open(wait=True, timeout=_OPEN_TIMEOUT)
         except (PoolTimeout, Error) as error:
             await self._pool.close()
             raise LedgerError(
@@ -294,7 +295,7 @@ class CallStore:
             raise LedgerError("The ledger is closed.")
         for wait in (*_RETRY_WAITS, None):
             try:
-                async with self._pool.connection(timeout=15.0) as connection:
+                async with self._pool.connection(timeout=_OPEN_TIMEOUT) as connection:
                     cursor = await connection.execute(query, parameters)
                     return await cursor.fetchall() if cursor.description else []
             except (psycopg.OperationalError, PoolTimeout) as error:

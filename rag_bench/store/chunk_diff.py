@@ -40,17 +40,18 @@ class ChunkDiff(Generic[C]):
     n_unchanged: int = 0
     uncompared_pages: list[str] = field(default_factory=list)  # too large to pair
 
-    def __bool__(self) -> bool:
-        """Whether anything changed."""
-        return bool(self.added or self.removed or self.changed)
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changed."""
+        return not (self.added or self.removed or self.changed)
 
     def to_json(self) -> dict[str, Any]:
         """Return counts, and up to ten examples of each kind: page, first 80 characters."""
         return {
-            "n_added": len(self.added),
-            "n_removed": len(self.removed),
-            "n_changed": len(self.changed),
-            "n_unchanged": self.n_unchanged,
+            "added": len(self.added),
+            "removed": len(self.removed),
+            "changed": len(self.changed),
+            "unchanged": self.n_unchanged,
             "uncompared_pages": self.uncompared_pages[:_EXAMPLES],
             "examples": {
                 "added": [_example(row) for row in self.added[:_EXAMPLES]],

@@ -90,7 +90,8 @@ def save_dataset(
                 id=dataset_id, name=name, kind=kind, n_items=len(items), source=dict(source or {})
             )
             .on_conflict_do_nothing()
-        ).rowcount
+            .returning(dataset.c.id)
+        ).scalar()
         if added:
             connection.execute(
                 insert(dataset_item),

@@ -111,7 +111,8 @@ class EmbeddedServer:
     @cached_property
     def base(self) -> Path:
         """The folder of data, log and socket: under the home, unless the server's user cannot
-        reach that; then a folder of /var/tmp named after the home."""
+        reach that; then a folder of /var/tmp named after the home.
+        """
         wanted = self.home / "postgres"
         if self.user is None:
             return wanted

@@ -132,15 +132,10 @@ def save_evaluation(
 ) -> StoredEvaluation:
     """Write an evaluation with its cases and return it.
 
-    Args:
-        n_scored: cases that ended with a result; it decides the status: all is succeeded, none
-            is failed, anything between is partial.
+    ``n_scored`` results decide the status: none of any cases is failed, some errors partial.
     """
     errors = Counter(case.error_code for case in cases if case.error_code)
-    if n_scored == 0 and cases:
-        status = "failed"
-    else:
-        status = "partial" if errors else "succeeded"
+    status = "failed" if cases and not n_scored else "partial" if errors else "succeeded"
     with engine.begin() as connection:
         row = connection.execute(
             insert(evaluation)
@@ -327,9 +322,7 @@ def latest_of_kind(
     query = (
         select(evaluation)
         .distinct(*roles)
-        .where(
-            columns.tier == tier, columns.kind == kind, columns.settings_hash == settings_hash
-        )
+        .where(columns.tier == tier, columns.kind == kind, columns.settings_hash == settings_hash)
         .order_by(*roles, columns.id.desc())
     )
     with engine.connect() as connection:

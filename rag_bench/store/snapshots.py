@@ -122,7 +122,7 @@ class LoadReport:
             "corpus_hash": info.corpus_hash,
             "reused": self.reused,
             "previous_sha256": self.previous_sha256,
-            "diff": self.diff.to_json() if self.diff else None,
+            "diff": self.diff.to_json() if self.diff is not None else None,
         }
 
 
@@ -133,6 +133,7 @@ def save_snapshot(engine: Engine, snapshot: NewSnapshot) -> LoadReport:
 
     Raises:
         DumpError: the snapshot has no chunk.
+
     """
     if not snapshot.chunks:
         raise DumpError("A snapshot without chunks cannot be measured; nothing was loaded.")
@@ -259,6 +260,7 @@ def require_current(engine: Engine) -> SnapshotInfo:
 
     Raises:
         DumpError: there is none; the message says how to load one.
+
     """
     info = current_snapshot(engine)
     if info is None:
@@ -294,6 +296,7 @@ def set_current(engine: Engine, sha256: str) -> SnapshotInfo:
 
     Raises:
         DumpError: there is no such snapshot.
+
     """
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -316,6 +319,7 @@ def set_default_dataset(engine: Engine, sha256: str, dataset_id: str | None) -> 
 
     Raises:
         DumpError: there is no such snapshot.
+
     """
     with engine.begin() as connection:
         _set_default(connection, sha256, dataset_id)

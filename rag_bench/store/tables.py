@@ -5,6 +5,8 @@ The migrations in ``store/migrations`` create them; a test compares the two.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pgvector.sqlalchemy import Vector
 from sqlalchemy import (
     BigInteger,
@@ -30,7 +32,7 @@ SCHEMA = "rag_bench"
 metadata = MetaData(schema=SCHEMA)
 
 
-def _now() -> Column[object]:
+def _now() -> Column[datetime]:
     return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
@@ -179,9 +181,7 @@ llm_call = Table(
     Column("retries", Integer, nullable=False, server_default=text("0")),
     Column("dagster_run_id", Text),
     _now(),
-    Index(
-        "llm_call_one_reply_per_key", "key", unique=True, postgresql_where=text("status = 'ok'")
-    ),
+    Index("llm_call_one_reply_per_key", "key", unique=True, postgresql_where=text("status = 'ok'")),
     Index("llm_call_by_model", "provider", "model", "role"),
 )
 

@@ -35,7 +35,9 @@ class MissingVectorsError(RagBenchError):
         self.wanted = wanted
 
 
-def missing(database: Connection | Engine, encoder_key: str, text_hashes: Iterable[str]) -> set[str]:
+def missing(
+    database: Connection | Engine, encoder_key: str, text_hashes: Iterable[str]
+) -> set[str]:
     """Return those of ``text_hashes`` that have no vector by this encoder."""
     wanted = set(text_hashes)
     return wanted - _present(database, encoder_key, wanted)

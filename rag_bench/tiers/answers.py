@@ -23,7 +23,6 @@ from rag_bench.evaluation.similarity import vector_similarities
 from rag_bench.evaluation.text_overlap import text_overlaps
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
-from rag_bench.llm.context import call_context
 from rag_bench.llm.pipeline import Answer, Fragment, answer_question
 from rag_bench.llm.providers import Role
 from rag_bench.store import evaluations
@@ -31,7 +30,7 @@ from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.chat import CaseChat, Models
+from rag_bench.tiers.models import Models
 from rag_bench.tiers.retrieval import Ranking, rankings
 from rag_bench.tiers.run_settings import Tier
 
@@ -71,9 +70,7 @@ async def answer_cells(
     cells: list[Cell[StoredEvaluation]] = []
     for model in generation_models:
         input_hash = bench.input_hash("answers", tier, model, CODE_VERSION, source)
-        found = evaluations.find_finished(
-            bench.engine, input_hash, retry_failed=bench.retry_failed
-        )
+        found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(model, found)
             continue
@@ -139,7 +136,7 @@ def _cell(
         context = contexts[item.item_id]
         if context.error:
             raise context.error
-        with call_context(
+        async with models.chat_models.case(
             Role.generation,
             item.item_id,
             metric=f"tier_{tier}",
@@ -147,8 +144,9 @@ def _cell(
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
         ):
-            async with CaseChat(models.chat_models) as chat:
-                return await answer_question(chat, model, item.question, context.fragments)
+            return await answer_question(
+                models.chat_models, model, item.question, context.fragments
+            )
 
     def finish(results: list[Answer | CaseError]) -> StoredEvaluation:
         vectors = _answer_vectors(bench, asked, results)
@@ -161,7 +159,7 @@ def _cell(
             started_at=started,
             code_version=CODE_VERSION,
             inputs=dict(source),
-            metrics={name: metric.to_json() for name, metric in _metrics(bench, cases, vectors).items()},
+            metrics={name: m.to_json() for name, m in _metrics(bench, cases, vectors).items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **bench.identity(),
         )
@@ -179,9 +177,16 @@ def _cases(
     vectors: Vectors,
 ) -> list[Case]:
     texts = [r.text if isinstance(r, Answer) else None for r in results]
-    overlaps = text_overlaps(texts, [item.reference_answer for item, _ in asked])
+    references = [item.reference_answer for item, _ in asked]
+    overlaps = text_overlaps(texts, references)
+    similarities = vector_similarities(
+        [vectors.get(text or "") for text in texts],
+        [vectors.get(text or "") for text in references],
+    )
     cases = []
-    for (item, repeat), result, overlap in zip(asked, results, overlaps, strict=True):
+    for (item, repeat), result, overlap, similarity in zip(
+        asked, results, overlaps, similarities, strict=True
+    ):
         fragments = contexts[item.item_id].fragments
         retrieved = [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in fragments]
         if isinstance(result, CaseError):
@@ -195,8 +200,7 @@ def _cases(
                 )
             )
             continue
-        scores: dict[str, Any] = {**overlap, REFUSAL: float(result.refused)}
-        scores |= _similarity(vectors, result.text, item.reference_answer)
+        scores: dict[str, Any] = {**overlap, **similarity, REFUSAL: float(result.refused)}
         cited, _ = citation_metrics(
             result.citations, [f.chunk_hash for f in fragments], item.chunk_hashes
         )
@@ -231,14 +235,6 @@ def _answer_vectors(
     exact = [bench.encoder_identity.query_text(text) for text in texts]
     bench.embed(exact, "encoding answers")
     return dict(zip(texts, bench.vectors(exact), strict=True))
-
-
-def _similarity(
-    vectors: Vectors, answer: str, reference: str | None
-) -> dict[str, float | None]:
-    if not reference:
-        return dict.fromkeys(SIMILARITY)
-    return dict(vector_similarities(vectors[answer], vectors[reference]))
 
 
 def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str, Metric]:
@@ -300,9 +296,7 @@ def answers_of(
     if found is None:
         asset = "tier2_answers" if tier == "2" else "tier3_answers"
         other = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
-        hint = (
-            f" The newest answers have {bench.run.differences(other[0][1])}." if other else ""
-        )
+        hint = f" The newest answers have {bench.run.differences(other[0][1])}." if other else ""
         raise RagBenchError(
             f"There are no tier {tier} answers of {generation_model} under these settings: "
             f"materialize {asset} with the same run config first.{hint}"

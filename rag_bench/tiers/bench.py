@@ -135,7 +135,9 @@ def resolve_dataset(
         return found
     if snapshot.default_dataset_id:
         return datasets.get_dataset(engine, snapshot.default_dataset_id)
-    found = datasets.newest_dataset(engine, "manual") or datasets.newest_dataset(engine, "synthetic")
+    found = datasets.newest_dataset(engine, "manual") or datasets.newest_dataset(
+        engine, "synthetic"
+    )
     if found is None:
         raise RagBenchError(
             "There is no dataset for the current snapshot. Materialize manual_dataset or "

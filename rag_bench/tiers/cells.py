@@ -75,12 +75,11 @@ async def run_cells(
 ) -> None:
     """Run all jobs of all cells; call ``on_done`` for each cell as it ends.
 
-    Args:
-        slots: calls in flight that a provider allows.
-        progress: called with jobs done and jobs in all.
+    ``slots`` tells how many calls a provider may have in flight; ``progress`` is called with the
+    jobs done and the jobs in all.
 
     Raises:
-        ExceptionGroup: faults of the program itself; the failure of a case is no exception here.
+        Exception: a fault of the program itself; the failure of a case is no exception here.
     """
     total = sum(len(cell.jobs) for cell in cells)
     done = 0
@@ -103,21 +102,25 @@ async def run_cells(
             if not cell.n_left:
                 await finish(cell)
 
-    async with asyncio.TaskGroup() as group:
-        by_provider: dict[str, list[Cell[R]]] = {}
-        for cell in cells:
-            cell.results = [None] * len(cell.jobs)
-            cell.n_left = len(cell.jobs)
-            if cell.jobs:
-                by_provider.setdefault(cell.provider, []).append(cell)
-            else:
-                group.create_task(finish(cell))
-        for provider, mine in by_provider.items():
-            queue = ((cell, index) for cell in mine for index in range(len(cell.jobs)))
-            breaker = _Breaker()
-            n_jobs = sum(len(cell.jobs) for cell in mine)
-            for _ in range(min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)):
-                group.create_task(work(queue, breaker))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            by_provider: dict[str, list[Cell[R]]] = {}
+            for cell in cells:
+                cell.results = [None] * len(cell.jobs)
+                cell.n_left = len(cell.jobs)
+                if cell.jobs:
+                    by_provider.setdefault(cell.provider, []).append(cell)
+                else:
+                    tasks.create_task(finish(cell))
+            for provider, mine in by_provider.items():
+                queue = ((cell, index) for cell in mine for index in range(len(cell.jobs)))
+                breaker = _Breaker()
+                n_jobs = sum(len(cell.jobs) for cell in mine)
+                for _ in range(min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)):
+                    tasks.create_task(work(queue, breaker))
+    except BaseExceptionGroup as group:
+        # The first fault says it all; the others are its echoes.
+        raise group.exceptions[0] from None
 
 
 async def _result(job: Callable[[], Awaitable[Any]]) -> Any:

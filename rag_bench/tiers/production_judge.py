@@ -8,7 +8,6 @@ from functools import partial
 
 from rag_bench.errors import CaseError
 from rag_bench.evaluation.classification import latency_metrics, show_metrics
-from rag_bench.llm.context import call_context
 from rag_bench.llm.pipeline import Verdict, show_or_hide
 from rag_bench.llm.providers import Role
 from rag_bench.store import datasets, evaluations
@@ -16,7 +15,7 @@ from rag_bench.store.datasets import DatasetInfo, Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.chat import CaseChat, Models
+from rag_bench.tiers.models import Models
 
 CODE_VERSION = "1"
 TIER = "judge_pipeline"
@@ -34,9 +33,7 @@ async def judge_cells(
     cells: list[Cell[StoredEvaluation]] = []
     for judge in production_judges:
         input_hash = bench.input_hash(TIER, judge, pairs.id, CODE_VERSION)
-        found = evaluations.find_finished(
-            bench.engine, input_hash, retry_failed=bench.retry_failed
-        )
+        found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(judge, found)
             continue
@@ -60,17 +57,20 @@ def _cell(
     started = datetime.now(UTC)
 
     async def job(item: Item) -> Verdict:
-        with call_context(
+        async with models.chat_models.case(
             Role.production_judge,
             item.item_id,
             metric=TIER,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
         ):
-            async with CaseChat(models.chat_models) as chat:
-                return await show_or_hide(
-                    chat, judge, item.question, item.details["answer"], item.details["context"]
-                )
+            return await show_or_hide(
+                models.chat_models,
+                judge,
+                item.question,
+                item.details["answer"],
+                item.details["context"],
+            )
 
     def finish(results: list[Verdict | CaseError]) -> StoredEvaluation:
         predicted = [r.show if isinstance(r, Verdict) else None for r in results]
@@ -78,9 +78,7 @@ def _cell(
         metrics = show_metrics(predicted, truth) | latency_metrics(
             [r.latency_ms if isinstance(r, Verdict) else None for r in results]
         )
-        cases = [
-            _case(item, result) for item, result in zip(items, results, strict=True)
-        ]
+        cases = [_case(item, result) for item, result in zip(items, results, strict=True)]
         new = NewEvaluation(
             tier=TIER,
             kind="scores",

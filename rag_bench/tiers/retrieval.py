@@ -86,9 +86,7 @@ def retrieve(bench: Bench) -> StoredEvaluation:
     stored = [
         Case(
             item.item_id,
-            retrieved=[
-                {"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking
-            ],
+            retrieved=[{"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking],
             scores=scores[item.item_id],
         )
         for item, ranking in zip(bench.items, ranked, strict=True)
@@ -102,9 +100,7 @@ def rankings(bench: Bench) -> tuple[StoredEvaluation, dict[str, Ranking]]:
     Raises:
         RagBenchError: it was not run; the message says what to materialize.
     """
-    found = evaluations.latest(
-        bench.engine, tier="1", kind="metrics", settings_hash=bench.run.hash
-    )
+    found = evaluations.latest(bench.engine, tier="1", kind="metrics", settings_hash=bench.run.hash)
     if found is None:
         other = evaluations.settings_seen(bench.engine, tier="1", kind="metrics")
         hint = f" The newest has {bench.run.differences(other[0][1])}." if other else ""

@@ -9,7 +9,6 @@ from functools import partial
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
 from rag_bench.evaluation.classification import latency_metrics
-from rag_bench.llm.context import call_context
 from rag_bench.llm.judging import JudgeScore, score
 from rag_bench.llm.providers import Role
 from rag_bench.store import evaluations
@@ -18,7 +17,7 @@ from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.answers import answers_hash, answers_of
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.chat import CaseChat, Models
+from rag_bench.tiers.models import Models
 from rag_bench.tiers.run_settings import Tier
 
 CODE_VERSION = "1"
@@ -57,9 +56,7 @@ async def score_cells(
         input_hash = bench.input_hash(
             "scores", tier, generator, judge, CODE_VERSION, answers_hash(cases)
         )
-        found = evaluations.find_finished(
-            bench.engine, input_hash, retry_failed=bench.retry_failed
-        )
+        found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(pair, found)
             continue
@@ -92,24 +89,23 @@ def _cell(
             detail = case.error_detail if case else "the answer is missing"
             # Trying again is up to the answers; scoring cannot mend it.
             raise CaseError(code, f"no answer to score: {detail}")
-        with call_context(
+        async with models.chat_models.case(
             Role.benchmark_judge,
             item.item_id,
             metric=measure,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
         ):
-            async with CaseChat(models.chat_models) as chat:
-                return await score(
-                    chat,
-                    judge,
-                    measure,
-                    question=item.question,
-                    answer=case.answer,
-                    context=_context_texts(bench, case),
-                    reference_answer=item.reference_answer,
-                    mode=bench.run.judge_eval_mode,
-                )
+            return await score(
+                models.chat_models,
+                judge,
+                measure,
+                question=item.question,
+                answer=case.answer,
+                context=_context_texts(bench, case),
+                reference_answer=item.reference_answer,
+                mode=bench.run.judge_eval_mode,
+            )
 
     def applicable(item: Item, measure: str) -> bool:
         needs_reference = measure in ("answer_correctness", "e2e_quality")

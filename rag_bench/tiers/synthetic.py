@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from rag_bench.errors import CaseError, RagBenchError
 from rag_bench.hashing import content_hash
 from rag_bench.llm import prompts, question_writer
-from rag_bench.llm.context import call_context
 from rag_bench.llm.providers import Role
 from rag_bench.store import datasets, synthetic
 from rag_bench.store.datasets import DatasetInfo, Item
 from rag_bench.store.synthetic import SyntheticItem
 from rag_bench.tiers.bench import Progress, silent
 from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.chat import CaseChat, Models
+from rag_bench.tiers.models import Models
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -69,22 +68,21 @@ async def make_dataset(
 
     async def job(chunk: ChunkRecord, n: int) -> SyntheticItem:
         made_id = item_id(chunk.chunk_hash, n)
-        with call_context(
-            Role.dataset, made_id, "synthetic_question", n, retry_failed, run_id
-        ):
-            try:
-                async with CaseChat(models.chat_models) as chat:
-                    question, reference = await question_writer.write_question(
-                        chat, model, chunk.text, chunk.page_url
-                    )
-            except CaseError as error:
-                if error.retryable:
-                    raise
-                made = SyntheticItem(
-                    made_id, chunk.chunk_hash, error_code=error.code, error_detail=error.detail
+        try:
+            async with models.chat_models.case(
+                Role.dataset, made_id, "synthetic_question", n, retry_failed, run_id
+            ):
+                question, reference = await question_writer.write_question(
+                    models.chat_models, model, chunk.text, chunk.page_url
                 )
-            else:
-                made = SyntheticItem(made_id, chunk.chunk_hash, question, reference)
+        except CaseError as error:
+            if error.retryable:
+                raise
+            made = SyntheticItem(
+                made_id, chunk.chunk_hash, error_code=error.code, error_detail=error.detail
+            )
+        else:
+            made = SyntheticItem(made_id, chunk.chunk_hash, question, reference)
         synthetic.save_item(engine, recipe, made)
         return made
 

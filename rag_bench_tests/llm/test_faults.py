@@ -1,4 +1,4 @@
-"""Every way in which a provider can fail ends as a coded error, in bounded time, and no key leaks."""
+"""Every way in which a provider can fail ends as a coded error, in time, and no key leaks."""
 
 from __future__ import annotations
 
@@ -304,7 +304,8 @@ def test_the_key_is_nowhere_even_where_the_provider_repeats_it(
     client = models()
     shown = [repr(client), repr(client.providers), repr(client.providers.provider("fake"))]
     try:
-        shown.append(repr(ask(client)))
+        told = ask(client).text
+        shown.append(told)
     except CaseError as error:
         import traceback
 
@@ -315,7 +316,8 @@ def test_the_key_is_nowhere_even_where_the_provider_repeats_it(
             request = getattr(cause, "request", None)
             shown += [repr(request.headers.raw)] if request is not None else []
             cause = cause.__cause__
-        assert "bad key Bearer [secret]" in error.detail
+        told = error.detail
+    assert ("you sent" if status == 200 else "bad key Bearer [secret]") in told
     assert provider.headers[0]["authorization"] == f"Bearer {KEY}-fake"
     with engine.connect() as connection:
         query = text("select c::text from rag_bench.llm_call c")
@@ -378,9 +380,7 @@ async def _asgi_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": reply})
 
 
-def test_the_simulator_needs_no_socket_and_costs_nothing(
-    database_url: str, engine: Engine
-) -> None:
+def test_the_simulator_needs_no_socket_and_costs_nothing(database_url: str, engine: Engine) -> None:
     client = ChatModels(
         Providers({}),
         database_url,

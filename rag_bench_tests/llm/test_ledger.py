@@ -208,12 +208,12 @@ def test_a_reply_that_its_reader_could_not_use_is_asked_again_on_demand(
     models: MakeModels, provider: FakeProvider, engine: Engine
 ) -> None:
     async def judge(retry_failed: bool) -> str:
-        async with models() as client:
-            async with client.case("benchmark_judge", "q", retry_failed=retry_failed):
-                reply = await client.chat("fake/m", "benchmark_judge", question("оцени"))
-                if reply.text == "ответ 1":
-                    raise CaseError(ErrorCode.METRIC_ERROR, "no score in it")
-                return reply.text
+        case = {"role": "benchmark_judge", "case_id": "q", "retry_failed": retry_failed}
+        async with models() as client, client.case(**case):  # type: ignore[arg-type]
+            reply = await client.chat("fake/m", "benchmark_judge", question("оцени"))
+            if reply.text == "ответ 1":
+                raise CaseError(ErrorCode.METRIC_ERROR, "no score in it")
+            return reply.text
 
     for _ in range(2):
         with pytest.raises(CaseError, match="no score"):

@@ -43,7 +43,13 @@ GOOD = '{"reasoning": "Ответ опирается на фрагмент.", "s
 
 @pytest.mark.parametrize(
     "reply",
-    [GOOD, f"\n  {GOOD}\n", f"```json\n{GOOD}\n```", f"```\n{GOOD}\n```", GOOD.replace(", ", ",\n")],
+    [
+        GOOD,
+        f"\n  {GOOD}\n",
+        f"```json\n{GOOD}\n```",
+        f"```\n{GOOD}\n```",
+        GOOD.replace(", ", ",\n"),
+    ],
 )
 def test_the_asked_json_is_read(reply: str) -> None:
     assert parse_structured(reply, Score) == Score(

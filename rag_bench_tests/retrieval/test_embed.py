@@ -98,6 +98,7 @@ def test_another_encoder_than_expected_is_refused(
     other = Settings(home=tmp_path, encoder=str(tiny_model), encoder_max_tokens=5)
     with pytest.raises(RagBenchError, match="not the one expected"):
         embed_texts(engine, lambda: load_encoder(other), encoder_identity(tiny_settings), TEXTS)
-    assert coverage(
-        engine, encoder_identity(other).key, [text_hash(value) for value in TEXTS]
-    ) == (0, 4)
+    assert coverage(engine, encoder_identity(other).key, [text_hash(value) for value in TEXTS]) == (
+        0,
+        4,
+    )

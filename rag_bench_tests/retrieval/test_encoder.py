@@ -56,10 +56,12 @@ def test_a_cut_text_is_counted_and_read_to_the_limit(default_encoder: Encoder) -
     assert longer.n_tokens[0] > batch.n_tokens[0]
 
 
-def test_progress_reaches_all(default_encoder: Encoder) -> None:
+def test_progress_reaches_all(tiny_model: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    default_encoder.encode(TEXTS * 20, lambda done, total: seen.append((done, total)))
+    encoder = tiny(tiny_model, tmp_path, encoder_batch_size=4)
+    encoder.encode(TEXTS * 20, lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert len(seen) > 3
     assert seen[-1] == (140, 140)
 
 
@@ -75,7 +77,11 @@ def test_a_russian_question_finds_its_answer_in_either_language(default_encoder:
         "Академическая стипендия назначается по итогам сессии без троек.",
         "Справку с места учёбы выдают в едином деканате.",
     ]
-    questions = ["до скольки работает библиотека", "как получить степуху", "нужна справка что учусь"]
+    questions = [
+        "до скольки работает библиотека",
+        "как получить степуху",
+        "нужна справка что учусь",
+    ]
     corpus = default_encoder.encode([default_encoder.passage_text(text) for text in passages])
     asked = default_encoder.encode([default_encoder.query_text(text) for text in questions])
     assert top_k(asked.vectors, corpus.vectors, 1).indices.ravel().tolist() == [0, 1, 2]
@@ -111,7 +117,9 @@ def test_any_local_folder(tiny_model: Path, tmp_path: Path) -> None:
     assert batch.truncated.tolist() == [False, True]
     np.testing.assert_allclose(
         batch.vectors,
-        encoder._model.encode(["привет", "очень длинный вопрос студента"], normalize_embeddings=True),
+        encoder._model.encode(
+            ["привет", "очень длинный вопрос студента"], normalize_embeddings=True
+        ),
         atol=2e-6,
     )
 

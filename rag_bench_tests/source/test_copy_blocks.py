@@ -76,9 +76,10 @@ def test_octal_and_hexadecimal_round_trip(value: bytes) -> None:
 def test_any_bytes_end_in_rows_or_one_error(lines: list[bytes]) -> None:
     script = b"COPY chunk (a) FROM stdin;\n".join(lines)
     try:
-        taken(script)
-    except DumpError as error:
-        assert "\n" not in str(error)
+        rows = taken(script)
+    except DumpError:
+        return
+    assert all(len(values) == 1 for _, values in rows)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_unescape(field: bytes, value: bytes | None) -> None:
 
 @pytest.mark.parametrize("field", [b"a\\", b"\\\\\\", rb"a\.b"])
 def test_unescape_refuses(field: bytes) -> None:
-    with pytest.raises(ValueError, match="backslash|marker"):
+    with pytest.raises(ValueError, match=r"backslash|marker"):
         unescape(field)
 
 
@@ -140,11 +141,13 @@ def test_other_tables_are_skipped(statement: str) -> None:
         "COMMENT ON TABLE t IS 'a\n{}';\n",
         "COMMENT ON TABLE t IS 'it''s\n{}';\n",
         "COMMENT ON TABLE t IS E'it\\'s \\\\\n{}';\n",
-        "COMMENT ON TABLE t IS e'it\\''\n{}';\n",
+        "COMMENT ON TABLE t IS e'it\\'''\n{}';\n",
         'COMMENT ON TABLE "a""\n{}" IS NULL;\n',
         "/* a /* nested */ 'x\n{}*/\n",
         "CREATE RULE r AS ON INSERT TO t DO (SELECT 1;\n{});\n",
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql\nBEGIN ATOMIC\nSELECT CASE WHEN true THEN 1 END;\n{}END;\n",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql\nBEGIN ATOMIC\n"
+        "SELECT CASE WHEN true THEN 1 END;\n{}END;\n",
+        "CREATE PROCEDURE f(begin int) LANGUAGE sql AS $$\n{}$$;\n",
         "SELECT $1, a$b$c, 'x\n{}';\n",
         "COPY other (a, b) FROM stdin;\n{}",
         "\\! echo '\n-- {}\n",
@@ -242,7 +245,7 @@ def test_long_lines_of_other_tables_are_no_matter() -> None:
         ("\nSELECT $$x\n", "statement on line 2 has no end"),
         ("\n\n/* x\n", "statement on line 3 has no end"),
         ("COPY chunk (id, ) FROM stdin;\n", "does not name its columns"),
-        ("COPY chunk (id FROM stdin;\n1\n\\.\n", "inside a statement"),
+        ("COPY chunk (id FROM stdin;\n1\n\\.\n", "an end of table data"),
         (BLOCK + "\\.\n", "line 4: an end of table data"),
         ("\x1b[31mevil\x07;", r"'\?\[31mevil\?' is not an SQL"),
     ],

@@ -87,7 +87,7 @@ def test_pages_items_and_repeats(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b'{"data": [', "not JSON, or was cut off"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"[" * 100_000, "not readable JSON"),
+        pytest.param(b"[" * 100_000, "not readable JSON", id="deep"),
         (b"[]", "the file should be an object"),
         (b"{}", "data should be a list"),
         (b'{"data": []}', "holds no paragraph"),

@@ -1,0 +1,129 @@
+"""Commands that bring data in: dumps, SQuAD files, datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
+from rag_bench.errors import RagBenchError
+from rag_bench.settings import get_settings
+
+
+@app.command("load-dump")
+def load_dump(
+    path: Annotated[Path | None, typer.Argument(help="The dump: SQL, custom or tar.")] = None,
+    drop_tables_only: Annotated[
+        bool,
+        typer.Option(
+            "--drop-tables-only",
+            help="Make no snapshot current. Snapshots and results are kept, nothing is deleted.",
+        ),
+    ] = False,
+) -> None:
+    """Load a database dump (the newest of the dumps folder without PATH) and make it current."""
+    from rag_bench.store import snapshots
+
+    engine = open_engine()
+    if drop_tables_only:
+        if path:
+            raise RagBenchError("--drop-tables-only takes no PATH.")
+        cleared = snapshots.clear_current(engine)
+        typer.echo("no snapshot is current now" if cleared else "no snapshot was current")
+        return
+    config = {"path": str(path.absolute())} if path else {}
+    result = open_sweep().materialize("load-dump", _SOURCE, ops={"dump": config})
+    check_stage(result)
+    _describe(engine)
+
+
+@app.command("import-squad")
+def import_squad(
+    files: Annotated[list[Path], typer.Argument(help="SQuAD-format JSON files.")],
+) -> None:
+    """Import SQuAD-format JSON: paragraphs as chunks, questions as the default dataset."""
+    engine = open_engine()
+    config = {"squad_files": [str(path.absolute()) for path in files]}
+    result = open_sweep().materialize("import-squad", _SOURCE, ops={"dump": config})
+    check_stage(result)
+    _describe(engine)
+
+
+@app.command("import-dataset")
+def import_dataset(
+    path: Annotated[Path, typer.Argument(help="JSON or JSONL: questions, or show/hide pairs.")],
+    name: Annotated[str, typer.Option(help="Default: the file's name.")] = "",
+    default: Annotated[
+        bool, typer.Option("--default", help="Make it the current snapshot's default dataset.")
+    ] = False,
+) -> None:
+    """Import gold questions or labelled show/hide pairs for the current snapshot."""
+    from rag_bench.source.dataset_files import read_dataset_file
+    from rag_bench.store import datasets, snapshots
+
+    engine = open_engine()
+    snapshot = snapshots.require_current(engine)
+    read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
+    found = datasets.save_dataset(
+        engine, name or path.stem, read.kind, read.items, {"file": path.name}
+    )
+    if default:
+        snapshots.set_default_dataset(engine, snapshot.sha256, found.id)
+    console.print(f"dataset {found}", highlight=False)
+    if read.n_dropped:
+        typer.echo(f"note: {read.n_dropped} items were rejected by annotators and left out")
+    for warning in read.warnings:
+        typer.echo(f"note: {warning}")
+
+
+@app.command("datasets")
+def list_datasets() -> None:
+    """List the stored datasets, newest first."""
+    from rag_bench.store import datasets
+
+    for found in datasets.list_datasets(open_engine()):
+        typer.echo(f"{found.id[:12]}  {found.kind:<9}  {found.n_items:>6}  {found.name}")
+
+
+@app.command("build-demo")
+def build_demo() -> None:
+    """Build the demo's dump from the corpus in data/ into the dumps folder."""
+    from rag_bench.demo.dump import build_demo_dump
+    from rag_bench.store.embedded import EmbeddedServer
+
+    settings = get_settings()
+    server = EmbeddedServer(settings.home)
+    server.start()
+    built = build_demo_dump(settings.data_dir, settings.dumps, server)
+    state = "unchanged" if built.reused else "built"
+    typer.echo(
+        f"{built.path.name} {state}: {built.n_chunks} chunks, "
+        f"{built.n_questions} questions of users"
+    )
+
+
+_SOURCE = ("dump", "chunk", "question_answer")
+
+
+def _describe(engine) -> None:  # type: ignore[no-untyped-def]
+    from rag_bench.store import datasets, snapshots
+
+    with progress_bars():
+        snapshot = snapshots.require_current(engine)
+    typer.echo(
+        f"snapshot {snapshot.sha256[:12]} ({snapshot.name}): {snapshot.n_chunks} chunks, "
+        f"{snapshot.n_questions} questions of users"
+    )
+    diff = snapshot.report.get("diff")
+    if diff:
+        typer.echo(
+            f"chunks against the snapshot before: {diff['added']} added, {diff['removed']} "
+            f"removed, {diff['changed']} changed"
+        )
+    for warning in snapshot.report.get("warnings", []):
+        typer.echo(f"note: {warning}")
+    if snapshot.default_dataset_id:
+        found = datasets.get_dataset(engine, snapshot.default_dataset_id)
+        typer.echo(f"default dataset: {found}")

@@ -1,0 +1,117 @@
+"""Commands that stay: ``dev`` (the Dagster UI) and ``simulator`` (the offline models)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from rag_bench.cli.app import app, errors
+from rag_bench.errors import RagBenchError
+from rag_bench.settings import PROJECT_ROOT, get_settings
+
+_WATCH_SECONDS = 5
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    host: Annotated[
+        str, typer.Option(help="Address to bind to. The UI has no login: keep it local.")
+    ] = "127.0.0.1",
+) -> None:
+    """Start database, Dagster UI and daemon; Ctrl-C stops the last two."""
+    from rag_bench.dagster_home import clear_dead_runs, open_instance
+    from rag_bench.store.embedded import EmbeddedServer
+
+    settings = get_settings()
+    embedded = None if settings.database_url else EmbeddedServer(settings.home)
+    instance = open_instance(settings)
+    from rag_bench.cli.app import open_engine
+
+    open_engine().dispose()
+    for run_id in clear_dead_runs(instance):
+        errors.print(f"Run {run_id[:8]} had lost its process; it is marked as failed now.")
+    workspace = PROJECT_ROOT / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
+    command += ["-h", host, "-p", str(port)]
+    # A shell in the background ignores SIGINT, and Dagster would take that over for SIGTERM, too.
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True,
+    )
+    typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        while process.poll() is None:
+            time.sleep(_WATCH_SECONDS)
+            if embedded and not embedded.running():
+                errors.print("PostgreSQL was gone; starting it again.")
+                embedded.start()
+    except KeyboardInterrupt:
+        typer.echo("stopping")
+    finally:
+        _stop(process)
+    if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM, None):
+        raise RagBenchError(f"dagster dev ended with code {process.returncode}.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@app.command()
+def simulator(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8099,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+) -> None:
+    """Serve the offline models over HTTP, in the OpenAI chat protocol."""
+    from rag_bench.simulator.server import serve
+
+    typer.echo(f"OpenAI base URL: http://{host}:{port}/v1")
+    serve(host, port)
+
+
+@app.command()
+def prepare() -> None:
+    """Make database, tables and Dagster's instance ready, for servers that are started apart."""
+    from rag_bench.cli.app import open_engine
+    from rag_bench.dagster_home import open_instance
+
+    open_instance(get_settings())
+    open_engine().dispose()
+    typer.echo(f"DAGSTER_HOME={os.environ['DAGSTER_HOME']}")
+
+
+@app.command()
+def api(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to bind to; it has no login.")] = "127.0.0.1",
+) -> None:
+    """Serve the results as JSON over HTTP, read only."""
+    import uvicorn
+
+    from rag_bench.api.app import build
+    from rag_bench.cli.app import open_engine
+
+    typer.echo(f"http://{host}:{port}/leaderboard")
+    uvicorn.run(build(open_engine()), host=host, port=port, log_level="warning")

@@ -1,0 +1,247 @@
+"""``rag-bench sweep``: compare models; and ``rag-bench demo``: everything, once, offline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from rag_bench.cli.app import (
+    app,
+    check_stage,
+    console,
+    errors,
+    open_engine,
+    open_sweep,
+    progress_bars,
+)
+from rag_bench.errors import RagBenchError
+from rag_bench.settings import get_settings
+
+
+@app.command()
+def sweep(
+    generation_models: Annotated[
+        str, typer.Option(help="Comma-separated <provider>/<model>; empty: the offline models.")
+    ] = "",
+    judge_models: Annotated[
+        str,
+        typer.Option(
+            "--judge-models", "--benchmark-judge-models", help="Benchmark judges, which score."
+        ),
+    ] = "",
+    production_judge_models: Annotated[
+        str, typer.Option(help="Production judges, which decide show or hide.")
+    ] = "",
+    tier: Annotated[str, typer.Option(help="0, 1, 2, 3, judge_pipeline; a list; or all.")] = "all",
+    dataset: Annotated[
+        str, typer.Option(help="Dataset id, name or file; empty: the snapshot's default.")
+    ] = "",
+    mode: Annotated[str, typer.Option(help="synthetic or manual: which default dataset.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Only the first N questions.", min=1)] = None,
+    top_k: Annotated[int | None, typer.Option(help="Chunks retrieved in tier 1.", min=1)] = None,
+    contexts_per_answer: Annotated[
+        int | None, typer.Option(help="Chunks given to the generator in tier 3.", min=1)
+    ] = None,
+    consistency_runs: Annotated[int, typer.Option(help="Answers per question.", min=1)] = 1,
+    judge_eval_mode: Annotated[str, typer.Option(help="direct or reasoned.")] = "direct",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again where a reply could not be used.")
+    ] = False,
+) -> None:
+    """Compare models: materialize the tiers' assets for every combination of the models.
+
+    Killed, it goes on where it stopped: what was answered is in the call ledger.
+    """
+    from rag_bench.sweep import SweepRequest, parse_tiers
+
+    for name, value, allowed in (
+        ("--mode", mode, ("", "synthetic", "manual")),
+        ("--judge-eval-mode", judge_eval_mode, ("direct", "reasoned")),
+    ):
+        if value not in allowed:
+            raise RagBenchError(f"{name} is {value!r}; it can be {' or '.join(allowed)}.")
+    models = _models(generation_models, judge_models, production_judge_models)
+    tiers = parse_tiers(tier)
+    engine = open_engine()
+    benchmark: dict[str, Any] = {
+        "consistency_runs": consistency_runs,
+        "judge_eval_mode": judge_eval_mode,
+        "retry_failed": retry_failed,
+        "mode": mode,
+    }
+    optional = {
+        "dataset": _dataset(engine, dataset) if dataset else None,
+        "limit": limit,
+        "top_k": top_k,
+        "contexts_per_answer": contexts_per_answer,
+    }
+    benchmark |= {name: value for name, value in optional.items() if value is not None}
+    running = open_sweep(models)
+    _say_what(engine, models, benchmark)
+    before = _calls(engine)
+    started = time.monotonic()
+    with progress_bars():
+        results = running.run(SweepRequest(models, tiers, benchmark), _announce)
+    for result in results:
+        typer.echo(f"{result.name:<34} {result.seconds:7.1f} s")
+    seconds = time.monotonic() - started
+    typer.echo(f"{'total':<34} {seconds:7.1f} s, {_calls(engine) - before} calls of models")
+    failed = [error for result in results for error in result.errors]
+    if tiers & {"2", "3"} and not any(r.errors for r in results[:1]):
+        _show_board(engine, running, benchmark)
+    if failed:
+        raise RagBenchError("The sweep is not complete. " + " ".join(failed))
+    typer.echo("\nNext: rag-bench leaderboard --json, or `make dev` to look at it in the UI.")
+
+
+@app.command()
+def demo() -> None:
+    """Build and load the demo, materialize the whole graph with offline models, show the result."""
+    from rag_bench import sweep as sweeps
+    from rag_bench.demo.dump import build_demo_dump
+    from rag_bench.store.embedded import EmbeddedServer
+
+    settings = get_settings()
+    stages: list[tuple[str, float]] = []
+    started = time.monotonic()
+
+    def took(name: str) -> None:
+        nonlocal started
+        stages.append((name, time.monotonic() - started))
+        started = time.monotonic()
+
+    _announce("database")
+    engine = open_engine()
+    models = _models("", "", "")
+    took("database")
+    _announce("demo dump")
+    server = EmbeddedServer(settings.home)
+    server.start()
+    built = build_demo_dump(settings.data_dir, settings.dumps, server)
+    took("demo dump")
+    calls, vectors = _calls(engine), _vectors(engine)
+    running = open_sweep(models)
+    took("definitions")
+    with progress_bars():
+        _announce("load the dump")
+        check_stage(
+            running.materialize("dump", sweeps.SOURCE, ops={"dump": {"path": str(built.path)}})
+        )
+        took("load the dump")
+        for name, assets in (
+            ("question embeddings", ["question_embeddings"]),
+            ("synthetic dataset", ["manual_dataset", "synthetic_dataset"]),
+        ):
+            _announce(name)
+            check_stage(running.materialize(name, assets))
+            took(name)
+        results = running.run(sweeps.SweepRequest(models), _announce)
+    stages += [(result.name, result.seconds) for result in results]
+    failed = [error for result in results for error in result.errors]
+    if failed:
+        raise RagBenchError(" ".join(failed))
+    _show_board(engine, running, {})
+    typer.echo("")
+    for name, seconds in stages:
+        typer.echo(f"{name:<34} {seconds:7.1f} s")
+    typer.echo(f"{'total':<34} {sum(seconds for _, seconds in stages):7.1f} s")
+    typer.echo(
+        f"{_calls(engine) - calls} calls of models, {_vectors(engine) - vectors} texts encoded"
+    )
+    reports = sorted(settings.reports_dir.glob("rag_benchmark_*.html"))
+    if reports:
+        typer.echo(f"report: {_short(reports[-1])}")
+    typer.echo("Next: make dev, then open the address that it prints.")
+
+
+def _models(generation: str, judges: str, production: str):  # type: ignore[no-untyped-def]
+    from rag_bench.llm import offline
+    from rag_bench.llm.providers import Providers, Role
+    from rag_bench.partitions import ModelLists
+
+    providers = Providers.from_environment()
+
+    def chosen(role: Role, flag: str, default: Sequence[str]) -> list[str]:
+        return providers.resolve_models(role, flag) if flag else list(default)
+
+    return ModelLists(
+        chosen(Role.generation, generation, offline.GENERATORS),
+        chosen(Role.benchmark_judge, judges, offline.BENCHMARK_JUDGES),
+        chosen(Role.production_judge, production, offline.PRODUCTION_JUDGES),
+    )
+
+
+def _dataset(engine, reference: str) -> str:  # type: ignore[no-untyped-def]
+    """Return a dataset's id; a file is imported first."""
+    from pathlib import Path
+
+    from rag_bench.source.dataset_files import read_dataset_file
+    from rag_bench.store import datasets, snapshots
+
+    path = Path(reference)
+    if path.is_file():
+        snapshot = snapshots.require_current(engine)
+        read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
+        return datasets.save_dataset(
+            engine, path.stem, read.kind, read.items, {"file": path.name}
+        ).id
+    found = datasets.find_dataset(engine, reference)
+    if found is None:
+        known = ", ".join(str(d) for d in datasets.list_datasets(engine)[:5]) or "none"
+        raise RagBenchError(f"There is no dataset or file {reference!r}. The newest are: {known}.")
+    return found.id
+
+
+def _say_what(engine, models, benchmark: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
+    from rag_bench.store import datasets, snapshots
+
+    snapshot = snapshots.require_current(engine)
+    reference = benchmark.get("dataset") or snapshot.default_dataset_id
+    named = str(datasets.get_dataset(engine, reference)) if reference else "the default"
+    typer.echo(f"snapshot {snapshot.name}: {snapshot.n_chunks} chunks; dataset {named}")
+    typer.echo(
+        f"{len(models.generation)} generation models x {len(models.benchmark_judges)} benchmark "
+        f"judges x {len(models.production_judges)} production judges"
+    )
+
+
+def _announce(name: str) -> None:
+    errors.print(f"… {name}", highlight=False)
+
+
+def _calls(engine) -> int:  # type: ignore[no-untyped-def]
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        return int(connection.execute(text("select count(*) from rag_bench.llm_call")).scalar())
+
+
+def _vectors(engine) -> int:  # type: ignore[no-untyped-def]
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        return int(connection.execute(text("select count(*) from rag_bench.embedding")).scalar())
+
+
+def _show_board(engine, running, benchmark: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
+    from rag_bench.cli.results import show
+    from rag_bench.reporting.leaderboard import build
+    from rag_bench.resources import BenchmarkResource
+
+    try:
+        bench = BenchmarkResource(**benchmark).open(engine, None)
+        show(build(engine, bench.run.hash), console)
+    except RagBenchError as error:
+        typer.echo(f"No leaderboard: {error}")
+
+
+def _short(path) -> str:  # type: ignore[no-untyped-def]
+    from pathlib import Path
+
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

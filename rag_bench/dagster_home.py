@@ -1,0 +1,74 @@
+"""Dagster's instance of this project: where it lives, and runs whose process is gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_bench.resources import PROCESS_TAG, process_identity
+from rag_bench.settings import PROJECT_ROOT, Settings
+from rag_bench.store.database import dagster_url, ensure_database
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+URL_VARIABLE = "RAG_BENCH_DAGSTER_URL"
+
+
+def prepare(settings: Settings) -> dict[str, str]:
+    """Make database and instance folder ready; return the environment that Dagster needs.
+
+    A ``DAGSTER_HOME`` of the user's with a ``dagster.yaml`` in it is left alone.
+    """
+    url = ensure_database(settings)
+    environment = {
+        "RAG_BENCH_DATABASE_URL": url,
+        URL_VARIABLE: dagster_url(settings, url),
+        "RAG_BENCH_HOME": str(settings.home.absolute()),
+    }
+    given = os.environ.get("DAGSTER_HOME")
+    if given and (Path(given) / "dagster.yaml").exists():
+        return environment
+    home = settings.home.absolute() / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    source, target = PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml"
+    text = source.read_text(encoding="utf-8")
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        staging = target.with_name(f"dagster.yaml.{os.getpid()}.part")
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(target)
+    return {**environment, "DAGSTER_HOME": str(home)}
+
+
+def open_instance(settings: Settings) -> DagsterInstance:
+    """Return the instance, with the environment of this process set up for it."""
+    os.environ.update(prepare(settings))
+    from dagster import DagsterInstance
+
+    return DagsterInstance.get()
+
+
+def clear_dead_runs(instance: DagsterInstance) -> list[str]:
+    """End the runs that are recorded as working on this machine and whose process is gone.
+
+    Such a run (power cut, kill -9) would hold its slot of the pool for ever. Runs of other
+    machines, and runs that never said where they work, are left alone. Returns the run ids.
+    """
+    from dagster import DagsterRunStatus, RunsFilter
+
+    working = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    ended = []
+    own_host = (process_identity(os.getpid()) or "").partition(":")[0]
+    for run in instance.get_runs(RunsFilter(statuses=working)):
+        host, _, rest = run.tags.get(PROCESS_TAG, "").partition(":")
+        if not rest or host != own_host:
+            continue
+        if process_identity(int(rest.partition(":")[0])) == run.tags[PROCESS_TAG]:
+            continue
+        instance.report_run_failed(
+            run, "The process that executed this run is gone (killed, or the machine restarted)."
+        )
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        ended.append(run.run_id)
+    return ended
