@@ -16,6 +16,9 @@ from rag_bench.store.database import make_engine
 from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.migrate import migrate
 
+# Fixtures of the graph over a small made-up knowledge base.
+pytest_plugins = ["small_world"]
+
 # What a developer's own environment may hold must not change what the tests see.
 _FOREIGN_PREFIXES = ("PROVIDER_", "RAG_BENCH_", "GENERATION_", "JUDGE_", "BENCHMARKS_JUDGE_")
 _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")

@@ -34,26 +34,30 @@ def manual_dataset(
 ) -> dg.MaterializeResult:
     """Gold questions with reference answers and relevant chunks, written by people.
 
-    Without paths: the questions of the data folder, if the current snapshot is the corpus that
-    they are about; on any other snapshot its own default dataset stays as it is.
+    Without paths: the questions of the data folder, if they are about the current snapshot; on
+    any other snapshot there is nothing to do, and its own default dataset stays as it is.
     """
     from rag_bench.errors import RagBenchError
-    from rag_bench.source.dataset_files import read_gold
+    from rag_bench.source.dataset_files import read_dataset, read_gold
     from rag_bench.store import datasets, snapshots
 
     engine = database.engine
     snapshot = snapshots.require_current(engine)
     chunks = snapshots.chunks_of(engine, snapshot.sha256)
+    files = _files(config, "gold")
     try:
-        items = read_gold(_files(config, "gold"), chunks)
-    except RagBenchError as error:
-        if config.paths or snapshot.default_dataset_id is None:
+        items = read_gold(files, chunks) if files else []
+    except RagBenchError:
+        if config.paths or any(
+            i.chunk_hashes for i in read_dataset(files, chunks, strict=False).items
+        ):
             raise
-        context.log.info(f"The data folder's questions are not about this snapshot: {error}")
-        kept = datasets.get_dataset(engine, snapshot.default_dataset_id)
+        items = []
+    if not items:
+        note = "the data folder holds no questions about this snapshot"
+        context.log.info(note)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(kept.id),
-            metadata={"dataset": str(kept), "dataset_id": kept.id, "n_items": kept.n_items},
+            data_version=dg.DataVersion("none"), metadata={"n_items": 0, "note": note}
         )
     info = datasets.save_dataset(engine, config.name or "gold", "manual", items)
     if snapshot.default_dataset_id is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
+from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import get_settings
 
@@ -110,8 +110,7 @@ _SOURCE = ("dump", "chunk", "question_answer")
 def _describe(engine) -> None:  # type: ignore[no-untyped-def]
     from rag_bench.store import datasets, snapshots
 
-    with progress_bars():
-        snapshot = snapshots.require_current(engine)
+    snapshot = snapshots.require_current(engine)
     typer.echo(
         f"snapshot {snapshot.sha256[:12]} ({snapshot.name}): {snapshot.n_chunks} chunks, "
         f"{snapshot.n_questions} questions of users"

@@ -42,7 +42,7 @@ def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
         title_justify="left",
     )
     for name in ("#", "generation model", "benchmark judge", "production judge"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for column in COLUMNS:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")
@@ -57,7 +57,7 @@ def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
             f"{lead['n_scored']}/{lead['n_expected']}" if lead else "–",
         )
     # Wide enough for the models' names, also where the output goes into a file.
-    printer = to if to.is_terminal else Console(file=to.file, width=170)
+    printer = to if to.is_terminal else Console(file=to.file, width=190)
     printer.print(table)
     if len(board.rows) > rows:
         printer.print(f"… and {len(board.rows) - rows} more (--rows, --json)")
@@ -65,9 +65,10 @@ def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
     lead = best.metric(COLUMNS[0])
     if lead and lead["ci_low"] is not None:
         printer.print(
-            f"First: {best.generation_model}, e2e quality {lead['value']:.2f} of 5, 95 % interval "
-            f"{lead['ci_low']:.2f} to {lead['ci_high']:.2f}. Compare within one judge: each has a "
-            "scale of its own.",
+            f"First: {best.generation_model}, by {best.benchmark_judge_model} e2e quality "
+            f"{lead['value']:.2f} of 5, 95 % interval {lead['ci_low']:.2f} to "
+            f"{lead['ci_high']:.2f}.\nGeneration models are ordered by their mean rank over the "
+            "judges, as each judge has a scale of its own; then by the production judge's F1.",
             highlight=False,
         )
     if any(row.simulated for row in board.rows):

@@ -233,7 +233,7 @@ def _show_board(engine, running, benchmark: dict[str, Any]) -> None:  # type: ig
 
     try:
         bench = BenchmarkResource(**benchmark).open(engine, None)
-        show(build(engine, bench.run.hash), console)
+        show(build(engine, bench.run.hash), console, rows=12)
     except RagBenchError as error:
         typer.echo(f"No leaderboard: {error}")
 

@@ -36,8 +36,16 @@ COLUMNS = (
     Column("tier_3", "rougeL_f", "ROUGE-L", (0, 1)),
     Column("tier_judge_pipeline", "f1_score", "show F1", (0, 1)),
 )
-#: What the rows are ordered by; the first in which two differ decides. Missing comes last.
-ORDER = (COLUMNS[0], COLUMNS[1], COLUMNS[4], COLUMNS[6])
+#: By what generation models are ranked under each judge; the first that differs decides.
+RANKED_BY = (COLUMNS[0], COLUMNS[1], COLUMNS[4])
+SHOW_F1 = COLUMNS[6]
+#: In words, for the reader of the JSON.
+ORDERED_BY = (
+    "generation model: mean rank over the benchmark judges by "
+    + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY),
+    "production judge: tier_judge_pipeline.f1_score",
+    "benchmark judge: name",
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Leaderboard:
             "dataset": self.dataset.name,
             "dataset_type": self.dataset.kind,
             "n_items": self.dataset.n_items,
-            "ordered_by": [f"{column.tier}.{column.metric}" for column in ORDER],
+            "ordered_by": list(ORDERED_BY),
             "rows": [row.as_json() for row in self.rows],
         }
 
@@ -142,7 +150,8 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         )
         for row in found
     ]
-    rows.sort(key=_sort_key)
+    mean_rank = mean_ranks(rows)
+    rows.sort(key=lambda row: _sort_key(row, mean_rank))
     ranked = [Row(rank, *_parts(row)) for rank, row in enumerate(rows, start=1)]
     return Leaderboard(settings_hash, datasets.get_dataset(engine, found[0]["dataset_id"]), ranked)
 
@@ -156,11 +165,38 @@ def _parts(row: Row) -> tuple[str, str | None, str | None, Metrics]:
     )
 
 
-def _sort_key(row: Row) -> tuple[Any, ...]:
-    values = [row.value(column) for column in ORDER]
+def mean_ranks(rows: Sequence[Row]) -> dict[str, float]:
+    """Return each generation model's rank (1 is best) under each judge, averaged over judges.
+
+    Judges have scales of their own: sorting by the raw score would put whatever a lenient judge
+    saw above everything else. Equal models share the mean of their ranks; a model that a judge
+    did not score comes last with that judge.
+    """
+    generators = sorted({row.generation_model for row in rows})
+    cells = {(row.generation_model, row.benchmark_judge_model): row for row in rows}
+    ranks: dict[str, list[float]] = {generator: [] for generator in generators}
+    for judge in {row.benchmark_judge_model for row in rows}:
+        keys = {g: _quality(cells.get((g, judge))) for g in generators}
+        for generator, key in keys.items():
+            better = sum(other < key for other in keys.values())
+            equal = sum(other == key for other in keys.values())
+            ranks[generator].append(better + (equal + 1) / 2)
+    return {generator: sum(found) / len(found) for generator, found in ranks.items()}
+
+
+def _quality(row: Row | None) -> tuple[tuple[bool, float], ...]:
+    """Return what two generation models are compared by: smaller is better, missing last."""
+    values = [row.value(column) if row else None for column in RANKED_BY]
+    return tuple((value is None, -(value or 0.0)) for value in values)
+
+
+def _sort_key(row: Row, mean_rank: Mapping[str, float]) -> tuple[Any, ...]:
+    f1 = row.value(SHOW_F1)
     return (
-        *((value is None, -(value or 0.0)) for value in values),
+        mean_rank[row.generation_model],
         row.generation_model,
-        row.benchmark_judge_model or "",
+        f1 is None,
+        -(f1 or 0.0),
         row.production_judge_model or "",
+        row.benchmark_judge_model or "",
     )

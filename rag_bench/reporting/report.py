@@ -87,7 +87,7 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
             else ""
         )
         parts.append(
-            f"First is {best.generation_model} by judge {best.benchmark_judge_model}: "
+            f"First is {best.generation_model}; by judge {best.benchmark_judge_model} it has "
             f"{lead.title} {metric['value']:.2f} of {metric.get('scale', [0, 5])[1]:g}{interval}, "
             f"{metric['n_scored']} of {metric['n_expected']} answers scored."
         )

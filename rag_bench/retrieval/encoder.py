@@ -173,7 +173,7 @@ def load_encoder(settings: Settings) -> Encoder:
         raise ConfigurationError(
             f"The encoder {identity.name!r} cannot be loaded from {folder}: {error}"
         ) from error
-    if not callable(model.tokenizer):
+    if not callable(getattr(model, "tokenizer", None)):
         raise ConfigurationError(
             f"The encoder {identity.name!r} has no transformers tokenizer; choose a "
             "sentence-transformers model that is built on a transformer."

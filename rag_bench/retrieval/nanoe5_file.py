@@ -32,6 +32,7 @@ _Q4_BYTES = 2 + _BLOCK // 2
 class Shape:
     """Sizes of the BERT encoder in the file."""
 
+    layer_norm_epsilon: float
     hidden: int
     layers: int
     heads: int
@@ -39,7 +40,6 @@ class Shape:
     vocabulary: int
     positions: int
     token_types: int
-    layer_norm_epsilon: float
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ class WeightFile:
         *sizes, epsilon, block = self._take("7ifi")
         if block != _BLOCK:
             raise self._broken(f"blocks of {block} weights are unknown")
-        self.shape = Shape(*sizes, float(f"{epsilon:.6g}"))  # 1e-12, which float32 cannot hold
+        # 1e-12 to begin with, which float32 cannot hold exactly.
+        self.shape = Shape(float(f"{epsilon:.6g}"), *sizes)
         self.vocabulary = self._read_vocabulary()
         self._tensors = dict(self._read_tensors())
 

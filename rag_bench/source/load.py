@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,20 @@ def load_dump(engine: Engine, path: Path) -> LoadReport:
             raise DumpError(f"{path}: cannot be read ({error.strerror}).") from None
         if snapshots.snapshot_exists(engine, sha256):
             return reuse_snapshot(engine, sha256)
-    return snapshots.save_snapshot(engine, read_dump(path).to_snapshot())
+    report = snapshots.save_snapshot(engine, read_dump(path).to_snapshot())
+    return _with_default_dataset(engine, report)
+
+
+def _with_default_dataset(engine: Engine, report: LoadReport) -> LoadReport:
+    """Let a new snapshot take over the default dataset of the one before, if it is about it."""
+    info, previous = report.snapshot, report.previous_sha256
+    before = snapshots.get_snapshot(engine, previous) if previous else None
+    if info.default_dataset_id or before is None or before.default_dataset_id is None:
+        return report
+    if not datasets.is_about(engine, before.default_dataset_id, info.sha256):
+        return report
+    snapshots.set_default_dataset(engine, info.sha256, before.default_dataset_id)
+    return replace(report, snapshot=snapshots.require_current(engine))
 
 
 def reuse_snapshot(engine: Engine, sha256: str) -> LoadReport:

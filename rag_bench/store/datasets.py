@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
-from rag_bench.store.tables import dataset, dataset_item
+from rag_bench.store.tables import chunk, dataset, dataset_item
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -140,13 +140,36 @@ def find_dataset(engine: Engine, reference: str) -> DatasetInfo | None:
 
 def newest_dataset(engine: Engine, kind: str) -> DatasetInfo | None:
     """Return the newest dataset of a kind; None if there is none."""
+    query = select(dataset).where(dataset.c.kind == kind)
+    return _newest(engine, query)
+
+
+def newest_dataset_about(
+    engine: Engine, dump_sha256: str, kinds: Sequence[str]
+) -> DatasetInfo | None:
+    """Return the newest dataset of these kinds with a question about a snapshot's chunks."""
+    query = select(dataset).where(dataset.c.kind.in_(kinds), _about(dump_sha256))
+    return _newest(engine, query)
+
+
+def is_about(engine: Engine, dataset_id: str, dump_sha256: str) -> bool:
+    """Whether any question of a dataset is about a chunk of this snapshot."""
+    query = select(dataset).where(dataset.c.id == dataset_id, _about(dump_sha256))
+    return _newest(engine, query) is not None
+
+
+def _about(dump_sha256: str) -> ColumnElement[bool]:
+    return exists().where(
+        dataset_item.c.dataset_id == dataset.c.id,
+        chunk.c.chunk_hash == any_(dataset_item.c.chunk_hashes),
+        chunk.c.dump_sha256 == dump_sha256,
+    )
+
+
+def _newest(engine: Engine, query: Select[Any]) -> DatasetInfo | None:
+    ordered = query.order_by(dataset.c.created_at.desc(), dataset.c.id).limit(1)
     with engine.connect() as connection:
-        row = connection.execute(
-            select(dataset)
-            .where(dataset.c.kind == kind)
-            .order_by(dataset.c.created_at.desc(), dataset.c.id)
-            .limit(1)
-        ).one_or_none()
+        row = connection.execute(ordered).one_or_none()
     return DatasetInfo(row.id, row.name, row.kind, row.n_items) if row else None
 
 

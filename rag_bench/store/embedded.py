@@ -20,11 +20,12 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,7 +150,8 @@ class EmbeddedServer:
         if len(str(usual / f".s.PGSQL.{PORT}").encode()) <= _MAX_SOCKET_PATH:
             return usual
         digest = hashlib.sha256(str(self.base).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"rag_bench-{os.geteuid()}-{digest}"
+        # Not the folder that TMPDIR names: every process must look in the same place.
+        return Path("/tmp") / f"rag_bench-{os.geteuid()}-{digest}"
 
     @cached_property
     def bin(self) -> Path:
@@ -203,9 +205,9 @@ class EmbeddedServer:
         the server's log when it does not come up.
         """
         if not self.running():
-            with self._lock():
+            with self._lock() as lock:
                 if not self.running():
-                    self._initialise()
+                    self._initialise(lock)
                     self._launch()
         self._ensure_databases()
         return self.url()
@@ -237,13 +239,13 @@ class EmbeddedServer:
     # How --------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[int]:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "postgres.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            yield file.fileno()
 
-    def _initialise(self) -> None:
+    def _initialise(self, lock: int) -> None:
         self._make_private(self.base)
         self._make_private(self.socket_dir)
         if (self.data / "PG_VERSION").exists():
@@ -254,11 +256,14 @@ class EmbeddedServer:
             )
         staging = self.base / "data.new"
         self._run_as_user(["rm", "-rf", str(staging)])
+        # initdb outlives a kill of this process and would fight with the next one over the
+        # folder, so it holds the lock, too.
         result = self._run_as_user(
             [
                 *(str(self.bin / "initdb"), "-D", str(staging), "-U", "postgres"),
                 *("-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"),
-            ]
+            ],
+            keep_open=[lock],
         )
         if result.returncode:
             raise EmbeddedServerError(f"initdb failed: {(result.stderr or result.stdout).strip()}")
@@ -282,9 +287,11 @@ class EmbeddedServer:
         folder.chmod(0o700)
 
     def _launch(self) -> None:
+        # pg_ctl hands these options to a shell.
+        options = f"-h '' -p {PORT} -k {shlex.quote(str(self.socket_dir))}"
         command = [
             *(str(self.bin / "pg_ctl"), "-D", str(self.data), "-w", "-t", str(_START_SECONDS)),
-            *("-l", str(self.log), "-o", f"-h '' -p {PORT} -k '{self.socket_dir}'", "start"),
+            *("-l", str(self.log), "-o", options, "start"),
         ]
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -302,21 +309,22 @@ class EmbeddedServer:
             time.sleep(0.5)
 
     def _drop_stale_pid_file(self) -> None:
-        """Remove ``postmaster.pid`` if no process works in the data folder any more.
+        """Remove the files with the server's process id if no process works in the data folder.
 
-        PostgreSQL trusts the process id in that file, which after a crash may belong to a
-        zombie or to a stranger; it would then refuse to start for ever. Server processes have
-        the data folder as their working directory, which tells the truth.
+        PostgreSQL trusts the id in them (one is beside the data, one beside the socket), which
+        after a crash may belong to a zombie or to a stranger; it would then refuse to start for
+        ever. Server processes have the data folder as their working directory, which tells the
+        truth.
         """
-        pid_file = self.data / "postmaster.pid"
-        if not pid_file.exists():
+        data = self.data.resolve()
+        if not Path("/proc/self/cwd").exists():
             return
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if (process / "cwd").readlink() == self.data:
+                if (process / "cwd").readlink() == data:
                     return
-        with contextlib.suppress(FileNotFoundError):
-            pid_file.unlink()
+        for path in (data / "postmaster.pid", self.socket_dir / f".s.PGSQL.{PORT}.lock"):
+            path.unlink(missing_ok=True)
 
     def _ensure_databases(self) -> None:
         import psycopg
@@ -332,7 +340,9 @@ class EmbeddedServer:
                     ):
                         connection.execute(f'create database "{name}"')
 
-    def _run_as_user(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def _run_as_user(
+        self, command: list[str], keep_open: Sequence[int] = ()
+    ) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
         identity: dict[str, object] = {}
         if self.user:
@@ -348,6 +358,7 @@ class EmbeddedServer:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
+                pass_fds=keep_open,
                 check=False,
                 **identity,
             )

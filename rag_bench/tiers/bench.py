@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.settings import Settings
 
+#: Kinds of datasets whose questions people wrote.
+BY_PEOPLE = ("manual", "questions", "squad")
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -126,21 +129,19 @@ def resolve_dataset(
             known = ", ".join(str(d) for d in datasets.list_datasets(engine)[:5]) or "none"
             raise RagBenchError(f"There is no dataset {reference!r}. The newest are: {known}.")
         return found
-    if mode == "synthetic":
-        found = datasets.newest_dataset(engine, "synthetic")
-        if found is None:
-            raise RagBenchError(
-                "No synthetic dataset was made yet. Materialize synthetic_dataset first."
-            )
-        return found
-    if snapshot.default_dataset_id:
-        return datasets.get_dataset(engine, snapshot.default_dataset_id)
-    found = datasets.newest_dataset(engine, "manual") or datasets.newest_dataset(
-        engine, "synthetic"
+    if mode != "synthetic" and snapshot.default_dataset_id:
+        default = datasets.get_dataset(engine, snapshot.default_dataset_id)
+        if mode is None or default.kind in BY_PEOPLE:
+            return default
+    kinds: Sequence[Sequence[str]] = [BY_PEOPLE, ["synthetic"]]
+    if mode:
+        kinds = [["synthetic"] if mode == "synthetic" else BY_PEOPLE]
+    for wanted in kinds:
+        found = datasets.newest_dataset_about(engine, snapshot.sha256, wanted)
+        if found:
+            return found
+    raise RagBenchError(
+        f"There is no {mode + ' ' if mode else ''}dataset about the current snapshot "
+        f"({snapshot.name}). Materialize synthetic_dataset, or import questions of your own: "
+        "rag-bench import-dataset FILE --default."
     )
-    if found is None:
-        raise RagBenchError(
-            "There is no dataset for the current snapshot. Materialize manual_dataset or "
-            "synthetic_dataset, or import one (rag-bench import-squad, import-dataset)."
-        )
-    return found

@@ -83,7 +83,8 @@ async def run_cells(
     """
     total = sum(len(cell.jobs) for cell in cells)
     done = 0
-    progress(0, total)
+    if total:
+        progress(0, total)
 
     async def finish(cell: Cell[R]) -> None:
         result = await asyncio.to_thread(cell.finish, cell.results)
