@@ -104,6 +104,22 @@ def measures_are_within_their_scale(
     )
 
 
+@dg.asset_check(asset=tier1_retrieval, name="search_agrees_with_pgvector")
+def search_agrees_with_pgvector(
+    database: DatabaseResource, benchmark: BenchmarkResource
+) -> dg.AssetCheckResult:
+    """Asked as production asks, query by query, PostgreSQL finds the same on a sample."""
+    from rag_bench.tiers.retrieval import agreement_with_production
+
+    bench = benchmark.open(database.engine, None)
+    if bench.run.search != "exact":
+        return dg.AssetCheckResult(passed=True, description="the search is not the exact one")
+    agree, compared = agreement_with_production(bench, _SAMPLE)
+    return dg.AssetCheckResult(
+        passed=agree == compared, description=f"{agree} of {compared} questions agree"
+    )
+
+
 def build(
     answers: dg.AssetsDefinition,
     scores: Sequence[dg.AssetsDefinition],
@@ -213,6 +229,7 @@ def build(
         enough_labelled_pairs,
         relevant_chunks_exist,
         measures_are_within_their_scale,
+        search_agrees_with_pgvector,
         text_measures_read_russian,
         judge_prompts_hold_question_and_answer,
         readable("tier2_replies_are_readable", scores[0], "2"),

@@ -92,6 +92,11 @@ class BenchmarkResource(dg.ConfigurableResource):
     )
     limit: int | None = Field(default=None, description="Only the first N questions.")
     top_k: int | None = Field(default=None, description="Chunks retrieved in tier 1.")
+    search: Literal["", "exact", "hnsw"] = Field(
+        default="",
+        description="exact compares every chunk; hnsw asks a pgvector index, and its recall "
+        "against exact is reported. Empty: RAG_BENCH_SEARCH, else exact.",
+    )
     contexts_per_answer: int | None = Field(
         default=None, description="Chunks given to the generator in tier 3; production used 1."
     )
@@ -139,6 +144,7 @@ class BenchmarkResource(dg.ConfigurableResource):
             limit=min(self.limit, dataset.n_items) if self.limit else None,
             mode=self.mode or None,
             top_k=top_k,
+            search=self.search or settings.search,
             contexts_per_answer=contexts,
             retrieval_threshold=settings.retrieval_threshold,
             consistency_runs=self.consistency_runs,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from dotenv import load_dotenv
 from pydantic import Field
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     )
 
     top_k: int = Field(default=10, ge=1, description="Chunks retrieved for tier 1.")
+    search: Literal["exact", "hnsw"] = Field(
+        default="exact", description="hnsw asks a pgvector index and reports its recall."
+    )
     contexts_per_answer: int = Field(
         default=3, ge=1, description="Chunks given to the generator in tier 3; production used 1."
     )

@@ -42,6 +42,7 @@ def sweep(
     mode: Annotated[str, typer.Option(help="synthetic or manual: which default dataset.")] = "",
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.", min=1)] = None,
     top_k: Annotated[int | None, typer.Option(help="Chunks retrieved in tier 1.", min=1)] = None,
+    search: Annotated[str, typer.Option(help="exact or hnsw; empty: RAG_BENCH_SEARCH.")] = "",
     contexts_per_answer: Annotated[
         int | None, typer.Option(help="Chunks given to the generator in tier 3.", min=1)
     ] = None,
@@ -60,6 +61,7 @@ def sweep(
     for name, value, allowed in (
         ("--mode", mode, ("", "synthetic", "manual")),
         ("--judge-eval-mode", judge_eval_mode, ("direct", "reasoned")),
+        ("--search", search, ("", "exact", "hnsw")),
     ):
         if value not in allowed:
             raise RagBenchError(f"{name} is {value!r}; it can be {' or '.join(allowed)}.")
@@ -71,6 +73,7 @@ def sweep(
         "judge_eval_mode": judge_eval_mode,
         "retry_failed": retry_failed,
         "mode": mode,
+        "search": search,
     }
     optional = {
         "dataset": _dataset(engine, dataset) if dataset else None,

@@ -26,7 +26,7 @@ def parse_url(url: str, driver: str) -> URL:
 
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the second for a port that is no number
         raise ConfigurationError(
             "RAG_BENCH_DATABASE_URL is not a database URL; "
             "expected postgresql://user:password@host:5432/database"
@@ -39,9 +39,30 @@ def parse_url(url: str, driver: str) -> URL:
 
 
 def ensure_database(settings: Settings | None = None) -> str:
-    """Return the URL of a reachable database, starting the embedded server if it is ours."""
+    """Return the URL of a reachable database, starting the embedded server if it is ours.
+
+    Raises:
+        ConfigurationError: the user's own server does not let us in. The message never holds
+            the password.
+        EmbeddedServerError: the embedded server does not start.
+    """
     settings = settings or get_settings()
-    return settings.database_url or EmbeddedServer(settings.home).start()
+    if not settings.database_url:
+        return EmbeddedServer(settings.home).start()
+    import psycopg
+
+    try:
+        psycopg.connect(libpq_url(settings.database_url), connect_timeout=10).close()
+    except psycopg.Error as error:
+        url = parse_url(settings.database_url, "psycopg")
+        cause = " ".join(str(error).split())
+        if url.password:
+            cause = cause.replace(str(url.password), "***")
+        raise ConfigurationError(
+            f"The database of RAG_BENCH_DATABASE_URL cannot be reached: {cause}. Check the URL, "
+            "or unset it to use the embedded server."
+        ) from None
+    return settings.database_url
 
 
 def database_url(settings: Settings | None = None) -> str:
@@ -63,9 +84,9 @@ def make_engine(url: str | None = None, *, application_name: str = "rag_bench") 
 
 def libpq_url(url: str) -> str:
     """Return ``url`` as libpq, psql and psycopg read it, without an SQLAlchemy driver name."""
-    return (
-        parse_url(url, "psycopg").set(drivername="postgresql").render_as_string(hide_password=False)
-    )
+    rendered = parse_url(url, "psycopg").set(drivername="postgresql")
+    base, mark, query = rendered.render_as_string(hide_password=False).partition("?")
+    return base + mark + query.replace("+", "%20")  # libpq reads a plus as a plus
 
 
 def dagster_url(settings: Settings, application_url: str) -> str:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.geometry import geometry_metrics
 from rag_bench.evaluation.retrieval import RetrievalCase, aggregate_retrieval, score_retrieval
+from rag_bench.evaluation.types import Metric
+from rag_bench.hashing import text_hash
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.bench import Bench
+from rag_bench.tiers.run_settings import Search
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rag_bench.retrieval.search import TopK
 
 CODE_VERSION = "1"
+SCORE_TOLERANCE = 1e-4
 
 Ranking = list[tuple[str, float]]
 """Chunk hashes with their cosine similarity, best first."""
@@ -46,13 +56,16 @@ def retrieve(bench: Bench) -> StoredEvaluation:
     input_hash = bench.input_hash("metrics", "1", CODE_VERSION)
     if found := evaluations.find_finished(bench.engine, input_hash):
         return found
+    from rag_bench.retrieval.pgvector_search import recall_against_exact
     from rag_bench.retrieval.search import top_k
 
     started = datetime.now(UTC)
     bench.embed(_question_texts(bench), "encoding questions")
     questions = bench.vectors(_question_texts(bench))
     passages = bench.vectors(_passage_texts(bench))
-    found_rows = top_k(questions, passages, bench.run.top_k)
+    exact = found_rows = top_k(questions, passages, bench.run.top_k)
+    if bench.run.search == "hnsw":
+        found_rows = search_as_production(bench, questions, "hnsw")
     ranked: list[Ranking] = [
         [
             (bench.chunks[int(index)].chunk_hash, round(float(score), 6))
@@ -74,6 +87,10 @@ def retrieve(bench: Bench) -> StoredEvaluation:
     ]
     scores = score_retrieval(cases, top_k=bench.run.top_k)
     metrics = aggregate_retrieval(cases, scores, top_k=bench.run.top_k)
+    if bench.run.search == "hnsw":
+        recall = recall_against_exact(found_rows, exact)
+        n = len(bench.items)
+        metrics[f"hnsw_recall@{bench.run.top_k}"] = Metric(recall, n, n, scale=(0.0, 1.0))
     new = NewEvaluation(
         tier="1",
         kind="metrics",
@@ -92,6 +109,41 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         for item, ranking in zip(bench.items, ranked, strict=True)
     ]
     return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+
+
+def search_as_production(bench: Bench, questions: np.ndarray, method: Search) -> TopK:
+    """Search as the production system does: one pgvector query per question.
+
+    ``questions`` are vectors (q, d). Used for the HNSW option and to check the exact search.
+    """
+    from rag_bench.retrieval.pgvector_search import pgvector_top_k
+
+    return pgvector_top_k(
+        bench.engine,
+        bench.encoder_identity.key,
+        questions,
+        [text_hash(text) for text in _passage_texts(bench)],
+        bench.run.top_k,
+        method,
+    )
+
+
+def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]:
+    """Compare the stored ranking with pgvector's own exact one on the first questions.
+
+    Returns how many questions agree, and how many were compared. Equal scores may be in either
+    order, so scores are compared, not ids.
+    """
+    _, stored = rankings(bench)
+    texts = _question_texts(bench)[:n_questions]
+    found = search_as_production(bench, bench.vectors(texts), "exact")
+    agree = 0
+    for item, scores in zip(bench.items, found.scores, strict=False):
+        ours = [score for _, score in stored[item.item_id]]
+        agree += all(
+            abs(a - float(b)) <= SCORE_TOLERANCE for a, b in zip(ours, scores, strict=True)
+        )
+    return agree, len(texts)
 
 
 def rankings(bench: Bench) -> tuple[StoredEvaluation, dict[str, Ranking]]:

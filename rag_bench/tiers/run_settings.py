@@ -13,6 +13,7 @@ from rag_bench.hashing import content_hash
 
 Tier = Literal["2", "3"]
 Mode = Literal["synthetic", "manual"]
+Search = Literal["exact", "hnsw"]
 JudgeEvalMode = Literal["direct", "reasoned"]
 
 
@@ -28,6 +29,7 @@ class RunSettings:
     limit: int | None
     mode: Mode | None
     top_k: int
+    search: Search
     contexts_per_answer: int
     retrieval_threshold: float
     consistency_runs: int

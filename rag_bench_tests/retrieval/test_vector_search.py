@@ -70,6 +70,18 @@ def test_near_ties_are_told_apart_in_float64() -> None:
         assert found.indices.tolist() == by_loop(queries, corpus, 5)
 
 
+def test_a_few_near_ties_at_the_top() -> None:
+    # Four chunks that differ by about one float32 rounding step, far above all others.
+    random = np.random.default_rng(15)
+    base = random_unit(1, 64, 16)
+    near = base + 1e-7 * random.standard_normal((4, 64))
+    corpus = np.concatenate([random_unit(100, 64, 17), near]).astype(np.float32)
+    queries = unit(base + 0.05 * random.standard_normal((80, 64)))
+    for block in (3, 104):
+        found = top_k(queries, corpus, 5, corpus_block=block)
+        assert found.indices.tolist() == by_loop(queries, corpus, 5)
+
+
 def test_chunks_that_get_ever_nearer() -> None:
     # Every chunk beats all before it, so no threshold ever saves any work.
     angles = np.linspace(3.0, 0.01, 5000)
