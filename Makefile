@@ -24,8 +24,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "Cannot make a virtual environment: apt-get install python3-venv"; exit 1; }
 	@echo "… installing"
 	@started=$$SECONDS; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch 2> >(grep -v "is ignored: it is neither" >&2); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv torch \
+		2> >(grep -v "is ignored: it is neither" >&2 || true); \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[embed,dev]'; \
 	echo "installing                          $$((SECONDS - started)) s"
 	@touch $@

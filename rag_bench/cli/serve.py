@@ -84,11 +84,20 @@ def simulator(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8099,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
 ) -> None:
-    """Serve the offline models over HTTP, in the OpenAI chat protocol."""
-    from rag_bench.simulator.server import serve
+    """Serve the offline models over HTTP, in the OpenAI chat protocol.
 
+    They know the questions of the datasets that are stored when this starts.
+    """
+    from rag_bench.cli.app import open_engine
+    from rag_bench.simulator.answer_key import answer_key_from_database
+    from rag_bench.simulator.app import Simulator
+    from rag_bench.simulator.server import serve
+    from rag_bench.simulator.truth import PostgresTruth
+
+    engine = open_engine()
+    simulated = Simulator(answer_key_from_database(engine), PostgresTruth(engine))
     typer.echo(f"OpenAI base URL: http://{host}:{port}/v1")
-    serve(host, port)
+    serve(host, port, simulated)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
 import pwd
@@ -247,8 +248,11 @@ def test_a_kill_in_the_middle_of_initdb_leaves_nothing_broken(open_folder: Path)
     server = EmbeddedServer(open_folder)
     process = starter(open_folder)
     wait_until((server.base / "data.new" / "base").exists)
-    process.kill()  # initdb goes on for a while, as an orphan
+    process.kill()
     process.communicate()
+    # initdb goes on for a while, as an orphan; nobody else may work in its folder meanwhile.
+    with (open_folder / "postgres.lock").open("a") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert not server.data.exists(), "killed too late for this test"
     try:
         server.start()
