@@ -107,7 +107,6 @@ def build(partitions: Partitions) -> Automation:
             stage.name,
             selection=dg.AssetSelection.assets(*stage.assets),
             description=stage.description,
-            partitions_def=stage.partitions,
         )
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))

@@ -44,7 +44,7 @@ ORDERED_BY = (
     "generation model: mean rank over the benchmark judges by "
     + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY),
     "production judge: tier_judge_pipeline.f1_score",
-    "benchmark judge: name",
+    "benchmark judge: as configured, BENCHMARKS_JUDGE_MODEL first",
 )
 
 
@@ -151,7 +151,8 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         for row in found
     ]
     mean_rank = mean_ranks(rows)
-    rows.sort(key=lambda row: _sort_key(row, mean_rank))
+    judges = _configured_judges()
+    rows.sort(key=lambda row: _sort_key(row, mean_rank, judges))
     ranked = [Row(rank, *_parts(row)) for rank, row in enumerate(rows, start=1)]
     return Leaderboard(settings_hash, datasets.get_dataset(engine, found[0]["dataset_id"]), ranked)
 
@@ -190,13 +191,27 @@ def _quality(row: Row | None) -> tuple[tuple[bool, float], ...]:
     return tuple((value is None, -(value or 0.0)) for value in values)
 
 
-def _sort_key(row: Row, mean_rank: Mapping[str, float]) -> tuple[Any, ...]:
+def _configured_judges() -> list[str | None]:
+    """Return the benchmark judges in the user's order, the main one first: its scores are the
+    headline. The order of the scores themselves would prefer the most lenient judge."""
+    from rag_bench.llm.providers import Providers, Role
+
+    providers = Providers.from_environment()
+    main = providers.resolve_models(Role.benchmark_judge)
+    return [*dict.fromkeys([*main, *providers.models_for(Role.benchmark_judge)])]
+
+
+def _sort_key(
+    row: Row, mean_rank: Mapping[str, float], judges: Sequence[str | None]
+) -> tuple[Any, ...]:
     f1 = row.value(SHOW_F1)
+    judge = row.benchmark_judge_model
     return (
         mean_rank[row.generation_model],
         row.generation_model,
         f1 is None,
         -(f1 or 0.0),
         row.production_judge_model or "",
-        row.benchmark_judge_model or "",
+        judges.index(judge) if judge in judges else len(judges),
+        judge or "",
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, insert, select, text
 
+from rag_bench.errors import ErrorCode
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.tables import evaluation, evaluation_case
 
@@ -95,8 +96,8 @@ class StoredEvaluation:
 
     @property
     def n_errors(self) -> int:
-        """How many cases ended as a coded error."""
-        return sum(self.errors.values())
+        """How many cases ended without a result; an answer without citations is one with."""
+        return sum(n for code, n in self.errors.items() if code != ErrorCode.NO_CITATIONS)
 
 
 def _stored(row: Row[Any], *, reused: bool = False) -> StoredEvaluation:
@@ -134,8 +135,11 @@ def save_evaluation(
 
     ``n_scored`` results decide the status: none of any cases is failed, some errors partial.
     """
-    errors = Counter(case.error_code for case in cases if case.error_code)
-    status = "failed" if cases and not n_scored else "partial" if errors else "succeeded"
+    failed = Counter(case.error_code for case in cases if case.error_code)
+    status = "failed" if cases and not n_scored else "partial" if failed else "succeeded"
+    # The one code with a value: the case is scored, its citation recall is 0.
+    uncited = sum(ErrorCode.NO_CITATIONS in case.flags for case in cases)
+    errors = failed + Counter({str(ErrorCode.NO_CITATIONS): uncited})
     with engine.begin() as connection:
         row = connection.execute(
             insert(evaluation)
