@@ -1,7 +1,7 @@
-# make demo   install, build and load the demo, run the whole graph offline, show the leaderboard
-# make test   lint, types, import contracts, tests
-# make dev    the Dagster UI on http://127.0.0.1:3000
-# make clean  stop what runs and remove everything that the other targets made
+## make demo   install, build and load the demo, run the whole graph offline, show the leaderboard
+## make test   lint, types, import contracts, tests
+## make dev    the Dagster UI on http://127.0.0.1:3000
+## make clean  stop what runs and remove what the other targets made (your own dumps stay)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 .PHONY: help install demo test lint dev clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^## //p' Makefile
 
 # PyTorch first and by pip: pip takes a CPU build where one is offered (an index or folder of such
 # builds can be named by PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS), uv would not look there. The rest
@@ -48,6 +48,7 @@ dev: install
 	@$(BIN)/rag-bench dev
 
 clean:
-	@test ! -x $(BIN)/rag-bench || $(BIN)/rag-bench db stop || true
-	rm -rf $(VENV) .rag_bench reports data/dumps build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@test ! -x $(BIN)/rag-bench || $(BIN)/rag-bench db delete --yes || true
+	rm -f data/dumps/virtassist_demo_*.dump data/dumps/.virtassist_demo.json
+	rm -rf $(VENV) .rag_bench reports build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

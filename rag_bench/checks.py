@@ -1,6 +1,7 @@
-"""Asset checks: what must hold of the numbers, checked where they are made."""
+"""Asset checks: what must hold of the numbers, checked where they are made.
 
-from collections.abc import Sequence
+Those of the partitioned assets are in ``assets.step_checks``.
+"""
 
 import dagster as dg
 
@@ -17,7 +18,6 @@ from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
 
-LEAST_READABLE = 0.95
 LEAST_PAIRS = 50
 _SAMPLE = 20
 
@@ -53,7 +53,7 @@ def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
     """There are pairs of both kinds, and enough of them for an interval that says something."""
     from rag_bench.store import datasets
 
-    found = datasets.newest_dataset(database.engine, "show_hide")
+    found = datasets.newest_pairs(database.engine)
     items = datasets.items_of(database.engine, found.id) if found else []
     shown = sum(bool(item.details["ground_truth_show"]) for item in items)
     return dg.AssetCheckResult(
@@ -120,75 +120,8 @@ def search_agrees_with_pgvector(
     )
 
 
-def build(
-    answers: dg.AssetsDefinition,
-    scores: Sequence[dg.AssetsDefinition],
-    production: dg.AssetsDefinition,
-    model_runs: dg.AssetsDefinition,
-    models: ModelLists,
-) -> list[dg.AssetChecksDefinition]:
-    """Return all checks, those of the partitioned assets included."""
-
-    @dg.asset_check(asset=answers, name="text_measures_read_russian")
-    def text_measures_read_russian() -> dg.AssetCheckResult:
-        """Identical Russian texts overlap fully; a tokenizer for English would give 0."""
-        from rag_bench.evaluation.text_overlap import text_overlap
-
-        same = "Стипендия выплачивается до 25-го числа каждого месяца."
-        found = text_overlap(same, same)
-        names = ("rouge1_f", "rouge2_f", "rougeL_f")
-        return dg.AssetCheckResult(
-            passed=all(found[name] == 1.0 for name in names),
-            metadata={name: float(found[name] or 0.0) for name in names},
-        )
-
-    @dg.asset_check(asset=scores[0], name="judge_prompts_hold_question_and_answer")
-    def judge_prompts_hold_question_and_answer() -> dg.AssetCheckResult:
-        """Every rendered judge prompt holds the question and the answer that it is about."""
-        from rag_bench.llm import prompts
-        from rag_bench.llm.judging import MEASURES
-
-        values = {
-            "question": "Когда пересдача?",
-            "answer": "Пересдача 14 февраля.",
-            "context": ["Пересдачи идут с 10 февраля."],
-            "reference_answer": "С 10 февраля.",
-        }
-        bad = []
-        for measure in MEASURES.values():
-            needed = {name: values[name] for name in measure.inputs}
-            text = "\n".join(m["content"] for m in prompts.render(measure.prompt, **needed))
-            if str(values["question"]) not in text or str(values["answer"]) not in text:
-                bad.append(measure.name)
-        return dg.AssetCheckResult(passed=not bad, metadata={"without": dg.MetadataValue.json(bad)})
-
-    def readable(name: str, asset: dg.AssetsDefinition, tier: str) -> dg.AssetChecksDefinition:
-        @dg.asset_check(asset=asset, name=name)
-        def check(database: DatabaseResource, benchmark: BenchmarkResource) -> dg.AssetCheckResult:
-            """At least 95 % of every judge's cases are scored: a judge that fails on the hard
-            ones must not win by it.
-            """
-            from rag_bench.store import evaluations
-
-            bench = benchmark.open(database.engine, None)
-            low = {}
-            for row in evaluations.latest_of_kind(
-                database.engine, tier=tier, kind="scores", settings_hash=bench.run.hash
-            ):
-                metrics = [m for n, m in row.metrics.items() if "latency" not in n]
-                expected = sum(metric["n_expected"] for metric in metrics)
-                share = sum(metric["n_scored"] for metric in metrics) / max(expected, 1)
-                if share < LEAST_READABLE:
-                    judge = row.benchmark_judge_model or row.production_judge_model
-                    low[f"{judge} on {row.generation_model or 'pairs'}"] = round(share, 3)
-            return dg.AssetCheckResult(
-                passed=not low,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{len(low)} with less than {LEAST_READABLE:.0%} of cases scored",
-                metadata={"share_scored": dg.MetadataValue.json(low)},
-            )
-
-        return check
+def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetChecksDefinition]:
+    """Return all checks that are steps of their own."""
 
     @dg.asset_check(asset=model_runs, name="every_cell_is_measured")
     def every_cell_is_measured(
@@ -230,10 +163,5 @@ def build(
         relevant_chunks_exist,
         measures_are_within_their_scale,
         search_agrees_with_pgvector,
-        text_measures_read_russian,
-        judge_prompts_hold_question_and_answer,
-        readable("tier2_replies_are_readable", scores[0], "2"),
-        readable("tier3_replies_are_readable", scores[1], "3"),
-        readable("verdicts_are_readable", production, "judge_pipeline"),
         every_cell_is_measured,
     ]

@@ -42,7 +42,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *lab,
             *report,
         ],
-        asset_checks=checks.build(tier2[0], [tier2[1], tier3[1]], production[0], lab[0], models),
+        asset_checks=checks.build(lab[0], models),
         resources={
             "database": DatabaseResource(),
             "benchmark": BenchmarkResource(),

@@ -51,7 +51,8 @@ class DatabaseResource(dg.ConfigurableResource):
         from rag_bench.store.database import make_engine
         from rag_bench.store.migrate import migrate
 
-        self._engine = make_engine(application_name=f"rag_bench {context.run_id or ''}"[:63])
+        run_id = context.run.run_id if context.run else None
+        self._engine = make_engine(application_name=f"rag_bench {run_id or ''}"[:63])
         try:
             migrate(self._engine)
         except OperationalError as error:
@@ -59,8 +60,7 @@ class DatabaseResource(dg.ConfigurableResource):
                 "PostgreSQL does not answer. Start the embedded one with `rag-bench db start`, "
                 f"or check RAG_BENCH_DATABASE_URL. ({error.orig})"
             ) from None
-        instance, run_id = context.instance, context.run_id
-        identity = process_identity(os.getpid())
+        instance, identity = context.instance, process_identity(os.getpid())
         if instance and run_id and identity and instance.has_run(run_id):
             # So that a run whose process is gone can be told from one that works.
             instance.add_run_tags(run_id, {PROCESS_TAG: identity})
@@ -141,7 +141,8 @@ class BenchmarkResource(dg.ConfigurableResource):
             )
         run = RunSettings(
             dataset_id=dataset.id,
-            limit=min(self.limit, dataset.n_items) if self.limit else None,
+            # A limit that leaves nothing out is none.
+            limit=self.limit if self.limit and self.limit < dataset.n_items else None,
             mode=self.mode or None,
             top_k=top_k,
             search=self.search or settings.search,

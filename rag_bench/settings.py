@@ -6,13 +6,16 @@ never put into run config, metadata, logs or the ledger.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from dotenv import load_dotenv
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rag_bench.errors import ConfigurationError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MODELS_ENV_FILE = ".env.benchmark-models"
@@ -68,14 +71,28 @@ class Settings(BaseSettings):
 def load_environment(root: Path | None = None) -> None:
     """Read ``.env`` and ``.env.benchmark-models``; variables already set win.
 
-    Looks in the current folder first, then in the project's.
+    Looks in the current folder first, then in the project's. ``RAG_BENCH_ENV_FILES=0`` reads
+    neither.
     """
+    if os.environ.get("RAG_BENCH_ENV_FILES") == "0":
+        return
     for folder in (root or Path.cwd(), PROJECT_ROOT):
         for name in (".env", MODELS_ENV_FILE):
             load_dotenv(folder / name, override=False)
 
 
 def get_settings() -> Settings:
-    """Read the settings from the environment, as it is now."""
+    """Read the settings from the environment, as it is now.
+
+    Raises:
+        ConfigurationError: a variable has a value that it cannot have.
+    """
     load_environment()
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"RAG_BENCH_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(f"The environment has impossible values. {problems}") from None

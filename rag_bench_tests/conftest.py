@@ -34,6 +34,7 @@ def pytest_configure() -> None:
         os.environ["RAG_BENCH_HOME"] = _TEST_HOME
     # Dagster would otherwise look for a .env in the current folder.
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    os.environ["RAG_BENCH_ENV_FILES"] = "0"
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -361,6 +361,12 @@ def _opened(
         patch.undo()
         if not keep:
             drop_database(server, name)
+
+
+def copy_of(server: EmbeddedServer, world: World) -> AbstractContextManager[World]:
+    """A copy of a world as it is, in place of it until the block ends."""
+    world.engine.dispose()
+    return _opened(server, str(world.engine.url.database), world.data, world.reports)
 
 
 def drop_database(server: EmbeddedServer, name: str) -> None:

@@ -4,15 +4,22 @@ Group generation (tier 2) gives the generator the relevant chunks themselves, gr
 (tier 3) what retrieval found. The assets differ in nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import dagster as dg
 
 from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress, result_version
-from rag_bench.assets.datasets import manual_dataset
+from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.retrieval import tier1_retrieval
+from rag_bench.assets.step_checks import (
+    evaluate,
+    prompts_are_whole,
+    reads_russian,
+    replies_are_readable,
+    specs,
+)
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import BENCHMARK_JUDGE, GENERATION_MODEL, Partitions, cell_key
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -25,7 +32,7 @@ class TierAssets:
 
     tier: Tier
     group: str
-    upstream: dg.AssetsDefinition
+    upstream: Sequence[dg.AssetsDefinition]
     answers: str
     scores: str
 
@@ -33,7 +40,7 @@ class TierAssets:
 GENERATION = TierAssets(
     "2",
     "generation",
-    manual_dataset,
+    [manual_dataset, synthetic_dataset],
     "Tier 2: each generation model's answers from the whole relevant chunks, with overlap, "
     "similarity, consistency and citations. Calls models.",
     "Tier 2: faithfulness, answer relevance and answer correctness (rubric, 1 to 5) of each "
@@ -42,7 +49,7 @@ GENERATION = TierAssets(
 END_TO_END = TierAssets(
     "3",
     "end_to_end",
-    tier1_retrieval,
+    [tier1_retrieval],
     "Tier 3: each generation model's answers from the chunks that retrieval found, before the "
     "show/hide gate. Calls models.",
     "Tier 3: end-to-end quality (rubric, 1 to 5) of each generation model's answers by each "
@@ -58,7 +65,9 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
     from rag_bench.tiers.scores import MEASURES
 
     tier = which.tier
-    answers_name = f"tier{tier}_answers"
+    answers_name, scores_name = f"tier{tier}_answers", f"tier{tier}_scores"
+    checks_of_answers = [reads_russian()]
+    checks_of_scores = [prompts_are_whole(MEASURES[tier]), replies_are_readable(tier)]
     rubric_prompts = [RUBRICS[measure].prompt for measure in MEASURES[tier]]
 
     @dg.asset(
@@ -66,10 +75,11 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         group_name=which.group,
         description=which.answers,
         kinds={"postgres", "openai"},
-        deps=[which.upstream],
+        deps=which.upstream,
         partitions_def=partitions.generation,
         # A changed prompt shows as a new code version: what was made with the old one is stale.
         code_version=f"1-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
+        check_specs=specs(answers_name, checks_of_answers),
         **SWEEP,
     )
     def answers(
@@ -77,26 +87,28 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetCheckResult]:
         from rag_bench.tiers.answers import answer_cells
 
         keys = keys_of(context, partitions.generation.get_partition_keys())
-        bench = benchmark.open(database.engine, context.run_id)
+        bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
         with log_progress(context):
             models.run(
                 database.engine, lambda opened: answer_cells(bench, opened, tier, keys, record)
             )
-        yield from record.close()
+        yield from evaluate(checks_of_answers, bench)
+        record.close()
 
     @dg.asset(
-        name=f"tier{tier}_scores",
+        name=scores_name,
         group_name=which.group,
         description=which.scores,
         kinds={"postgres", "openai"},
         deps=[answers],
         partitions_def=partitions.grid,
         code_version=f"1-{prompts.prompt_hash(rubric_prompts)[:12]}",
+        check_specs=specs(scores_name, checks_of_scores),
         **SWEEP,
     )
     def scores(
@@ -104,7 +116,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetCheckResult]:
         from rag_bench.tiers.answers import answers_of
         from rag_bench.tiers.scores import score_cells
 
@@ -113,7 +125,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
             cast(dg.MultiPartitionKey, key).keys_by_dimension for key in context.partition_keys
         ]
         pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
-        bench = benchmark.open(database.engine, context.run_id)
+        bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
         made_from: dict[str, str] = {}
         for generator in dict.fromkeys(generator for generator, _ in pairs):
@@ -134,6 +146,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
                     lambda pair, found: record(cell_key(*pair), found, made_from[pair[0]]),
                 ),
             )
-        yield from record.close()
+        yield from evaluate(checks_of_scores, bench)
+        record.close()
 
     return [answers, scores]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -72,7 +72,7 @@ class Recorder:
             errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
             self.failed.append(f"{partition} ({errors})")
 
-    def close(self) -> Iterator[dg.AssetMaterialization]:
+    def close(self) -> None:
         """End the step: as failed if cells have to be run again, after all others were recorded."""
         if self.failed:
             raise dg.Failure(
@@ -81,7 +81,6 @@ class Recorder:
                 "only for what is missing.",
                 allow_retries=False,
             )
-        yield from ()
 
 
 def keys_of(context: dg.AssetExecutionContext, known: Sequence[str]) -> list[str]:

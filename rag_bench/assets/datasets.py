@@ -144,7 +144,7 @@ def synthetic_dataset(
                 chunks,
                 questions_per_chunk=config.questions_per_chunk,
                 retry_failed=config.retry_failed,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 progress=progress.report,
             ),
         )

@@ -6,6 +6,7 @@ import dagster as dg
 
 from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress
 from rag_bench.assets.datasets import show_hide_dataset
+from rag_bench.assets.step_checks import evaluate, replies_are_readable, specs
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 
@@ -16,6 +17,9 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the group's assets over these partitions."""
     from rag_bench.llm import prompts
     from rag_bench.llm.pipeline import GATE_PROMPT
+    from rag_bench.tiers.production_judge import TIER
+
+    checks = [replies_are_readable(TIER)]
 
     @dg.asset(
         group_name=GROUP,
@@ -23,6 +27,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         deps=[show_hide_dataset],
         partitions_def=partitions.production_judges,
         code_version=f"1-{prompts.prompt_hash([GATE_PROMPT])[:12]}",
+        check_specs=specs("production_judge_scores", checks),
         **SWEEP,
     )
     def production_judge_scores(
@@ -30,18 +35,18 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetCheckResult]:
         """Tier judge_pipeline: accuracy, precision, recall and F1 for "show", and latency, of
         each production judge on the labelled pairs. Unreadable replies are counted, not guessed.
         Calls models.
         """
         from rag_bench.errors import RagBenchError
-        from rag_bench.store.datasets import newest_dataset
+        from rag_bench.store.datasets import newest_pairs
         from rag_bench.tiers.production_judge import judge_cells
 
         keys = keys_of(context, partitions.production_judges.get_partition_keys())
-        bench = benchmark.open(database.engine, context.run_id)
-        pairs = newest_dataset(database.engine, "show_hide")
+        bench = benchmark.open(database.engine, context.run.run_id)
+        pairs = newest_pairs(database.engine)
         if pairs is None:
             raise RagBenchError("There are no labelled pairs: materialize show_hide_dataset first.")
         record = Recorder(context, bench)
@@ -49,6 +54,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
             models.run(
                 database.engine, lambda opened: judge_cells(bench, opened, pairs, keys, record)
             )
-        yield from record.close()
+        yield from evaluate(checks, bench)
+        record.close()
 
     return [production_judge_scores]

@@ -25,7 +25,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         """
         from rag_bench.store import evaluations
 
-        bench = benchmark.open(database.engine, context.run_id)
+        bench = benchmark.open(database.engine, context.run.run_id)
         rows = evaluations.model_runs(database.engine, bench.run.hash)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(content_hash(rows)),
@@ -52,7 +52,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         from rag_bench.reporting.leaderboard import COLUMNS
         from rag_bench.reporting.leaderboard import build as read
 
-        bench = benchmark.open(database.engine, context.run_id)
+        bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
         table = markdown_table(
             ["#", "generation", "benchmark judge", "production judge"]

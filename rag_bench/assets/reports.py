@@ -22,7 +22,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         from rag_bench.reporting import report
         from rag_bench.reporting.leaderboard import build as read
 
-        bench = benchmark.open(database.engine, context.run_id)
+        bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
         content = report.content(
             board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC)

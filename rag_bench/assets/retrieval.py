@@ -3,7 +3,7 @@
 import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
-from rag_bench.assets.datasets import manual_dataset
+from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.describe import bars, evaluation_metadata, markdown_table, picture
 from rag_bench.assets.embeddings import chunk_embeddings
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -11,14 +11,19 @@ from rag_bench.resources import BenchmarkResource, DatabaseResource
 GROUP = "retrieval"
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "numpy"}, deps=[manual_dataset], code_version="1")
+@dg.asset(
+    group_name=GROUP,
+    kinds={"postgres", "numpy"},
+    deps=[manual_dataset, synthetic_dataset],
+    code_version="1",
+)
 def tier0_embedding_geometry(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.MaterializeResult:
     """Tier 0: how the questions lie in the embedding space (distances, spread, dimensionality)."""
     from rag_bench.tiers.retrieval import embedding_geometry
 
-    bench = benchmark.open(database.engine, context.run_id)
+    bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
         evaluation = embedding_geometry(bench)
     return dg.MaterializeResult(
@@ -30,7 +35,7 @@ def tier0_embedding_geometry(
 @dg.asset(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
-    deps=[manual_dataset, chunk_embeddings],
+    deps=[manual_dataset, synthetic_dataset, chunk_embeddings],
     code_version="1",
 )
 def tier1_retrieval(
@@ -44,7 +49,7 @@ def tier1_retrieval(
     from rag_bench.store.evaluations import cases_of
     from rag_bench.tiers.retrieval import retrieve
 
-    bench = benchmark.open(database.engine, context.run_id)
+    bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
         evaluation = retrieve(bench)
     metadata = evaluation_metadata(bench, evaluation)

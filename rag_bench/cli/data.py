@@ -66,8 +66,13 @@ def import_dataset(
     engine = open_engine()
     snapshot = snapshots.require_current(engine)
     read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
+    if default and read.kind == "show_hide":
+        raise RagBenchError(
+            "Labelled pairs are for the production judges and cannot be the default dataset of "
+            "questions. Import them without --default; the newest imported pairs are used."
+        )
     found = datasets.save_dataset(
-        engine, name or path.stem, read.kind, read.items, {"file": path.name}
+        engine, name or path.stem, read.kind, read.items, {"file": path.name}, renew=True
     )
     if default:
         snapshots.set_default_dataset(engine, snapshot.sha256, found.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from rag_bench.cli.app import app, console
@@ -40,6 +42,18 @@ def start() -> None:
 def stop() -> None:
     """Stop it; everything that is connected loses its connection."""
     typer.echo("stopped" if _server().stop() else "it was not running")
+
+
+@db.command()
+def delete(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it: all snapshots and results go.")
+    ] = False,
+) -> None:
+    """Stop it and delete its data: snapshots, results, the call ledger, Dagster's history."""
+    if not yes:
+        raise RagBenchError("This deletes all results. Add --yes to do it.")
+    typer.echo("deleted" if _server().delete() else "there was nothing to delete")
 
 
 @db.command()

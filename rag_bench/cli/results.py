@@ -38,7 +38,8 @@ def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
     from rag_bench.reporting.leaderboard import COLUMNS
 
     table = Table(
-        title=f"Leaderboard on {board.dataset}, settings {board.settings_hash[:12]}",
+        title=f"Leaderboard on {board.n_questions} questions of {board.dataset}, "
+        f"settings {board.settings_hash[:12]}",
         title_justify="left",
     )
     for name in ("#", "generation model", "benchmark judge", "production judge"):

@@ -27,10 +27,14 @@ def dev(
 ) -> None:
     """Start database, Dagster UI and daemon; Ctrl-C stops the last two."""
     from rag_bench.dagster_home import clear_dead_runs, open_instance
+    from rag_bench.dagster_home import prepare as prepare_home
     from rag_bench.store.embedded import EmbeddedServer
 
+    # Without what the environment files say: "Reload definitions" is to read them anew.
+    environment = dict(os.environ)
     settings = get_settings()
     embedded = None if settings.database_url else EmbeddedServer(settings.home)
+    prepared = prepare_home(settings)
     instance = open_instance(settings)
     from rag_bench.cli.app import open_engine
 
@@ -44,6 +48,7 @@ def dev(
     process = subprocess.Popen(
         command,
         cwd=PROJECT_ROOT,
+        env={**environment, **prepared},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         start_new_session=True,
     )

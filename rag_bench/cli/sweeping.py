@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +23,11 @@ from rag_bench.settings import get_settings
 @app.command()
 def sweep(
     generation_models: Annotated[
-        str, typer.Option(help="Comma-separated <provider>/<model>; empty: the offline models.")
+        str,
+        typer.Option(
+            help="Comma-separated <provider>/<model>; empty: GENERATION_MODEL, else the "
+            "configured lists, else the offline models. The other roles likewise."
+        ),
     ] = "",
     judge_models: Annotated[
         str,
@@ -105,6 +108,8 @@ def demo() -> None:
     """Build and load the demo, materialize the whole graph with offline models, show the result."""
     from rag_bench import sweep as sweeps
     from rag_bench.demo.dump import build_demo_dump
+    from rag_bench.llm import offline
+    from rag_bench.partitions import ModelLists
     from rag_bench.store.embedded import EmbeddedServer
 
     settings = get_settings()
@@ -118,7 +123,7 @@ def demo() -> None:
 
     _announce("database")
     engine = open_engine()
-    models = _models("", "", "")
+    models = ModelLists(offline.GENERATORS, offline.BENCHMARK_JUDGES, offline.PRODUCTION_JUDGES)
     took("database")
     _announce("demo dump")
     server = EmbeddedServer(settings.home)
@@ -134,13 +139,15 @@ def demo() -> None:
             running.materialize("dump", sweeps.SOURCE, ops={"dump": {"path": str(built.path)}})
         )
         took("load the dump")
-        for name, assets in (
-            ("question embeddings", ["question_embeddings"]),
-            ("synthetic dataset", ["manual_dataset", "synthetic_dataset"]),
-        ):
-            _announce(name)
-            check_stage(running.materialize(name, assets))
-            took(name)
+        _announce("question embeddings")
+        check_stage(running.materialize("question embeddings", ["question_embeddings"]))
+        took("question embeddings")
+        _announce("datasets")
+        # The writer is named, or a configured model would be asked, and paid.
+        writer = {"synthetic_dataset": {"model": offline.BENCHMARK_JUDGES[0]}}
+        datasets = ["manual_dataset", "synthetic_dataset"]
+        check_stage(running.materialize("datasets", datasets, ops=writer))
+        took("datasets")
         results = running.run(sweeps.SweepRequest(models), _announce)
     stages += [(result.name, result.seconds) for result in results]
     failed = [error for result in results for error in result.errors]
@@ -161,19 +168,16 @@ def demo() -> None:
 
 
 def _models(generation: str, judges: str, production: str):  # type: ignore[no-untyped-def]
-    from rag_bench.llm import offline
     from rag_bench.llm.providers import Providers, Role
     from rag_bench.partitions import ModelLists
 
     providers = Providers.from_environment()
-
-    def chosen(role: Role, flag: str, default: Sequence[str]) -> list[str]:
-        return providers.resolve_models(role, flag) if flag else list(default)
-
+    for note in providers.notes:
+        errors.print(f"note: {note}", highlight=False)
     return ModelLists(
-        chosen(Role.generation, generation, offline.GENERATORS),
-        chosen(Role.benchmark_judge, judges, offline.BENCHMARK_JUDGES),
-        chosen(Role.production_judge, production, offline.PRODUCTION_JUDGES),
+        providers.resolve_models(Role.generation, generation or None),
+        providers.resolve_models(Role.benchmark_judge, judges or None),
+        providers.resolve_models(Role.production_judge, production or None),
     )
 
 
@@ -199,16 +203,22 @@ def _dataset(engine, reference: str) -> str:  # type: ignore[no-untyped-def]
 
 
 def _say_what(engine, models, benchmark: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
-    from rag_bench.store import datasets, snapshots
+    from rag_bench.store import snapshots
+    from rag_bench.tiers.bench import resolve_dataset
 
     snapshot = snapshots.require_current(engine)
-    reference = benchmark.get("dataset") or snapshot.default_dataset_id
-    named = str(datasets.get_dataset(engine, reference)) if reference else "the default"
+    try:
+        dataset = benchmark.get("dataset")
+        named = str(resolve_dataset(engine, snapshot, dataset, benchmark["mode"] or None))
+    except RagBenchError:
+        named = "still to be made"
     typer.echo(f"snapshot {snapshot.name}: {snapshot.n_chunks} chunks; dataset {named}")
-    typer.echo(
-        f"{len(models.generation)} generation models x {len(models.benchmark_judges)} benchmark "
-        f"judges x {len(models.production_judges)} production judges"
-    )
+    for role, names in (
+        ("generation models", models.generation),
+        ("benchmark judges", models.benchmark_judges),
+        ("production judges", models.production_judges),
+    ):
+        typer.echo(f"{role}: {', '.join(names)}")
 
 
 def _announce(name: str) -> None:

@@ -59,6 +59,7 @@ def _specs() -> Iterator[MetricSpec]:
         yield MetricSpec(name, ("2", "3"), "mean", scale, True)
     for name in ("citation_precision", "citation_recall"):
         yield MetricSpec(name, ("2", "3"), "mean", _UNIT, True)
+    yield MetricSpec("refusal_rate", ("2", "3"), "rate", _UNIT, None)
     yield MetricSpec("n_citations", ("2", "3"), "mean", None, None)
     yield MetricSpec("n_invalid_citations", ("2", "3"), "mean", None, False)
     for name in ("accuracy", "precision", "recall", "specificity", "f1_score"):
@@ -69,6 +70,7 @@ def _specs() -> Iterator[MetricSpec]:
         yield MetricSpec(name, ("judge_pipeline",), "count", None, False)
     for name in ("avg_latency_ms", "p50_latency_ms", "p95_latency_ms"):
         yield MetricSpec(name, ("2", "3", "judge_pipeline"), "summary", None, False)
+        yield MetricSpec(f"judge_{name}", ("2", "3"), "summary", None, False)
 
 
 CATALOGUE: dict[str, MetricSpec] = {metric.name: metric for metric in _specs()}

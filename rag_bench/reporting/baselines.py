@@ -1,7 +1,7 @@
 """Targets of the production team, and the overall status that follows from them.
 
-The targets are those of the forerunner's report (see docs/metrics.md); its page-level retrieval
-values apply to our chunk-level metrics of the same name.
+The targets are those of the forerunner's report, as the team set them for itself; its retrieval
+targets apply to the chunk-level metrics of the same name.
 """
 
 from __future__ import annotations

@@ -93,6 +93,17 @@ class Leaderboard:
     dataset: datasets.DatasetInfo
     rows: Sequence[Row]
 
+    @property
+    def n_questions(self) -> int:
+        """How many questions were asked: fewer than the dataset has if there was a limit."""
+        expected = [
+            metric["n_expected"]
+            for row in self.rows
+            for column in COLUMNS
+            if column.tier in ("tier_2", "tier_3") and (metric := row.metric(column))
+        ]
+        return max(expected, default=self.dataset.n_items)
+
     def as_json(self) -> dict[str, Any]:
         """Return the board for ``--json`` and the report."""
         return {
@@ -101,6 +112,7 @@ class Leaderboard:
             "dataset": self.dataset.name,
             "dataset_type": self.dataset.kind,
             "n_items": self.dataset.n_items,
+            "n_questions": self.n_questions,
             "ordered_by": list(ORDERED_BY),
             "rows": [row.as_json() for row in self.rows],
         }
@@ -176,7 +188,9 @@ def mean_ranks(rows: Sequence[Row]) -> dict[str, float]:
     generators = sorted({row.generation_model for row in rows})
     cells = {(row.generation_model, row.benchmark_judge_model): row for row in rows}
     ranks: dict[str, list[float]] = {generator: [] for generator in generators}
-    for judge in {row.benchmark_judge_model for row in rows}:
+    # A model that no judge scored has a row without a judge: no judge of its own to be first by.
+    judges = {row.benchmark_judge_model for row in rows if row.benchmark_judge_model} or {None}
+    for judge in judges:
         keys = {g: _quality(cells.get((g, judge))) for g in generators}
         for generator, key in keys.items():
             better = sum(other < key for other in keys.values())
@@ -193,7 +207,8 @@ def _quality(row: Row | None) -> tuple[tuple[bool, float], ...]:
 
 def _configured_judges() -> list[str | None]:
     """Return the benchmark judges in the user's order, the main one first: its scores are the
-    headline. The order of the scores themselves would prefer the most lenient judge."""
+    headline. The order of the scores themselves would prefer the most lenient judge.
+    """
     from rag_bench.llm.providers import Providers, Role
 
     providers = Providers.from_environment()

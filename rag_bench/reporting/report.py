@@ -77,7 +77,7 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
     lead = COLUMNS[0] if best.value(COLUMNS[0]) is not None else COLUMNS[1]
     metric = best.metric(lead)
     parts = [
-        f"{len(board.rows)} combinations of models were compared on {board.dataset.n_items} "
+        f"{len(board.rows)} combinations of models were compared on {board.n_questions} "
         f"questions of the dataset {board.dataset.name}."
     ]
     if metric and metric["value"] is not None:

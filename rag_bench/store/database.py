@@ -86,7 +86,8 @@ def libpq_url(url: str) -> str:
     """Return ``url`` as libpq, psql and psycopg read it, without an SQLAlchemy driver name."""
     rendered = parse_url(url, "psycopg").set(drivername="postgresql")
     base, mark, query = rendered.render_as_string(hide_password=False).partition("?")
-    return base + mark + query.replace("+", "%20")  # libpq reads a plus as a plus
+    # libpq takes no bare space (of a password), and reads a plus as a plus.
+    return base.replace(" ", "%20") + mark + query.replace("+", "%20")
 
 
 def dagster_url(settings: Settings, application_url: str) -> str:
@@ -102,7 +103,9 @@ def dagster_url(settings: Settings, application_url: str) -> str:
         url = parse_url(settings.dagster_database_url, "psycopg2")
         return url.render_as_string(hide_password=False)
     url = parse_url(application_url, "psycopg2")
-    name = DAGSTER_DATABASE if not settings.database_url else f"{url.database}_dagster"
+    # A process may have been given the embedded server's URL by the one that started it.
+    embedded = EmbeddedServer(settings.home).url() == libpq_url(application_url)
+    name = DAGSTER_DATABASE if embedded else f"{url.database}_dagster"
     with psycopg.connect(libpq_url(application_url), autocommit=True) as connection:
         found = connection.execute(
             "select 1 from pg_database where datname = %s", [name]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select
+from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
@@ -70,8 +70,12 @@ def save_dataset(
     kind: str,
     items: Sequence[Item],
     source: Mapping[str, Any] | None = None,
+    *,
+    renew: bool = False,
 ) -> DatasetInfo:
     """Store a dataset and return it; the same items under the same kind are stored once.
+
+    ``renew``: a dataset that is there already gets this name and source and counts as the newest.
 
     Raises:
         RagBenchError: no items, or two items of one id.
@@ -83,15 +87,20 @@ def save_dataset(
         twice = sorted({i for i in ids if ids.count(i) > 1})[:5]
         raise RagBenchError(f"The dataset {name!r} has several items of one id: {', '.join(twice)}")
     dataset_id = content_hash([kind, [item.as_json() for item in items]])
+    described = {"name": name, "source": dict(source or {})}
     with engine.begin() as connection:
         added = connection.execute(
             upsert(dataset)
-            .values(
-                id=dataset_id, name=name, kind=kind, n_items=len(items), source=dict(source or {})
-            )
+            .values(id=dataset_id, kind=kind, n_items=len(items), **described)
             .on_conflict_do_nothing()
             .returning(dataset.c.id)
         ).scalar()
+        if not added and renew:
+            connection.execute(
+                update(dataset)
+                .where(dataset.c.id == dataset_id)
+                .values(**described, created_at=func.now())
+            )
         if added:
             connection.execute(
                 insert(dataset_item),
@@ -142,6 +151,12 @@ def newest_dataset(engine: Engine, kind: str) -> DatasetInfo | None:
     """Return the newest dataset of a kind; None if there is none."""
     query = select(dataset).where(dataset.c.kind == kind)
     return _newest(engine, query)
+
+
+def newest_pairs(engine: Engine) -> DatasetInfo | None:
+    """Return the labelled pairs to use: the newest imported ones, else the data folder's."""
+    pairs = select(dataset).where(dataset.c.kind == "show_hide")
+    return _newest(engine, pairs.where(dataset.c.source.has_key("file"))) or _newest(engine, pairs)
 
 
 def newest_dataset_about(

@@ -224,6 +224,15 @@ class EmbeddedServer:
                 raise EmbeddedServerError(f"PostgreSQL did not stop: {result.stderr.strip()}")
             return True
 
+    def delete(self) -> bool:
+        """Stop the server and delete its data; return whether there was any."""
+        self.stop()
+        with self._lock():
+            found = self.base.exists()
+            for folder in {self.base, self.socket_dir}:
+                shutil.rmtree(folder, ignore_errors=True)
+        return found
+
     def status(self) -> Status:
         """Describe the server without starting it."""
         running = self.running()

@@ -303,11 +303,14 @@ def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
 
 
 def newest_settings_hash(engine: Engine) -> str | None:
-    """Return the settings hash of the newest evaluation that names a model."""
+    """Return the settings hash of the newest usable evaluation of a generation model."""
     with engine.connect() as connection:
         return connection.execute(
             select(evaluation.c.settings_hash)
-            .where(evaluation.c.generation_model.is_not(None))
+            .where(
+                evaluation.c.generation_model.is_not(None),
+                evaluation.c.status.in_(["succeeded", "partial"]),
+            )
             .order_by(evaluation.c.id.desc())
             .limit(1)
         ).scalar()

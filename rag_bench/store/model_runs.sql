@@ -1,6 +1,7 @@
 -- Every triple (generation model, benchmark judge, production judge) with all its metrics:
 -- a join of what was measured once per model or pair of models, so a triple costs no call.
--- Only evaluations of one settings hash meet. A role without any result under that hash is null.
+-- Only evaluations of one settings hash meet, and only scores of the answers that are there now.
+-- A role without any result under that hash is null.
 with latest as (
     select distinct on (
         settings_hash, tier, kind, generation_model, benchmark_judge_model, production_judge_model
@@ -30,11 +31,18 @@ answers as (
 ),
 scores as (
     select
-        settings_hash, generation_model, benchmark_judge_model,
-        jsonb_object_agg('tier_' || tier, metrics) as metrics
-    from latest
-    where kind = 'scores' and generation_model is not null and benchmark_judge_model is not null
-    group by settings_hash, generation_model, benchmark_judge_model
+        given.settings_hash, given.generation_model, given.benchmark_judge_model,
+        jsonb_object_agg('tier_' || given.tier, given.metrics) as metrics
+    from latest as given
+    join latest as answered
+        on answered.kind = 'answers'
+        and answered.settings_hash = given.settings_hash
+        and answered.tier = given.tier
+        and answered.generation_model = given.generation_model
+        and answered.inputs ->> 'answers_hash'
+            is not distinct from given.inputs ->> 'answers_hash'
+    where given.kind = 'scores' and given.benchmark_judge_model is not null
+    group by given.settings_hash, given.generation_model, given.benchmark_judge_model
 ),
 judges as (
     select

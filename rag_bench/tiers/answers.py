@@ -42,7 +42,7 @@ CODE_VERSION = "1"
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
 SIMILARITY = ("semantic_similarity", "dot_similarity", "euclidean_distance")
-CITATIONS = ("citation_precision", "citation_recall", "n_invalid_citations")
+CITATIONS = ("citation_precision", "citation_recall", "n_citations", "n_invalid_citations")
 CONSISTENCY = ("response_exact_match_rate", "response_semantic_consistency")
 REFUSAL = "refusal_rate"
 
@@ -158,7 +158,7 @@ def _cell(
             input_hash=input_hash,
             started_at=started,
             code_version=CODE_VERSION,
-            inputs=dict(source),
+            inputs={**source, "answers_hash": answers_hash(first_answers(cases))},
             metrics={name: m.to_json() for name, m in _metrics(bench, cases, vectors).items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **bench.identity(),
@@ -301,8 +301,12 @@ def answers_of(
             f"There are no tier {tier} answers of {generation_model} under these settings: "
             f"materialize {asset} with the same run config first.{hint}"
         )
-    cases = evaluations.cases_of(bench.engine, found.id)
-    return found, {case.case_id: case for case in cases if case.repeat == 0}
+    return found, first_answers(evaluations.cases_of(bench.engine, found.id))
+
+
+def first_answers(cases: Sequence[Case]) -> dict[str, Case]:
+    """Return each question's repeat 0, which is the one that is judged."""
+    return {case.case_id: case for case in cases if case.repeat == 0}
 
 
 def answers_hash(cases: Mapping[str, Case]) -> str:

@@ -140,7 +140,10 @@ def _cell(
             input_hash=input_hash,
             started_at=started,
             code_version=CODE_VERSION,
-            inputs={"answers_evaluation": answers_evaluation},
+            inputs={
+                "answers_evaluation": answers_evaluation,
+                "answers_hash": answers_hash(answers),
+            },
             metrics={name: metric.to_json() for name, metric in metrics.items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **bench.identity(),

@@ -1,0 +1,123 @@
+"""Checks of the assets that record their cells themselves, evaluated at the end of their step.
+
+Such a step yields no output of its own, so Dagster would skip, in every run, a check that is a
+step after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from rag_bench.tiers.bench import Bench
+
+LEAST_READABLE = 0.95
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """A check by name; ``evaluate`` says whether it passed and what was found."""
+
+    name: str
+    description: str
+    evaluate: Callable[[Bench], dg.AssetCheckResult]
+
+
+def specs(asset: str, checks: Sequence[StepCheck]) -> list[dg.AssetCheckSpec]:
+    """Return what Dagster has to know of an asset's checks."""
+    return [
+        dg.AssetCheckSpec(check.name, asset=asset, description=check.description)
+        for check in checks
+    ]
+
+
+def evaluate(checks: Sequence[StepCheck], bench: Bench) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of a step whose cells have been recorded."""
+    for check in checks:
+        yield check.evaluate(bench)._replace(check_name=check.name)
+
+
+def reads_russian() -> StepCheck:
+    """Check the text measures with a text of which the right values are known."""
+
+    def evaluate(bench: Bench) -> dg.AssetCheckResult:
+        from rag_bench.evaluation.text_overlap import text_overlap
+
+        same = "Стипендия выплачивается до 25-го числа каждого месяца."
+        found = text_overlap(same, same)
+        names = ("rouge1_f", "rouge2_f", "rougeL_f")
+        return dg.AssetCheckResult(
+            passed=all(found[name] == 1.0 for name in names),
+            metadata={name: float(found[name] or 0.0) for name in names},
+        )
+
+    return StepCheck(
+        "text_measures_read_russian",
+        "Identical Russian texts overlap fully; a tokenizer for English would give 0.",
+        evaluate,
+    )
+
+
+def prompts_are_whole(measures: Sequence[str]) -> StepCheck:
+    """Check the rendered prompts of these rubrics."""
+
+    def evaluate(bench: Bench) -> dg.AssetCheckResult:
+        from rag_bench.llm import prompts
+        from rag_bench.llm.judging import MEASURES
+
+        values = {
+            "question": "Когда пересдача?",
+            "answer": "Пересдача 14 февраля.",
+            "context": ["Пересдачи идут с 10 февраля."],
+            "reference_answer": "С 10 февраля.",
+        }
+        bad = []
+        for name in measures:
+            needed = {key: values[key] for key in MEASURES[name].inputs}
+            messages = prompts.render(MEASURES[name].prompt, **needed)
+            text = "\n".join(message["content"] for message in messages)
+            if str(values["question"]) not in text or str(values["answer"]) not in text:
+                bad.append(name)
+        return dg.AssetCheckResult(passed=not bad, metadata={"without": dg.MetadataValue.json(bad)})
+
+    return StepCheck(
+        "judge_prompts_hold_question_and_answer",
+        "Every rendered judge prompt holds the question and the answer that it is about.",
+        evaluate,
+    )
+
+
+def replies_are_readable(tier: str) -> StepCheck:
+    """Check the share of scored cases of every judge under the run's settings."""
+
+    def evaluate(bench: Bench) -> dg.AssetCheckResult:
+        from rag_bench.store import evaluations
+
+        low = {}
+        for row in evaluations.latest_of_kind(
+            bench.engine, tier=tier, kind="scores", settings_hash=bench.run.hash
+        ):
+            # The worst measure counts: some (counts of verdicts) are always complete.
+            shares = [
+                metric["n_scored"] / metric["n_expected"]
+                for name, metric in row.metrics.items()
+                if metric["n_expected"] and "latency" not in name
+            ]
+            if shares and min(shares) < LEAST_READABLE:
+                judge = row.benchmark_judge_model or row.production_judge_model
+                low[f"{judge} on {row.generation_model or 'pairs'}"] = round(min(shares), 3)
+        return dg.AssetCheckResult(
+            passed=not low,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(low)} with less than {LEAST_READABLE:.0%} of cases scored",
+            metadata={"share_scored": dg.MetadataValue.json(low)},
+        )
+
+    return StepCheck(
+        "replies_are_readable",
+        "At least 95 % of every judge's cases are scored: a judge that fails on the hard ones "
+        "must not win by it.",
+        evaluate,
+    )

@@ -1,0 +1,128 @@
+"""`rag-bench sweep` as a process of its own, killed at chosen requests and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_provider import LocalProvider
+from sqlalchemy import Engine, text
+
+SLOTS = 4
+GENERATORS = ("x/sim-strong", "x/sim-weak")
+JUDGES = ("x/sim-judge-sharp", "x/sim-judge-noisy")
+GATES = ("x/sim-gate-balanced",)
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """What was known when a sweep had been killed.
+
+    Attributes:
+        received: requests that the provider had got.
+        kept: replies in the ledger, once the killed process's connections were gone.
+    """
+
+    received: int
+    kept: int
+
+    @property
+    def in_flight(self) -> int:
+        """Calls whose reply was not committed: they have to be made again."""
+        return self.received - self.kept
+
+
+def provider_environment(server: LocalProvider) -> dict[str, str]:
+    """Return what names the server as the provider `x`."""
+    return {
+        "PROVIDER_X_BASE_URL": server.url,
+        "PROVIDER_X_API_KEY": "sk-local",
+        "PROVIDER_X_CONCURRENCY": str(SLOTS),
+    }
+
+
+def sweep_until(
+    server: LocalProvider, environment: Mapping[str, str], kill_at: int | None, log: Path
+) -> bool:
+    """Run the command; kill -9 it when the provider gets request ``kill_at``.
+
+    Returns:
+        Whether it was killed. Any other end than success or the kill is an AssertionError.
+    """
+    command = [
+        *(sys.executable, "-c", "from rag_bench.cli import main; main()", "sweep"),
+        *("--generation-models", ",".join(GENERATORS), "--judge-models", ",".join(JUDGES)),
+        *("--production-judge-models", ",".join(GATES)),
+    ]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment, **provider_environment(server)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+        )
+
+        def kill(number: int) -> None:
+            if number == kill_at:
+                process.send_signal(signal.SIGKILL)
+
+        server.on_request = kill
+        try:
+            code = process.wait(timeout=240)
+        finally:
+            server.on_request = None
+            process.kill()
+            process.wait()
+    assert code == 0 or (code == -signal.SIGKILL and kill_at), log.read_text(encoding="utf-8")
+    return code != 0
+
+
+def after_the_kill(server: LocalProvider, engine: Engine) -> Interrupted:
+    """Return the state once nothing of the killed process can change it any more."""
+    query = text(
+        "select count(*) from pg_stat_activity where datname = current_database() "
+        "and pid <> pg_backend_pid()"
+    )
+    with engine.connect() as connection:
+        deadline = time.monotonic() + 30
+        while connection.execute(query).scalar_one():
+            assert time.monotonic() < deadline, "connections of the killed process stay open"
+            connection.rollback()
+            time.sleep(0.05)
+        kept = connection.execute(text("select count(*) from rag_bench.llm_call")).scalar_one()
+    return Interrupted(server.count, int(kept))
+
+
+def numbers(engine: Engine) -> dict[str, Sequence[Any]]:
+    """Return everything measured but times, by what was measured: metrics, and cases."""
+    with engine.connect() as connection:
+        evaluations = connection.execute(
+            text(
+                "select distinct on (tier, kind, generation_model, benchmark_judge_model, "
+                "production_judge_model) * from rag_bench.evaluation order by tier, kind, "
+                "generation_model, benchmark_judge_model, production_judge_model, id desc"
+            )
+        ).all()
+        found: dict[str, Sequence[Any]] = {}
+        for row in evaluations:
+            roles = (row.generation_model, row.benchmark_judge_model, row.production_judge_model)
+            cases = connection.execute(
+                text(
+                    "select case_id, repeat, answer, citations, scores - 'latency_ms' as scores, "
+                    "error_code, flags from rag_bench.evaluation_case where evaluation_id = :id "
+                    "order by case_id, repeat"
+                ),
+                {"id": row.id},
+            ).all()
+            metrics = {n: m for n, m in row.metrics.items() if "latency" not in n}
+            name = " ".join(filter(None, (row.tier, row.kind, *roles)))
+            found[name] = [row.status, row.errors, metrics, [tuple(case) for case in cases]]
+    return found

@@ -1,0 +1,112 @@
+"""A provider on 127.0.0.1 that answers as the offline models do, counts, and fails on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from rag_bench.hashing import content_hash
+from rag_bench.simulator.answer_key import AnswerKey
+from rag_bench.simulator.app import Simulator
+
+Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
+"""Gets a request's body and number; returns what to answer instead of the model, or None."""
+
+
+def completion(content: str) -> JSONResponse:
+    """A reply of OpenAI's shape."""
+    message = {"role": "assistant", "content": content}
+    return JSONResponse(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+        }
+    )
+
+
+def refusal(status: int, **headers: str) -> JSONResponse:
+    """An error of OpenAI's shape."""
+    return JSONResponse({"error": {"message": f"отказ {status}"}}, status, headers=headers)
+
+
+class LocalProvider:
+    """Serves the offline models over HTTP until the block ends.
+
+    Attributes:
+        by_body: how often each distinct request was received.
+        most_in_flight: of requests received and not yet answered.
+        misbehave: what to do instead of answering; None: nothing.
+        on_request: called with the number of each request before it is answered.
+    """
+
+    def __init__(self, key: Callable[[], AnswerKey], latency_seconds: float = 0.0) -> None:
+        self._simulator = Simulator(key)
+        self._latency = latency_seconds
+        self.by_body: Counter[str] = Counter()
+        self.by_model: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self.misbehave: Misbehave | None = None
+        self.on_request: Callable[[int], None] | None = None
+        self.url = ""
+
+    @property
+    def count(self) -> int:
+        """How many requests were received."""
+        return self.by_body.total()
+
+    @property
+    def repeated(self) -> int:
+        """How many of them had been received before."""
+        return self.count - len(self.by_body)
+
+    @contextmanager
+    def serving(self) -> Iterator[LocalProvider]:
+        """Serve on a free port of this machine."""
+        app = Starlette(routes=[Route("/v1/chat/completions", self._answer, methods=["POST"])])
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(128)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            try:
+                yield self
+            finally:
+                server.should_exit = server.force_exit = True
+                thread.join()
+
+    async def _answer(self, request: Request) -> Response:
+        body = json.loads(await request.body())
+        self.by_body[content_hash(body)] += 1
+        self.by_model[body["model"]] += 1
+        number = self.count
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self.on_request:
+                self.on_request(number)
+            if self.misbehave and (instead := await self.misbehave(body, number)):
+                return instead
+            if self._latency:
+                await asyncio.sleep(self._latency)
+            return completion(await self._simulator.reply(body["model"], body, 0))
+        finally:
+            self.in_flight -= 1

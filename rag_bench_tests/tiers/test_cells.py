@@ -1,0 +1,222 @@
+"""Many cells on one event loop: order, limits, dead providers, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.tiers.cells import GIVE_UP_AFTER, Cell, run_cells
+
+Job = Callable[[], Awaitable[Any]]
+
+
+def cell(key: str, provider: str, jobs: Sequence[Job]) -> Cell[list[Any]]:
+    return Cell(key, provider, jobs, list)
+
+
+def run(
+    cells: Sequence[Cell[Any]], slots: int = 2, progress: Callable[[int, int], None] | None = None
+) -> list[tuple[str, Any]]:
+    """Run cells; return keys with what they finished as, in the order in which they ended."""
+    ended: list[tuple[str, Any]] = []
+
+    async def main() -> None:
+        async with asyncio.timeout(20):
+            await run_cells(
+                cells,
+                lambda provider: slots,
+                lambda done, result: ended.append((done.key, result)),
+                progress or (lambda done, total: None),
+            )
+
+    asyncio.run(main())
+    return ended
+
+
+async def give(value: Any, turns: int = 1) -> Any:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return value
+
+
+async def fail(error: Exception) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+def down() -> CaseError:
+    return CaseError(ErrorCode.LLM_FAILED, "не отвечает", retryable=True)
+
+
+def test_results_stand_in_the_order_of_the_jobs() -> None:
+    # Later jobs end first.
+    jobs = [partial(give, n, turns=40 - n) for n in range(40)]
+    assert run([cell("a", "x", jobs)], slots=8) == [("a", list(range(40)))]
+
+
+def test_a_failed_case_is_a_result_among_the_others() -> None:
+    jobs: list[Job] = [partial(give, 0), partial(fail, CaseError(ErrorCode.METRIC_ERROR, "нет"))]
+    [(_, results)] = run([cell("a", "x", [*jobs, partial(give, 2)])])
+    assert (results[0], results[2]) == (0, 2)
+    assert isinstance(results[1], CaseError)
+    assert results[1].code is ErrorCode.METRIC_ERROR
+
+
+def test_no_cells_and_cells_without_jobs() -> None:
+    assert run([]) == []
+    assert sorted(run([cell("a", "x", []), cell("b", "y", [partial(give, 1)])])) == [
+        ("a", []),
+        ("b", [1]),
+    ]
+
+
+def test_each_provider_has_its_own_slots() -> None:
+    """Twice the slots, as half of them may be waiting for a commit; never more."""
+    running: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    async def job(provider: str) -> None:
+        running[provider] += 1
+        most[provider] = max(most[provider], running[provider])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running[provider] -= 1
+
+    cells = [cell(f"{p}{n}", p, [partial(job, p)] * 30) for p in "xy" for n in range(2)]
+    run(cells, slots=3)
+    assert most == {"x": 6, "y": 6}
+
+
+def test_a_cell_ends_as_soon_as_its_last_job_does() -> None:
+    """The second cell's jobs wait for word that the first cell has been handed over."""
+    first_is_over = asyncio.Event()
+
+    async def wait() -> str:
+        await first_is_over.wait()
+        return "после"
+
+    async def main() -> list[str]:
+        ended = []
+
+        def on_done(done: Cell[Any], result: Any) -> None:
+            ended.append(done.key)
+            if done.key == "first":
+                first_is_over.set()
+
+        cells = [cell("first", "x", [partial(give, 1)] * 5), cell("second", "x", [wait] * 5)]
+        async with asyncio.timeout(20):
+            await run_cells(cells, lambda provider: 2, on_done, lambda done, total: None)
+        return ended
+
+    assert asyncio.run(main()) == ["first", "second"]
+
+
+def test_finishing_keeps_the_loop_free() -> None:
+    """One cell's storing, which blocks, waits for a job of another: no deadlock, so no blocking."""
+    other_ran = threading.Event()
+
+    def slow(results: list[Any]) -> str:
+        assert other_ran.wait(10)
+        return "сохранено"
+
+    async def other() -> None:
+        other_ran.set()
+
+    cells: list[Cell[Any]] = [
+        Cell("slow", "x", [partial(give, 1)], slow),
+        cell("other", "y", [partial(give, 1, 50), other]),
+    ]
+    assert ("slow", "сохранено") in run(cells, slots=1)
+
+
+def test_a_dead_provider_is_given_up_and_delays_nobody() -> None:
+    asked = Counter[str]()
+    alive_is_over = asyncio.Event()
+
+    async def dead() -> None:
+        asked["dead"] += 1
+        # Its failures take until the living provider has done everything.
+        await alive_is_over.wait()
+        raise down()
+
+    async def alive() -> str:
+        asked["alive"] += 1
+        return "ответ"
+
+    ended = []
+
+    async def main() -> None:
+        def on_done(done: Cell[Any], result: Any) -> None:
+            ended.append((done.key, result))
+            if done.key == "alive":
+                alive_is_over.set()
+
+        cells = [
+            cell("dead 1", "gone", [dead] * 300),
+            cell("alive", "here", [alive] * 300),
+            cell("dead 2", "gone", [dead] * 300),
+        ]
+        async with asyncio.timeout(20):
+            await run_cells(cells, lambda provider: 4, on_done, lambda done, total: None)
+
+    asyncio.run(main())
+    assert ended[0][0] == "alive"
+    assert len(ended) == 3
+    assert asked["alive"] == 300
+    # Those in flight when the limit is reached are asked, too.
+    assert GIVE_UP_AFTER <= asked["dead"] < GIVE_UP_AFTER + 8
+    results = dict(ended)["dead 2"]
+    assert all(isinstance(r, CaseError) and r.retryable for r in results)
+    assert "run again" in results[-1].detail
+
+
+def test_a_success_in_between_keeps_a_provider_alive() -> None:
+    jobs: list[Job] = []
+    for _ in range(3):
+        jobs += [partial(fail, down())] * (GIVE_UP_AFTER - 1)
+        jobs.append(partial(give, "жив"))
+    [(_, results)] = run([cell("a", "x", jobs)], slots=1)
+    assert results.count("жив") == 3
+
+
+def test_replies_that_cannot_be_read_do_not_count_as_dead() -> None:
+    unreadable = partial(fail, CaseError(ErrorCode.METRIC_ERROR, "не JSON"))
+    [(_, results)] = run([cell("a", "x", [unreadable] * 100)])
+    assert {r.code for r in results} == {ErrorCode.METRIC_ERROR}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("в программе"), RagBenchError("ledger")])
+def test_a_fault_of_the_program_ends_everything_as_itself(error: Exception) -> None:
+    asked = 0
+
+    async def count() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+
+    jobs: list[Job] = [count, partial(fail, error), *[count] * 500]
+    with pytest.raises(type(error), match=str(error)):
+        run([cell("a", "x", jobs), cell("b", "y", [count] * 500)])
+    assert asked < 200
+
+
+def test_a_fault_while_finishing_ends_as_itself() -> None:
+    def broken(results: list[Any]) -> None:
+        raise ValueError("не сохранилось")
+
+    with pytest.raises(ValueError, match="не сохранилось"):
+        run([Cell("a", "x", [partial(give, 1)], broken)])
+
+
+def test_progress_counts_every_job_once() -> None:
+    said: list[tuple[int, int]] = []
+    cells = [cell(p, p, [partial(give, 1)] * 10) for p in "xyz"]
+    run(cells, progress=lambda done, total: said.append((done, total)))
+    assert said == [(n, 30) for n in range(31)]
