@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -126,3 +127,16 @@ def numbers(engine: Engine) -> dict[str, Sequence[Any]]:
             name = " ".join(filter(None, (row.tier, row.kind, *roles)))
             found[name] = [row.status, row.errors, metrics, [tuple(case) for case in cases]]
     return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two runs' numbers are equal, but for the last digits of float32 vectors: their
+    rounding depends on which texts share a batch.
+    """
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, abs_tol=1e-5)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def build(engine: Engine) -> Starlette:
-    """Return the application over one database."""
+    """Return the application over one database. Every answer is JSON, errors included."""
+    from sqlalchemy.exc import OperationalError
+
 
     async def health(request: Request) -> JSONResponse:
         snapshot = await run_in_threadpool(snapshots.current_snapshot, engine)
@@ -43,6 +46,13 @@ def build(engine: Engine) -> Starlette:
     async def explain(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": str(error)}, status_code=404)
 
+    async def refuse(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    async def unreachable(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "The database cannot be reached."}, status_code=503)
+
     return Starlette(
         routes=[
             Route("/health", health),
@@ -50,5 +60,9 @@ def build(engine: Engine) -> Starlette:
             Route("/model_runs", model_runs),
             Route("/leaderboard", board),
         ],
-        exception_handlers={RagBenchError: explain},
+        exception_handlers={
+            RagBenchError: explain,
+            HTTPException: refuse,
+            OperationalError: unreachable,
+        },
     )

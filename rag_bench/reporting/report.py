@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.evaluations import git_commit
 
 SCHEMA_VERSION = "3.0"
+REGISTRY = "benchmark_runs.json"
 _TIERS = ("0", "1", "2", "3", "judge", "judge_pipeline", "ux")
 
 
@@ -121,21 +123,27 @@ def _overlapping(board: Leaderboard, column: Any) -> list[str]:
 
 
 def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> WrittenReport:
-    """Write ``rag_benchmark_<timestamp>.json``, ``.md`` and ``.html`` and register the report."""
+    """Write ``rag_benchmark_<timestamp>.json``, ``.md`` and ``.html`` and register the report.
+
+    Raises:
+        RagBenchError: the registry is damaged; the report's own files are there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"rag_benchmark_{report['id']}"
-    number = 1
-    while (folder / f"{name}.json").exists():  # several in one second
-        number += 1
-        name = f"rag_benchmark_{report['id']}_{number}"
-    texts = {
-        ".json": json.dumps(report, ensure_ascii=False, indent=1),
-        ".md": render("report.md.j2", report, board),
-        ".html": render("report.html.j2", report, board),
-    }
-    for suffix, text in texts.items():
-        _replace(folder / f"{name}{suffix}", text)
-    register(folder / "benchmark_runs.json", {**report, "report_file": f"{name}.json"})
+    registry = folder / REGISTRY
+    with _locked(registry):
+        first_id, number = report["id"], 1
+        while (folder / f"rag_benchmark_{report['id']}.json").exists():  # several in one second
+            number += 1
+            report = {**report, "id": f"{first_id}_{number}"}
+        name = f"rag_benchmark_{report['id']}"
+        texts = {
+            ".json": json.dumps(report, ensure_ascii=False, indent=1),
+            ".md": render("report.md.j2", report, board),
+            ".html": render("report.html.j2", report, board),
+        }
+        for suffix, text in texts.items():
+            _replace(folder / f"{name}{suffix}", text)
+        _append(registry, {**report, "report_file": f"{name}.json"})
     return WrittenReport(
         folder / f"{name}.json",
         folder / f"{name}.md",
@@ -150,18 +158,29 @@ def register(path: Path, entry: Mapping[str, Any]) -> None:
     Raises:
         RagBenchError: the file is not a JSON list; it is left as it is.
     """
+    with _locked(path):
+        _append(path, entry)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        entries: Any = []
-        if path.exists():
-            try:
-                entries = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
-                entries = None
-            if not isinstance(entries, list):
-                raise RagBenchError(f"{path} is damaged (not a JSON list). Move it away and retry.")
-        entries.append({**entry, "timestamp": entry["run_metadata"]["timestamp"]})
-        _replace(path, json.dumps(entries, ensure_ascii=False, indent=1))
+        yield
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    entries: Any = []
+    if path.exists():
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            entries = None
+        if not isinstance(entries, list):
+            raise RagBenchError(f"{path} is damaged (not a JSON list). Move it away and retry.")
+    # Time, branch, commit and author stand at the top of an entry.
+    entries.append({**entry, **entry["run_metadata"]})
+    _replace(path, json.dumps(entries, ensure_ascii=False, indent=1))
 
 
 def _replace(path: Path, text: str) -> None:
@@ -174,9 +193,11 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
     """Fill one of the templates beside this file."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    is_html = template.endswith(".html.j2")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=template.endswith(".html.j2"),
+        autoescape=is_html,
+        finalize=None if is_html else _as_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -193,6 +214,13 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
         production=board.production_judges(),
         now=datetime.now(UTC),
     )
+
+
+def _as_markdown(value: Any) -> Any:
+    # Names are other people's: one must not end a line, a cell, or begin a tag.
+    if not isinstance(value, str):
+        return value
+    return " ".join(value.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _number(value: float | None) -> str:

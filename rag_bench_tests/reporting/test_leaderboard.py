@@ -141,8 +141,15 @@ def test_simulated_models_are_named_so(engine: Engine) -> None:
 
 
 def test_the_json_holds_everything_and_is_json(engine: Engine) -> None:
-    store_sweep(engine)
-    store(engine, "3", "answers", {"rougeL_f": metric(None)}, generation="a/unjudged")
+    made = store_sweep(engine)
+    store(
+        engine,
+        "3",
+        "answers",
+        {"rougeL_f": metric(None)},
+        generation="a/unjudged",
+        dataset_id=made.id,
+    )
     board = json.loads(json.dumps(build(engine).as_json(), allow_nan=False))
     assert {key: board[key] for key in ("dataset", "dataset_type", "n_items")} == {
         "dataset": "gold",
@@ -157,8 +164,8 @@ def test_the_json_holds_everything_and_is_json(engine: Engine) -> None:
 
 
 def test_the_matrix_of_models_by_judges(engine: Engine) -> None:
-    store_sweep(engine)
-    store(engine, "3", "answers", {}, generation="a/unjudged")
+    made = store_sweep(engine)
+    store(engine, "3", "answers", {}, generation="a/unjudged", dataset_id=made.id)
     generators, judges, cells = build(engine).matrix(E2E)
     assert generators == [*GENERATORS, "a/unjudged"]
     assert judges == list(JUDGES)

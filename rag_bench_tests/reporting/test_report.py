@@ -1,0 +1,315 @@
+"""The report's files and their registry."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from measured import GATES, GENERATORS, JUDGES, metric
+
+from rag_bench.errors import RagBenchError
+from rag_bench.reporting import report
+from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard, Row
+from rag_bench.store.datasets import DatasetInfo
+
+NOW = datetime(2026, 2, 23, 18, 35, 30, 123456, tzinfo=UTC)
+SETTINGS = {"judge_eval_mode": "direct", "consistency_runs": 2, "top_k": 10}
+HOSTILE = "evil/<script>alert('x')</script>&\"<img src=//x onerror=y>"
+
+
+def row(
+    rank: int,
+    generator: str,
+    judge: str | None,
+    gate: str | None,
+    quality: float | None = None,
+    half: float = 0.1,
+) -> Row:
+    return Row(
+        rank,
+        generator,
+        judge,
+        gate,
+        {
+            "tier_0": {"avg_nn_distance": metric(0.2), "density_score": metric(None)},
+            "tier_1": {"chunk_mrr": metric(0.9)},
+            "tier_3": {"rubric_e2e_quality": metric(quality, half=half), "rougeL_f": metric(0.0)},
+            "tier_judge_pipeline": {"f1_score": metric(0.7), "unreadable": metric(1.0)},
+        },
+    )
+
+
+def board(
+    generators: Sequence[str] = GENERATORS,
+    judges: Sequence[str | None] = JUDGES,
+    gates: Sequence[str | None] = GATES,
+    name: str = "золотой набор",
+    half: float = 0.1,
+) -> Leaderboard:
+    triples = itertools.product(generators, judges, gates)
+    rows = [
+        row(rank, *triple, quality=4.5 - generators.index(triple[0]), half=half)
+        for rank, triple in enumerate(triples, 1)
+    ]
+    return Leaderboard("f" * 64, DatasetInfo("d" * 64, name, "manual", 20), rows)
+
+
+def content(of: Leaderboard) -> dict[str, Any]:
+    return report.content(of, SETTINGS, "intfloat/multilingual-e5-small", NOW)
+
+
+# Content ----------------------------------------------------------------------------------------
+
+
+def test_the_fields_of_the_forerunner_are_all_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BENCHMARK_RUN_AUTHOR", "Марина")
+    monkeypatch.setenv("BENCHMARK_GIT_BRANCH", "release")
+    of = board()
+    written = report.write(content(of), of, tmp_path)
+    (entry,) = json.loads((tmp_path / "benchmark_runs.json").read_text(encoding="utf-8"))
+    expected = {
+        "id": "20260223_183530",
+        "timestamp": "2026-02-23T18:35:30+00:00",
+        "git_branch": "release",
+        "git_commit_hash": report.git_commit(),
+        "run_author": "Марина",
+        "schema_version": "3.0",
+        "dataset_file": "золотой набор",
+        "dataset_type": "manual",
+        "judge_model": JUDGES[0],
+        "production_judge_model": GATES[0],
+        "generation_model": GENERATORS[0],
+        "embedding_model": "intfloat/multilingual-e5-small",
+        "judge_eval_mode": "direct",
+        "consistency_runs": 2,
+        "tier_0_metrics": {"avg_nn_distance": metric(0.2), "density_score": metric(None)},
+        "tier_1_metrics": {"chunk_mrr": metric(0.9)},
+        "tier_2_metrics": None,
+        "tier_3_metrics": {"rubric_e2e_quality": metric(4.5), "rougeL_f": metric(0.0)},
+        "tier_judge_metrics": None,
+        "tier_judge_pipeline_metrics": {"f1_score": metric(0.7), "unreadable": metric(1.0)},
+        "tier_ux_metrics": None,
+        "overall_status": "attention",
+        "report_file": "rag_benchmark_20260223_183530.json",
+    }
+    assert {name: entry[name] for name in expected} == expected
+    assert [run["judge_model"] for run in entry["model_runs"][:4]] == [
+        *(JUDGES[0], JUDGES[0], JUDGES[1], JUDGES[1])
+    ]
+    assert len(entry["model_runs"]) == 8
+    stored = json.loads(written.json.read_text(encoding="utf-8"))
+    assert stored["run_metadata"]["git_branch"] == "release"
+    assert stored["executive_summary"] == entry["executive_summary"]
+
+
+def test_the_summary_says_what_the_numbers_rest_on() -> None:
+    said = content(board())["executive_summary"]
+    assert "8 combinations of models were compared on 20 questions" in said
+    assert f"First is {GENERATORS[0]}; by judge {JUDGES[0]} it has e2e quality 4.50 of 5" in said
+    assert "95 % interval 4.40 to 4.60" in said
+    assert "20 of 20 answers scored" in said
+    assert "f1_score 0.70 (target 0.85)" in said
+    assert "overlap" not in said
+    assert "simulated" not in said
+
+
+def test_overlapping_intervals_are_not_sold_as_a_difference() -> None:
+    said = content(board(half=0.6))["executive_summary"]
+    assert f"The intervals of {GENERATORS[1]} overlap" in said
+
+
+def test_nothing_scored_is_said_without_a_number() -> None:
+    empty = Leaderboard(
+        "f" * 64,
+        DatasetInfo("d" * 64, "gold", "manual", 20),
+        [Row(1, "simulator/sim-weak", None, None, {})],
+    )
+    found = content(empty)
+    assert found["overall_status"] == "insufficient_data"
+    assert "First is" not in found["executive_summary"]
+    assert "simulator/sim-* are simulated" in found["executive_summary"]
+    assert found["judge_model"] is None
+    for template in ("report.md.j2", "report.html.j2"):
+        assert "insufficient" in report.render(template, found, empty)
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def tables(markdown: str) -> list[list[list[str]]]:
+    """The tables of a Markdown text as GitHub reads them: header, separator, rows; no gaps."""
+    found: list[list[list[str]]] = []
+    for block in re.split(r"\n[ \t]*\n", markdown):
+        lines = block.strip("\n").splitlines()
+        if not any(line.startswith("|") for line in lines):
+            continue
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        assert len(lines) >= 2, f"a table row on its own: {lines}"
+        assert set(cells[1]) == {"---"}, f"no separator under the header: {lines[:2]}"
+        assert {len(line) for line in cells} == {len(cells[0])}, "rows of different width"
+        found.append([cells[0], *cells[2:]])
+    return found
+
+
+def test_the_markdown_has_proper_tables_with_every_row() -> None:
+    of = board()
+    found = tables(report.render("report.md.j2", content(of), of))
+    leaders, *tiers, targets = found
+    assert leaders[0][:4] == ["#", "generation model", "benchmark judge", "production judge"]
+    assert leaders[0][4:] == [*(column.title for column in COLUMNS), "scored"]
+    assert len(leaders) == 1 + 8
+    assert leaders[1] == [
+        *("1", GENERATORS[0], JUDGES[0], GATES[0]),
+        *("4.500", "–", "–", "–", "–", "0.000", "0.700", "20 of 20"),
+    ]
+    assert [len(table) - 1 for table in tiers] == [2, 1, 2, 2]
+    assert tiers[0][2] == ["density_score", "–", "– … –", "0 of 20"]
+    assert targets[0] == ["tier", "metric", "value", "target", "met"]
+    assert ["tier_judge_pipeline", "f1_score", "0.700", "0.85", "no"] in targets
+    assert ["tier_1", "chunk_mrr", "0.900", "0.8", "yes"] in targets
+
+
+def test_long_leaderboards_are_cut_and_say_so() -> None:
+    of = board(generators=[f"a/g{number}" for number in range(30)])
+    markdown = report.render("report.md.j2", content(of), of)
+    assert len(tables(markdown)[0]) == 51
+    assert "… and 70 more in the JSON file." in markdown
+    assert "… and 20 more in the JSON file." in report.render("report.html.j2", content(of), of)
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: tags, attributes, the cells' texts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another tag"
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
+    of = board()
+    html = report.render("report.html.j2", content(of), of)
+    page = Page(html)
+    assert page.open == []
+    assert not {"script", "link", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+    assert not {"src", "href", "srcset", "action"} & {name for name, _ in page.attributes}
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", html)
+    for model in (*GENERATORS, *JUDGES, *GATES):
+        assert model in page.cells
+    assert "4.500 [4.400, 4.600]" in page.cells
+    widths = re.findall(r"<i style=\"width: ([\d.]+)%", html)
+    assert [float(width) for width in widths] == [87.5] * 4 + [62.5] * 4
+
+
+def test_hostile_names_stay_text_in_the_page() -> None:
+    of = board(generators=[HOSTILE], judges=[HOSTILE], gates=[HOSTILE], name=HOSTILE)
+    page = Page(report.render("report.html.j2", content(of), of))
+    assert not {"script", "img"} & set(page.tags)
+    assert "onerror" not in {name for name, _ in page.attributes}
+    assert page.cells.count(HOSTILE) >= 3
+
+
+def test_hostile_names_break_no_markdown_table() -> None:
+    name = "набор | с чертой\n\n# и заголовком"
+    of = board(generators=["a/<b>|b", "a/c"], name=name)
+    markdown = report.render("report.md.j2", content(of), of)
+    assert not re.search(r"^# и заголовком", markdown, re.MULTILINE)
+    assert "<b>" not in markdown
+    assert markdown.count("| a/&lt;b>\\|b |") == 4
+    assert len(tables(markdown.replace("\\|", "/"))[0]) == 9
+
+
+def test_reports_of_one_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    of = board()
+    written = [report.write(content(of), of, tmp_path) for _ in range(3)]
+    assert [w.json.name for w in written] == [
+        "rag_benchmark_20260223_183530.json",
+        "rag_benchmark_20260223_183530_2.json",
+        "rag_benchmark_20260223_183530_3.json",
+    ]
+    entries = json.loads((tmp_path / "benchmark_runs.json").read_text(encoding="utf-8"))
+    assert [entry["report_file"] for entry in entries] == [w.json.name for w in written]
+    assert len({entry["id"] for entry in entries}) == 3
+    for w in written:
+        number = w.json.stem.removeprefix("rag_benchmark_")
+        assert json.loads(w.json.read_text(encoding="utf-8"))["id"] == number
+        assert f"# RAG benchmark {number}\n" in w.markdown.read_text(encoding="utf-8")
+        assert number in w.html.read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".*"))
+
+
+def _write_some(folder: Path, barrier: Any, writer: int) -> None:
+    of = board(name=f"набор {writer}")
+    barrier.wait()
+    for _ in range(5):
+        report.write(content(of), of, folder)
+
+
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
+    """All in the same second: names and registry entries are fought for."""
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    writers = [
+        context.Process(target=_write_some, args=(tmp_path, barrier, writer)) for writer in range(4)
+    ]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join(60)
+    assert [process.exitcode for process in writers] == [0] * 4
+    entries = json.loads((tmp_path / "benchmark_runs.json").read_text(encoding="utf-8"))
+    assert len(entries) == len({entry["id"] for entry in entries}) == 20
+    names = [entry["dataset_file"] for entry in entries]
+    assert {name: names.count(name) for name in names} == {f"набор {w}": 5 for w in range(4)}
+    for entry in entries:
+        stored = json.loads((tmp_path / entry["report_file"]).read_text(encoding="utf-8"))
+        assert stored["dataset_file"] == entry["dataset_file"]
+
+
+@pytest.mark.parametrize("damaged", ['[{"id": 1}, {"id"', '{"id": 1}', "", "\x00\x01"])
+def test_a_damaged_registry_is_left_as_it_is(tmp_path: Path, damaged: str) -> None:
+    registry = tmp_path / "benchmark_runs.json"
+    registry.write_text(damaged, encoding="utf-8")
+    of = board()
+    with pytest.raises(RagBenchError, match=r"benchmark_runs\.json is damaged.*Move it away"):
+        report.write(content(of), of, tmp_path)
+    assert registry.read_text(encoding="utf-8") == damaged
+    assert (tmp_path / "rag_benchmark_20260223_183530.json").exists(), "the report is not lost"
+
+
+def test_entries_of_others_are_kept(tmp_path: Path) -> None:
+    registry = tmp_path / "benchmark_runs.json"
+    registry.write_text('[{"id": "20250101", "schema_version": "2.0", "чужое": 1}]')
+    report.register(registry, {"id": "new", "run_metadata": {"timestamp": "t"}})
+    first, second = json.loads(registry.read_text(encoding="utf-8"))
+    assert first == {"id": "20250101", "schema_version": "2.0", "чужое": 1}
+    assert (second["id"], second["timestamp"]) == ("new", "t")
