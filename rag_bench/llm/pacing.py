@@ -1,0 +1,238 @@
+"""How fast one provider may be asked: what is configured, and what its 429s teach.
+
+Pure: no event loop, no HTTP, and the clock is given, so that hours pass in a test at once.
+
+Two bounds are learned, each by additive increase and multiplicative decrease (Chiu and Jain 1989):
+a *window* of calls in flight and a *rate* of starts. A 429 is blamed on the window if it came to a
+call that had more neighbours in flight than any call that was answered lately, which is always
+so at a limit of concurrency and soon no more so at a limit of requests; else on the rate. The wrong
+one blamed first costs one more 429. Each bound
+
+* falls once for all calls that were under way when it fell: their 429s are one event;
+* first searches: it halves until something is answered, then doubles by the second until the
+  next 429;
+* then is a saw: a fall to 0.85, back at its last peak after 10 s, on by the same slope. That is
+  0.93 of the limit on average. After 20 s without a 429 the slope doubles every 10 s, so a
+  limit that was raised is found.
+
+A bound rises only while it is what holds calls back; otherwise it would drift away unused.
+Limits of tokens are learned as rates of calls, since the cases of a benchmark are alike.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+
+DECREASE = 0.85
+HARD_DECREASE = 0.5  # nothing was answered since the last fall
+RECOVERY = 10.0  # seconds from a fall back to the last peak
+LOWEST_RATE = 1 / 30  # calls a second; a provider that always refuses is tried twice a minute
+_SEARCH_STEP = 1.5  # the most that one answered call may add to a searching bound
+_PROVEN_FOR = 30.0  # seconds for which an answered call proves its number of neighbours
+_SLACK = 0.25  # seconds of starts that may be caught up with after late timers
+# A configured limit counts by the minute: the slack of half a second must fit into it.
+_CONFIGURED_SLACK, _CONFIGURED_SHARE = 0.5, 0.99
+
+
+@dataclass(frozen=True)
+class Permit:
+    """One call that has been started; hand it back with how it ended."""
+
+    number: int
+    in_flight: int  # with this one, when it was started
+    tokens: float
+
+
+class Meter:
+    """Evenly spaced starts (the generic cell rate algorithm): ``rate`` units a second."""
+
+    def __init__(self, rate: float, slack: float) -> None:
+        self.rate = rate
+        self._slack = slack
+        self._due = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next start."""
+        return max(0.0, self._due - now)
+
+    def take(self, now: float, units: float = 1.0) -> None:
+        """Start something of this size."""
+        if self.rate < math.inf:
+            self._due = max(self._due, now - self._slack) + units / self.rate
+
+    def give_back(self, units: float) -> None:
+        """Correct the size of what was started (negative: it was larger)."""
+        if self.rate < math.inf:
+            self._due -= units / self.rate
+
+    def slow_down(self, now: float, rate: float) -> None:
+        """Go on at a lower rate; nothing starts before its first interval is over."""
+        self.rate = rate
+        self._due = now + 1 / rate
+
+
+class Bound:
+    """One learned bound: ``value`` never leaves ``lowest`` to ``highest``."""
+
+    def __init__(self, value: float, lowest: float, highest: float) -> None:
+        self.value = value
+        self._lowest, self._highest = lowest, highest
+        self._searching = True
+        self._rose = False  # since the last fall
+        self._peak = value
+        self._slope = 0.0
+        self._fell_at = self._rose_at = -math.inf
+
+    def fall(self, now: float, start: float) -> None:
+        """Fall from ``start``, which is the present value or a better guess of the limit."""
+        first = self._fell_at == -math.inf
+        again = not first and not self._rose
+        if self._rose and not first:
+            self._searching = False
+        if not again:
+            self._peak = min(self.value, start)
+        factor = HARD_DECREASE if again else DECREASE
+        self.value = max(self._lowest, min(self.value, start) * factor)
+        self._slope = max(self._peak - self.value, (1 - DECREASE) * self._peak) / RECOVERY
+        self._fell_at = self._rose_at = now
+        self._rose = False
+
+    def rise(self, now: float) -> None:
+        """Rise a little: a call was answered while this bound held others back."""
+        if self._fell_at == -math.inf:
+            return
+        self._rose = True
+        passed, self._rose_at = now - self._rose_at, now
+        if self._searching:
+            value = self.value * min(2.0**passed, _SEARCH_STEP)
+        else:
+            periods = math.floor((now - self._fell_at) / RECOVERY)
+            slope = self._slope * 2.0 ** min(max(0, periods - 1), 30)
+            value = self.value + min(slope * passed, self.value * (_SEARCH_STEP - 1))
+        self.value = min(value, self._highest)
+
+    def rest(self, now: float) -> None:
+        """Let time pass without a rise: another bound held the calls back."""
+        self._rose_at = now
+
+
+class Pace:
+    """Says when a provider's next call may start.
+
+    Args:
+        concurrency: calls in flight, at most.
+        rpm: starts a minute, at most; None: not known.
+        tpm: tokens a minute, prompt and completion, at most; None: not known.
+        first_rate: starts a second after the first 429, at the least.
+        clock: seconds; any origin.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        first_rate: float = 2.0,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._first_rate = first_rate
+        self.window = Bound(float(concurrency), 1.0, float(concurrency))
+        self.rate = Bound(math.inf, LOWEST_RATE, math.inf)
+        self._starts = Meter(math.inf, _SLACK)
+        self._requests = _configured(rpm)
+        self._tokens = _configured(tpm)
+        self.in_flight = 0
+        self._paused_until = -math.inf
+        self._issued = self._fell_at_number = 0
+        self._recent: deque[float] = deque(maxlen=4096)  # starts of the last second, 429s left out
+        self._proven, self._proven_at = 0, -math.inf
+        self._held_by_window = self._held_by_rate = -math.inf
+
+    def wait(self) -> float | None:
+        """Return the seconds until a call may start: 0 now; None when one in flight has ended."""
+        now = self._clock()
+        if self.in_flight >= int(self.window.value):
+            self._held_by_window = now
+            return None
+        paced = self._starts.wait(now)
+        if paced > 0:
+            self._held_by_rate = now
+        return max(
+            paced,
+            self._requests.wait(now),
+            self._tokens.wait(now),
+            self._paused_until - now,
+            0.0,
+        )
+
+    def start(self, tokens: float = 0.0) -> Permit:
+        """Count a call that starts now; ``tokens`` is a guess, put right when it ends."""
+        now = self._clock()
+        self.in_flight += 1
+        self._issued += 1
+        self._recent.append(now)
+        self._starts.take(now)
+        self._requests.take(now)
+        self._tokens.take(now, tokens)
+        return Permit(self._issued, self.in_flight, tokens)
+
+    def answered(self, permit: Permit, tokens: float | None = None) -> None:
+        """Take a call back that the provider has accepted; ``tokens``: what it really took."""
+        now = self._clock()
+        self.in_flight -= 1
+        if tokens is not None:
+            self._tokens.give_back(permit.tokens - tokens)
+        if permit.in_flight >= self._proven or now - self._proven_at > _PROVEN_FOR:
+            self._proven, self._proven_at = permit.in_flight, now
+        if permit.number <= self._fell_at_number:
+            return  # it was accepted before the limit was met
+        lately = max(1.0, 2.0 / self.rate.value)
+        for bound, held in ((self.window, self._held_by_window), (self.rate, self._held_by_rate)):
+            if now - held <= lately:
+                bound.rise(now)
+            else:
+                bound.rest(now)
+        self._starts.rate = self.rate.value
+
+    def failed(self, permit: Permit) -> None:
+        """Take a call back that ended without saying anything about limits."""
+        self.in_flight -= 1
+
+    def refused(self, permit: Permit, retry_after: float | None = None) -> None:
+        """Take a call back that met a limit (429); ``retry_after``: seconds asked for."""
+        now = self._clock()
+        self.in_flight -= 1
+        self._tokens.give_back(permit.tokens)
+        if self._recent:
+            self._recent.pop()
+        if retry_after is not None:
+            self._paused_until = max(self._paused_until, now + retry_after)
+        if permit.number <= self._fell_at_number:
+            return  # under way when the bound fell: the same event
+        self._fell_at_number = self._issued
+        if permit.in_flight >= 2 and permit.in_flight > self._proven_now(now):
+            self.window.fall(now, float(permit.in_flight))
+            return
+        while self._recent and self._recent[0] < now - 1.0:
+            self._recent.popleft()
+        guess = self.rate.value
+        if guess == math.inf:
+            guess = max(float(len(self._recent)), self._first_rate)
+        self.rate.fall(now, guess)
+        self._starts.slow_down(now, self.rate.value)
+
+    def _proven_now(self, now: float) -> int:
+        return self._proven if now - self._proven_at <= _PROVEN_FOR else 0
+
+
+def _configured(per_minute: float | None) -> Meter:
+    if per_minute is None:
+        return Meter(math.inf, 0.0)
+    return Meter(per_minute / 60 * _CONFIGURED_SHARE, _CONFIGURED_SLACK)
