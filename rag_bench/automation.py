@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,10 @@ def build(partitions: Partitions) -> Automation:
     """Return a job and a weekly schedule per stage, and the sensor of the dumps folder."""
     jobs: dict[str, UnresolvedAssetJobDefinition] = {}
     schedules: list[dg.ScheduleDefinition] = []
-    for stage in stages(partitions):
+    every = stages(partitions)
+    for number, stage in enumerate(every, 1):
+        # The UI lists jobs by name; the number tells in what order to run them.
+        stage = replace(stage, description=f"Stage {number} of {len(every)}. {stage.description}")
         job = dg.define_asset_job(
             stage.name,
             selection=dg.AssetSelection.assets(*stage.assets),
@@ -199,8 +202,11 @@ def read_cursor(cursor: str | None) -> dict[str, object]:
 
 
 def already_loaded(sha256: str) -> bool:
-    """Whether a snapshot of this content is stored."""
-    from sqlalchemy.exc import SQLAlchemyError
+    """Whether a snapshot of this content is stored.
+
+    A database that does not answer is an error: the tick fails and the next one looks again.
+    """
+    from sqlalchemy.exc import ProgrammingError
 
     from rag_bench.store.database import make_engine
     from rag_bench.store.snapshots import snapshot_exists
@@ -208,7 +214,7 @@ def already_loaded(sha256: str) -> bool:
     engine = make_engine(application_name="rag_bench sensor")
     try:
         return snapshot_exists(engine, sha256)
-    except SQLAlchemyError:  # no tables yet: nothing was loaded
+    except ProgrammingError:  # no tables yet: nothing was loaded
         return False
     finally:
         engine.dispose()

@@ -62,9 +62,10 @@ def clear_dead_runs(instance: DagsterInstance) -> list[str]:
     own_host = (process_identity(os.getpid()) or "").partition(":")[0]
     for run in instance.get_runs(RunsFilter(statuses=working)):
         host, _, rest = run.tags.get(PROCESS_TAG, "").partition(":")
-        if not rest or host != own_host:
+        pid = rest.partition(":")[0]
+        if host != own_host or not pid.isdecimal():
             continue
-        if process_identity(int(rest.partition(":")[0])) == run.tags[PROCESS_TAG]:
+        if process_identity(int(pid)) == run.tags[PROCESS_TAG]:
             continue
         instance.report_run_failed(
             run, "The process that executed this run is gone (killed, or the machine restarted)."

@@ -143,7 +143,9 @@ class Sweep:
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return what the failed steps and checks said, without stack traces."""
+    """Return what the failed steps and checks said, without stack traces; warnings are none."""
+    import dagster as dg
+
     messages = []
     for event in result.all_events:
         if event.is_step_failure:
@@ -152,6 +154,12 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 messages.append(data.user_failure_data.description)
             elif data.error:
                 messages.append(_root_message(data.error))
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+                asset = check.asset_key.to_user_string()
+                said = f": {check.description}" if check.description else ""
+                messages.append(f"The check {check.check_name} of {asset} failed{said}.")
     return messages
 
 

@@ -79,7 +79,7 @@ class LocalProvider:
     def serving(self) -> Iterator[LocalProvider]:
         """Serve on a free port of this machine."""
         app = Starlette(routes=[Route("/v1/chat/completions", self._answer, methods=["POST"])])
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="error", lifespan="off")
         server = uvicorn.Server(config)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Evaluations as the tiers store them, made up: what the leaderboard and the reports are read from."""
+"""Made-up evaluations as the tiers store them: what leaderboard and reports are read from."""
 
 from __future__ import annotations
 

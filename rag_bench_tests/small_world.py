@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 
 from rag_bench.automation import range_tags
 from rag_bench.definitions import build_defs
+from rag_bench.hashing import chunk_hash
 from rag_bench.llm import offline
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.store.database import make_engine
@@ -150,6 +151,12 @@ def url_of(page: str) -> str:
     return f"{SITE}/{page}"
 
 
+def hash_of(number: int) -> str:
+    """The address of a chunk of the world."""
+    page, words = CHUNKS[number]
+    return chunk_hash(url_of(page), words)
+
+
 def plain_dump(first_id: int = 1, chunks: Iterable[tuple[str, str]] = CHUNKS) -> str:
     """A plain SQL dump of the production schema; a reindex changes ``first_id`` and the order."""
 
@@ -193,13 +200,12 @@ def write_data(folder: Path) -> Path:
     for name in ("dumps", "gold", "show_hide"):
         (folder / name).mkdir(parents=True)
     (folder / "dumps" / "world.dump").write_text(plain_dump(), encoding="utf-8")
-    nth = [1 + [page for page, _ in CHUNKS[:n]].count(CHUNKS[n][0]) for n in range(len(CHUNKS))]
     gold = [
         {
             "id": f"вопрос-{number:02}",
             "question": question,
             "reference_answer": reference,
-            "relevant": [{"page": CHUNKS[n][0], "chunk": nth[n]}],
+            "relevant": [{"page": CHUNKS[n][0], "text_contains": CHUNKS[n][1].split("\n")[0]}],
         }
         for number, (question, reference, n) in enumerate(GOLD)
     ]
@@ -275,6 +281,27 @@ class World:
             for stage in (FREE, ANSWERS, SCORES, PRODUCTION, LAB)
         ]
 
+    def check(
+        self,
+        asset: str,
+        models: ModelLists = OFFLINE,
+        *,
+        benchmark: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate the checks of one asset without materializing it; return them by name."""
+        job = dg.define_asset_job(
+            "only_checks", selection=dg.AssetSelection.checks_for_assets(dg.AssetKey(asset))
+        )
+        defs = dg.Definitions.merge(build_defs(models), dg.Definitions(jobs=[job]))
+        config = {
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "resources": {"benchmark": {"config": dict(benchmark or {})}},
+        }
+        result = defs.resolve_job_def("only_checks").execute_in_process(
+            instance=self.instance, run_config=config, raise_on_error=False
+        )
+        return checks_of(result)
+
     def count(self, table: str, where: str = "true") -> int:
         """Return the number of rows of a table of ours."""
         with self.engine.connect() as connection:
@@ -300,6 +327,15 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
                 words.append(error.message)
                 error = error.cause
     return "\n".join(words)
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Return the evaluations of a run's checks by the check's name."""
+    return {
+        event.asset_check_evaluation_data.check_name: event.asset_check_evaluation_data
+        for event in result.all_events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    }
 
 
 def materializations(

@@ -23,7 +23,6 @@ def build(engine: Engine) -> Starlette:
     """Return the application over one database. Every answer is JSON, errors included."""
     from sqlalchemy.exc import OperationalError
 
-
     async def health(request: Request) -> JSONResponse:
         snapshot = await run_in_threadpool(snapshots.current_snapshot, engine)
         return JSONResponse({"status": "ok", "snapshot": snapshot.sha256 if snapshot else None})

@@ -10,7 +10,7 @@ from typing import cast
 
 import dagster as dg
 
-from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress, result_version
+from rag_bench.assets.cells import Recorder, keys_of, log_progress, result_version, sweep_asset
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.retrieval import tier1_retrieval
 from rag_bench.assets.step_checks import (
@@ -70,7 +70,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
     checks_of_scores = [prompts_are_whole(MEASURES[tier]), replies_are_readable(tier)]
     rubric_prompts = [RUBRICS[measure].prompt for measure in MEASURES[tier]]
 
-    @dg.asset(
+    @sweep_asset(
         name=answers_name,
         group_name=which.group,
         description=which.answers,
@@ -80,7 +80,6 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         # A changed prompt shows as a new code version: what was made with the old one is stale.
         code_version=f"1-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
         check_specs=specs(answers_name, checks_of_answers),
-        **SWEEP,
     )
     def answers(
         context: dg.AssetExecutionContext,
@@ -100,7 +99,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         yield from evaluate(checks_of_answers, bench)
         record.close()
 
-    @dg.asset(
+    @sweep_asset(
         name=scores_name,
         group_name=which.group,
         description=which.scores,
@@ -109,7 +108,6 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         partitions_def=partitions.grid,
         code_version=f"1-{prompts.prompt_hash(rubric_prompts)[:12]}",
         check_specs=specs(scores_name, checks_of_scores),
-        **SWEEP,
     )
     def scores(
         context: dg.AssetExecutionContext,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,9 @@ from rag_bench.tiers.bench import Bench
 #: One slot for all assets that call models: concurrent runs would share a provider's limit.
 POOL = "llm"
 
+#: How many materializations back the input of a cell is looked for.
+_RECENT = 50
+
 #: What all assets of the sweep share. A backfill is one run per range of keys; nothing is
 #: returned, as each cell's materialization is recorded as soon as the cell is done.
 SWEEP: dict[str, Any] = {
@@ -26,9 +30,24 @@ SWEEP: dict[str, Any] = {
 }
 
 
+def sweep_asset(**arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return Dagster's asset decorator with what all assets of the sweep share."""
+    with warnings.catch_warnings():
+        # The one beta parameter in use; nothing else may hide behind it.
+        warnings.filterwarnings(
+            "ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning
+        )
+        return dg.asset(**arguments, **SWEEP)
+
+
 def result_version(evaluation: StoredEvaluation) -> str:
     """Return the data version of an evaluation: equal for equal results of equal inputs."""
     return content_hash([evaluation.input_hash, evaluation.metrics, evaluation.errors])
+
+
+def _version(record: dg.EventLogRecord | None) -> str | None:
+    materialization = record.asset_materialization if record else None
+    return (materialization.tags or {}).get("dagster/data_version") if materialization else None
 
 
 class Recorder:
@@ -44,7 +63,32 @@ class Recorder:
         self._context = context
         self._bench = bench
         self._upstream = upstream
+        self._shared: dict[str, str] = {}
+        for dependency in context.assets_def.asset_deps[context.asset_key]:
+            if dependency.to_user_string() != upstream:
+                self._shared |= self._input_tags(dependency)
         self.failed: list[str] = []
+
+    def _input_tags(
+        self, asset: dg.AssetKey, partition: str | None = None, version: str | None = None
+    ) -> dict[str, str]:
+        """Return the tags that say from which materialization of an input a cell was made.
+
+        Without both of them Dagster calls the cell out of date ("has a new dependency") for ever.
+        """
+        found = self._context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset, asset_partitions=[partition] if partition else None),
+            limit=_RECENT,
+        ).records
+        # A run with other settings may have been recorded since the one that we were made from.
+        made_from = next((r for r in found if version in (None, _version(r))), None)
+        name = asset.to_user_string()
+        return {
+            f"dagster/input_data_version/{name}": version or _version(made_from) or "INITIAL",
+            f"dagster/input_event_pointer/{name}": str(
+                made_from.storage_id if made_from else "NULL"
+            ),
+        }
 
     def __call__(
         self, partition: str, evaluation: StoredEvaluation, upstream_version: str | None = None
@@ -54,12 +98,14 @@ class Recorder:
         line = f"{partition}: {evaluation.status}, {evaluation.n_errors} errors"
         self._context.log.info(line + (" (found finished)" if evaluation.reused else ""))
         if evaluation.status != "failed":
-            tags = {"dagster/data_version": result_version(evaluation)}
+            tags = {"dagster/data_version": result_version(evaluation), **self._shared}
             code_version = self._context.assets_def.code_versions_by_key[self._context.asset_key]
             if code_version:
                 tags["dagster/code_version"] = code_version
             if self._upstream and upstream_version:
-                tags[f"dagster/input_data_version/{self._upstream}"] = upstream_version
+                tags |= self._input_tags(
+                    dg.AssetKey(self._upstream), evaluation.generation_model, upstream_version
+                )
             self._context.log_event(
                 dg.AssetMaterialization(
                     self._context.asset_key,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -38,10 +39,21 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def reading_order(names: Iterable[str]) -> list[str]:
+    """Return metrics' names as people look for them: by name, @5 before @10, latencies last."""
+
+    def key(name: str) -> tuple[bool, list[tuple[int, str]]]:
+        parts = re.split(r"(\d+)", name)
+        return "latency" in name, [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
+
+    return sorted(names, key=key)
+
+
 def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Return metrics with their 95 % intervals and how many cases they rest on."""
     rows = []
-    for name, metric in metrics.items():
+    for name in reading_order(metrics):
+        metric = metrics[name]
         interval = (
             f"{number(metric['ci_low'])} … {number(metric['ci_high'])}"
             if metric["ci_low"] is not None
@@ -52,11 +64,11 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
             if metric["n_scored"] < metric["n_expected"] and "low_if_missing" in metric
             else ""
         )
-        scale = "–".join(f"{end:g}" for end in metric["scale"]) if "scale" in metric else ""
+        scale = " to ".join(f"{end:g}" for end in metric["scale"]) if metric.get("scale") else ""
         rows.append(
             [
                 name,
-                number(metric["value"]),
+                _metric_value(metric),
                 interval,
                 f"{metric['n_scored']} of {metric['n_expected']}",
                 scale,
@@ -71,20 +83,31 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
         "scale",
         "if missing were worst/best",
     ]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return markdown_table(columns, rows)
 
 
+def _metric_value(metric: Mapping[str, Any]) -> str:
+    value = metric["value"]
+    if value is not None and not metric.get("scale") and metric["ci_low"] is None:
+        # Counts have neither scale nor interval, and no decimals.
+        return f"{value:,.0f}" if float(value).is_integer() else number(value)
+    return number(value)
+
+
 def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
-    """Return an evaluation's metadata: each metric as a number (the UI plots those), a table of
-    all with intervals, the errors, and what it was made from.
+    """Return an evaluation's metadata, the most telling first: a table of all metrics with
+    intervals, each metric as a number (the UI plots those; six digits, the store has all), the
+    errors, and what it was made from.
     """
-    metadata: dict[str, Any] = {
-        name: float(metric["value"])
-        for name, metric in evaluation.metrics.items()
-        if metric["value"] is not None
+    metadata: dict[str, Any] = {"metrics": dg.MetadataValue.md(metrics_table(evaluation.metrics))}
+    metadata |= {
+        name: float(f"{evaluation.metrics[name]['value']:.6g}")
+        for name in reading_order(evaluation.metrics)
+        if evaluation.metrics[name]["value"] is not None
     }
     metadata |= {
-        "metrics": dg.MetadataValue.md(metrics_table(evaluation.metrics)),
         "errors": dg.MetadataValue.json(dict(evaluation.errors)),
         "n_errors": evaluation.n_errors,
         "status": evaluation.status,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from rag_bench.assets.cells import SWEEP, Recorder, keys_of, log_progress
+from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.datasets import show_hide_dataset
 from rag_bench.assets.step_checks import evaluate, replies_are_readable, specs
 from rag_bench.partitions import Partitions
@@ -21,14 +21,13 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
 
     checks = [replies_are_readable(TIER)]
 
-    @dg.asset(
+    @sweep_asset(
         group_name=GROUP,
         kinds={"postgres", "openai"},
         deps=[show_hide_dataset],
         partitions_def=partitions.production_judges,
         code_version=f"1-{prompts.prompt_hash([GATE_PROMPT])[:12]}",
         check_specs=specs("production_judge_scores", checks),
-        **SWEEP,
     )
     def production_judge_scores(
         context: dg.AssetExecutionContext,

@@ -1,6 +1,6 @@
 """Group model_lab: every combination of models, joined from what was measured. Asks no model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,7 +10,13 @@ from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 GROUP = "model_lab"
-_SHOWN = 30
+_SHOWN = 50
+
+
+def _interval(metric: Mapping[str, Any] | None) -> str:
+    if metric is None or metric["ci_low"] is None:
+        return "–"
+    return f"{number(metric['ci_low'])} … {number(metric['ci_high'])}"
 
 
 def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
@@ -49,26 +55,44 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:
         """Which models to run: all combinations, best first, with intervals. 0 calls."""
-        from rag_bench.reporting.leaderboard import COLUMNS
+        from rag_bench.reporting.leaderboard import COLUMNS, ORDERED_BY
         from rag_bench.reporting.leaderboard import build as read
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
+        lead = COLUMNS[0]
+        titles = [
+            f"{column.title} ({column.scale[0]:g} to {column.scale[1]:g})"
+            if column.scale
+            else column.title
+            for column in COLUMNS
+        ]
+        columns = ["#", "generation", "benchmark judge", "production judge", titles[0]]
+        columns += ["95 % interval", *titles[1:]]
         table = markdown_table(
-            ["#", "generation", "benchmark judge", "production judge"]
-            + [column.title for column in COLUMNS],
+            columns,
             [
                 [row.rank, row.generation_model, row.benchmark_judge_model]
                 + [row.production_judge_model]
-                + [number(row.value(column)) for column in COLUMNS]
+                + [number(row.value(lead)), _interval(row.metric(lead))]
+                + [number(row.value(column)) for column in COLUMNS[1:]]
                 for row in board.rows[:_SHOWN]
             ],
         )
-        pairs = {(row.generation_model, row.benchmark_judge_model): row for row in board.rows}
-        lead = COLUMNS[0]
+        notes = [f"Ordered by {'; '.join(ORDERED_BY)}."]
+        if len(board.rows) > _SHOWN:
+            notes.append(f"The first {_SHOWN} of {len(board.rows)}; the report has all.")
+        pairs = dict(
+            list(
+                {
+                    (row.generation_model, row.benchmark_judge_model): row for row in board.rows
+                }.items()
+            )[:_SHOWN]
+        )
         found = [row.metric(lead) for row in pairs.values()]
         figure = bars(
-            f"End-to-end quality on {board.dataset.name}, with 95 % intervals",
+            f"End-to-end quality on {board.dataset.name}, {board.n_questions} questions, "
+            "95 % intervals",
             [f"{generator}  by  {judge or '–'}" for generator, judge in pairs],
             [metric["value"] if metric else None for metric in found],
             [(m["ci_low"], m["ci_high"]) if m else (None, None) for m in found],
@@ -77,11 +101,10 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         )
         best = board.rows[0]
         metadata: dict[str, Any] = {
-            "table": dg.MetadataValue.md(table),
+            "table": dg.MetadataValue.md(table + "\n\n" + "\n\n".join(notes)),
             "plot": picture(figure),
             "n_combinations": len(board.rows),
             "best_generation_model": best.generation_model,
-            "best_benchmark_judge": best.benchmark_judge_model or "–",
             "best_production_judge": best.production_judge_model or "–",
             "settings_hash": board.settings_hash,
             "dataset": str(board.dataset),
@@ -90,6 +113,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         value = best.value(lead)
         if value is not None:
             metadata["best_e2e_quality"] = value
+            metadata["best_e2e_quality_judged_by"] = best.benchmark_judge_model or "–"
         return dg.MaterializeResult(
             data_version=dg.DataVersion(content_hash(board.as_json())), metadata=metadata
         )

@@ -4,7 +4,13 @@ import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
-from rag_bench.assets.describe import bars, evaluation_metadata, markdown_table, picture
+from rag_bench.assets.describe import (
+    bars,
+    evaluation_metadata,
+    markdown_table,
+    picture,
+    reading_order,
+)
 from rag_bench.assets.embeddings import chunk_embeddings
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
@@ -52,19 +58,19 @@ def tier1_retrieval(
     bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
         evaluation = retrieve(bench)
-    metadata = evaluation_metadata(bench, evaluation)
-    shown = [name for name in evaluation.metrics if "precision" not in name]
+    shown = [name for name in reading_order(evaluation.metrics) if "precision" not in name]
     found = [evaluation.metrics[name] for name in shown]
-    metadata["plot"] = picture(
+    plot = picture(
         bars(
-            "Retrieval, with 95 % intervals",
+            f"Retrieval on {bench.dataset.name}, {len(bench.items)} questions, 95 % intervals",
             shown,
             [metric["value"] for metric in found],
             [(metric["ci_low"], metric["ci_high"]) for metric in found],
-            "share of questions, or mean",
+            "hit rate: share of questions; others: mean over questions",
             (0.0, 1.0),
         )
     )
+    metadata = {"plot": plot, **evaluation_metadata(bench, evaluation)}
     question_of = {item.item_id: item.question for item in bench.items}
     missed = [
         [question_of[case.case_id], (case.retrieved or [{}])[0].get("page_url")]
@@ -74,7 +80,10 @@ def tier1_retrieval(
     metadata["n_not_found"] = len(missed)
     if missed:
         metadata["not_found"] = dg.MetadataValue.md(
-            markdown_table(["question whose chunk was not found", "best page"], missed[:10])
+            markdown_table(
+                [f"question whose chunk is not among the first {bench.run.top_k}", "best page"],
+                missed[:10],
+            )
         )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -44,21 +45,21 @@ def dev(
     workspace = PROJECT_ROOT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
     command += ["-h", host, "-p", str(port)]
-    # A shell in the background ignores SIGINT, and Dagster would take that over for SIGTERM, too.
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT_ROOT,
-        env={**environment, **prepared},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        start_new_session=True,
-    )
-    typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # A shell in the background ignores SIGINT, and Dagster would take that over for SIGTERM, too.
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env={**environment, **prepared, **_quiet(environment)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True,
+    )
+    typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
     try:
         while process.poll() is None:
             time.sleep(_WATCH_SECONDS)
@@ -73,9 +74,19 @@ def dev(
         raise RagBenchError(f"dagster dev ended with code {process.returncode}.")
 
 
+def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
+    """Keep the advice to use another command of Dagster's out of the user's terminal."""
+    given = environment.get("PYTHONWARNINGS")
+    ours = "ignore:Function `dev_command` is superseded"
+    return {"PYTHONWARNINGS": f"{given},{ours}" if given else ours}
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
+    for repeated in (signal.SIGINT, signal.SIGTERM):
+        # A second Ctrl-C would leave Dagster's processes behind.
+        signal.signal(repeated, signal.SIG_IGN)
     process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=30)

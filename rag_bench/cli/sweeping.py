@@ -67,7 +67,8 @@ def sweep(
         ("--search", search, ("", "exact", "hnsw")),
     ):
         if value not in allowed:
-            raise RagBenchError(f"{name} is {value!r}; it can be {' or '.join(allowed)}.")
+            known = " or ".join(word for word in allowed if word)
+            raise RagBenchError(f"{name} is {value!r}; it can be {known}.")
     models = _models(generation_models, judge_models, production_judge_models)
     tiers = parse_tiers(tier)
     engine = open_engine()

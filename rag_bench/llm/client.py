@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
+from rag_bench.llm.budget import Budget
 from rag_bench.llm.context import CallContext, call_context, role_of_call
 from rag_bench.llm.ledger import (
     HIT_HEADER,
@@ -77,6 +78,7 @@ class ChatModels:
         transports: per provider name, what makes the transport to use in place of the network;
             the simulator's is injected here.
         limits: in place of those that follow from the settings.
+        budget: the caps of the run, if it has any.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ChatModels:
         settings: Settings | None = None,
         transports: Mapping[str, TransportFactory] | None = None,
         limits: Limits | None = None,
+        budget: Budget | None = None,
     ) -> None:
         settings = settings or Settings()
         self.providers = providers
@@ -96,6 +99,7 @@ class ChatModels:
             connect_timeout=settings.connect_timeout_seconds,
             max_retries=settings.max_retries,
         )
+        self._budget = budget
         self._transports = dict(transports or {})
         self._clients: dict[str, AsyncOpenAI] = {}
 
@@ -271,6 +275,8 @@ class ChatModels:
             self._limits,
             concurrency=provider.concurrency or self._limits.concurrency,
             call_timeout=provider.timeout_seconds or self._limits.call_timeout,
+            rpm=provider.rpm or self._limits.rpm,
+            tpm=provider.tpm or self._limits.tpm,
         )
         base_url = provider.require_base_url()
         factory = self._transports.get(provider.name)
@@ -281,7 +287,10 @@ class ChatModels:
         else:
             inner = _network(base_url, limits.concurrency)
         ledger = LedgerTransport(
-            LimitTransport(inner, limits), self._store, provider, self.providers.cost_usd
+            LimitTransport(inner, limits, self._budget),
+            self._store,
+            provider,
+            self.providers.cost_usd,
         )
         return openai.AsyncOpenAI(
             api_key=_NO_KEY,

@@ -22,11 +22,12 @@ from typing import Any
 
 import httpx
 
-from rag_bench.errors import ErrorCode
+from rag_bench.errors import ErrorCode, RagBenchError
 from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm import replies
+from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
-from rag_bench.llm.limits import CALL_NUMBERS, CallNumbers
+from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
 from rag_bench.llm.roles import Provider
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
 
@@ -38,6 +39,13 @@ LATENCY_HEADER = "x-rag-bench-latency-ms"  # of the original call
 CostOf = Callable[[str, int | None, int | None], Decimal | None]
 
 _CHAT_PATH = "/chat/completions"
+
+#: Characters per token where nothing better is known. Today's tokenizers take 4 to 5 letters of
+#: English and 2.5 to 3.5 of Russian; the benchmark's prompts are mostly Russian with some markup.
+CHARS_PER_TOKEN = 3.0
+_USUAL_COMPLETION = 128.0  # tokens, before the first reply
+_LONGEST_UNASKED = 16_384  # tokens of a reply to a request that sets no limit
+_PROMPT_EXTRA = 64  # tokens that a provider puts around the messages
 
 
 def request_hash(provider: str, base_url: str, body: dict[str, Any]) -> str:
@@ -98,6 +106,8 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         self._cost_of = cost_of
         self._in_flight: dict[str, asyncio.Task[_Answer]] = {}
         self._asked_again: set[str] = set()
+        self._completion_tokens = 0.0  # the mean so far, for guesses of a call's size
+        self._n_completions = 0
         key = provider.api_key
         self._secret = key.get_secret_value() if key and provider.kind == "http" else None
         self._authorization = f"Bearer {key.get_secret_value()}" if key else None
@@ -177,21 +187,41 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             )
             if not again:
                 return _from_store(stored)
-            await self._store.discard_unusable(call.key)
         self._asked_again.add(call.key)
         outgoing = self._outgoing(request, call.content, call.replicate)
+        outgoing.extensions[CALL_SIZE] = self._size(call)
         try:
             response = await self._inner.handle_async_request(outgoing)
             content = replies.hide(await response.aread(), self._secret)
+        except RagBenchError:
+            raise  # nothing was sent: the run's cap is reached
         except Exception as error:
+            if stored is not None:
+                await self._store.discard_unusable(call.key)
             await self._store_failure(call, error, outgoing)
             raise
+        if stored is not None:
+            await self._store.discard_unusable(call.key)
         return await self._store_response(call, response, content)
+
+    def _size(self, call: _Call) -> CallSize:
+        """Return a call's tokens, guessed, and the most that it can cost."""
+        model_key = f"{self._provider.name}/{call.body['model']}"
+        longest = call.body.get("max_completion_tokens") or call.body.get("max_tokens")
+        longest = longest if type(longest) is int and longest > 0 else _LONGEST_UNASKED
+        usual = self._completion_tokens if self._n_completions else _USUAL_COMPLETION
+        most = None
+        if self._cost_of is not None:
+            # Tokens are pieces of UTF-8: no text has more of them than bytes.
+            most = self._cost_of(model_key, len(call.content) + _PROMPT_EXTRA, longest)
+        tokens = len(call.content.decode(errors="replace")) / CHARS_PER_TOKEN
+        return CallSize(model_key, tokens + min(usual, longest), most)
 
     async def _store_response(
         self, call: _Call, response: httpx.Response, content: bytes
     ) -> _Answer:
         numbers = _numbers(response.extensions)
+        reservation = response.extensions.get(RESERVATION)
         status = response.status_code
         if status != 200:
             detail = f"http {status}: {replies.short_error(content)}"
@@ -200,9 +230,17 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         reply = replies.read_reply(content, numbers.oversize)
         if reply.provider_error is not None:
             detail = f"http {reply.provider_error} inside a 200: {reply.problem}"
+            if isinstance(reservation, Reservation):
+                reservation.settle(Decimal(0))
             await self._store.insert(self._row(call, numbers, reply, detail, http_status=200))
             return _Answer(reply.provider_error, content, False, numbers.latency_ms)
         row = self._row(call, numbers, reply, reply.problem, status="ok", http_status=200)
+        if isinstance(reservation, Reservation):
+            reservation.settle(row.cost_usd)
+        if row.completion_tokens is not None:
+            self._n_completions += 1
+            step = (row.completion_tokens - self._completion_tokens) / self._n_completions
+            self._completion_tokens += step
         if not await self._store.insert(row):
             # Another process was first: its reply stands, or a rerun would see other numbers.
             stored = await self._store.lookup(call.key)

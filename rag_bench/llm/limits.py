@@ -2,26 +2,48 @@
 
 Nothing above retries: the SDK's and the libraries' own retries are off, so that one wish is one
 call in the ledger however often it was attempted here.
+
+A 429 is no failure but a word about the pace (`rag_bench.llm.pacing`): it holds back all calls of
+the provider, uses up no retry, and the refused call goes first when calls go on. It becomes the
+call's error only where waiting is hopeless: for longer than ``max_limited_seconds``, or because
+the account has no money left.
+
+The pace is that of one client, in one process. Processes do not share it, and need not: all
+assets that call models are in Dagster's pool ``llm``, which lets one step at a time call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import email.utils
+import heapq
+import json
 import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import httpx
 
-RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+from rag_bench.llm import replies
+from rag_bench.llm.budget import Budget, CapReachedError, Reservation
+from rag_bench.llm.pacing import Pace, Permit
+
+RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+LIMITED = 429
 MAX_REPLY_BYTES = 4_000_000
 _MAX_ERROR_BYTES = 64_000
 
 # Where the numbers of a call are left: in the response's extensions, and in the request's, as a
 # call that ends in an exception has no response.
 CALL_NUMBERS = "rag_bench"
+# What the ledger says about a call, in the request's extensions; and the reservation of the last
+# attempt, in the response's: the ledger settles it, as it reads what the reply cost.
+CALL_SIZE = "rag_bench_size"
+RESERVATION = "rag_bench_reservation"
+# 429s that no waiting mends: OpenAI's for an account without money, and its kin.
+_HOPELESS = (b"insufficient_quota", b"insufficient_balance", b"billing_hard_limit_reached")
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,11 @@ class Limits:
     backoff_base: float = 0.5  # doubled at each retry, with full jitter on top of the half
     backoff_max: float = 30.0
     # A provider that asks for a longer pause is not waited for: the next run asks again.
-    max_retry_after: float = 120.0
+    max_retry_after: float = 300.0
+    max_limited_seconds: float = 900.0  # of a call, from its first 429 on
+    first_limited_rate: float = 2.0  # calls a second after the first 429, at the least
+    rpm: float | None = None  # what is known of the provider's limits, by the minute
+    tpm: float | None = None
     max_reply_bytes: int = MAX_REPLY_BYTES
 
 
@@ -51,68 +77,207 @@ class CallNumbers:
     oversize: bool = False
 
 
+@dataclass(frozen=True)
+class CallSize:
+    """What a call takes: tokens, guessed, for the pace; the most it can cost, for the budget."""
+
+    model_key: str
+    tokens: float = 0.0
+    most_usd: Decimal | None = None
+
+
+class _Queue:
+    """Hands out permits as the pace allows, to the call that came first; for one event loop."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self._waiting: list[tuple[int, int, float, asyncio.Future[Permit]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._numbers = 0
+
+    def number(self) -> int:
+        """Return a new call's place; a refused call keeps its own and so goes first."""
+        self._numbers += 1
+        return self._numbers
+
+    async def permit(self, place: int, tokens: float) -> Permit:
+        if not self._waiting and self.pace.wait() == 0:
+            return self.pace.start(tokens)
+        future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (place, self.number(), tokens, future))
+        self.advance()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.pace.failed(future.result())
+            self.advance()
+            raise
+
+    def advance(self) -> None:
+        """Let those go that may, and wake up for the next; call after each change of the pace."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            _, _, tokens, future = self._waiting[0]
+            if future.done():
+                heapq.heappop(self._waiting)
+                continue
+            wait = self.pace.wait()
+            if wait is None:
+                return  # a call that ends calls this again
+            if wait > 0:
+                self._timer = asyncio.get_running_loop().call_later(wait, self.advance)
+                return
+            heapq.heappop(self._waiting)
+            future.set_result(self.pace.start(tokens))
+
+
+@dataclass
+class _Tries:
+    """What one call has been through."""
+
+    arrived: float
+    place: int
+    retries: int = 0
+    failures: int = 0
+    timeouts: int = 0
+    limited_since: float | None = None
+    sent: bool = False  # the present attempt
+
+
 class LimitTransport(httpx.AsyncBaseTransport):
     """Bounds the calls in flight, retries what may pass, and ends what takes too long.
 
     Raises what the inner transport raises; an attempt over ``call_timeout`` (a slow drip of bytes
-    included) ends as ``httpx.ReadTimeout``. Replies are read whole, decoded, and cut at
+    included) ends as ``httpx.ReadTimeout``; a call that the budget has no room for, as
+    ``CapReachedError`` before anything is sent. Replies are read whole, decoded, and cut at
     ``max_reply_bytes``, which the numbers then say. Latency leaves out waits and failed attempts.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, limits: Limits) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, limits: Limits, budget: Budget | None = None
+    ) -> None:
         self._inner = inner
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._budget = budget
+        self._queue = _Queue(
+            Pace(
+                limits.concurrency,
+                limits.rpm,
+                limits.tpm,
+                limits.first_limited_rate,
+                clock=time.perf_counter,
+            )
+        )
         self._jitter = random.Random()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        limits = self._limits
-        arrived = time.perf_counter()
-        retries = timeouts = 0
+        given = request.extensions.get(CALL_SIZE)
+        size = given if isinstance(given, CallSize) else CallSize(request.url.host)
+        tries = _Tries(time.perf_counter(), self._queue.number())
+        response: httpx.Response | None = None
+        failure: Exception | None = None
         while True:
-            failure: Exception | None = None
-            response: httpx.Response | None = None
-            oversize = False
-            latency: float | None = None
-            async with self._slots:
-                started = time.perf_counter()
+            reservation = None
+            if self._budget is not None:
                 try:
-                    response, oversize = await self._attempt(request)
-                    latency = time.perf_counter() - started
-                except (httpx.RequestError, TimeoutError) as error:
-                    failure = error
-            elapsed = time.perf_counter() - arrived
-            numbers = CallNumbers(
-                latency_ms=None if latency is None else latency * 1000,
-                wait_ms=(elapsed - (latency or 0.0)) * 1000,
-                retries=retries,
-                oversize=oversize,
-            )
+                    reservation = await self._budget.reserve(size.model_key, size.most_usd)
+                except CapReachedError:
+                    if tries.failures == 0:
+                        raise
+                    return _outcome(response, failure, self._limits)  # of the last attempt
+            try:
+                response, failure, numbers = await self._try(request, size, tries)
+            except BaseException:
+                if reservation is not None:
+                    (reservation.settle(None) if tries.sent else reservation.cancel())
+                raise
             request.extensions[CALL_NUMBERS] = numbers
-            pause = None
-            if retries < limits.max_retries:
-                if failure is not None:
-                    timeouts += isinstance(failure, (httpx.TimeoutException, TimeoutError))
-                    if _may_pass(failure) and timeouts <= limits.max_timeout_retries:
-                        pause = self._backoff(retries)
-                elif response is not None and response.status_code in RETRIED_STATUSES:
-                    pause = self._pause_after(response.headers, retries)
-            if pause is not None:
-                retries += 1
-                await asyncio.sleep(pause)
-                continue
-            if failure is not None:
-                if isinstance(failure, TimeoutError):
-                    raise httpx.ReadTimeout(
-                        f"no complete reply within {limits.call_timeout:g} s", request=request
-                    ) from None
-                raise failure
-            assert response is not None
-            response.extensions[CALL_NUMBERS] = numbers
-            return response
+            if response is not None:
+                response.extensions[CALL_NUMBERS] = numbers
+            pause = self._pause(response, failure, tries)
+            if pause is None and response is not None and response.status_code == 200:
+                if reservation is not None:
+                    response.extensions[RESERVATION] = reservation
+                return response
+            _close(reservation, response, failure)
+            if pause is None:
+                return _outcome(response, failure, self._limits)
+            tries.retries += 1
+            await asyncio.sleep(pause)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    async def _try(
+        self, request: httpx.Request, size: CallSize, tries: _Tries
+    ) -> tuple[httpx.Response | None, Exception | None, CallNumbers]:
+        """Make one attempt when the pace allows it, and tell the pace how it ended."""
+        limits, pace = self._limits, self._queue.pace
+        failure: Exception | None = None
+        response: httpx.Response | None = None
+        oversize = False
+        latency: float | None = None
+        tries.sent = False
+        permit = await self._queue.permit(tries.place, size.tokens)
+        try:
+            tries.sent = True
+            started = time.perf_counter()
+            try:
+                response, oversize = await self._attempt(request)
+                latency = time.perf_counter() - started
+            except (httpx.RequestError, TimeoutError) as error:
+                failure = error
+        finally:
+            if response is None:
+                pace.failed(permit)
+            elif response.status_code == LIMITED:
+                asked = retry_after_seconds(response.headers)
+                waited_for = asked is not None and asked <= limits.max_retry_after
+                pace.refused(permit, asked if waited_for else None)
+            elif response.is_success:
+                used = None if limits.tpm is None else _tokens_used(response.content)
+                pace.answered(permit, used)
+            else:
+                pace.failed(permit)
+            self._queue.advance()
+        elapsed = time.perf_counter() - tries.arrived
+        numbers = CallNumbers(
+            latency_ms=None if latency is None else latency * 1000,
+            wait_ms=(elapsed - (latency or 0.0)) * 1000,
+            retries=tries.retries,
+            oversize=oversize,
+        )
+        return response, failure, numbers
+
+    def _pause(
+        self, response: httpx.Response | None, failure: Exception | None, tries: _Tries
+    ) -> float | None:
+        """Return the seconds until the call is tried again, or None if it is not."""
+        limits = self._limits
+        if response is not None and response.status_code == LIMITED:
+            now = time.perf_counter()
+            if tries.limited_since is None:
+                tries.limited_since = now
+            asked = retry_after_seconds(response.headers) or 0.0
+            patient = now - tries.limited_since + asked <= limits.max_limited_seconds
+            hopeless = any(word in response.content for word in _HOPELESS)
+            if hopeless or not patient or asked > limits.max_retry_after:
+                return None
+            return 0.0  # the pace holds it back together with all others
+        if tries.failures >= limits.max_retries:
+            return None
+        pause = None
+        if failure is not None:
+            tries.timeouts += isinstance(failure, (httpx.TimeoutException, TimeoutError))
+            if _may_pass(failure) and tries.timeouts <= limits.max_timeout_retries:
+                pause = self._backoff(tries.failures)
+        elif response is not None and response.status_code in RETRIED_STATUSES:
+            pause = self._pause_after(response.headers, tries.failures)
+        tries.failures += 1
+        return pause
 
     async def _attempt(self, request: httpx.Request) -> tuple[httpx.Response, bool]:
         limits = self._limits
@@ -122,7 +287,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                 "connect": limits.connect_timeout,
                 "read": limits.call_timeout,
                 "write": limits.call_timeout,
-                "pool": None,  # the semaphore is the queue
+                "pool": None,  # the pace is the queue
             },
         }
         attempt = httpx.Request(
@@ -183,6 +348,46 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     except (TypeError, ValueError):
         return None
     return max(0.0, when.timestamp() - time.time())
+
+
+def _outcome(
+    response: httpx.Response | None, failure: Exception | None, limits: Limits
+) -> httpx.Response:
+    if response is not None:
+        return response
+    assert failure is not None
+    if isinstance(failure, TimeoutError):
+        raise httpx.ReadTimeout(f"no complete reply within {limits.call_timeout:g} s") from None
+    raise failure
+
+
+def _close(
+    reservation: Reservation | None, response: httpx.Response | None, failure: Exception | None
+) -> None:
+    """Close the reservation of an attempt without a usable reply.
+
+    Providers charge nothing for an error that they answer with; what was lost on the way may have
+    been worked on, and counts as the most that it can have cost.
+    """
+    if reservation is None:
+        return
+    refused = response is not None and response.status_code == LIMITED
+    if refused or isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
+        reservation.cancel()
+    elif failure is None:
+        reservation.settle(Decimal(0))
+    else:
+        reservation.settle(None)
+
+
+def _tokens_used(content: bytes) -> float | None:
+    """Return the tokens that a reply says it took; None if it does not say."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    used = replies.read_usage(body) if isinstance(body, dict) else (None, None)
+    return None if None in used else float(sum(n for n in used if n is not None))
 
 
 def _may_pass(failure: Exception) -> bool:

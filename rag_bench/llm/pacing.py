@@ -11,9 +11,13 @@ one blamed first costs one more 429. Each bound
 * falls once for all calls that were under way when it fell: their 429s are one event;
 * first searches: it halves until something is answered, then doubles by the second until the
   next 429;
-* then is a saw: a fall to 0.85, back at its last peak after 10 s, on by the same slope. That is
-  0.93 of the limit on average. After 20 s without a 429 the slope doubles every 10 s, so a
-  limit that was raised is found.
+* then is a saw: a fall to 0.85, back at its last peak after 10 s (or 30 calls, if that is longer),
+  on by the same slope. That is 0.93 of the limit on average. Each 30 s beyond the peak
+  without a 429 double the slope, so a limit that was raised is found.
+
+A limit that counts by the minute can let a burst through and then refuse everything for a while,
+so after several falls with nothing answered in between, the peak to return to is what was accepted
+a second over the last minute.
 
 A bound rises only while it is what holds calls back; otherwise it would drift away unused.
 Limits of tokens are learned as rates of calls, since the cases of a benchmark are alike.
@@ -32,9 +36,12 @@ Clock = Callable[[], float]
 DECREASE = 0.85
 HARD_DECREASE = 0.5  # nothing was answered since the last fall
 RECOVERY = 10.0  # seconds from a fall back to the last peak
-LOWEST_RATE = 1 / 30  # calls a second; a provider that always refuses is tried twice a minute
+_RECOVERY_CALLS = 30  # at low rates: so many calls, if they take longer
+_DOUBLING = 30.0  # seconds beyond the last peak until the slope doubles
+LOWEST_RATE = 0.1  # calls a second: a provider that always refuses is tried every ten seconds
 _SEARCH_STEP = 1.5  # the most that one answered call may add to a searching bound
 _PROVEN_FOR = 30.0  # seconds for which an answered call proves its number of neighbours
+_MINUTE = 60.0  # seconds: what most limits are counted by
 _SLACK = 0.25  # seconds of starts that may be caught up with after late timers
 # A configured limit counts by the minute: the slack of half a second must fit into it.
 _CONFIGURED_SLACK, _CONFIGURED_SHARE = 0.5, 0.99
@@ -86,34 +93,41 @@ class Bound:
         self._searching = True
         self._rose = False  # since the last fall
         self._peak = value
-        self._slope = 0.0
-        self._fell_at = self._rose_at = -math.inf
+        self._slope, self._period = 0.0, RECOVERY
+        self._fell_at = self._rose_at = self._passed_peak_at = -math.inf
 
-    def fall(self, now: float, start: float) -> None:
-        """Fall from ``start``, which is the present value or a better guess of the limit."""
+    def fall(self, now: float, start: float, lasting: float = math.inf) -> None:
+        """Fall from ``start``, which is the present value or a better guess of the limit.
+
+        ``lasting``: what was got over a longer time, if that is known.
+        """
         first = self._fell_at == -math.inf
         again = not first and not self._rose
         if self._rose and not first:
             self._searching = False
-        if not again:
-            self._peak = min(self.value, start)
+        self._peak = min(self._peak, lasting) if again else min(self.value, start)
         factor = HARD_DECREASE if again else DECREASE
         self.value = max(self._lowest, min(self.value, start) * factor)
-        self._slope = max(self._peak - self.value, (1 - DECREASE) * self._peak) / RECOVERY
-        self._fell_at = self._rose_at = now
+        self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak)
+        self._slope = max(self._peak - self.value, (1 - DECREASE) * self._peak) / self._period
+        self._fell_at = self._rose_at = self._passed_peak_at = now
         self._rose = False
 
     def rise(self, now: float) -> None:
         """Rise a little: a call was answered while this bound held others back."""
         if self._fell_at == -math.inf:
             return
-        self._rose = True
+        first, self._rose = not self._rose, True
         passed, self._rose_at = now - self._rose_at, now
         if self._searching:
             value = self.value * min(2.0**passed, _SEARCH_STEP)
+        elif first and self.value < self._peak * HARD_DECREASE:
+            value = self._peak * HARD_DECREASE  # it answers again after several falls
         else:
-            periods = math.floor((now - self._fell_at) / RECOVERY)
-            slope = self._slope * 2.0 ** min(max(0, periods - 1), 30)
+            if self.value < self._peak:
+                self._passed_peak_at = now
+            periods = math.floor((now - self._passed_peak_at) / _DOUBLING)
+            slope = self._slope * 2.0 ** min(periods, 30)
             value = self.value + min(slope * passed, self.value * (_SEARCH_STEP - 1))
         self.value = min(value, self._highest)
 
@@ -153,6 +167,8 @@ class Pace:
         self._issued = self._fell_at_number = 0
         self._recent: deque[float] = deque(maxlen=4096)  # starts of the last second, 429s left out
         self._proven, self._proven_at = 0, -math.inf
+        self._accepted: deque[list[float]] = deque()  # [second, how many], over the last minute
+        self._first_start: float | None = None
         self._held_by_window = self._held_by_rate = -math.inf
 
     def wait(self) -> float | None:
@@ -178,6 +194,8 @@ class Pace:
         self.in_flight += 1
         self._issued += 1
         self._recent.append(now)
+        if self._first_start is None:
+            self._first_start = now
         self._starts.take(now)
         self._requests.take(now)
         self._tokens.take(now, tokens)
@@ -191,6 +209,10 @@ class Pace:
             self._tokens.give_back(permit.tokens - tokens)
         if permit.in_flight >= self._proven or now - self._proven_at > _PROVEN_FOR:
             self._proven, self._proven_at = permit.in_flight, now
+        if self._accepted and now - self._accepted[-1][0] < 1.0:
+            self._accepted[-1][1] += 1
+        else:
+            self._accepted.append([now, 1])
         if permit.number <= self._fell_at_number:
             return  # it was accepted before the limit was met
         lately = max(1.0, 2.0 / self.rate.value)
@@ -225,8 +247,16 @@ class Pace:
         guess = self.rate.value
         if guess == math.inf:
             guess = max(float(len(self._recent)), self._first_rate)
-        self.rate.fall(now, guess)
+        self.rate.fall(now, guess, self._lasting_rate(now))
         self._starts.slow_down(now, self.rate.value)
+
+    def _lasting_rate(self, now: float) -> float:
+        """Return the calls accepted a second over the last minute; infinity before it is over."""
+        while self._accepted and self._accepted[0][0] < now - _MINUTE:
+            self._accepted.popleft()
+        if self._first_start is None or now - self._first_start < _MINUTE or not self._accepted:
+            return math.inf
+        return sum(n for _, n in self._accepted) / _MINUTE
 
     def _proven_now(self, now: float) -> int:
         return self._proven if now - self._proven_at <= _PROVEN_FOR else 0

@@ -32,7 +32,7 @@ __all__ = ["Price", "Provider", "Providers", "Role"]
 
 _PROVIDER_VARIABLE = re.compile(
     r"PROVIDER_(?P<name>.+?)_"
-    r"(?P<what>API_KEY|BASE_URL|API_URL|CONCURRENCY|TIMEOUT_SECONDS|RESPONSE_FORMAT)"
+    r"(?P<what>API_KEY|BASE_URL|API_URL|CONCURRENCY|RPM|TPM|TIMEOUT_SECONDS|RESPONSE_FORMAT)"
 )
 
 
@@ -226,6 +226,10 @@ class Providers:
             if calls != int(calls):
                 raise ConfigurationError(f"{prefix}CONCURRENCY must be a whole number.")
             provider = replace(provider, concurrency=int(calls))
+        if "RPM" in values:
+            provider = replace(provider, rpm=_positive(values["RPM"], f"{prefix}RPM"))
+        if "TPM" in values:
+            provider = replace(provider, tpm=_positive(values["TPM"], f"{prefix}TPM"))
         if "TIMEOUT_SECONDS" in values:
             seconds = _positive(values["TIMEOUT_SECONDS"], f"{prefix}TIMEOUT_SECONDS")
             provider = replace(provider, timeout_seconds=seconds)

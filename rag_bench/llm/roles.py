@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -81,10 +82,12 @@ _MAX_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens."""
+    """US dollars for a million tokens; as of when, and who says so."""
 
     prompt: Decimal
     completion: Decimal
+    as_of: date | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Provider:
     api_key: SecretStr | None = None
     concurrency: int | None = None  # None: the general setting
     timeout_seconds: float | None = None
+    rpm: float | None = None  # requests and tokens a minute, where they are known
+    tpm: float | None = None
     # What the endpoint accepts as `response_format`; DeepSeek, for one, knows no JSON schema.
     response_format: ResponseFormat = "json_schema"
     kind: Literal["http", "simulator"] = "http"

@@ -189,8 +189,8 @@ def mean_ranks(rows: Sequence[Row]) -> dict[str, float]:
     cells = {(row.generation_model, row.benchmark_judge_model): row for row in rows}
     ranks: dict[str, list[float]] = {generator: [] for generator in generators}
     # A model that no judge scored has a row without a judge: no judge of its own to be first by.
-    judges = {row.benchmark_judge_model for row in rows if row.benchmark_judge_model} or {None}
-    for judge in judges:
+    judges: set[str | None] = {row.benchmark_judge_model for row in rows}
+    for judge in judges - {None} or {None}:
         keys = {g: _quality(cells.get((g, judge))) for g in generators}
         for generator, key in keys.items():
             better = sum(other < key for other in keys.values())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.provenance import git_branch, git_commit
 from rag_bench.reporting import baselines
 from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard
-from rag_bench.settings import PROJECT_ROOT
-from rag_bench.store.evaluations import git_commit
 
 SCHEMA_VERSION = "3.0"
 REGISTRY = "benchmark_runs.json"
@@ -46,7 +44,7 @@ def content(
         "schema_version": SCHEMA_VERSION,
         "run_metadata": {
             "timestamp": now.isoformat(timespec="seconds"),
-            "git_branch": _git_branch(),
+            "git_branch": git_branch(),
             "git_commit_hash": git_commit(),
             "run_author": os.environ.get("BENCHMARK_RUN_AUTHOR"),
         },
@@ -225,20 +223,3 @@ def _as_markdown(value: Any) -> Any:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _git_branch() -> str | None:
-    if given := os.environ.get("BENCHMARK_GIT_BRANCH"):
-        return given
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--abbrev-ref", "HEAD"],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -7,18 +7,16 @@ lives in the call ledger. So a killed run leaves no half evaluation.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, insert, select, text
 
 from rag_bench.errors import ErrorCode
-from rag_bench.settings import PROJECT_ROOT
+from rag_bench.provenance import git_commit
 from rag_bench.store.tables import evaluation, evaluation_case
 
 if TYPE_CHECKING:
@@ -107,25 +105,6 @@ def _stored(row: Row[Any], *, reused: bool = False) -> StoredEvaluation:
         *("metrics", "errors", "finished_at", "inputs"),
     )
     return StoredEvaluation(**{name: getattr(row, name) for name in names}, reused=reused)
-
-
-@lru_cache(maxsize=1)
-def git_commit() -> str | None:
-    """Return the commit of this code (``BENCHMARK_GIT_COMMIT_HASH`` overrides it), if known."""
-    if given := os.environ.get("BENCHMARK_GIT_COMMIT_HASH"):
-        return given
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def save_evaluation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -22,12 +23,12 @@ from small_world import (
     Done,
     World,
     failure,
+    hash_of,
     materializations,
     plain_dump,
     value,
 )
 
-from rag_bench.hashing import chunk_hash
 from rag_bench.partitions import ModelLists
 
 N = len(GOLD)
@@ -51,11 +52,6 @@ def cases_of(world: World, **where: Any) -> list[dict[str, Any]]:
             **where,
         )
     ]
-
-
-def hash_of(number: int) -> str:
-    page, words = CHUNKS[number]
-    return chunk_hash(f"https://help.example.org/{page}", words)
 
 
 def test_the_source_is_what_the_dump_holds(done_world: World) -> None:
@@ -123,9 +119,7 @@ def test_answers_on_gold_and_on_retrieved_chunks(done_world: World) -> None:
             mean = sum(case["scores"]["rougeL_f"] for case in cases) / N
             assert metrics["rougeL_f"]["value"] == pytest.approx(mean)
             assert metrics["rougeL_f"]["ci_low"] <= mean <= metrics["rougeL_f"]["ci_high"]
-    gold = cases_of(
-        done_world, tier="2", kind="answers", generation_model="simulator/sim-strong"
-    )
+    gold = cases_of(done_world, tier="2", kind="answers", generation_model="simulator/sim-strong")
     for number, case in enumerate(gold):
         assert case["retrieved"][0]["chunk_hash"] == hash_of(GOLD[number][2])
         if case["answer"] == GOLD[number][1]:
@@ -318,10 +312,10 @@ def test_inputs_of_other_settings_are_refused(
 
 
 def test_repeats_enter_consistency_only(free_world: World) -> None:
-    models = ModelLists(["simulator/sim-weak"], ["simulator/sim-judge-sharp"], [])
+    models = replace(TWO, generation=["simulator/sim-weak"])
     settings = {"consistency_runs": 3}
     for stage in (("tier1_retrieval",), ("tier2_answers",), ("tier2_scores",)):
-        result = free_world.run(stage, models, benchmark=settings, tags=None)
+        result = free_world.run(stage, models, benchmark=settings)
         assert result.success, failure(result)
     answers = metrics_of(free_world, tier="2", kind="answers")
     cases = cases_of(free_world, tier="2", kind="answers")

@@ -32,6 +32,7 @@ FAST = Limits(
     max_retries=2,
     backoff_base=0.001,
     backoff_max=0.002,
+    first_limited_rate=1000.0,
 )
 
 

@@ -71,11 +71,69 @@ def test_what_stays_is_not_tried_again(
 
 
 def test_retries_end(models: MakeModels, provider: FakeProvider, engine: Engine) -> None:
-    provider.behaviour = fails_first(99, 429)
-    with pytest.raises(CaseError, match="http 429"):
+    provider.behaviour = fails_first(99, 503)
+    with pytest.raises(CaseError, match="http 503"):
         ask(models())
     assert provider.count == 1 + FAST.max_retries
     assert row(engine)["retries"] == FAST.max_retries
+
+
+def test_a_limit_uses_up_no_retries(
+    models: MakeModels, provider: FakeProvider, engine: Engine
+) -> None:
+    provider.behaviour = fails_first(5, 429)
+    assert ask(models(replace(FAST, max_retries=0))).text == "готово"
+    assert (row(engine)["status"], row(engine)["retries"]) == ("ok", 5)
+
+
+def test_a_limit_is_waited_for_within_a_bound(
+    models: MakeModels, provider: FakeProvider, engine: Engine
+) -> None:
+    provider.behaviour = fails_first(10_000, 429)
+    with pytest.raises(CaseError, match="http 429: позже") as failed:
+        ask(models(replace(FAST, max_limited_seconds=0.2)))
+    assert failed.value.retryable
+    assert 2 <= provider.count < 20
+    assert (row(engine)["status"], row(engine)["http_status"]) == ("error", 429)
+
+
+def test_an_account_without_money_is_not_waited_for(
+    models: MakeModels, provider: FakeProvider
+) -> None:
+    async def broke(body: dict[str, Any], number: int) -> Response:
+        error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+        return JSONResponse({"error": error}, 429)
+
+    provider.behaviour = broke
+    with pytest.raises(CaseError, match="http 429: You exceeded"):
+        ask(models())
+    assert provider.count == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after-ms": "50"}], ids=["plain", "Retry-After"])
+def test_no_case_is_lost_at_a_limit_that_the_client_is_not_told(
+    headers: dict[str, str], models: MakeModels, provider: FakeProvider, engine: Engine
+) -> None:
+    accepted: list[float] = []
+
+    async def at_most_ten_in_100_ms(body: dict[str, Any], number: int) -> Response:
+        now = time.monotonic()
+        if sum(at > now - 0.1 for at in accepted) >= 10:
+            return JSONResponse({"error": "slow down"}, 429, headers=headers)
+        accepted.append(now)
+        return JSONResponse(completion("да"))
+
+    async def run() -> list[Any]:
+        async with models(replace(FAST, first_limited_rate=20.0)) as client:
+            calls = (client.chat("fake/m", "generation", question(str(n))) for n in range(300))
+            return await asyncio.gather(*calls)
+
+    provider.behaviour = at_most_ten_in_100_ms
+    assert [reply.text for reply in asyncio.run(run())] == ["да"] * 300
+    assert len(accepted) == 300
+    with engine.connect() as connection:
+        query = text("select status, count(*) from rag_bench.llm_call group by status")
+        assert [tuple(line) for line in connection.execute(query)] == [("ok", 300)]
 
 
 def test_retry_after_is_waited_for_and_kept_out_of_the_latency(

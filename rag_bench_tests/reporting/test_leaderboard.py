@@ -40,7 +40,7 @@ def judges_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_to_show_is_an_error_that_says_what_to_do(engine: Engine) -> None:
     for settings in (None, "unknown"):
-        with pytest.raises(RagBenchError, match="no result to show yet.*rag-bench sweep"):
+        with pytest.raises(RagBenchError, match=r"no result to show yet.*rag-bench sweep"):
             build(engine, settings)
 
 

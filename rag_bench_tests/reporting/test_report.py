@@ -16,6 +16,7 @@ import pytest
 from measured import GATES, GENERATORS, JUDGES, metric
 
 from rag_bench.errors import RagBenchError
+from rag_bench.provenance import git_commit
 from rag_bench.reporting import report
 from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard, Row
 from rag_bench.store.datasets import DatasetInfo
@@ -81,7 +82,7 @@ def test_the_fields_of_the_forerunner_are_all_there(
         "id": "20260223_183530",
         "timestamp": "2026-02-23T18:35:30+00:00",
         "git_branch": "release",
-        "git_commit_hash": report.git_commit(),
+        "git_commit_hash": git_commit(),
         "run_author": "Марина",
         "schema_version": "3.0",
         "dataset_file": "золотой набор",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from measured import dataset, metric, store, store_failed
 from sqlalchemy import Engine, text
 
-from rag_bench.store import evaluations
+from rag_bench.provenance import git_commit
 from rag_bench.store.evaluations import (
     Case,
     NewEvaluation,
@@ -73,7 +72,7 @@ def test_everything_that_names_an_evaluation_is_stored(
     )
     (row,) = rows(engine, "select * from rag_bench.evaluation")
     stored = dict(row._mapping)
-    assert stored.pop("git_commit") == evaluations.git_commit()
+    assert stored.pop("git_commit") == git_commit()
     assert stored.pop("started_at") == started
     assert stored.pop("finished_at") > started
     assert stored == {
@@ -166,9 +165,7 @@ def test_a_finished_evaluation_of_the_same_inputs_is_found(engine: Engine) -> No
 def test_one_with_errors_that_another_run_may_not_meet_is_not_finished(
     engine: Engine, retry_failed: bool
 ) -> None:
-    store(
-        engine, "2", "scores", {}, input_hash="i", cases=[GOOD, LOST], n_scored=1, n_retryable=1
-    )
+    store(engine, "2", "scores", {}, input_hash="i", cases=[GOOD, LOST], n_scored=1, n_retryable=1)
     assert find_finished(engine, "i", retry_failed=retry_failed) is None
 
 
@@ -206,7 +203,11 @@ def test_latest_is_of_exactly_these_models_settings_tier_and_kind(engine: Engine
         {"gate": "p"},
     ):
         store(
-            engine, "3", "scores", {}, **{"generation": "g", "judge": "j", "settings": "s", **change}
+            engine,
+            "3",
+            "scores",
+            {},
+            **{"generation": "g", "judge": "j", "settings": "s", **change},
         )
     store(engine, "2", "scores", {}, generation="g", judge="j", settings="s")
     store(engine, "3", "answers", {}, generation="g", judge="j", settings="s")
@@ -276,19 +277,3 @@ def test_the_newest_settings_are_those_that_have_something_to_show(engine: Engin
     assert newest_settings_hash(engine) == "new"
     store_failed(engine, "3", "answers", generation="g", settings="dead provider")
     assert newest_settings_hash(engine) == "new"
-
-
-def test_the_commit_can_be_given_where_there_is_no_repository(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    evaluations.git_commit.cache_clear()
-    try:
-        monkeypatch.setenv("BENCHMARK_GIT_COMMIT_HASH", "abc123")
-        assert evaluations.git_commit() == "abc123"
-        evaluations.git_commit.cache_clear()
-        monkeypatch.delenv("BENCHMARK_GIT_COMMIT_HASH")
-        monkeypatch.setattr(evaluations, "PROJECT_ROOT", tmp_path)
-        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.fspath(tmp_path.parent))
-        assert evaluations.git_commit() is None
-    finally:
-        evaluations.git_commit.cache_clear()

@@ -60,7 +60,9 @@ def test_every_triple_with_the_metrics_of_each_of_its_parts(engine: Engine) -> N
 
 def test_results_of_different_settings_never_meet(engine: Engine) -> None:
     store_sweep(engine)
-    store(engine, "3", "answers", {"rougeL_f": metric(0.1)}, generation="smoke", settings="limit-10")
+    store(
+        engine, "3", "answers", {"rougeL_f": metric(0.1)}, generation="smoke", settings="limit-10"
+    )
     store(engine, "3", "scores", {}, generation=GENERATORS[0], judge="smoke", settings="limit-10")
     store(engine, "judge_pipeline", "scores", {}, gate="smoke gate", settings="limit-10")
     store(engine, "1", "metrics", {"chunk_mrr": metric(0.1)}, settings="limit-10")

@@ -1,0 +1,68 @@
+"""Partitions: one per configured model."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from rag_bench.automation import range_tags
+from rag_bench.errors import ConfigurationError
+from rag_bench.llm import offline
+from rag_bench.llm.providers import Providers
+from rag_bench.partitions import ModelLists, Partitions, cell_key
+
+ENVIRONMENT = {
+    "PROVIDER_X_API_KEY": "k",
+    "PROVIDER_X_BASE_URL": "https://x.example.org/v1",
+    "X_GEN_MODELS": "модель-1,a/b:free",
+    "X_BM_JUDGE_MODELS": "судья",
+    "X_JUDGE_MODELS": "вахтёр",
+}
+
+
+def test_lists_of_the_environment_follow_the_offline_models() -> None:
+    models = ModelLists.from_providers(Providers(ENVIRONMENT))
+    assert list(models.generation) == [*offline.GENERATORS, "x/модель-1", "x/a/b:free"]
+    # The names' trap: JUDGE_MODELS are the production judges.
+    assert list(models.benchmark_judges) == [*offline.BENCHMARK_JUDGES, "x/судья"]
+    assert list(models.production_judges) == [*offline.PRODUCTION_JUDGES, "x/вахтёр"]
+
+
+def test_the_offline_models_are_always_there() -> None:
+    partitions = Partitions.of(ModelLists.from_providers(Providers({})))
+    assert partitions.generation.get_partition_keys() == list(offline.GENERATORS)
+    assert len(partitions.grid.get_partition_keys()) == 4 * 3
+
+
+def test_the_grid_is_every_generator_by_every_benchmark_judge() -> None:
+    models = ModelLists(["a/1", "b/2:free"], ["судья/ё", "j/2"], ["p/1"])
+    grid = Partitions.of(models).grid
+    keys = grid.get_partition_keys()
+    assert {str(key) for key in keys} == {
+        str(cell_key(generator, judge))
+        for generator in models.generation
+        for judge in models.benchmark_judges
+    }
+    for key in keys:
+        assert isinstance(key, dg.MultiPartitionKey)
+        found = key.keys_by_dimension
+        assert cell_key(found["generation_model"], found["benchmark_judge"]) == key
+
+
+def test_a_range_covers_every_cell() -> None:
+    """One run over the first to the last key is a run over all of them."""
+    models = ModelLists(["a/1", "b/2", "c/3"], ["z/1", "y/2"], ["p/1"])
+    partitions = Partitions.of(models)
+    for definition in (partitions.generation, partitions.grid, partitions.production_judges):
+        tags = range_tags(definition)
+        span = dg.PartitionKeyRange(
+            tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+        )
+        found = definition.get_partition_keys_in_range(span)
+        assert [str(k) for k in found] == [str(k) for k in definition.get_partition_keys()]
+
+
+@pytest.mark.parametrize("name", ["a|b", "a[0]", "a\nb", "a...b"])
+def test_names_that_cannot_be_keys_are_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="X_GEN_MODELS"):
+        ModelLists.from_providers(Providers({**ENVIRONMENT, "X_GEN_MODELS": name}))
