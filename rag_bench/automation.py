@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from rag_bench.assets.cells import RANGE_END, RANGE_START
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
 from rag_bench.settings import get_settings
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
     )
 
 TIMEZONE = "Asia/Yekaterinburg"
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 
 
 def range_tags(partitions: "dg.PartitionsDefinition[str]") -> dict[str, str]:
     """Return the tags of one run over all partitions: one process, one event loop."""
     keys = [str(key) for key in partitions.get_partition_keys()]
-    return {_RANGE_START: keys[0], _RANGE_END: keys[-1]}
+    return {RANGE_START: keys[0], RANGE_END: keys[-1]}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,12 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=16, ge=1, description="Calls in flight per provider.")
     call_timeout_seconds: float = Field(default=120.0, gt=0)
     connect_timeout_seconds: float = Field(default=10.0, gt=0)
-    max_retries: int = Field(default=4, ge=0, description="Of a call, on 429, 5xx and lost links.")
+    max_retries: int = Field(
+        default=4, ge=0, description="Of a call, on 5xx and lost links; a 429 is waited for."
+    )
+    prices: Path | None = Field(
+        default=None, description="Prices per provider and model, TOML or JSON; unset: unknown."
+    )
 
     @cached_property
     def dumps(self) -> Path:

@@ -89,7 +89,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
     ) -> Iterator[dg.AssetCheckResult]:
         from rag_bench.tiers.answers import answer_cells
 
-        keys = keys_of(context, partitions.generation.get_partition_keys())
+        keys = keys_of(context, partitions.generation)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
         with log_progress(context):
@@ -118,9 +118,9 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         from rag_bench.tiers.answers import answers_of
         from rag_bench.tiers.scores import score_cells
 
-        keys_of(context, [str(key) for key in partitions.grid.get_partition_keys()])
         dimensions = [
-            cast(dg.MultiPartitionKey, key).keys_by_dimension for key in context.partition_keys
+            cast(dg.MultiPartitionKey, key).keys_by_dimension
+            for key in keys_of(context, partitions.grid)
         ]
         pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
         bench = benchmark.open(database.engine, context.run.run_id)

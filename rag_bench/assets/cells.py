@@ -18,6 +18,10 @@ from rag_bench.tiers.bench import Bench
 #: One slot for all assets that call models: concurrent runs would share a provider's limit.
 POOL = "llm"
 
+#: Dagster's names of the tags that hold a run's range of partition keys.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
 #: How many materializations back the input of a cell is looked for.
 _RECENT = 50
 
@@ -129,20 +133,33 @@ class Recorder:
             )
 
 
-def keys_of(context: dg.AssetExecutionContext, known: Sequence[str]) -> list[str]:
+def keys_of(
+    context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition[str]
+) -> Sequence[str]:
     """Return the partition keys of the run, checked: Dagster launches unknown ones, too.
 
+    ``context.partition_keys`` is not enough: the runs of a job's backfill over a grid carry, beside
+    their own range, the dimensions of the whole backfill's first key, and Dagster believes those;
+    the runs would end well and do one cell.
+
     Raises:
-        RagBenchError: a key names a model that the settings do not have.
+        RagBenchError: no partition, or a key names a model that the settings do not have.
     """
-    keys = [str(key) for key in context.partition_keys]
-    strangers = sorted(set(keys) - set(known))
+    tags = context.run.tags
+    if RANGE_START in tags:
+        ends = [tags[RANGE_START], tags[RANGE_END]]
+    elif context.has_partition_key:
+        ends = [str(context.partition_key)] * 2
+    else:
+        raise RagBenchError("This asset is split by model: choose which partitions to materialize.")
+    known = {str(key) for key in partitions.get_partition_keys()}
+    strangers = sorted(set(ends) - known)
     if strangers:
         raise RagBenchError(
             f"No such partition: {', '.join(strangers)}. Add the model to its list in the "
             "environment and reload the definitions."
         )
-    return keys
+    return partitions.get_partition_keys_in_range(dg.PartitionKeyRange(*ends))
 
 
 def log_progress(context: dg.AssetExecutionContext) -> Any:

@@ -43,7 +43,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         from rag_bench.store.datasets import newest_pairs
         from rag_bench.tiers.production_judge import judge_cells
 
-        keys = keys_of(context, partitions.production_judges.get_partition_keys())
+        keys = keys_of(context, partitions.production_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
         pairs = newest_pairs(database.engine)
         if pairs is None:

@@ -26,6 +26,7 @@ from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchE
 from rag_bench.llm import replies
 from rag_bench.llm.budget import Budget
 from rag_bench.llm.context import CallContext, call_context, role_of_call
+from rag_bench.llm.lanes import Lanes
 from rag_bench.llm.ledger import (
     HIT_HEADER,
     KEY_HEADER,
@@ -156,7 +157,9 @@ class ChatModels:
 
         try:
             with role_of_call(role):
-                raw = await client.chat.completions.with_raw_response.create(**body)
+                # Below the SDK's typed methods: walking through the body by its types took as long
+                # as everything else that the SDK does.
+                raw = await client.post("/chat/completions", cast_to=httpx.Response, body=body)
         except openai.APITimeoutError as error:
             raise CaseError(
                 ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}", retryable=True
@@ -285,7 +288,7 @@ class ChatModels:
         elif provider.kind == "simulator":
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
-            inner = _network(base_url, limits.concurrency)
+            inner = _network(base_url)
         ledger = LedgerTransport(
             LimitTransport(inner, limits, self._budget),
             self._store,
@@ -335,7 +338,7 @@ def _body(
     return body
 
 
-def _network(base_url: str, concurrency: int) -> httpx.AsyncBaseTransport:
+def _network(base_url: str) -> httpx.AsyncBaseTransport:
     """Return the transport to a provider, through the environment's proxy unless it is local.
 
     httpx reads proxy variables only for clients without a transport of their own, so they are
@@ -344,13 +347,15 @@ def _network(base_url: str, concurrency: int) -> httpx.AsyncBaseTransport:
     # httpcore's debug lines hold response headers, in which a provider may repeat the key.
     logging.getLogger("httpcore").setLevel(logging.INFO)
     proxy = proxy_for(base_url)
-    return httpx.AsyncHTTPTransport(
-        verify=_tls(),
-        proxy=httpx.Proxy(proxy) if proxy else None,
-        limits=httpx.Limits(
-            max_connections=concurrency, max_keepalive_connections=concurrency, keepalive_expiry=30
-        ),
-        retries=0,
+    return Lanes(
+        lambda: httpx.AsyncHTTPTransport(
+            verify=_tls(),
+            proxy=httpx.Proxy(proxy) if proxy else None,
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=30
+            ),
+            retries=0,
+        )
     )
 
 

@@ -281,24 +281,14 @@ class LimitTransport(httpx.AsyncBaseTransport):
 
     async def _attempt(self, request: httpx.Request) -> tuple[httpx.Response, bool]:
         limits = self._limits
-        extensions = {
-            **request.extensions,
-            "timeout": {
-                "connect": limits.connect_timeout,
-                "read": limits.call_timeout,
-                "write": limits.call_timeout,
-                "pool": None,  # the pace is the queue
-            },
+        request.extensions["timeout"] = {
+            "connect": limits.connect_timeout,
+            "read": limits.call_timeout,
+            "write": limits.call_timeout,
+            "pool": None,  # the pace is the queue
         }
-        attempt = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=await request.aread(),
-            extensions=extensions,
-        )
         async with asyncio.timeout(limits.call_timeout):
-            response = await self._inner.handle_async_request(attempt)
+            response = await self._inner.handle_async_request(request)
             try:
                 cap = limits.max_reply_bytes if response.is_success else _MAX_ERROR_BYTES
                 content = bytearray()

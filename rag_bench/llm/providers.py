@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.llm import offline
+from rag_bench.llm import offline, pricing
 from rag_bench.llm.roles import (
     ROLE_VARIABLES,
     Price,
@@ -62,6 +63,8 @@ class Providers:
     ) -> Providers:
         """Read a mapping; by default ``os.environ`` after the environment files were loaded.
 
+        Prices are those given, else those of the file that ``RAG_BENCH_PRICES`` names.
+
         Raises:
             ConfigurationError: a variable that cannot be meant, named in the message.
         """
@@ -72,6 +75,8 @@ class Providers:
 
             load_environment()
             environment = os.environ
+        if prices is None and environment.get(pricing.VARIABLE, "").strip():
+            prices = pricing.load_prices(Path(environment[pricing.VARIABLE].strip()))
         return cls(environment, prices)
 
     def __repr__(self) -> str:
@@ -159,6 +164,12 @@ class Providers:
         if role is Role.dataset and not chosen:
             return self.resolve_models(Role.benchmark_judge)[:1]
         return _distinct(chosen) or list(ROLE_VARIABLES[role].offline)
+
+    def price(self, model_key: str) -> Price | None:
+        """Return a model's price; None where it is unknown. Simulated models are free."""
+        if offline.is_simulated(model_key):
+            return Price(Decimal(0), Decimal(0))
+        return self._prices.get(model_key)
 
     def cost_usd(
         self, model_key: str, prompt_tokens: int | None, completion_tokens: int | None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.llm.budget import CapReachedError
 
 R = TypeVar("R")
 
@@ -54,6 +55,8 @@ class _Breaker:
         return self.failed_in_a_row >= GIVE_UP_AFTER
 
     def note(self, result: Any) -> None:
+        if isinstance(result, CapReachedError):
+            return  # it was not asked, so it says nothing about the provider
         failed = isinstance(result, CaseError) and result.retryable
         self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
 
@@ -86,8 +89,13 @@ async def run_cells(
     if total:
         progress(0, total)
 
+    # One at a time: finishing is work for the processor, and two threads that import the same
+    # heavy libraries for the first time can each be given the other's half-made modules.
+    finishing = asyncio.Lock()
+
     async def finish(cell: Cell[R]) -> None:
-        result = await asyncio.to_thread(cell.finish, cell.results)
+        async with finishing:
+            result = await asyncio.to_thread(cell.finish, cell.results)
         cell.results = []
         on_done(cell, result)
 

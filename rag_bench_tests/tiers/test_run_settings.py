@@ -1,0 +1,97 @@
+"""The settings of a run: what enters the hash, and how they are resolved and refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from small_world import World
+
+from rag_bench.errors import RagBenchError
+from rag_bench.resources import BenchmarkResource
+from rag_bench.store.datasets import Item, save_dataset
+from rag_bench.tiers.run_settings import RunSettings
+
+
+def opened(world: World, **config: Any) -> RunSettings:
+    return BenchmarkResource(**config).open(world.engine, None).run
+
+
+@pytest.fixture
+def run(free_world: World) -> RunSettings:
+    return opened(free_world)
+
+
+def test_every_setting_is_in_the_hash(run: RunSettings) -> None:
+    other = {
+        "dataset_id": "другой",
+        "limit": 3,
+        "mode": "manual",
+        "top_k": 7,
+        "search": "hnsw",
+        "contexts_per_answer": 1,
+        "retrieval_threshold": 0.5,
+        "consistency_runs": 2,
+        "judge_eval_mode": "reasoned",
+        "corpus_hash": "x",
+        "encoder": "y",
+        "prompt_hash": "z",
+    }
+    assert other.keys() == run.as_json().keys()
+    changed = [replace(run, **{name: content}) for name, content in other.items()]
+    assert len({run.hash, *(one.hash for one in changed)}) == len(other) + 1
+    assert replace(run).hash == run.hash
+
+
+def test_differences_are_said_in_words(run: RunSettings) -> None:
+    assert run.differences(run.as_json()) == "nothing"
+    other = replace(run, limit=3, top_k=5).as_json()
+    assert run.differences(other) == "limit 3 instead of None; top_k 5 instead of 10"
+
+
+def test_defaults_and_limits(free_world: World, run: RunSettings) -> None:
+    assert (run.limit, run.top_k, run.contexts_per_answer) == (None, 10, 3)
+    assert opened(free_world, limit=5).limit == 5
+    # A limit that leaves nothing out is none: the results are those of a full run.
+    assert opened(free_world, limit=1000).hash == run.hash
+    # Fewer retrieved than are given by default: all that there are.
+    assert opened(free_world, top_k=2).contexts_per_answer == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"limit": 0}, "limit must be at least 1"),
+        ({"top_k": -1}, "top_k must be at least 1"),
+        ({"consistency_runs": 0}, "consistency_runs must be at least 1"),
+        ({"top_k": 2, "contexts_per_answer": 3}, "only 2 chunks are retrieved"),
+        ({"dataset": "нет такого"}, "no dataset 'нет такого'. The newest are: "),
+        ({"dataset": "show_hide"}, "labelled pairs for the production judge"),
+        ({"mode": "synthetic"}, "no synthetic dataset about the current snapshot"),
+    ],
+)
+def test_impossible_settings_are_refused(
+    free_world: World, config: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RagBenchError, match=said):
+        opened(free_world, **config)
+
+
+def test_a_dataset_is_named_by_id_prefix_or_name(free_world: World) -> None:
+    made = save_dataset(free_world.engine, "свой", "questions", [Item("1", "Когда сессия?")])
+    for name in (made.id, made.id[:12], "свой"):
+        assert opened(free_world, dataset=name).dataset_id == made.id
+    assert opened(free_world).dataset_id != made.id
+
+
+def test_the_snapshot_itself_is_not_a_setting(free_world: World, run: RunSettings) -> None:
+    """Results belong to texts, not to the file that they came in."""
+    [snapshot] = free_world.rows("select * from rag_bench.dump")
+    assert run.corpus_hash == snapshot["corpus_hash"]
+    assert snapshot["sha256"] not in run.as_json().values()
+
+
+def test_nothing_loaded(empty_world: World) -> None:
+    with pytest.raises(RagBenchError, match="load-dump"):
+        opened(empty_world)
