@@ -16,10 +16,8 @@ import sys
 import time
 import warnings
 
-import killed_sweep
 import scratch
-import small_world
-from local_provider import LocalProvider
+from scratch import LocalProvider, killed_sweep, small_world
 
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database

@@ -10,7 +10,8 @@ A provider in a process of its own answers after 200 ms. All calls are distinct 
 * unknown limit: the provider refuses (429) what is over so many requests a second, or over so many
   in flight, and the client is told nothing. Ratio = calls a second / limit, 0.8 is asked, with
   no lost case. Shown: without and with Retry-After, and the refusals per answered call.
-* told limit: the same with PROVIDER_<NAME>_RPM set; there should be no refusals.
+* told limit: counted by the minute, as providers do, and PROVIDER_<NAME>_RPM is set; there should
+  be no refusals.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Provider:
     """A bare ASGI application: as little of its own work as can be.
 
     The path's first segment sets the limit: ``free``, ``rate-60``, ``rate-60-after`` (with
-    Retry-After), ``flight-8``; GET tells the counts since the last GET.
+    Retry-After), ``minute-3600``, ``flight-8``; GET tells the counts since the last GET.
     """
 
     def __init__(self) -> None:
@@ -97,11 +98,11 @@ class Provider:
         kind, _, value = rule.partition("-")
         if kind == "flight":
             return self.in_flight[rule] >= int(value)
-        if kind != "rate":
+        if kind not in ("rate", "minute"):
             return False
         now, limit = time.monotonic(), int(value.partition("-")[0])
         seen = self.accepted.setdefault(rule, deque())
-        while seen and seen[0] <= now - 1.0:
+        while seen and seen[0] <= now - (60.0 if kind == "minute" else 1.0):
             seen.popleft()
         if len(seen) >= limit:
             return True
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=3000)
     parser.add_argument("--rates", default="60,15")
     parser.add_argument("--in-flight", default="8")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of each limited case")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each limited case")
     parser.add_argument("--profile", action="store_true", help="where the plain case's time goes")
     given = parser.parse_args()
     with provider_process() as url, scratch_database() as database:
@@ -235,7 +236,7 @@ def main() -> None:
             for name, rule, rpm in (
                 ("unknown", f"rate-{limit:g}", ""),
                 ("unknown, Retry-After 1", f"rate-{limit:g}-after", ""),
-                ("told", f"rate-{limit:g}", f"{limit * 60:g}"),
+                ("told", f"minute-{limit * 60:g}", f"{limit * 60:g}"),
             ):
                 path = f"{url}/{rule}/{'told' if rpm else 'untold'}/v1"
                 wall, lost = asyncio.run(ask(database, path, n, rpm=rpm))

@@ -22,7 +22,11 @@ from rag_bench.store.migrate import migrate
 # The small world, the local provider and the killing of sweeps are the tests' own.
 sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests"))
 
+import killed_sweep
 import small_world
+from local_provider import LocalProvider
+
+__all__ = ["LocalProvider", "killed_sweep", "small_world"]
 
 
 @cache

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import scratch
-import small_world
+from scratch import small_world
 
 from rag_bench.assembly import open_models
 from rag_bench.partitions import ModelLists

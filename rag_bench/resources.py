@@ -20,6 +20,7 @@ from rag_bench.settings import get_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.llm.budget import Budget
     from rag_bench.tiers.bench import Bench
     from rag_bench.tiers.models import Models
 
@@ -172,12 +173,38 @@ class ModelsResource(dg.ConfigurableResource):
     Keys are read from the environment when a call is made and stand in no config.
     """
 
+    max_calls: int | None = Field(
+        default=None,
+        description="The run stops cleanly after so many calls; a later run goes on. Replies of "
+        "the ledger are no calls.",
+    )
+    max_cost_usd: float | None = Field(
+        default=None,
+        description="The run stops cleanly before it costs more, by the table of prices "
+        "(RAG_BENCH_PRICES); a model without a price is then not asked.",
+    )
+
+    _budget: Budget | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Make the run's budget: all of its steps spend from it."""
+        from decimal import Decimal
+
+        from rag_bench.llm.budget import Budget
+
+        if self.max_calls is not None or self.max_cost_usd is not None:
+            cost = None if self.max_cost_usd is None else Decimal(str(self.max_cost_usd))
+            self._budget = Budget(self.max_calls, cost)
+
     def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
         """Run ``work`` on one event loop with an open client; returns what it returns."""
         from rag_bench.assembly import open_models
+        from rag_bench.llm.budget import current_budget, spending
 
         async def main() -> T:
             async with open_models(get_settings(), engine) as models:
                 return await work(models)
 
-        return asyncio.run(main())
+        # Several runs of one sweep share the budget of the command that started them.
+        with spending(current_budget() if self._budget is None else self._budget):
+            return asyncio.run(main())

@@ -92,7 +92,7 @@ def test_dead_cells_do_not_stop_the_others(
     results, _ = run(free_world, models, "2,judge_pipeline")
     by_name = {r.name: " ".join(r.errors) for r in results}
     assert f"gone/модель (LLM_FAILED {len(GOLD)})" in by_name["answers"]
-    assert "gone/модель: There are no tier 2 answers" in by_name["scores"]
+    assert "There are no tier 2 answers of gone/модель" in by_name["scores"]
     assert by_name["production judges"] == by_name["leaderboard and report"] == ""
     [row] = free_world.rows("select * from rag_bench.model_runs")
     assert row["generation_model"] == "simulator/sim-weak"

@@ -62,7 +62,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
     from rag_bench.llm import prompts
     from rag_bench.llm.judging import MEASURES as RUBRICS
     from rag_bench.llm.pipeline import ANSWER_PROMPT
-    from rag_bench.tiers.scores import MEASURES
+    from rag_bench.tiers.measures import MEASURES
 
     tier = which.tier
     answers_name, scores_name = f"tier{tier}_answers", f"tier{tier}_scores"
@@ -131,7 +131,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
             try:
                 made_from[generator] = result_version(answers_of(bench, tier, generator)[0])
             except RagBenchError as error:
-                record.failed.append(f"{generator}: {error}")
+                record.blocked.append(str(error))
         pairs = [pair for pair in pairs if pair[0] in made_from]
         with log_progress(context):
             models.run(

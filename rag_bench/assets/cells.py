@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -12,8 +12,10 @@ from rag_bench import progress
 from rag_bench.assets.describe import evaluation_metadata
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
-from rag_bench.store.evaluations import StoredEvaluation
-from rag_bench.tiers.bench import Bench
+
+if TYPE_CHECKING:
+    from rag_bench.store.evaluations import StoredEvaluation
+    from rag_bench.tiers.bench import Bench
 
 #: One slot for all assets that call models: concurrent runs would share a provider's limit.
 POOL = "llm"
@@ -72,6 +74,8 @@ class Recorder:
             if dependency.to_user_string() != upstream:
                 self._shared |= self._input_tags(dependency)
         self.failed: list[str] = []
+        #: Why cells could not even begin; each says what to do about it.
+        self.blocked: list[str] = []
 
     def _input_tags(
         self, asset: dg.AssetKey, partition: str | None = None, version: str | None = None
@@ -99,8 +103,6 @@ class Recorder:
     ) -> None:
         """Record a finished cell; one that must be run again is noted as failed instead."""
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
-        line = f"{partition}: {evaluation.status}, {evaluation.n_errors} errors"
-        self._context.log.info(line + (" (found finished)" if evaluation.reused else ""))
         if evaluation.status != "failed":
             tags = {"dagster/data_version": result_version(evaluation), **self._shared}
             code_version = self._context.assets_def.code_versions_by_key[self._context.asset_key]
@@ -124,13 +126,15 @@ class Recorder:
 
     def close(self) -> None:
         """End the step: as failed if cells have to be run again, after all others were recorded."""
+        problems = [reason.rstrip(".") + "." for reason in self.blocked]
         if self.failed:
-            raise dg.Failure(
+            problems.append(
                 f"{len(self.failed)} of the cells are not complete: {'; '.join(self.failed)}. "
                 "Everything that was answered is kept. Materialize these partitions again to ask "
-                "only for what is missing.",
-                allow_retries=False,
+                "only for what is missing."
             )
+        if problems:
+            raise dg.Failure(" ".join(problems), allow_retries=False)
 
 
 def keys_of(

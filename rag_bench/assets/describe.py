@@ -28,7 +28,8 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str
 
 def _cell(value: Any) -> str:
     text = number(value) if isinstance(value, float) else "" if value is None else str(value)
-    text = " ".join(text.replace("|", "\\|").split())
+    # Not split(), which would break up what a no-break space holds together.
+    text = re.sub(r"[ \t\r\n]+", " ", text.replace("|", "\\|")).strip(" ")
     return text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
 
 
@@ -54,11 +55,7 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name in reading_order(metrics):
         metric = metrics[name]
-        interval = (
-            f"{number(metric['ci_low'])} … {number(metric['ci_high'])}"
-            if metric["ci_low"] is not None
-            else "–"
-        )
+        interval = span(metric)
         bounds = (
             f"{number(metric['low_if_missing'])} … {number(metric['high_if_missing'])}"
             if metric["n_scored"] < metric["n_expected"] and "low_if_missing" in metric
@@ -70,9 +67,9 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
                 name,
                 _metric_value(metric),
                 interval,
-                f"{metric['n_scored']} of {metric['n_expected']}",
-                scale,
-                bounds,
+                _together(f"{metric['n_scored']} of {metric['n_expected']}"),
+                _together(scale),
+                _together(bounds),
             ]
         )
     columns = [
@@ -86,6 +83,17 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return markdown_table(columns, rows)
+
+
+def span(metric: Mapping[str, Any] | None) -> str:
+    """Return a metric's 95 % interval for a table; a dash if it has none."""
+    if metric is None or metric["ci_low"] is None:
+        return "–"
+    return _together(f"{number(metric['ci_low'])} … {number(metric['ci_high'])}")
+
+
+def _together(text: str) -> str:
+    return text.replace(" ", "\u00a0")
 
 
 def _metric_value(metric: Mapping[str, Any]) -> str:

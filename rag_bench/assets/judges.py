@@ -17,9 +17,9 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return the group's assets over these partitions."""
     from rag_bench.llm import prompts
     from rag_bench.llm.pipeline import GATE_PROMPT
-    from rag_bench.tiers.production_judge import TIER
+    from rag_bench.tiers.measures import PRODUCTION_TIER
 
-    checks = [replies_are_readable(TIER)]
+    checks = [replies_are_readable(PRODUCTION_TIER)]
 
     @sweep_asset(
         group_name=GROUP,

@@ -1,22 +1,16 @@
 """Group model_lab: every combination of models, joined from what was measured. Asks no model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from rag_bench.assets.describe import bars, markdown_table, number, picture
+from rag_bench.assets.describe import bars, markdown_table, number, picture, span
 from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 GROUP = "model_lab"
 _SHOWN = 50
-
-
-def _interval(metric: Mapping[str, Any] | None) -> str:
-    if metric is None or metric["ci_low"] is None:
-        return "–"
-    return f"{number(metric['ci_low'])} … {number(metric['ci_high'])}"
 
 
 def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
@@ -74,7 +68,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
             [
                 [row.rank, row.generation_model, row.benchmark_judge_model]
                 + [row.production_judge_model]
-                + [number(row.value(lead)), _interval(row.metric(lead))]
+                + [number(row.value(lead)), span(row.metric(lead))]
                 + [number(row.value(column)) for column in COLUMNS[1:]]
                 for row in board.rows[:_SHOWN]
             ],

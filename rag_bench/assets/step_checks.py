@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from rag_bench.tiers.bench import Bench
+if TYPE_CHECKING:
+    from rag_bench.tiers.bench import Bench
 
 LEAST_READABLE = 0.95
 

@@ -54,11 +54,24 @@ def sweep(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again where a reply could not be used.")
     ] = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Say what would be asked and its cost; send nothing."),
+    ] = False,
+    max_calls: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many new calls; run again to go on.", min=0),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(help="Stop before the new calls cost more (USD, RAG_BENCH_PRICES).", min=0),
+    ] = None,
 ) -> None:
     """Compare models: materialize the tiers' assets for every combination of the models.
 
     Killed, it goes on where it stopped: what was answered is in the call ledger.
     """
+    from rag_bench.llm.budget import spending
     from rag_bench.sweep import SweepRequest, parse_tiers
 
     for name, value, allowed in (
@@ -86,11 +99,18 @@ def sweep(
         "contexts_per_answer": contexts_per_answer,
     }
     benchmark |= {name: value for name, value in optional.items() if value is not None}
+    if plan:
+        from rag_bench.cli.planning import make_plan, show_plan
+
+        _say_what(engine, models, benchmark)
+        show_plan(make_plan(engine, models, tiers, benchmark))
+        return
+    budget = _budget(max_calls, max_cost)
     running = open_sweep(models)
     _say_what(engine, models, benchmark)
     before = _calls(engine)
     started = time.monotonic()
-    with progress_bars():
+    with progress_bars(), spending(budget):
         results = running.run(SweepRequest(models, tiers, benchmark), _announce)
     for result in results:
         typer.echo(f"{result.name:<34} {result.seconds:7.1f} s")
@@ -99,6 +119,11 @@ def sweep(
     failed = [error for result in results for error in result.errors]
     if tiers & {"2", "3"} and not any(r.errors for r in results[:1]):
         _show_board(engine, running, benchmark)
+    if budget is not None and budget.reached:
+        raise RagBenchError(
+            f"The sweep stopped at its cap after {budget.calls} calls, {budget.cost_usd:.4f} USD "
+            f"(unknown prices left out). Everything answered is kept. {budget.reached}"
+        )
     if failed:
         raise RagBenchError("The sweep is not complete. " + " ".join(failed))
     typer.echo("\nNext: rag-bench leaderboard --json, or `make dev` to look at it in the UI.")
@@ -180,6 +205,16 @@ def _models(generation: str, judges: str, production: str):  # type: ignore[no-u
         providers.resolve_models(Role.benchmark_judge, judges or None),
         providers.resolve_models(Role.production_judge, production or None),
     )
+
+
+def _budget(max_calls: int | None, max_cost: float | None):  # type: ignore[no-untyped-def]
+    from decimal import Decimal
+
+    from rag_bench.llm.budget import Budget
+
+    if max_calls is None and max_cost is None:
+        return None
+    return Budget(max_calls, None if max_cost is None else Decimal(str(max_cost)))
 
 
 def _dataset(engine, reference: str) -> str:  # type: ignore[no-untyped-def]

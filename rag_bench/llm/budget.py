@@ -45,7 +45,7 @@ class Budget:
     def __init__(self, max_calls: int | None = None, max_cost_usd: Decimal | None = None) -> None:
         if max_calls is not None and max_calls < 0:
             raise ConfigurationError(f"A cap of calls cannot be negative: {max_calls}.")
-        if max_cost_usd is not None and not 0 <= max_cost_usd < Decimal("Infinity"):
+        if max_cost_usd is not None and not (max_cost_usd.is_finite() and max_cost_usd >= 0):
             raise ConfigurationError(f"A cap of cost must be an amount: {max_cost_usd}.")
         self.max_calls = max_calls
         self.max_cost_usd = max_cost_usd

@@ -6,16 +6,11 @@ asked; the SDK retries nothing, follows no redirect and never sees the provider'
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import logging
 import re
-import ssl
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +19,8 @@ from pydantic import BaseModel
 
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
-from rag_bench.llm.budget import Budget
+from rag_bench.llm.budget import Budget, current_budget
 from rag_bench.llm.context import CallContext, call_context, role_of_call
-from rag_bench.llm.lanes import Lanes
 from rag_bench.llm.ledger import (
     HIT_HEADER,
     KEY_HEADER,
@@ -35,6 +29,7 @@ from rag_bench.llm.ledger import (
     describe,
 )
 from rag_bench.llm.limits import Limits, LimitTransport
+from rag_bench.llm.network import network_transport
 from rag_bench.llm.providers import Providers
 from rag_bench.llm.roles import Provider, Role
 from rag_bench.llm.structured import UnreadableReplyError, parse_structured, response_format_for
@@ -79,7 +74,7 @@ class ChatModels:
         transports: per provider name, what makes the transport to use in place of the network;
             the simulator's is injected here.
         limits: in place of those that follow from the settings.
-        budget: the caps of the run, if it has any.
+        budget: the caps of the run, if it has any; by default those of the block that runs.
     """
 
     def __init__(
@@ -100,7 +95,7 @@ class ChatModels:
             connect_timeout=settings.connect_timeout_seconds,
             max_retries=settings.max_retries,
         )
-        self._budget = budget
+        self._budget = current_budget() if budget is None else budget
         self._transports = dict(transports or {})
         self._clients: dict[str, AsyncOpenAI] = {}
 
@@ -152,7 +147,7 @@ class ChatModels:
         """
         provider, model = self.providers.split(model_key)
         client = self.openai_client(model_key)
-        body = _body(provider, model, messages, response_format, temperature, max_tokens)
+        body = chat_body(provider, model, messages, response_format, temperature, max_tokens)
         import openai
 
         try:
@@ -179,19 +174,10 @@ class ChatModels:
                 f"{model_key}: {message}",
                 retryable=not message.startswith(_UNREADABLE),
             ) from error
-        # The ledger has checked the shape; the SDK's models would only cost time.
-        completion = json.loads(raw.content)
-        problem = replies.useless(completion)
-        if problem:
-            raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {problem}")
-        choice = completion["choices"][0]
-        read = replies.read_usage(completion)
         latency = raw.headers.get(LATENCY_HEADER)
-        return ChatReply(
-            text=replies.message_text(choice["message"]),
-            finish_reason=choice.get("finish_reason"),
-            prompt_tokens=read[0],
-            completion_tokens=read[1],
+        return read_chat_reply(
+            model_key,
+            raw.content,
             latency_ms=None if latency is None else float(latency),
             from_ledger=raw.headers.get(HIT_HEADER) == "hit",
             key=raw.headers[KEY_HEADER],
@@ -288,7 +274,7 @@ class ChatModels:
         elif provider.kind == "simulator":
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
-            inner = _network(base_url)
+            inner = network_transport(base_url)
         ledger = LedgerTransport(
             LimitTransport(inner, limits, self._budget),
             self._store,
@@ -306,7 +292,38 @@ class ChatModels:
         )
 
 
-def _body(
+def read_chat_reply(
+    model_key: str,
+    content: bytes | str,
+    *,
+    latency_ms: float | None,
+    from_ledger: bool,
+    key: str,
+) -> ChatReply:
+    """Return the usable reply in a chat completion that the ledger has found to be one.
+
+    Raises:
+        CaseError: LLM_FAILED, it is truncated, refused, filtered or empty.
+    """
+    # The ledger has checked the shape; the SDK's models would only cost time.
+    completion = json.loads(content)
+    problem = replies.useless(completion)
+    if problem:
+        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {problem}")
+    choice = completion["choices"][0]
+    prompt_tokens, completion_tokens = replies.read_usage(completion)
+    return ChatReply(
+        text=replies.message_text(choice["message"]),
+        finish_reason=choice.get("finish_reason"),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        latency_ms=latency_ms,
+        from_ledger=from_ledger,
+        key=key,
+    )
+
+
+def chat_body(
     provider: Provider,
     model: str,
     messages: Sequence[Mapping[str, Any]],
@@ -314,6 +331,7 @@ def _body(
     temperature: float,
     max_tokens: int,
 ) -> dict[str, Any]:
+    """Return the body of a chat request, as it is sent and as it enters the ledger's key."""
     body: dict[str, Any] = {"model": model, "messages": [dict(m) for m in messages]}
     if _REASONING_MODEL.search(model):
         body["max_completion_tokens"] = max_tokens
@@ -336,51 +354,6 @@ def _body(
             if provider.response_format == "json_object":
                 body["response_format"] = {"type": "json_object"}
     return body
-
-
-def _network(base_url: str) -> httpx.AsyncBaseTransport:
-    """Return the transport to a provider, through the environment's proxy unless it is local.
-
-    httpx reads proxy variables only for clients without a transport of their own, so they are
-    read here; a proxy never gets in the way of this machine.
-    """
-    # httpcore's debug lines hold response headers, in which a provider may repeat the key.
-    logging.getLogger("httpcore").setLevel(logging.INFO)
-    proxy = proxy_for(base_url)
-    return Lanes(
-        lambda: httpx.AsyncHTTPTransport(
-            verify=_tls(),
-            proxy=httpx.Proxy(proxy) if proxy else None,
-            limits=httpx.Limits(
-                max_connections=1, max_keepalive_connections=1, keepalive_expiry=30
-            ),
-            retries=0,
-        )
-    )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return httpx's own TLS settings; reading the certificates takes a while, so once."""
-    return httpx.create_ssl_context()
-
-
-def proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment names for an address; None for this machine."""
-    url = httpx.URL(base_url)
-    host = url.host
-    if host == "localhost" or host.endswith(".localhost"):
-        return None
-    try:
-        if ipaddress.ip_address(host).is_loopback:
-            return None
-    except ValueError:
-        pass
-    proxies = urllib.request.getproxies_environment()
-    if urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
-        return None
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

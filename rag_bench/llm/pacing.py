@@ -11,9 +11,10 @@ one blamed first costs one more 429. Each bound
 * falls once for all calls that were under way when it fell: their 429s are one event;
 * first searches: it halves until something is answered, then doubles by the second until the
   next 429;
-* then is a saw: a fall to 0.85, back at its last peak after 10 s (or 30 calls, if that is longer),
-  on by the same slope. That is 0.93 of the limit on average. Each 30 s beyond the peak
-  without a 429 double the slope, so a limit that was raised is found.
+* then is a saw: a fall to 0.9, back at its last peak after 10 s (or 30 calls, or 20 times the
+  pause asked for, if that is longer), on by the same slope. That is 0.95 of the limit on
+  average. Each 15 s beyond the peak without a 429 double the slope, so that a limit that was
+  raised is found.
 
 A limit that counts by the minute can let a burst through and then refuse everything for a while,
 so after several falls with nothing answered in between, the peak to return to is what was accepted
@@ -33,11 +34,12 @@ from dataclasses import dataclass
 
 Clock = Callable[[], float]
 
-DECREASE = 0.85
+DECREASE = 0.9
 HARD_DECREASE = 0.5  # nothing was answered since the last fall
 RECOVERY = 10.0  # seconds from a fall back to the last peak
 _RECOVERY_CALLS = 30  # at low rates: so many calls, if they take longer
-_DOUBLING = 30.0  # seconds beyond the last peak until the slope doubles
+_RECOVERY_PAUSES = 20  # so many times the pause that a 429 asks for, if that is longer
+_DOUBLING = 15.0  # seconds beyond the last peak until the slope doubles
 LOWEST_RATE = 0.1  # calls a second: a provider that always refuses is tried every ten seconds
 _SEARCH_STEP = 1.5  # the most that one answered call may add to a searching bound
 _PROVEN_FOR = 30.0  # seconds for which an answered call proves its number of neighbours
@@ -78,10 +80,13 @@ class Meter:
         if self.rate < math.inf:
             self._due -= units / self.rate
 
-    def slow_down(self, now: float, rate: float) -> None:
-        """Go on at a lower rate; nothing starts before its first interval is over."""
+    def slow_down(self, now: float, rate: float, until: float) -> None:
+        """Go on at a lower rate, after its first interval and not before ``until``.
+
+        Nothing is caught up with after a pause: a burst would meet the limit again.
+        """
         self.rate = rate
-        self._due = now + 1 / rate
+        self._due = max(now + 1 / rate, until)
 
 
 class Bound:
@@ -96,10 +101,13 @@ class Bound:
         self._slope, self._period = 0.0, RECOVERY
         self._fell_at = self._rose_at = self._passed_peak_at = -math.inf
 
-    def fall(self, now: float, start: float, lasting: float = math.inf) -> None:
+    def fall(
+        self, now: float, start: float, pause: float = 0.0, lasting: float = math.inf
+    ) -> None:
         """Fall from ``start``, which is the present value or a better guess of the limit.
 
-        ``lasting``: what was got over a longer time, if that is known.
+        ``pause``: the seconds that this 429 costs everybody; ``lasting``: what was got over a
+        longer time, if that is known.
         """
         first = self._fell_at == -math.inf
         again = not first and not self._rose
@@ -108,7 +116,7 @@ class Bound:
         self._peak = min(self._peak, lasting) if again else min(self.value, start)
         factor = HARD_DECREASE if again else DECREASE
         self.value = max(self._lowest, min(self.value, start) * factor)
-        self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak)
+        self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak, _RECOVERY_PAUSES * pause)
         self._slope = max(self._peak - self.value, (1 - DECREASE) * self._peak) / self._period
         self._fell_at = self._rose_at = self._passed_peak_at = now
         self._rose = False
@@ -240,15 +248,15 @@ class Pace:
             return  # under way when the bound fell: the same event
         self._fell_at_number = self._issued
         if permit.in_flight >= 2 and permit.in_flight > self._proven_now(now):
-            self.window.fall(now, float(permit.in_flight))
+            self.window.fall(now, float(permit.in_flight), retry_after or 0.0)
             return
         while self._recent and self._recent[0] < now - 1.0:
             self._recent.popleft()
         guess = self.rate.value
         if guess == math.inf:
             guess = max(float(len(self._recent)), self._first_rate)
-        self.rate.fall(now, guess, self._lasting_rate(now))
-        self._starts.slow_down(now, self.rate.value)
+        self.rate.fall(now, guess, retry_after or 0.0, self._lasting_rate(now))
+        self._starts.slow_down(now, self.rate.value, self._paused_until)
 
     def _lasting_rate(self, now: float) -> float:
         """Return the calls accepted a second over the last minute; infinity before it is over."""

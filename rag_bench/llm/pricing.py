@@ -1,8 +1,8 @@
 """The table of prices: a file of the user's, as nobody else can vouch for them.
 
-``RAG_BENCH_PRICES`` names a TOML or JSON file: provider, model, then US dollars for a million tokens
-of prompt and of completion, the date and the source. A model that is not in it has an unknown
-price, which is not 0; one that is free is in it with 0.
+``RAG_BENCH_PRICES`` names a TOML or JSON file: provider, model, then US dollars for a million
+tokens of prompt and of completion, the date and the source. A model that is not in it has an
+unknown price, which is not 0; one that is free is in it with 0.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def load_prices(path: Path) -> dict[str, Price]:
     except ValueError as error:
         raise ConfigurationError(f"{VARIABLE}: {path} is no TOML or JSON: {error}.") from None
     prices: dict[str, Price] = {}
-    for provider, models in _entries(table, f"{path.name}"):
+    for provider, models in _entries(table, path.name):
         for model, entry in _entries(models, f"{path.name}, {provider}"):
             place = f"{path.name}, {provider}/{model}"
             prices[f"{provider.lower()}/{model}"] = _price(entry, place)
@@ -57,8 +57,10 @@ def _price(entry: Any, place: str) -> Price:
     fields = dict(_entries(entry, place))
     unknown = sorted(set(fields) - _FIELDS)
     if unknown:
-        hint = " (a model with a dot in its name needs quotes in TOML)" if place else ""
-        raise ConfigurationError(f"{VARIABLE}: {place} has no field {unknown[0]!r}{hint}.")
+        raise ConfigurationError(
+            f"{VARIABLE}: {place} has no field {unknown[0]!r} (in TOML, a model with a dot in its "
+            "name is written in quotes)."
+        )
     source = fields.get("source")
     if not isinstance(source, str) or not source.strip():
         raise ConfigurationError(f"{VARIABLE}: {place} needs a source: who says so?")
@@ -73,7 +75,7 @@ def _price(entry: Any, place: str) -> Price:
 def _amount(fields: Mapping[str, Any], name: str, place: str) -> Decimal:
     value = fields.get(name)
     amount = Decimal(value) if type(value) in (int, Decimal) else None  # type: ignore[arg-type]
-    if amount is None or not 0 <= amount < Decimal(1_000_000):
+    if amount is None or not amount.is_finite() or not 0 <= amount < Decimal(1_000_000):
         raise ConfigurationError(
             f"{VARIABLE}: {place} needs {name}, US dollars for a million tokens, 0 or more."
         )

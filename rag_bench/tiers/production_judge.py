@@ -15,10 +15,10 @@ from rag_bench.store.datasets import DatasetInfo, Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
+from rag_bench.tiers.measures import PRODUCTION_TIER as TIER
 from rag_bench.tiers.models import Models
 
 CODE_VERSION = "1"
-TIER = "judge_pipeline"
 
 
 async def judge_cells(

@@ -17,15 +17,11 @@ from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.answers import answers_hash, answers_of
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
+from rag_bench.tiers.measures import MEASURES
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.run_settings import Tier
 
 CODE_VERSION = "1"
-
-MEASURES: Mapping[Tier, tuple[str, ...]] = {
-    "2": ("faithfulness", "answer_relevance", "answer_correctness"),
-    "3": ("e2e_quality",),
-}
 
 Pair = tuple[str, str]
 """Generation model, benchmark judge."""

@@ -34,6 +34,7 @@ def dagster_environment(server: EmbeddedServer, tmp_path: Path) -> Iterator[dict
     drop_database(server, name)
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_sweep_goes_on(
     server: EmbeddedServer,
     free_world: World,

@@ -17,8 +17,9 @@ from sqlalchemy import Engine, text
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode
-from rag_bench.llm.client import ChatModels, proxy_for
+from rag_bench.llm.client import ChatModels
 from rag_bench.llm.limits import CALL_NUMBERS, CallNumbers, LimitTransport, retry_after_seconds
+from rag_bench.llm.network import proxy_for
 from rag_bench.llm.providers import Providers, Role
 
 MakeModels = Callable[..., ChatModels]

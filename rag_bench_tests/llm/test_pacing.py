@@ -240,7 +240,7 @@ def test_refusals_of_calls_under_way_are_one_event() -> None:
     clock.now = 0.5
     for permit in reversed(permits):
         pace.refused(permit)
-    assert pace.window.value == pytest.approx(32 * 0.85)
+    assert pace.window.value == pytest.approx(32 * 0.9)
     assert pace.rate.value == math.inf
     assert pace.in_flight == 0
 
@@ -262,21 +262,21 @@ def test_a_bound_falls_by_factors_and_rises_by_steps() -> None:
     bound.rise(1.0)
     assert bound.value == 100.0
     bound.fall(1.0, 80.0)
-    assert bound.value == pytest.approx(68.0)
-    bound.fall(1.1, 68.0)
-    assert bound.value == pytest.approx(34.0)  # nothing was answered in between
+    assert bound.value == pytest.approx(72.0)
+    bound.fall(1.1, 72.0)
+    assert bound.value == pytest.approx(36.0)  # nothing was answered in between
     bound.rise(2.1)
-    assert bound.value == pytest.approx(51.0)  # searching
-    bound.fall(2.2, 51.0)
+    assert bound.value == pytest.approx(54.0)  # searching
+    bound.fall(2.2, 54.0)
     start = bound.value
-    assert start == pytest.approx(51 * 0.85)
+    assert start == pytest.approx(54 * 0.9)
     steps = []
     for second in range(1, 11):
         bound.rise(2.2 + second)
         steps.append(bound.value - start)
         start = bound.value
-    assert steps == pytest.approx([51 * 0.15 / 10] * 10)
-    assert bound.value == pytest.approx(51.0)
+    assert steps == pytest.approx([54 * 0.1 / 10] * 10)
+    assert bound.value == pytest.approx(54.0)
 
 
 def test_a_meter_catches_up_with_late_timers_but_not_with_idleness() -> None:

@@ -64,7 +64,7 @@ def test_the_example_can_be_read_and_says_that_it_is_invented() -> None:
         ('source = "выдумано"', "", "a source"),
         ("date = 2030-01-31", "", "a date"),
         ('"small-1.5"', "small-1.5", "no field '5'"),
-        ("[mistral", "[[mistral", "should be a table"),
+        ('[mistral."small-1.5"]', "[[mistral]]", "mistral should be a table"),
         ("0.1", "0,1", "no TOML or JSON"),
     ],
 )

@@ -48,6 +48,8 @@ def test_any_provider_name_with_base_or_full_address() -> None:
         "PROVIDER_MY_OWN_LLM_BASE_URL": "http://127.0.0.1:8000/v1/",
         "PROVIDER_MY_OWN_LLM_CONCURRENCY": "4",
         "PROVIDER_MY_OWN_LLM_TIMEOUT_SECONDS": "2.5",
+        "PROVIDER_MY_OWN_LLM_RPM": "90",
+        "PROVIDER_MY_OWN_LLM_TPM": "200000",
         "PROVIDER_EMPTY_API_KEY": "  ",
     }
     providers = Providers(environment)
@@ -57,6 +59,8 @@ def test_any_provider_name_with_base_or_full_address() -> None:
     assert (own.base_url, own.api_key, own.concurrency, own.timeout_seconds) == (
         "http://127.0.0.1:8000/v1", None, 4, 2.5,
     )  # fmt: skip
+    assert (own.rpm, own.tpm) == (90, 200_000)
+    assert (providers.provider("mistral").rpm, providers.provider("mistral").tpm) == (None, None)
 
 
 def test_the_three_lists_go_to_their_roles() -> None:

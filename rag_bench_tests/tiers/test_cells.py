@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.llm.budget import CapReachedError
 from rag_bench.tiers.cells import GIVE_UP_AFTER, Cell, run_cells
 
 Job = Callable[[], Awaitable[Any]]
@@ -184,6 +185,12 @@ def test_a_success_in_between_keeps_a_provider_alive() -> None:
         jobs.append(partial(give, "жив"))
     [(_, results)] = run([cell("a", "x", jobs)], slots=1)
     assert results.count("жив") == 3
+
+
+def test_cases_that_are_not_asked_do_not_count_as_dead() -> None:
+    capped = partial(fail, CapReachedError("call", "5 calls"))
+    [(_, results)] = run([cell("a", "x", [capped] * 100)])
+    assert {r.detail for r in results} == {CapReachedError("call", "5 calls").detail}
 
 
 def test_replies_that_cannot_be_read_do_not_count_as_dead() -> None:

@@ -1,4 +1,4 @@
-"""Connections to one provider, one transport each.
+"""The network below the limits: proxies, TLS, and connections to one provider, one transport each.
 
 httpcore's pool looks through all of its connections, several times per request, so that at 32 in
 flight it takes more of the processor than everything else. A pool of one has nothing to look
@@ -8,9 +8,59 @@ through; which of them is free is known here without looking.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import logging
+import ssl
+import urllib.request
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 
 import httpx
+
+
+def network_transport(base_url: str) -> httpx.AsyncBaseTransport:
+    """Return the transport to a provider, through the environment's proxy unless it is local.
+
+    httpx reads proxy variables only for clients without a transport of their own, so they are
+    read here; a proxy never gets in the way of this machine.
+    """
+    # httpcore's debug lines hold response headers, in which a provider may repeat the key.
+    logging.getLogger("httpcore").setLevel(logging.INFO)
+    proxy = proxy_for(base_url)
+    return Lanes(
+        lambda: httpx.AsyncHTTPTransport(
+            verify=_tls(),
+            proxy=httpx.Proxy(proxy) if proxy else None,
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=30
+            ),
+            retries=0,
+        )
+    )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return httpx's own TLS settings; reading the certificates takes a while, so once."""
+    return httpx.create_ssl_context()
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the proxy that the environment names for an address; None for this machine."""
+    url = httpx.URL(base_url)
+    host = url.host
+    if host == "localhost" or host.endswith(".localhost"):
+        return None
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return None
+    except ValueError:
+        pass
+    proxies = urllib.request.getproxies_environment()
+    if urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
+        return None
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 class Lanes(httpx.AsyncBaseTransport):

@@ -1,0 +1,138 @@
+"""A plan says what the sweep then asks; a capped sweep stops and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from small_world import ANSWERS, GOLD, LAB, OFFLINE, PAIRS, PRODUCTION, SCORES, World, failure
+
+from rag_bench.llm.budget import Budget, spending
+from rag_bench.llm.providers import Price, Providers
+from rag_bench.resources import BenchmarkResource
+from rag_bench.store.datasets import newest_pairs
+from rag_bench.tiers.plan import Plan, plan_sweep
+
+TIERS = ("0", "1", "2", "3", "judge_pipeline")
+N = len(GOLD)
+
+
+def plan(
+    world: World, providers: Providers | None = None, generators: Sequence[str] | None = None,
+    judges: Sequence[str] | None = None, **benchmark: object,
+) -> Plan:  # fmt: skip
+    return asyncio.run(
+        plan_sweep(
+            BenchmarkResource(**benchmark).open(world.engine, None),  # type: ignore[arg-type]
+            providers or Providers({}),
+            16,
+            generators or OFFLINE.generation,
+            judges or OFFLINE.benchmark_judges,
+            OFFLINE.production_judges,
+            TIERS,
+            newest_pairs(world.engine),
+        )
+    )
+
+
+def by_asset(plan: Plan, what: str) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for line in plan.lines:
+        sums[line.asset] += getattr(line, what)
+    return dict(sums)
+
+
+def test_a_plan_is_what_the_sweep_then_asks(free_world: World) -> None:
+    first = plan(free_world)
+    assert free_world.count("llm_call") == 0
+    assert free_world.count("evaluation", "generation_model is not null") == 0
+    generators, judges = len(OFFLINE.generation), len(OFFLINE.benchmark_judges)
+    assert by_asset(first, "n_requests") == {
+        "tier2_answers": N * generators,
+        "tier3_answers": N * generators,
+        "tier2_scores": 3 * N * generators * judges,
+        "tier3_scores": N * generators * judges,
+        "production_judge_scores": len(PAIRS) * len(OFFLINE.production_judges),
+    }
+    assert by_asset(first, "n_unknown")["tier2_scores"] == 3 * N * generators * judges
+    assert by_asset(first, "n_unknown")["tier2_answers"] == 0
+    assert first.seconds is None  # nothing was ever asked, so no latency is known
+    assert first.cost_usd == 0  # simulated: known to be free
+    assert all(line.prompt_tokens > 0 for line in first.lines)
+
+    assert free_world.run(ANSWERS).success
+    asked = free_world.count("llm_call")
+    planned = by_asset(first, "n_to_send")
+    assert asked == planned["tier2_answers"] + planned["tier3_answers"]
+
+    second = plan(free_world)
+    assert free_world.count("llm_call") == asked
+    assert by_asset(second, "n_to_send")["tier2_answers"] == 0
+    for stage in (SCORES, PRODUCTION):
+        assert free_world.run(stage).success
+    # Answers were there, so all is known, but for those that had failed and have no judge.
+    assert second.n_unknown == 0
+    assert free_world.count("llm_call") == asked + second.n_to_send
+    assert second.seconds is not None
+
+    third = plan(free_world)
+    assert (third.n_to_send, third.n_unknown, third.seconds) == (0, 0, 0)
+    assert sum(by_asset(third, "n_in_ledger").values()) == free_world.count("llm_call")
+    assert third.to_json()["n_to_send"] == 0
+
+
+def test_settings_change_the_plan(done_world: World) -> None:
+    assert plan(done_world).n_to_send == 0
+    more = plan(done_world, consistency_runs=3)
+    assert by_asset(more, "n_to_send")["tier2_answers"] == 2 * N * len(OFFLINE.generation)
+    assert by_asset(more, "n_to_send")["tier2_scores"] == 0  # repeat 0 is judged, and was
+    assert any("tier 3 is unknown" in note for note in more.notes)
+    assert by_asset(more, "n_unknown")["tier3_answers"] == 3 * N * len(OFFLINE.generation)
+
+
+def test_money_and_time_of_a_paid_model(done_world: World) -> None:
+    environment = {
+        "PROVIDER_SHOP_BASE_URL": "http://127.0.0.1:1/v1",
+        "PROVIDER_SHOP_RPM": "60",
+    }
+    price = {"shop/dear": Price(Decimal(3), Decimal(6))}
+    providers = Providers(environment, price)
+    made = plan(done_world, providers, ["shop/dear"], ["shop/unpriced"])
+    lines = {(line.asset, line.model): line for line in made.lines}
+    answers = lines["tier2_answers", "shop/dear"]
+    tokens = 3 * answers.prompt_tokens + 6 * answers.completion_tokens
+    assert answers.cost_usd == Decimal(tokens) / 1_000_000
+    assert lines["tier2_scores", "shop/unpriced"].cost_usd is None
+    assert made.cost_usd is None
+    assert made.seconds is None  # no call to this provider was ever timed
+    assert lines["tier2_scores", "shop/unpriced"].n_unknown == 3 * N
+
+
+def test_a_capped_sweep_stops_cleanly_and_a_higher_cap_goes_on(free_world: World) -> None:
+    total = plan(free_world)
+    answers = sum(line.n_to_send for line in total.lines if line.asset in ANSWERS)
+    budget = Budget(max_calls=answers - 7)
+    with spending(budget):
+        stopped = free_world.run(ANSWERS)
+    assert not stopped.success
+    assert "cells are not complete" in failure(stopped)
+    assert free_world.count("llm_call") == budget.calls == answers - 7
+    not_asked = free_world.rows(
+        "select error_code, error_detail from rag_bench.evaluation_case "
+        "where error_detail like '%not asked%'"
+    )
+    assert len(not_asked) >= 7
+    assert {row["error_code"] for row in not_asked} == {"LLM_FAILED"}
+    assert all("call cap reached" in row["error_detail"] for row in not_asked)
+    statuses = free_world.rows(
+        "select status, errors from rag_bench.evaluation where kind = 'answers'"
+    )
+    assert {row["status"] for row in statuses} <= {"succeeded", "partial", "failed"}
+    assert any(row["status"] == "partial" for row in statuses)
+
+    with spending(Budget(max_calls=100_000)):
+        for stage in (ANSWERS, SCORES, PRODUCTION, LAB):
+            assert free_world.run(stage).success
+    assert free_world.count("llm_call", "role = 'generation'") == answers
