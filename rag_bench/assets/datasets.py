@@ -1,6 +1,8 @@
 """Group datasets: gold questions, labelled pairs, and questions that a model writes."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -11,6 +13,9 @@ from rag_bench.assets.describe import markdown_table
 from rag_bench.assets.source import chunk
 from rag_bench.resources import DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
+
+if TYPE_CHECKING:
+    from rag_bench.store.snapshots import ChunkRecord
 
 GROUP = "datasets"
 
@@ -28,6 +33,21 @@ def _files(config: FilesConfig, folder: str) -> list[Path]:
     return sorted((get_settings().data_dir / folder).glob("*.json*"))
 
 
+def _in_reading_order(chunks: "Sequence[ChunkRecord]") -> "list[ChunkRecord]":
+    """Order chunks as the data folder's pages have them, the others after in their own order.
+
+    Gold questions name "the second chunk of the page", and a reindex may shuffle the database.
+    """
+    from rag_bench.demo.corpus import read_corpus
+
+    data_dir = get_settings().data_dir
+    if not (data_dir / "corpus").is_dir():
+        return list(chunks)
+    texts = ((page.url, text) for page in read_corpus(data_dir).pages for text in page.chunks)
+    order = {address: position for position, address in enumerate(texts)}
+    return sorted(chunks, key=lambda c: (order.get((c.page_url, c.text), len(order)), c.position))
+
+
 @dg.asset(group_name=GROUP, kinds={"postgres", "json"}, deps=[chunk], code_version="1")
 def manual_dataset(
     context: dg.AssetExecutionContext, config: FilesConfig, database: DatabaseResource
@@ -43,7 +63,7 @@ def manual_dataset(
 
     engine = database.engine
     snapshot = snapshots.require_current(engine)
-    chunks = snapshots.chunks_of(engine, snapshot.sha256)
+    chunks = _in_reading_order(snapshots.chunks_of(engine, snapshot.sha256))
     files = _files(config, "gold")
     try:
         items = read_gold(files, chunks) if files else []
