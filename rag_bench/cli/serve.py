@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.settings import PROJECT_ROOT, get_settings
 
 _WATCH_SECONDS = 5
+_STOP_SECONDS = 20
 
 
 @app.command()
@@ -82,17 +84,23 @@ def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
     for repeated in (signal.SIGINT, signal.SIGTERM):
         # A second Ctrl-C would leave Dagster's processes behind.
         signal.signal(repeated, signal.SIG_IGN)
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_STOP_SECONDS)
+    # The code servers end after Dagster itself, and not always: one that cannot reach its
+    # database stays. They are in Dagster's process group, and so are the runs they execute.
+    with suppress(ProcessLookupError):
+        end = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < end:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
 
 
 @app.command()

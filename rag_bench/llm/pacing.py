@@ -101,9 +101,7 @@ class Bound:
         self._slope, self._period = 0.0, RECOVERY
         self._fell_at = self._rose_at = self._passed_peak_at = -math.inf
 
-    def fall(
-        self, now: float, start: float, pause: float = 0.0, lasting: float = math.inf
-    ) -> None:
+    def fall(self, now: float, start: float, pause: float = 0.0, lasting: float = math.inf) -> None:
         """Fall from ``start``, which is the present value or a better guess of the limit.
 
         ``pause``: the seconds that this 429 costs everybody; ``lasting``: what was got over a
