@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import get_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.store.snapshots import SnapshotInfo
 
 
 @app.command("load-dump")
@@ -33,10 +38,11 @@ def load_dump(
         cleared = snapshots.clear_current(engine)
         typer.echo("no snapshot is current now" if cleared else "no snapshot was current")
         return
+    before = snapshots.current_snapshot(engine)
     config = {"path": str(path.absolute())} if path else {}
     result = open_sweep().materialize("load-dump", _SOURCE, ops={"dump": config})
     check_stage(result)
-    _describe(engine)
+    _describe(engine, before)
 
 
 @app.command("import-squad")
@@ -44,11 +50,14 @@ def import_squad(
     files: Annotated[list[Path], typer.Argument(help="SQuAD-format JSON files.")],
 ) -> None:
     """Import SQuAD-format JSON: paragraphs as chunks, questions as the default dataset."""
+    from rag_bench.store import snapshots
+
     engine = open_engine()
+    before = snapshots.current_snapshot(engine)
     config = {"squad_files": [str(path.absolute()) for path in files]}
     result = open_sweep().materialize("import-squad", _SOURCE, ops={"dump": config})
     check_stage(result)
-    _describe(engine)
+    _describe(engine, before)
 
 
 @app.command("import-dataset")
@@ -112,7 +121,7 @@ def build_demo() -> None:
 _SOURCE = ("dump", "chunk", "question_answer")
 
 
-def _describe(engine) -> None:  # type: ignore[no-untyped-def]
+def _describe(engine: Engine, before: SnapshotInfo | None) -> None:
     from rag_bench.store import datasets, snapshots
 
     snapshot = snapshots.require_current(engine)
@@ -120,8 +129,9 @@ def _describe(engine) -> None:  # type: ignore[no-untyped-def]
         f"snapshot {snapshot.sha256[:12]} ({snapshot.name}): {snapshot.n_chunks} chunks, "
         f"{snapshot.n_questions} questions of users"
     )
-    diff = snapshot.report.get("diff")
-    if diff:
+    if before and before.sha256 != snapshot.sha256:
+        old, new = (snapshots.chunks_of(engine, info.sha256) for info in (before, snapshot))
+        diff = snapshots.diff_chunks(old, new).to_json()
         typer.echo(
             f"chunks against the snapshot before: {diff['added']} added, {diff['removed']} "
             f"removed, {diff['changed']} changed"
