@@ -6,6 +6,8 @@ A provider in a process of its own answers after 200 ms. All calls are distinct 
 `ChatModels` into the ledger of a database of their own (dropped at the end), commits included.
 
 * plain: 32 calls in flight. Bound: calls x 0.2 s / 32. Ratio = bound / wall time, 0.9 is asked.
+* bare: the same calls by bare sockets, with no client and no ledger: what this machine, with
+  whatever else runs on it, lets through at all. The plain ratio is also given against that.
 * warm: the same calls again, all from the ledger.
 * unknown limit: the provider refuses (429) what is over so many requests a second, or over so many
   in flight, and the client is told nothing. Ratio = calls a second / limit, 0.8 is asked, with
@@ -201,6 +203,30 @@ async def ask(
         return time.perf_counter() - started, lost
 
 
+async def ask_bare(port: int, calls: int) -> float:
+    """Ask by bare sockets, one connection per call in flight; return the seconds."""
+    words = "Стипендию перечисляют 25-го числа каждого месяца на карту. " * 40
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": words}]}).encode()
+    head = (
+        "POST /free/v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    queue = iter(range(calls))
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in queue:
+            writer.write(head.encode() + body)
+            answer_head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(answer_head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+        writer.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return time.perf_counter() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--calls", type=int, default=3000)
@@ -220,11 +246,13 @@ def main() -> None:
         if profile:
             profile.disable()
             pstats.Stats(profile).sort_stats("tottime").print_stats(35)
+        bare = asyncio.run(ask_bare(int(url.rpartition(":")[2]), given.calls))
         counts(url)
+        print(f"bare: {given.calls} calls in {bare:.1f} s, ratio {bound / bare:.3f}")
         print(
             f"plain: {given.calls} calls in {wall:.1f} s, bound {bound:.1f} s, ratio "
-            f"{bound / wall:.3f}; {used / given.calls * 1000:.2f} ms of processor per call; "
-            f"lost {lost}"
+            f"{bound / wall:.3f} ({bare / wall:.3f} of bare); "
+            f"{used / given.calls * 1000:.2f} ms of processor per call; lost {lost}"
         )
         wall, lost = asyncio.run(ask(database, f"{url}/free/v1", given.calls))
         print(

@@ -154,7 +154,11 @@ class ChatModels:
             with role_of_call(role):
                 # Below the SDK's typed methods: walking through the body by its types took as long
                 # as everything else that the SDK does.
-                raw = await client.post("/chat/completions", cast_to=httpx.Response, body=body)
+                raw = await client.post(
+                    f"{provider.require_base_url()}/chat/completions",
+                    cast_to=httpx.Response,
+                    body=body,
+                )
         except openai.APITimeoutError as error:
             raise CaseError(
                 ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}", retryable=True
