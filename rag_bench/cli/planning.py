@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
 
 from rag_bench.cli.app import console
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from rag_bench.partitions import ModelLists
     from rag_bench.tiers.plan import Plan
+
+
+_WIDTH = 130  # characters: all columns in full
 
 
 def make_plan(
@@ -48,8 +52,8 @@ def make_plan(
 def show_plan(plan: Plan) -> None:
     """Print a plan as a table with its sums."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("asset")
-    table.add_column("model", overflow="fold")
+    table.add_column("asset", no_wrap=True)
+    table.add_column("model", no_wrap=True)
     for name in ("requests", "in ledger", "to send", "unknown", "prompt tok.", "USD", "time"):
         table.add_column(name, justify="right")
     for line in plan.lines:
@@ -64,7 +68,8 @@ def show_plan(plan: Plan) -> None:
             money(line.cost_usd),
             duration(line.seconds),
         )
-    console.print(table)
+    # Cut columns would hide the models' names; a narrow terminal wraps the lines instead.
+    Console(width=max(console.width, _WIDTH)).print(table)
     more = f", and at most {plan.n_unknown:,} unknown until answered" if plan.n_unknown else ""
     console.print(f"\n{plan.n_to_send:,} calls to send{more}", highlight=False)
     console.print(f"cost: {money(plan.cost_usd)} USD; time: {duration(plan.seconds)}")

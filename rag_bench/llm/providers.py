@@ -8,7 +8,7 @@ chat/completions address) make a provider; ``<NAME>_GEN_MODELS``, ``<NAME>_BM_JU
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,8 @@ from rag_bench.llm.roles import (
     Role,
     parse_base_url,
     parse_names,
+    positive,
+    whole,
 )
 
 __all__ = ["Price", "Provider", "Providers", "Role"]
@@ -35,6 +37,13 @@ _PROVIDER_VARIABLE = re.compile(
     r"PROVIDER_(?P<name>.+?)_"
     r"(?P<what>API_KEY|BASE_URL|API_URL|CONCURRENCY|RPM|TPM|TIMEOUT_SECONDS|RESPONSE_FORMAT)"
 )
+
+_NUMBERS: Mapping[str, tuple[str, Callable[[str, str], float]]] = {
+    "CONCURRENCY": ("concurrency", whole),
+    "RPM": ("rpm", positive),
+    "TPM": ("tpm", positive),
+    "TIMEOUT_SECONDS": ("timeout_seconds", positive),
+}
 
 
 class Providers:
@@ -232,18 +241,12 @@ class Providers:
             provider = replace(provider, base_url=urls.pop(), kind="http")
         if "API_KEY" in values:
             provider = replace(provider, api_key=SecretStr(values["API_KEY"]))
-        if "CONCURRENCY" in values:
-            calls = _positive(values["CONCURRENCY"], f"{prefix}CONCURRENCY")
-            if calls != int(calls):
-                raise ConfigurationError(f"{prefix}CONCURRENCY must be a whole number.")
-            provider = replace(provider, concurrency=int(calls))
-        if "RPM" in values:
-            provider = replace(provider, rpm=_positive(values["RPM"], f"{prefix}RPM"))
-        if "TPM" in values:
-            provider = replace(provider, tpm=_positive(values["TPM"], f"{prefix}TPM"))
-        if "TIMEOUT_SECONDS" in values:
-            seconds = _positive(values["TIMEOUT_SECONDS"], f"{prefix}TIMEOUT_SECONDS")
-            provider = replace(provider, timeout_seconds=seconds)
+        numbers = {
+            field: read(values[what], f"{prefix}{what}")
+            for what, (field, read) in _NUMBERS.items()
+            if what in values
+        }
+        provider = replace(provider, **numbers)  # type: ignore[arg-type]
         if "RESPONSE_FORMAT" in values:
             choice = values["RESPONSE_FORMAT"].lower()
             if choice not in get_args(ResponseFormat):
@@ -400,13 +403,3 @@ def _secret(provider: Provider) -> str | None:
     if provider.api_key is None or provider.kind == "simulator":
         return None
     return provider.api_key.get_secret_value()
-
-
-def _positive(value: str, variable: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ConfigurationError(f"{variable} must be a positive number.")
-    return number

@@ -172,3 +172,26 @@ def parse_names(value: str, variable: str) -> list[str]:
         if name.startswith("/") or name.endswith("/"):
             raise ConfigurationError(f"{variable}: {name!r} begins or ends with a slash.")
     return list(dict.fromkeys(names))
+
+
+def positive(value: str, variable: str) -> float:
+    """Read a positive number.
+
+    Raises:
+        ConfigurationError: it is none, naming ``variable``.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ConfigurationError(f"{variable} must be a positive number.")
+    return number
+
+
+def whole(value: str, variable: str) -> int:
+    """Read a positive whole number; errors as of `positive`."""
+    number = positive(value, variable)
+    if number != int(number):
+        raise ConfigurationError(f"{variable} must be a whole number.")
+    return int(number)

@@ -74,7 +74,7 @@ async def answer_cells(
         if found:
             on_done(model, found)
             continue
-        cells.append(_cell(bench, models, tier, model, contexts, input_hash, source))
+        cells.append(make_cell(bench, models, tier, model, contexts, input_hash, source))
     await run_cells(
         cells,
         models.slots,
@@ -100,7 +100,7 @@ def _gold_context(bench: Bench, item: Item) -> Context:
     if missing or not item.chunk_hashes:
         what = "has no relevant chunk" if not missing else "names a chunk that is not in the dump"
         return Context(error=CaseError(ErrorCode.INVALID_INPUT, f"the question {what}"))
-    return Context(tuple(_fragment(bench, h) for h in item.chunk_hashes))
+    return Context(tuple(fragment_of(bench, h) for h in item.chunk_hashes))
 
 
 def _retrieved_context(bench: Bench, ranking: Ranking | None, n: int) -> Context:
@@ -112,15 +112,16 @@ def _retrieved_context(bench: Bench, ranking: Ranking | None, n: int) -> Context
         return Context(
             error=CaseError(ErrorCode.INVALID_INPUT, f"no chunk is as similar as {least}")
         )
-    return Context(tuple(_fragment(bench, h) for h in chosen))
+    return Context(tuple(fragment_of(bench, h) for h in chosen))
 
 
-def _fragment(bench: Bench, chunk_hash: str) -> Fragment:
+def fragment_of(bench: Bench, chunk_hash: str) -> Fragment:
+    """Return a chunk of the snapshot as a generator gets it."""
     chunk = bench.chunk_by_hash[chunk_hash]
     return Fragment(chunk_hash, chunk.page_url, chunk.text)
 
 
-def _cell(
+def make_cell(
     bench: Bench,
     models: Models,
     tier: Tier,
@@ -129,6 +130,7 @@ def _cell(
     input_hash: str,
     source: Mapping[str, Any],
 ) -> Cell[StoredEvaluation]:
+    """Return the work of one generation model: a job per question and repeat."""
     started = datetime.now(UTC)
     asked = [(item, r) for item in bench.items for r in range(bench.run.consistency_runs)]
 

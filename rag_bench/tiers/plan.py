@@ -261,7 +261,7 @@ async def plan_sweep(
             chat.asset, chat.known = "production_judge_scores", True
             items = datasets.items_of(bench.engine, pairs.id)
             for judge in production_judges:
-                cell = production_judge._cell(bench, models, pairs, items, judge, "")
+                cell = production_judge.make_cell(bench, models, pairs, items, judge, "")
                 await _run(cell.jobs)
     with bench.engine.connect() as connection:
         usage = calls.usage(connection)
@@ -287,12 +287,12 @@ async def _tier(
     except RagBenchError:
         notes.append(f"tier {tier} is unknown until its chunks are retrieved (tier 1, free).")
         some = bench.chunks[: bench.run.contexts_per_answer]
-        fragments = tuple(answers._fragment(bench, chunk.chunk_hash) for chunk in some)
+        fragments = tuple(answers.fragment_of(bench, chunk.chunk_hash) for chunk in some)
         contexts = {item.item_id: answers.Context(fragments) for item in bench.items}
         source, retrieved = {}, False
     for generator in generation_models:
         chat.asset, chat.known = f"tier{tier}_answers", retrieved
-        cell = answers._cell(bench, models, tier, generator, contexts, "", source)
+        cell = answers.make_cell(bench, models, tier, generator, contexts, "", source)
         results = await _run(cell.jobs)
         known: dict[str, Case] = {}
         unknown: dict[str, Case] = {}
@@ -307,7 +307,7 @@ async def _tier(
         for judge in benchmark_judges:
             for chat.known, given in ((True, known), (False, unknown)):
                 if given:
-                    judged = scores._cell(bench, models, tier, (generator, judge), given, 0, "")
+                    judged = scores.make_cell(bench, models, tier, (generator, judge), given, 0, "")
                     await _run(judged.jobs)
 
 

@@ -37,7 +37,7 @@ async def judge_cells(
         if found:
             on_done(judge, found)
             continue
-        cells.append(_cell(bench, models, pairs, items, judge, input_hash))
+        cells.append(make_cell(bench, models, pairs, items, judge, input_hash))
     await run_cells(
         cells,
         models.slots,
@@ -46,7 +46,7 @@ async def judge_cells(
     )
 
 
-def _cell(
+def make_cell(
     bench: Bench,
     models: Models,
     pairs: DatasetInfo,
@@ -54,6 +54,7 @@ def _cell(
     judge: str,
     input_hash: str,
 ) -> Cell[StoredEvaluation]:
+    """Return the work of one production judge: a job per labelled pair."""
     started = datetime.now(UTC)
 
     async def job(item: Item) -> Verdict:

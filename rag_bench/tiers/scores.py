@@ -56,7 +56,7 @@ async def score_cells(
         if found:
             on_done(pair, found)
             continue
-        cells.append(_cell(bench, models, tier, pair, cases, evaluation.id, input_hash))
+        cells.append(make_cell(bench, models, tier, pair, cases, evaluation.id, input_hash))
     await run_cells(
         cells,
         models.slots,
@@ -65,7 +65,7 @@ async def score_cells(
     )
 
 
-def _cell(
+def make_cell(
     bench: Bench,
     models: Models,
     tier: Tier,
@@ -74,6 +74,7 @@ def _cell(
     answers_evaluation: int,
     input_hash: str,
 ) -> Cell[StoredEvaluation]:
+    """Return the work of one pair of models: a job per question and measure."""
     generator, judge = pair
     started = datetime.now(UTC)
     asked = [(item, measure) for item in bench.items for measure in MEASURES[tier]]
