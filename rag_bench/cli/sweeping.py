@@ -194,17 +194,30 @@ def demo() -> None:
 
 
 def _models(generation: str, judges: str, production: str):  # type: ignore[no-untyped-def]
+    from rag_bench.llm import offline
     from rag_bench.llm.providers import Providers, Role
     from rag_bench.partitions import ModelLists
 
     providers = Providers.from_environment()
     for note in providers.notes:
         errors.print(f"note: {note}", highlight=False)
-    return ModelLists(
+    models = ModelLists(
         providers.resolve_models(Role.generation, generation or None),
         providers.resolve_models(Role.benchmark_judge, judges or None),
         providers.resolve_models(Role.production_judge, production or None),
     )
+    for names, offered in (
+        (models.generation, offline.GENERATORS),
+        (models.benchmark_judges, offline.BENCHMARK_JUDGES),
+        (models.production_judges, offline.PRODUCTION_JUDGES),
+    ):
+        for name in names:
+            if offline.is_simulated(name) and name not in offered:
+                raise RagBenchError(
+                    f"There is no offline model {name!r} of this role; "
+                    f"there are: {', '.join(offered)}."
+                )
+    return models
 
 
 def _budget(max_calls: int | None, max_cost: float | None):  # type: ignore[no-untyped-def]

@@ -68,6 +68,7 @@ def test_the_leaderboard_for_programs(rag_bench: RagBench, engine: Engine) -> No
         (["--judge-eval-mode", "loud"], ["--judge-eval-mode is 'loud'", "direct or reasoned"]),
         (["--generation-models", "nobody/gpt"], ["nobody/gpt"]),
         (["--judge-models", "beta/j"], ["beta/j"]),
+        (["--judge-models", "simulator/no-such"], ["no offline model", "sim-judge-sharp"]),
         (["--production-judge-models", "a,,b"], ["production_judge", "empty model name"]),
         ([], ["load-dump"]),
     ],
