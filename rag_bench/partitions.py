@@ -40,6 +40,7 @@ class Partitions:
     """The partitions that the assets of the sweep are split by."""
 
     generation: dg.StaticPartitionsDefinition
+    benchmark_judges: dg.StaticPartitionsDefinition
     production_judges: dg.StaticPartitionsDefinition
     grid: dg.MultiPartitionsDefinition
 
@@ -47,13 +48,15 @@ class Partitions:
     def of(cls, models: ModelLists) -> Partitions:
         """Return the partitions of these models; the grid is generator by benchmark judge."""
         generation = dg.StaticPartitionsDefinition(list(models.generation))
+        judges = dg.StaticPartitionsDefinition(list(models.benchmark_judges))
         return cls(
             generation,
+            judges,
             dg.StaticPartitionsDefinition(list(models.production_judges)),
             dg.MultiPartitionsDefinition(
                 {
                     GENERATION_MODEL: generation,
-                    BENCHMARK_JUDGE: dg.StaticPartitionsDefinition(list(models.benchmark_judges)),
+                    BENCHMARK_JUDGE: judges,
                 }
             ),
         )

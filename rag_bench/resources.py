@@ -107,6 +107,20 @@ class BenchmarkResource(dg.ConfigurableResource):
     judge_eval_mode: Literal["direct", "reasoned"] = Field(
         default="direct", description="reasoned: the judge writes its reasoning first."
     )
+    tier3_all_rubrics: bool = Field(
+        default=False,
+        description="Score tier 3 by faithfulness, relevance and correctness as well.",
+    )
+    cached_answers: bool = Field(
+        default=False,
+        description="As in production, tier 3 answers a question that is close to one rated 5 "
+        "with the stored answer; no model is asked.",
+    )
+    cache_threshold: float | None = Field(
+        default=None,
+        description="Least cosine similarity of a cached question, for tier ux and "
+        "cached_answers; empty: RAG_BENCH_CACHE_THRESHOLD.",
+    )
     retry_failed: bool = Field(
         default=False, description="Ask again where a reply could not be used."
     )
@@ -121,6 +135,7 @@ class BenchmarkResource(dg.ConfigurableResource):
         from rag_bench.retrieval.identity import encoder_identity
         from rag_bench.store import snapshots
         from rag_bench.tiers.bench import Bench, resolve_dataset
+        from rag_bench.tiers.measures import MEASURED_PROMPTS
         from rag_bench.tiers.run_settings import RunSettings
 
         settings = get_settings()
@@ -140,6 +155,11 @@ class BenchmarkResource(dg.ConfigurableResource):
             raise RagBenchError(
                 f"contexts_per_answer is {contexts}, but only {top_k} chunks are retrieved (top_k)."
             )
+        threshold = (
+            settings.cache_threshold if self.cache_threshold is None else self.cache_threshold
+        )
+        if not -1 <= threshold <= 1:
+            raise RagBenchError(f"cache_threshold is a cosine, from -1 to 1, not {threshold}.")
         run = RunSettings(
             dataset_id=dataset.id,
             # A limit that leaves nothing out is none.
@@ -151,9 +171,12 @@ class BenchmarkResource(dg.ConfigurableResource):
             retrieval_threshold=settings.retrieval_threshold,
             consistency_runs=self.consistency_runs,
             judge_eval_mode=self.judge_eval_mode,
+            tier3_all_rubrics=self.tier3_all_rubrics,
+            cached_answers=self.cached_answers,
+            cache_threshold=threshold,
             corpus_hash=snapshot.corpus_hash,
             encoder=encoder_identity(settings).key,
-            prompt_hash=prompts.prompt_hash(prompts.names()),
+            prompt_hash=prompts.prompt_hash(MEASURED_PROMPTS),
         )
         return Bench(
             engine,

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
         default=0.0, description="Least cosine similarity of a chunk given to the generator."
     )
 
+    cache_threshold: float = Field(
+        default=0.85,
+        ge=-1,
+        le=1,
+        description="Least cosine similarity at which a question counts as one rated 5 before.",
+    )
+
     concurrency: int = Field(default=16, ge=1, description="Calls in flight per provider.")
     call_timeout_seconds: float = Field(default=120.0, gt=0)
     connect_timeout_seconds: float = Field(default=10.0, gt=0)

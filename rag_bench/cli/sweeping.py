@@ -207,9 +207,9 @@ def _models(generation: str, judges: str, production: str):  # type: ignore[no-u
         providers.resolve_models(Role.production_judge, production or None),
     )
     for names, offered in (
-        (models.generation, offline.GENERATORS),
-        (models.benchmark_judges, offline.BENCHMARK_JUDGES),
-        (models.production_judges, offline.PRODUCTION_JUDGES),
+        (models.generation, offline.ALL_GENERATORS),
+        (models.benchmark_judges, offline.ALL_BENCHMARK_JUDGES),
+        (models.production_judges, offline.ALL_PRODUCTION_JUDGES),
     ):
         for name in names:
             if offline.is_simulated(name) and name not in offered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 SIMULATOR = "simulator"
 SIMULATOR_BASE_URL = "http://simulator.local/v1"
 
+#: What runs where nothing is configured: few enough for every partition to be looked at.
 GENERATORS = (
     "simulator/extractive",
     "simulator/sim-strong",
@@ -24,6 +25,38 @@ PRODUCTION_JUDGES = (
     "simulator/sim-gate-balanced",
     "simulator/sim-gate-strict",
     "simulator/sim-gate-lenient",
+)
+
+#: All that there are: ten of each role, chosen by name, by a list (``SIMULATOR_GEN_MODELS``) or,
+#: all at once, by ``--generation-model-source simulator`` and its like.
+ALL_GENERATORS = (
+    *GENERATORS,
+    "simulator/sim-careful",
+    "simulator/sim-bold",
+    "simulator/sim-chatty",
+    "simulator/sim-terse",
+    "simulator/sim-unsteady",
+    "simulator/sim-uncited",
+)
+ALL_BENCHMARK_JUDGES = (
+    *BENCHMARK_JUDGES,
+    "simulator/sim-judge-strict",
+    "simulator/sim-judge-steady",
+    "simulator/sim-judge-moody",
+    "simulator/sim-judge-generous",
+    "simulator/sim-judge-blunt",
+    "simulator/sim-judge-fragile",
+    "simulator/sim-judge-blind",
+)
+ALL_PRODUCTION_JUDGES = (
+    *PRODUCTION_JUDGES,
+    "simulator/sim-gate-sharp",
+    "simulator/sim-gate-shy",
+    "simulator/sim-gate-open",
+    "simulator/sim-gate-even",
+    "simulator/sim-gate-fragile",
+    "simulator/sim-gate-blunt",
+    "simulator/sim-gate-coin",
 )
 
 

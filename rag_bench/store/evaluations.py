@@ -22,7 +22,9 @@ from rag_bench.store.tables import evaluation, evaluation_case
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Row
 
-Kind = Literal["metrics", "answers", "scores"]
+Kind = Literal["metrics", "answers", "scores", "ragas", "custom"]
+"""What was measured: without a generation model; its answers; rubric or gate scores; RAGAS; the
+metrics that a user added."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 -- Every triple (generation model, benchmark judge, production judge) with all its metrics:
 -- a join of what was measured once per model or pair of models, so a triple costs no call.
--- Only evaluations of one settings hash meet, and only scores of the answers that are there now.
+-- Only evaluations of one settings hash meet, and only measures of the answers that are there now.
 -- A role without any result under that hash is null.
 with latest as (
     select distinct on (
@@ -12,73 +12,101 @@ with latest as (
         settings_hash, tier, kind, generation_model, benchmark_judge_model,
         production_judge_model, id desc
 ),
-common as (
-    select settings_hash, jsonb_object_agg('tier_' || tier, metrics) as metrics, max(id) as id
-    from latest
-    where generation_model is null
-        and benchmark_judge_model is null
-        and production_judge_model is null
-    group by settings_hash
-),
-answers as (
-    select
-        settings_hash, generation_model,
-        min(dataset_id) as dataset_id,
-        jsonb_object_agg('tier_' || tier, metrics) as metrics
-    from latest
-    where kind = 'answers'
-    group by settings_hash, generation_model
-),
-scores as (
-    select
-        given.settings_hash, given.generation_model, given.benchmark_judge_model,
-        jsonb_object_agg('tier_' || given.tier, given.metrics) as metrics
+valid as (
+    select given.*
     from latest as given
-    join latest as answered
+    left join latest as answered
         on answered.kind = 'answers'
         and answered.settings_hash = given.settings_hash
         and answered.tier = given.tier
         and answered.generation_model = given.generation_model
-        and answered.inputs ->> 'answers_hash'
-            is not distinct from given.inputs ->> 'answers_hash'
-    where given.kind = 'scores' and given.benchmark_judge_model is not null
-    group by given.settings_hash, given.generation_model, given.benchmark_judge_model
+    where given.generation_model is null
+        or given.kind = 'answers'
+        or (answered.id is not null
+            and answered.inputs ->> 'answers_hash'
+                is not distinct from given.inputs ->> 'answers_hash')
+),
+-- The kinds of one tier (rubrics, RAGAS, metrics of the user's) become one object.
+by_tier as (
+    select
+        settings_hash, generation_model, benchmark_judge_model, production_judge_model, tier,
+        min(dataset_id) filter (where kind = 'answers') as dataset_id,
+        jsonb_object_agg(metric.key, metric.value) filter (where metric.key is not null) as metrics
+    from valid
+    left join lateral jsonb_each(metrics) as metric on true
+    group by
+        settings_hash, generation_model, benchmark_judge_model, production_judge_model, tier
+),
+by_models as (
+    select
+        settings_hash, generation_model, benchmark_judge_model, production_judge_model,
+        min(dataset_id) as dataset_id,
+        jsonb_object_agg('tier_' || tier, coalesce(metrics, '{}'::jsonb)) as metrics
+    from by_tier
+    group by settings_hash, generation_model, benchmark_judge_model, production_judge_model
+),
+common as (
+    select settings_hash, metrics
+    from by_models
+    where generation_model is null
+        and benchmark_judge_model is null
+        and production_judge_model is null
+),
+answers as (
+    select settings_hash, generation_model, dataset_id, metrics
+    from by_models
+    where generation_model is not null and benchmark_judge_model is null
+),
+scores as (
+    select settings_hash, generation_model, benchmark_judge_model, metrics
+    from by_models
+    where generation_model is not null and benchmark_judge_model is not null
 ),
 judges as (
-    select
-        settings_hash, benchmark_judge_model, jsonb_object_agg('tier_' || tier, metrics) as metrics
-    from latest
+    select settings_hash, benchmark_judge_model, metrics
+    from by_models
     where generation_model is null and benchmark_judge_model is not null
-    group by settings_hash, benchmark_judge_model
 ),
 production as (
-    select
-        settings_hash, production_judge_model, jsonb_object_agg('tier_' || tier, metrics) as metrics
-    from latest
+    select settings_hash, production_judge_model, metrics
+    from by_models
     where production_judge_model is not null
-    group by settings_hash, production_judge_model
+),
+triples as (
+    select
+        answers.generation_model,
+        scores.benchmark_judge_model,
+        production.production_judge_model,
+        answers.dataset_id,
+        answers.settings_hash,
+        coalesce(common.metrics, '{}'::jsonb) as common,
+        coalesce(answers.metrics, '{}'::jsonb) as answered,
+        coalesce(scores.metrics, '{}'::jsonb) as scored,
+        coalesce(judges.metrics, '{}'::jsonb) as judged,
+        coalesce(production.metrics, '{}'::jsonb) as gated
+    from answers
+    left join scores using (settings_hash, generation_model)
+    left join production using (settings_hash)
+    left join judges using (settings_hash, benchmark_judge_model)
+    left join common using (settings_hash)
 )
 select
-    answers.generation_model,
-    scores.benchmark_judge_model,
-    production.production_judge_model,
-    answers.dataset_id,
-    answers.settings_hash,
-    coalesce(common.metrics, '{}'::jsonb)
-        || coalesce(judges.metrics, '{}'::jsonb)
-        || coalesce(production.metrics, '{}'::jsonb)
-        || case when answers.metrics ? 'tier_2' or scores.metrics ? 'tier_2' then
-            jsonb_build_object('tier_2',
-                coalesce(answers.metrics -> 'tier_2', '{}'::jsonb)
-                || coalesce(scores.metrics -> 'tier_2', '{}'::jsonb))
-            else '{}'::jsonb end
-        || case when answers.metrics ? 'tier_3' or scores.metrics ? 'tier_3' then
-            jsonb_build_object('tier_3',
-                coalesce(answers.metrics -> 'tier_3', '{}'::jsonb)
-                || coalesce(scores.metrics -> 'tier_3', '{}'::jsonb))
-            else '{}'::jsonb end as metrics
-from answers
-left join scores using (settings_hash, generation_model)
-left join production using (settings_hash)
-left join judges using (settings_hash, benchmark_judge_model)
-left join common using (settings_hash)
+    generation_model,
+    benchmark_judge_model,
+    production_judge_model,
+    dataset_id,
+    settings_hash,
+    common || judged || gated || answered || scored
+        || case when answered ? 'tier_2' or scored ? 'tier_2' then jsonb_build_object(
+            'tier_2',
+            coalesce(judged -> 'tier_2', '{}'::jsonb)
+            || coalesce(answered -> 'tier_2', '{}'::jsonb)
+            || coalesce(scored -> 'tier_2', '{}'::jsonb)
+        ) else '{}'::jsonb end
+        || case when answered ? 'tier_3' or scored ? 'tier_3' then jsonb_build_object(
+            'tier_3',
+            coalesce(judged -> 'tier_3', '{}'::jsonb)
+            || coalesce(answered -> 'tier_3', '{}'::jsonb)
+            || coalesce(scored -> 'tier_3', '{}'::jsonb)
+        ) else '{}'::jsonb end as metrics
+from triples

@@ -14,3 +14,18 @@ MEASURES: Mapping[Tier, tuple[str, ...]] = {
 }
 
 PRODUCTION_TIER = "judge_pipeline"
+JUDGE_TIER = "judge"
+UX_TIER = "ux"
+
+MEASURED_PROMPTS = (
+    "generation_answer",
+    "production_judge",
+    "reply_direct",
+    "reply_reasoned",
+    "rubric_answer_correctness",
+    "rubric_answer_relevance",
+    "rubric_e2e_quality",
+    "rubric_faithfulness",
+)
+"""The prompts that the settings hash holds. Those of RAGAS and of the tier judge enter the hash of
+their own inputs only: a change there leaves all other results valid."""

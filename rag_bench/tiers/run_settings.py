@@ -23,6 +23,12 @@ class RunSettings:
 
     ``corpus_hash`` names the set of chunks searched: not the dump, so that a reindexed dump
     (same texts, new ids) leaves all results valid. ``encoder`` is the key of the encoder.
+
+    Attributes:
+        tier3_all_rubrics: tier 3 is scored by tier 2's three rubrics as well.
+        cached_answers: in tier 3 a question close to one that users rated 5 gets that answer, as
+            in production, and no model is asked.
+        cache_threshold: least cosine similarity of such a question; also what tier ux counts by.
     """
 
     dataset_id: str
@@ -34,6 +40,9 @@ class RunSettings:
     retrieval_threshold: float
     consistency_runs: int
     judge_eval_mode: JudgeEvalMode
+    tier3_all_rubrics: bool
+    cached_answers: bool
+    cache_threshold: float
     corpus_hash: str
     encoder: str
     prompt_hash: str

@@ -16,7 +16,11 @@ def test_the_document_shows_the_tables():
 
 
 def test_every_configured_offline_model_is_served_and_none_is_hidden():
-    configured = (*offline.GENERATORS, *offline.BENCHMARK_JUDGES, *offline.PRODUCTION_JUDGES)
+    configured = (
+        *offline.ALL_GENERATORS,
+        *offline.ALL_BENCHMARK_JUDGES,
+        *offline.ALL_PRODUCTION_JUDGES,
+    )
     names = [name.removeprefix(f"{offline.SIMULATOR}/") for name in configured]
     assert sorted(names) == sorted(Catalogue().by_name)
 

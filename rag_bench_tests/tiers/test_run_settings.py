@@ -36,6 +36,9 @@ def test_every_setting_is_in_the_hash(run: RunSettings) -> None:
         "judge_eval_mode": "reasoned",
         "corpus_hash": "x",
         "encoder": "y",
+        "tier3_all_rubrics": True,
+        "cached_answers": True,
+        "cache_threshold": 0.4,
         "prompt_hash": "z",
     }
     assert other.keys() == run.as_json().keys()
