@@ -45,13 +45,20 @@ def stages(partitions: Partitions) -> list[Stage]:
     return [
         Stage(
             "refresh",
-            "The free part: dump, embeddings, datasets, tiers 0 and 1.",
+            "The free part: dump, embeddings, datasets, tiers 0, 1 and ux.",
             [
                 *("dump", "chunk", "question_answer", "chunk_embeddings", "question_embeddings"),
                 *("manual_dataset", "show_hide_dataset"),
-                *("tier0_embedding_geometry", "tier1_retrieval"),
+                *("tier0_embedding_geometry", "tier1_retrieval", "tier_ux_dialogs"),
             ],
             "0 1 * * 1",
+            False,
+        ),
+        Stage(
+            "plan",
+            "What the stages below will ask and cost; sends nothing.",
+            ["sweep_plan"],
+            "30 1 * * 1",
             False,
         ),
         Stage(
@@ -63,12 +70,44 @@ def stages(partitions: Partitions) -> list[Stage]:
             partitions.generation,
         ),
         Stage(
+            "your_metrics",
+            "The metrics that the settings name, and BERTScore, of every generation model.",
+            ["tier2_custom_metrics", "tier3_custom_metrics"],
+            "30 3 * * 1",
+            False,
+            partitions.generation,
+        ),
+        Stage(
             "scores",
             "Scores of every answer by every benchmark judge (calls models).",
             ["tier2_scores", "tier3_scores"],
             "0 4 * * 1",
             True,
             partitions.grid,
+        ),
+        Stage(
+            "ragas",
+            "RAGAS of every answer by every benchmark judge (calls models, many times).",
+            ["tier2_ragas_scores", "tier3_ragas_scores"],
+            "0 5 * * 1",
+            True,
+            partitions.grid,
+        ),
+        Stage(
+            "ragas_contexts",
+            "RAGAS of the retrieved chunks by every benchmark judge (calls models).",
+            ["tier3_context_scores"],
+            "15 5 * * 1",
+            True,
+            partitions.benchmark_judges,
+        ),
+        Stage(
+            "benchmark_judges",
+            "Every benchmark judge on answers of known worth (calls models).",
+            ["benchmark_judge_quality"],
+            "30 5 * * 1",
+            True,
+            partitions.benchmark_judges,
         ),
         Stage(
             "production_judges",
@@ -83,6 +122,13 @@ def stages(partitions: Partitions) -> list[Stage]:
             "Leaderboard and report of what was measured.",
             ["model_runs", "leaderboard", "benchmark_report"],
             "0 7 * * 1",
+            False,
+        ),
+        Stage(
+            "analytics",
+            "What users' questions say about the sources: utilization, topics, domain.",
+            ["chunk_utilization", "topic_coverage", "domain_insights"],
+            "30 7 * * 1",
             False,
         ),
     ]

@@ -6,14 +6,19 @@ import dagster as dg
 
 from rag_bench import automation, checks
 from rag_bench.assets import (
+    analytics,
     answers_and_scores,
+    custom_metrics,
     datasets,
     embeddings,
     judges,
     model_lab,
+    plan,
+    ragas,
     reports,
     retrieval,
     source,
+    ux,
 )
 from rag_bench.llm.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
@@ -26,8 +31,11 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
     partitions = Partitions.of(models)
     tier2 = answers_and_scores.build(answers_and_scores.GENERATION, partitions)
     tier3 = answers_and_scores.build(answers_and_scores.END_TO_END, partitions)
-    production = judges.build(partitions)
-    lab = model_lab.build([tier2[1], tier3[1], *production])
+    judged = judges.build(partitions)
+    own = custom_metrics.build(partitions, tier2[0], tier3[0])
+    by_ragas = ragas.build(partitions)
+    free = [*retrieval.ASSETS, *ux.ASSETS]
+    lab = model_lab.build([*free, tier2[1], tier3[1], *own, *by_ragas, *judged])
     report = reports.build(lab[1])
     automated = automation.build(partitions)
     return dg.Definitions(
@@ -35,12 +43,16 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *source.ASSETS,
             *embeddings.ASSETS,
             *datasets.ASSETS,
-            *retrieval.ASSETS,
+            *free,
             *tier2,
             *tier3,
-            *production,
+            *own,
+            *by_ragas,
+            *judged,
+            *plan.build(models),
             *lab,
             *report,
+            *analytics.ASSETS,
         ],
         asset_checks=checks.build(lab[0], models),
         resources={

@@ -164,7 +164,6 @@ class BenchmarkResource(dg.ConfigurableResource):
             dataset_id=dataset.id,
             # A limit that leaves nothing out is none.
             limit=self.limit if self.limit and self.limit < dataset.n_items else None,
-            mode=self.mode or None,
             top_k=top_k,
             search=self.search or settings.search,
             contexts_per_answer=contexts,
@@ -220,14 +219,23 @@ class ModelsResource(dg.ConfigurableResource):
             self._budget = Budget(self.max_calls, cost)
 
     def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
-        """Run ``work`` on one event loop with an open client; returns what it returns."""
+        """Run ``work`` on one event loop with an open client; returns what it returns.
+
+        Waits while another run on this database calls models: they share the providers' limits.
+        """
         from rag_bench.assembly import open_models
         from rag_bench.llm.budget import current_budget, spending
+        from rag_bench.store.database import only_one
 
         async def main() -> T:
             async with open_models(get_settings(), engine) as models:
                 return await work(models)
 
         # Several runs of one sweep share the budget of the command that started them.
-        with spending(current_budget() if self._budget is None else self._budget):
+        budget = current_budget() if self._budget is None else self._budget
+        with only_one(engine, "models", _say_waiting), spending(budget):
             return asyncio.run(main())
+
+
+def _say_waiting() -> None:
+    progress.report("waiting for another run that calls models", 0, 1)

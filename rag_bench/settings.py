@@ -74,6 +74,22 @@ class Settings(BaseSettings):
         default=None, description="Prices per provider and model, TOML or JSON; unset: unknown."
     )
 
+    ragas_language: Literal["auto", "ru", "en"] = Field(
+        default="auto", description="Of RAGAS' prompts; auto: by the questions' letters."
+    )
+
+    custom_metrics: str = Field(
+        default="",
+        description="Metrics of your own, name=target, separated by commas; docs/metrics.md.",
+    )
+    bertscore_model: str = Field(
+        default="",
+        description="Folder of a transformers model, or encoder; unset: no BERTScore.",
+    )
+    bertscore_layers: int | None = Field(
+        default=None, ge=1, description="Unset: three quarters of the model's layers."
+    )
+
     @cached_property
     def dumps(self) -> Path:
         """The folder that is watched for dumps."""

@@ -7,28 +7,39 @@ the partitions of the run's definitions are exactly the chosen models.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists, Partitions
+from rag_bench.tiers.measures import TIERS
 
 if TYPE_CHECKING:
     import dagster as dg
 
-TIERS = ("0", "1", "2", "3", "judge_pipeline")
 SOURCE = ("dump", "chunk", "question_answer")
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What to run. ``benchmark`` is the run config of the resource of that name."""
+    """What to run.
+
+    Attributes:
+        benchmark: the run config of the resource of that name.
+        ragas: RAGAS beside the rubrics of tiers 2 and 3.
+        custom_metrics: the metrics that the settings name, and BERTScore.
+        report: leaderboard and report at the end.
+        skip_checks: a failed asset check is no failure of the sweep.
+    """
 
     models: ModelLists
     tiers: frozenset[str] = frozenset(TIERS)
     benchmark: Mapping[str, Any] = field(default_factory=dict)
+    ragas: bool = False
+    custom_metrics: bool = False
     report: bool = True
+    skip_checks: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,22 +52,6 @@ class StageResult:
 
 
 Announce = Callable[[str], None]
-
-
-def parse_tiers(text: str) -> frozenset[str]:
-    """Return the tiers of a comma-separated list; ``all`` is every tier there is.
-
-    Raises:
-        ConfigurationError: an unknown tier.
-    """
-    wanted = {part.strip() for part in text.split(",") if part.strip()}
-    unknown = wanted - {*TIERS, "all"}
-    if unknown or not wanted:
-        raise ConfigurationError(
-            f"No such tier: {', '.join(sorted(unknown)) or '(none given)'}. "
-            f"There are: {', '.join(TIERS)}, all."
-        )
-    return frozenset(TIERS) if "all" in wanted else frozenset(wanted)
 
 
 class Sweep:
@@ -77,6 +72,7 @@ class Sweep:
         partitions: dg.PartitionsDefinition[str] | None = None,
         benchmark: Mapping[str, Any] | None = None,
         ops: Mapping[str, Any] | None = None,
+        skip_checks: bool = False,
     ) -> StageResult:
         """Materialize assets in one run: all partitions, or none if they have none."""
         import dagster as dg
@@ -100,49 +96,75 @@ class Sweep:
             tags=tags,
             raise_on_error=False,
         )
-        errors = tuple(_failures(result))
+        errors = tuple(_failures(result, with_checks=not skip_checks))
         if not result.success and not errors:
             errors = (f"the run {result.run_id} failed; see it in the UI",)
         return StageResult(name, time.monotonic() - started, errors)
 
     def run(self, request: SweepRequest, announce: Announce) -> list[StageResult]:
-        """Run the stages that the tiers need, in order. A stage whose cells partly failed does
+        """Run the stages that the request needs, in order. A stage whose cells partly failed does
         not stop the next, which goes on with what there is; a stage without partitions does.
         """
-        parts, tiers = self._partitions, request.tiers
-        asks = bool(tiers & {"2", "3", "judge_pipeline"})
-        base = ["chunk_embeddings", "manual_dataset"]
-        base += ["tier0_embedding_geometry"] if "0" in tiers else []
-        base += ["tier1_retrieval"] if tiers & {"1", "3"} else []
-        base += ["show_hide_dataset"] if "judge_pipeline" in tiers else []
-        model_tiers = [tier for tier in ("2", "3") if tier in tiers]
-        plan: list[tuple[str, Sequence[str], dg.PartitionsDefinition[str] | None]] = [
-            ("embeddings, datasets, retrieval", base, None)
-        ]
-        if model_tiers:
-            plan += [
-                ("answers", [f"tier{tier}_answers" for tier in model_tiers], parts.generation),
-                ("scores", [f"tier{tier}_scores" for tier in model_tiers], parts.grid),
-            ]
-        if "judge_pipeline" in tiers:
-            plan.append(("production judges", ["production_judge_scores"], parts.production_judges))
-        if asks and request.report and model_tiers:
-            plan.append(
-                ("leaderboard and report", ["model_runs", "leaderboard", "benchmark_report"], None)
-            )
         results = []
-        for name, assets, partitions in plan:
-            announce(name)
+        for stage in self._stages(request):
+            announce(stage.name)
             result = self.materialize(
-                name, assets, partitions=partitions, benchmark=request.benchmark
+                stage.name,
+                stage.assets,
+                partitions=stage.partitions,
+                benchmark=request.benchmark,
+                skip_checks=request.skip_checks,
             )
             results.append(result)
-            if result.errors and partitions is None:
+            if result.errors and stage.partitions is None:
                 break
         return results
 
+    def _stages(self, request: SweepRequest) -> Iterator[_Stage]:
+        parts, tiers = self._partitions, request.tiers
+        answered = [tier for tier in ("2", "3") if tier in tiers]
+        if tiers:
+            yield _Stage("embeddings, datasets, retrieval", _free_assets(tiers))
+        if answered:
+            yield _Stage("answers", [f"tier{t}_answers" for t in answered], parts.generation)
+            yield _Stage("scores", [f"tier{t}_scores" for t in answered], parts.grid)
+        if answered and request.custom_metrics:
+            assets = [f"tier{tier}_custom_metrics" for tier in answered]
+            yield _Stage("your own metrics", assets, parts.generation)
+        if answered and request.ragas:
+            if "3" in tiers:
+                judges = parts.benchmark_judges
+                yield _Stage("RAGAS of contexts", ["tier3_context_scores"], judges)
+            yield _Stage("RAGAS", [f"tier{t}_ragas_scores" for t in answered], parts.grid)
+        if "judge" in tiers:
+            yield _Stage("benchmark judges", ["benchmark_judge_quality"], parts.benchmark_judges)
+        if "judge_pipeline" in tiers:
+            yield _Stage("production judges", ["production_judge_scores"], parts.production_judges)
+        if answered and request.report:
+            assets = ["model_runs", "leaderboard", "benchmark_report"]
+            yield _Stage("leaderboard and report", assets)
 
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+
+@dataclass(frozen=True)
+class _Stage:
+    """One run: assets over all keys of their partitions, if they have any."""
+
+    name: str
+    assets: Sequence[str]
+    partitions: dg.PartitionsDefinition[str] | None = None
+
+
+def _free_assets(tiers: frozenset[str]) -> list[str]:
+    """Return what the tiers need that asks no model."""
+    assets = ["chunk_embeddings", "manual_dataset"]
+    assets += ["tier0_embedding_geometry"] if "0" in tiers else []
+    assets += ["tier1_retrieval"] if tiers & {"1", "3"} else []
+    assets += ["show_hide_dataset"] if tiers & {"judge", "judge_pipeline"} else []
+    assets += ["question_embeddings", "tier_ux_dialogs"] if "ux" in tiers else []
+    return assets
+
+
+def _failures(result: dg.ExecuteInProcessResult, with_checks: bool) -> list[str]:
     """Return what the failed steps and checks said, without stack traces; warnings are none."""
     import dagster as dg
 
@@ -154,7 +176,7 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 messages.append(data.user_failure_data.description)
             elif data.error:
                 messages.append(_root_message(data.error))
-        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        elif with_checks and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
                 asset = check.asset_key.to_user_string()

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from rag_bench.hashing import content_hash
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.app import Simulator
+from rag_bench.simulator.models import Catalogue
 
 Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
 """Gets a request's body and number; returns what to answer instead of the model, or None."""
@@ -55,8 +56,13 @@ class LocalProvider:
         on_request: called with the number of each request before it is answered.
     """
 
-    def __init__(self, key: Callable[[], AnswerKey], latency_seconds: float = 0.0) -> None:
-        self._simulator = Simulator(key)
+    def __init__(
+        self,
+        key: Callable[[], AnswerKey],
+        latency_seconds: float = 0.0,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self._simulator = Simulator(key, catalogue=catalogue)
         self._latency = latency_seconds
         self.by_body: Counter[str] = Counter()
         self.by_model: Counter[str] = Counter()

@@ -144,6 +144,8 @@ FREE = (
 ANSWERS = ("tier2_answers", "tier3_answers")
 SCORES = ("tier2_scores", "tier3_scores")
 PRODUCTION = ("production_judge_scores",)
+CUSTOM = ("tier2_custom_metrics", "tier3_custom_metrics")
+RAGAS = ("tier2_ragas_scores", "tier3_ragas_scores")
 LAB = ("model_runs", "leaderboard", "benchmark_report")
 
 
@@ -253,6 +255,10 @@ class World:
                 (ANSWERS, partitions.generation),
                 (SCORES, partitions.grid),
                 (PRODUCTION, partitions.production_judges),
+                (CUSTOM, partitions.generation),
+                (RAGAS, partitions.grid),
+                (("tier3_context_scores",), partitions.benchmark_judges),
+                (("benchmark_judge_quality",), partitions.benchmark_judges),
             ):
                 if set(names) <= set(group):
                     tags = range_tags(splits)

@@ -223,10 +223,16 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
     schedules = {schedule.name: schedule for schedule in build(PARTITIONS).schedules}
     assert {name: s.cron_schedule for name, s in schedules.items()} == {
         "weekly_refresh": "0 1 * * 1",
+        "weekly_plan": "30 1 * * 1",
         "weekly_answers": "0 2 * * 1",
+        "weekly_your_metrics": "30 3 * * 1",
         "weekly_scores": "0 4 * * 1",
+        "weekly_ragas": "0 5 * * 1",
+        "weekly_ragas_contexts": "15 5 * * 1",
+        "weekly_benchmark_judges": "30 5 * * 1",
         "weekly_production_judges": "0 6 * * 1",
         "weekly_report": "0 7 * * 1",
+        "weekly_analytics": "30 7 * * 1",
     }
     for schedule in schedules.values():
         assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED

@@ -142,7 +142,7 @@ def test_judge_prompts_hold_question_and_answer(monkeypatch: pytest.MonkeyPatch,
     from rag_bench.llm import prompts
 
     measures = ("faithfulness", "answer_relevance", "answer_correctness", "e2e_quality")
-    check = step_checks.prompts_are_whole(measures)
+    check = step_checks.prompts_are_whole(lambda bench: measures)
     bench: Any = None
     assert check.evaluate(bench).passed
     render = prompts.render

@@ -17,6 +17,7 @@ from rag_bench.llm import offline
 from rag_bench.partitions import ModelLists
 
 NONE, GENERATION, GRID, GATES = "none", "generation", "grid", "production"
+JUDGES = "benchmark judges"
 PAYS = {"openai", "postgres"}
 # name: group, inputs, partitions, kinds
 EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
@@ -45,9 +46,50 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     "tier3_answers": ("end_to_end", {"tier1_retrieval"}, GENERATION, PAYS),
     "tier3_scores": ("end_to_end", {"tier3_answers"}, GRID, PAYS),
     "production_judge_scores": ("judges", {"show_hide_dataset"}, GATES, PAYS),
+    "benchmark_judge_quality": (
+        "judges",
+        {"show_hide_dataset", "manual_dataset", "synthetic_dataset"},
+        JUDGES,
+        PAYS,
+    ),
+    "tier2_custom_metrics": ("generation", {"tier2_answers"}, GENERATION, {"postgres", "python"}),
+    "tier3_custom_metrics": ("end_to_end", {"tier3_answers"}, GENERATION, {"postgres", "python"}),
+    "tier2_ragas_scores": ("generation", {"tier2_answers"}, GRID, PAYS | {"ragas"}),
+    "tier3_ragas_scores": ("end_to_end", {"tier3_answers"}, GRID, PAYS | {"ragas"}),
+    "tier3_context_scores": ("end_to_end", {"tier1_retrieval"}, JUDGES, PAYS | {"ragas"}),
+    "tier_ux_dialogs": (
+        "ux",
+        {"question_embeddings", "manual_dataset", "synthetic_dataset"},
+        NONE,
+        {"postgres", "numpy"},
+    ),
+    "chunk_utilization": (
+        "analytics",
+        {"chunk_embeddings", "question_embeddings", "synthetic_dataset"},
+        NONE,
+        {"postgres", "numpy"},
+    ),
+    "topic_coverage": (
+        "analytics",
+        {"chunk_embeddings", "question_embeddings"},
+        NONE,
+        {"postgres", "scikitlearn"},
+    ),
+    "domain_insights": ("analytics", {"question_answer"}, NONE, {"postgres", "python"}),
+    "sweep_plan": (
+        "model_lab",
+        {"manual_dataset", "synthetic_dataset", "tier1_retrieval"},
+        NONE,
+        {"postgres"},
+    ),
     "model_runs": (
         "model_lab",
-        {"tier2_scores", "tier3_scores", "production_judge_scores"},
+        {
+            *("tier0_embedding_geometry", "tier1_retrieval", "tier_ux_dialogs"),
+            *("tier2_scores", "tier3_scores", "tier2_ragas_scores", "tier3_ragas_scores"),
+            *("tier3_context_scores", "tier2_custom_metrics", "tier3_custom_metrics"),
+            *("production_judge_scores", "benchmark_judge_quality"),
+        },
         NONE,
         {"postgres", "view"},
     ),
@@ -65,11 +107,21 @@ CHECKS = {
     ("tier3_answers", "text_measures_read_russian"),
     ("tier2_scores", "judge_prompts_hold_question_and_answer"),
     ("tier3_scores", "judge_prompts_hold_question_and_answer"),
+    *((f"tier{tier}_custom_metrics", "models_are_measured_alike") for tier in "23"),
+    *((f"tier{tier}_ragas_scores", "replies_are_readable") for tier in "23"),
+    ("tier3_context_scores", "replies_are_readable"),
     ("tier2_scores", "replies_are_readable"),
     ("tier3_scores", "replies_are_readable"),
     ("production_judge_scores", "replies_are_readable"),
+    ("benchmark_judge_quality", "replies_are_readable"),
+    ("benchmark_judge_quality", "scores_are_not_all_alike"),
+    ("benchmark_judge_quality", "checked_against_people"),
     ("model_runs", "every_cell_is_measured"),
 }
+JOBS = (
+    *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
+    *("benchmark_judges", "production_judges", "report", "analytics"),
+)
 MODELS = ModelLists(["simulator/extractive", "x/модель:free"], ["x/судья"], ["x/b/c"])
 
 
@@ -93,6 +145,7 @@ def test_the_graph_is_the_one_that_was_meant(graph: dg.AssetGraph) -> None:
         NONE: [],
         GENERATION: list(MODELS.generation),
         GATES: list(MODELS.production_judges),
+        JUDGES: list(MODELS.benchmark_judges),
         GRID: ["x/судья|simulator/extractive", "x/судья|x/модель:free"],
     }
     found = {}
@@ -111,8 +164,9 @@ def test_everything_says_what_it_is(graph: dg.AssetGraph) -> None:
         assert len(node.description or "") > 40, key
         assert node.code_version, key
         # Paying is said where a person reads it, and held to one step at a time.
-        pays = EXPECTED[key.to_user_string()][3] == PAYS
-        assert ("Calls models." in node.description or "Calls a model." in node.description) is pays
+        pays = EXPECTED[key.to_user_string()][3] >= PAYS
+        said = " ".join((node.description or "").split())
+        assert ("Calls models." in said or "Calls a model." in said) is pays
         assert node.pools == ({"llm"} if pays else set())
 
 
@@ -162,14 +216,14 @@ def test_every_cell_is_made_from_its_own_input(
 
 def test_definitions_are_loadable(defs: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(defs)
-    for name in ("refresh", "answers", "scores", "production_judges", "report"):
+    for name in JOBS:
         assert defs.resolve_job_def(name)
 
 
 def test_jobs_cover_the_graph_but_for_the_synthetic_dataset(defs: dg.Definitions) -> None:
     selected = {
         key.to_user_string()
-        for name in ("refresh", "answers", "scores", "production_judges", "report")
+        for name in JOBS
         for key in defs.resolve_job_def(name).asset_layer.selected_asset_keys
     }
     assert selected == EXPECTED.keys() - {"synthetic_dataset"}

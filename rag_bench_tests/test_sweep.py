@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.partitions import ModelLists
-from rag_bench.sweep import TIERS, StageResult, Sweep, SweepRequest, parse_tiers
+from rag_bench.sweep import StageResult, Sweep, SweepRequest
+from rag_bench.tiers.measures import TIERS, parse_tiers
 
 MODELS = ModelLists(
     ["simulator/sim-strong", "simulator/sim-weak"],

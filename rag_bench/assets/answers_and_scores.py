@@ -53,7 +53,8 @@ END_TO_END = TierAssets(
     "Tier 3: each generation model's answers from the chunks that retrieval found, before the "
     "show/hide gate. Calls models.",
     "Tier 3: end-to-end quality (rubric, 1 to 5) of each generation model's answers by each "
-    "benchmark judge. Calls models.",
+    "benchmark judge; with tier3_all_rubrics tier 2's three rubrics, on the retrieved chunks, as "
+    "well. Calls models.",
 )
 
 
@@ -62,13 +63,17 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
     from rag_bench.llm import prompts
     from rag_bench.llm.judging import MEASURES as RUBRICS
     from rag_bench.llm.pipeline import ANSWER_PROMPT
-    from rag_bench.tiers.measures import MEASURES
+    from rag_bench.tiers.measures import measures_of, possible_measures
 
     tier = which.tier
     answers_name, scores_name = f"tier{tier}_answers", f"tier{tier}_scores"
     checks_of_answers = [reads_russian()]
-    checks_of_scores = [prompts_are_whole(MEASURES[tier]), replies_are_readable(tier)]
-    rubric_prompts = [RUBRICS[measure].prompt for measure in MEASURES[tier]]
+    checks_of_scores = [
+        prompts_are_whole(lambda bench: measures_of(bench.run, tier)),
+        replies_are_readable(tier),
+    ]
+    # Those that are asked by flag only, too: the settings are not known when the code loads.
+    rubric_prompts = [RUBRICS[measure].prompt for measure in possible_measures(tier)]
 
     @sweep_asset(
         name=answers_name,

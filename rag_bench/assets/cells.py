@@ -43,7 +43,7 @@ def sweep_asset(**arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDef
         warnings.filterwarnings(
             "ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning
         )
-        return dg.asset(**arguments, **SWEEP)
+        return dg.asset(**{**SWEEP, **arguments})
 
 
 def result_version(evaluation: StoredEvaluation) -> str:

@@ -15,6 +15,8 @@ from rag_bench.resources import DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from rag_bench.store.snapshots import ChunkRecord
 
 GROUP = "datasets"
@@ -120,78 +122,117 @@ def show_hide_dataset(config: FilesConfig, database: DatabaseResource) -> dg.Mat
     )
 
 
+def _dataset_id(engine: "Engine", reference: str) -> str:
+    from rag_bench.errors import RagBenchError
+    from rag_bench.store import datasets
+
+    found = datasets.find_dataset(engine, reference)
+    if found is None or found.kind == "show_hide":
+        raise RagBenchError(f"There is no dataset of questions {reference!r} to extend.")
+    return found.id
+
+
 class SyntheticConfig(dg.Config):
-    """Who writes how many questions."""
+    """Who writes how many questions of which types, and who criticises them."""
 
     model: str = Field(
         default="", description="Model key; empty: DATASET_MODEL, else the first benchmark judge."
     )
     questions_per_chunk: int = Field(default=1, ge=1, le=10)
-    max_questions: int | None = Field(
-        default=None, description="Stop after the chunks that give so many questions."
+    types: list[str] = Field(
+        default=["simple"],
+        description="simple, paraphrased, misspelt, conditional, two_chunk, out_of_scope; several "
+        "are dealt over the chunks in turn.",
     )
-    retry_failed: bool = Field(default=False, description="Ask again for chunks that failed.")
+    max_questions: int | None = Field(
+        default=None,
+        ge=1,
+        description="Ask for so many at most, about a sample of the chunks; what is left out "
+        "makes the dataset smaller.",
+    )
+    critics: bool = Field(
+        default=True, description="Leave out what the critics reject; about three calls each."
+    )
+    critic_model: str = Field(
+        default="",
+        description="Model key; empty: the writer, which may pass its own mistakes.",
+    )
+    extends: str = Field(
+        default="",
+        description="Dataset id or name: its questions are kept, its chunks are not asked about.",
+    )
+    near_duplicate_threshold: float = Field(
+        default=0.97,
+        gt=0,
+        le=1,
+        description="Cosine of two questions from which the second is left out; it depends on "
+        "the encoder.",
+    )
+    retry_failed: bool = Field(
+        default=False, description="Ask again where a reply could not be used."
+    )
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="1", pool=POOL)
+@dg.asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="2", pool=POOL)
 def synthetic_dataset(
     context: dg.AssetExecutionContext,
     config: SyntheticConfig,
     database: DatabaseResource,
     models: ModelsResource,
 ) -> dg.MaterializeResult:
-    """Questions that a model writes from the chunks: validated, saved as made, resumed after a
-    kill. Calls a model.
+    """Questions that a model writes from the chunks and critics let pass: of several types, saved
+    as made, resumed after a kill. Calls models.
     """
+    from rag_bench.assets.synthetic_description import synthetic_metadata
     from rag_bench.llm.providers import Providers, Role
     from rag_bench.store import datasets, snapshots
+    from rag_bench.tiers.question_plan import parse_types
+    from rag_bench.tiers.question_recipe import Recipe
     from rag_bench.tiers.synthetic import make_dataset
+    from rag_bench.tiers.text_vectors import TextVectors
 
     engine = database.engine
     snapshot = snapshots.require_current(engine)
-    chunks = snapshots.chunks_of(engine, snapshot.sha256)
-    if config.max_questions:
-        chunks = chunks[: -(-config.max_questions // config.questions_per_chunk)]
-    writer = config.model or Providers.from_environment().resolve_models(Role.dataset)[0]
+    providers = Providers.from_environment()
+    writer = config.model or providers.resolve_models(Role.dataset)[0]
+    recipe = Recipe(
+        writer=writer,
+        critic=(config.critic_model or writer) if config.critics else None,
+        types=parse_types(config.types),
+        questions_per_chunk=config.questions_per_chunk,
+        max_questions=config.max_questions,
+        extends=_dataset_id(engine, config.extends) if config.extends else None,
+        near_duplicate_threshold=config.near_duplicate_threshold,
+    )
     with log_progress(context):
         report = models.run(
             engine,
             lambda opened: make_dataset(
                 engine,
                 opened,
-                writer,
+                recipe,
                 snapshot,
-                chunks,
-                questions_per_chunk=config.questions_per_chunk,
+                snapshots.chunks_of(engine, snapshot.sha256),
+                TextVectors(engine, get_settings(), progress.report),
                 retry_failed=config.retry_failed,
                 run_id=context.run.run_id,
                 progress=progress.report,
             ),
         )
-    if report.n_retryable:
+    if report.dataset is None:
         raise dg.Failure(
-            f"{report.n_retryable} chunks have no question yet, as the model did not answer; the "
-            "others are kept. Materialize again to go on.",
+            f"{report.n_unwritten} questions are not written and {report.n_uncriticised} not "
+            "criticised yet, as the model did not answer; the others are kept. Materialize again "
+            "to go on.",
             allow_retries=False,
         )
-    items = datasets.items_of(engine, report.dataset.id, 8)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(report.dataset.id),
-        metadata={
-            "dataset": str(report.dataset),
-            "dataset_id": report.dataset.id,
-            "n_items": report.dataset.n_items,
-            "n_chunks": report.n_chunks,
-            "n_asked_now": report.n_new,
-            "errors": dg.MetadataValue.json(report.errors),
-            "written_by": writer,
-            "preview": dg.MetadataValue.md(
-                markdown_table(
-                    ["question", "reference answer"],
-                    [[item.question, item.reference_answer] for item in items],
-                )
-            ),
-        },
+        metadata=synthetic_metadata(
+            report,
+            datasets.items_of(engine, report.dataset.id),
+            providers.models_for(Role.benchmark_judge),
+        ),
     )
 
 

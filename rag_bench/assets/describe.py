@@ -128,6 +128,8 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
         "dump_sha256": bench.snapshot.sha256,
         "encoder": bench.encoder_identity.name,
     }
+    if "remark" in evaluation.inputs:
+        metadata["remark"] = evaluation.inputs["remark"]
     for role in ("generation_model", "benchmark_judge_model", "production_judge_model"):
         model = getattr(evaluation, role)
         if model:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 if TYPE_CHECKING:
+    from rag_bench.store.evaluations import Kind
     from rag_bench.tiers.bench import Bench
 
 LEAST_READABLE = 0.95
@@ -62,8 +63,8 @@ def reads_russian() -> StepCheck:
     )
 
 
-def prompts_are_whole(measures: Sequence[str]) -> StepCheck:
-    """Check the rendered prompts of these rubrics."""
+def prompts_are_whole(measures: Callable[[Bench], Sequence[str]]) -> StepCheck:
+    """Check the rendered prompts of the rubrics that a run asks."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
         from rag_bench.llm import prompts
@@ -76,13 +77,20 @@ def prompts_are_whole(measures: Sequence[str]) -> StepCheck:
             "reference_answer": "С 10 февраля.",
         }
         bad = []
-        for name in measures:
+        asked = measures(bench)
+        for name in asked:
             needed = {key: values[key] for key in MEASURES[name].inputs}
             messages = prompts.render(MEASURES[name].prompt, **needed)
             text = "\n".join(message["content"] for message in messages)
             if str(values["question"]) not in text or str(values["answer"]) not in text:
                 bad.append(name)
-        return dg.AssetCheckResult(passed=not bad, metadata={"without": dg.MetadataValue.json(bad)})
+        return dg.AssetCheckResult(
+            passed=not bad,
+            metadata={
+                "rubrics": dg.MetadataValue.json(list(asked)),
+                "without": dg.MetadataValue.json(bad),
+            },
+        )
 
     return StepCheck(
         "judge_prompts_hold_question_and_answer",
@@ -91,7 +99,7 @@ def prompts_are_whole(measures: Sequence[str]) -> StepCheck:
     )
 
 
-def replies_are_readable(tier: str) -> StepCheck:
+def replies_are_readable(tier: str, kind: Kind = "scores") -> StepCheck:
     """Check the share of scored cases of every judge under the run's settings."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
@@ -99,7 +107,7 @@ def replies_are_readable(tier: str) -> StepCheck:
 
         low = {}
         for row in evaluations.latest_of_kind(
-            bench.engine, tier=tier, kind="scores", settings_hash=bench.run.hash
+            bench.engine, tier=tier, kind=kind, settings_hash=bench.run.hash
         ):
             # The worst measure counts: some (counts of verdicts) are always complete.
             shares = [
@@ -109,7 +117,8 @@ def replies_are_readable(tier: str) -> StepCheck:
             ]
             if shares and min(shares) < LEAST_READABLE:
                 judge = row.benchmark_judge_model or row.production_judge_model
-                low[f"{judge} on {row.generation_model or 'pairs'}"] = round(min(shares), 3)
+                what = "contexts" if kind == "ragas" else "pairs"
+                low[f"{judge} on {row.generation_model or what}"] = round(min(shares), 3)
         return dg.AssetCheckResult(
             passed=not low,
             severity=dg.AssetCheckSeverity.WARN,

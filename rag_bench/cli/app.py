@@ -94,4 +94,14 @@ def check_stage(result: StageResult) -> None:
         raise RagBenchError("; ".join(result.errors))
 
 
-from rag_bench.cli import data, database, results, serve, sweeping  # noqa: E402, F401
+from rag_bench.cli import (  # noqa: E402
+    analytics,  # noqa: F401
+    benchmark,  # noqa: F401
+    data,  # noqa: F401
+    database,  # noqa: F401
+    embedding,  # noqa: F401
+    generating,  # noqa: F401
+    results,  # noqa: F401
+    serve,  # noqa: F401
+    sweeping,  # noqa: F401
+)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @app.command("load-dump")
 def load_dump(
     path: Annotated[Path | None, typer.Argument(help="The dump: SQL, custom or tar.")] = None,
+    dump: Annotated[Path | None, typer.Option("--dump", help="The same as PATH.")] = None,
     drop_tables_only: Annotated[
         bool,
         typer.Option(
@@ -31,6 +32,9 @@ def load_dump(
     """Load a database dump (the newest of the dumps folder without PATH) and make it current."""
     from rag_bench.store import snapshots
 
+    if path and dump and path != dump:
+        raise RagBenchError(f"PATH is {path} and --dump is {dump}; name one dump.")
+    path = path or dump
     engine = open_engine()
     if drop_tables_only:
         if path:
@@ -69,6 +73,7 @@ def import_dataset(
     ] = False,
 ) -> None:
     """Import gold questions or labelled show/hide pairs for the current snapshot."""
+    from rag_bench.source.dataset_export import makers
     from rag_bench.source.dataset_files import read_dataset_file
     from rag_bench.store import datasets, snapshots
 
@@ -81,7 +86,12 @@ def import_dataset(
             "questions. Import them without --default; the newest imported pairs are used."
         )
     found = datasets.save_dataset(
-        engine, name or path.stem, read.kind, read.items, {"file": path.name}, renew=True
+        engine,
+        name or path.stem,
+        read.kind,
+        read.items,
+        {"file": path.name, **makers(read.items)},
+        renew=True,
     )
     if default:
         snapshots.set_default_dataset(engine, snapshot.sha256, found.id)

@@ -12,7 +12,7 @@ from rag_bench.cli.app import console
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Engine
 
@@ -24,7 +24,12 @@ _WIDTH = 130  # characters: all columns in full
 
 
 def make_plan(
-    engine: Engine, models: ModelLists, tiers: Iterable[str], benchmark: dict[str, Any]
+    engine: Engine,
+    models: ModelLists,
+    tiers: Iterable[str],
+    benchmark: Mapping[str, Any],
+    *,
+    ragas: bool = False,
 ) -> Plan:
     """Plan the sweep with these models, tiers and settings."""
     import asyncio
@@ -45,6 +50,7 @@ def make_plan(
             models.production_judges,
             tiers,
             newest_pairs(engine),
+            ragas=ragas,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rag_bench.errors import ErrorCode
 from rag_bench.evaluation.catalogue import CATALOGUE
@@ -66,7 +67,17 @@ def aggregate_cases(
     return metrics
 
 
-def count_errors(records: Iterable[CaseRecord]) -> dict[str, int]:
+class Coded(Protocol):
+    """A case as far as errors are counted: a record of this module, or a stored case."""
+
+    @property
+    def error_code(self) -> str | None: ...
+
+    @property
+    def flags(self) -> Collection[str]: ...
+
+
+def count_errors(records: Iterable[Coded]) -> dict[str, int]:
     """Return ``{code: number of cases}``, most frequent first.
 
     A flag that is an error code (``NO_CITATIONS``) counts too, once per case.
@@ -82,7 +93,7 @@ def count_errors(records: Iterable[CaseRecord]) -> dict[str, int]:
 
 
 def is_failure(error_code: str | None) -> bool:
-    """Return whether a case with this code has no value (``NO_CITATIONS`` has one)."""
+    """Return whether a case with this code has no result (``NO_CITATIONS`` has one)."""
     return error_code is not None and error_code not in _CODES_WITH_VALUE
 
 

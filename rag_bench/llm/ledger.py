@@ -29,6 +29,7 @@ from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
 from rag_bench.llm.roles import Provider
+from rag_bench.llm.tally import current_tally
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
 
 HIT_HEADER = "x-rag-bench-ledger"  # "hit": no call was made for this request; else "miss"
@@ -104,6 +105,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         self._provider = provider
         self._base = httpx.URL(provider.require_base_url())
         self._cost_of = cost_of
+        self._tally = current_tally()
         self._in_flight: dict[str, asyncio.Task[_Answer]] = {}
         self._asked_again: set[str] = set()
         self._completion_tokens = 0.0  # the mean so far, for guesses of a call's size
@@ -141,7 +143,13 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             self._in_flight[call.key] = task
             task.add_done_callback(lambda done: self._landed(call.key, done))
         # A caller that gives up does not take the paid reply away from the ledger or the others.
-        answer = await asyncio.shield(task)
+        try:
+            answer = await asyncio.shield(task)
+        except Exception as error:
+            if not isinstance(error, RagBenchError):  # such a one was not sent
+                self._count(call, hit=False, joined=joined)
+            raise
+        self._count(call, hit=answer.hit, joined=joined)
         if context is not None and answer.status == 200:
             context.note_reply(call.key)
         return self._response(call, answer, joined)
@@ -171,6 +179,10 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             retry_failed=context.retry_failed if context else False,
             run_id=context.run_id if context else None,
         )
+
+    def _count(self, call: _Call, *, hit: bool, joined: bool) -> None:
+        if self._tally is not None:
+            self._tally.note(call.role, from_ledger=hit, shared=joined)
 
     def _landed(self, key: str, task: asyncio.Task[_Answer]) -> None:
         self._in_flight.pop(key, None)

@@ -4,12 +4,15 @@ Nothing above retries: the SDK's and the libraries' own retries are off, so that
 call in the ledger however often it was attempted here.
 
 A 429 is no failure but a word about the pace (`rag_bench.llm.pacing`): it holds back all calls of
-the provider, uses up no retry, and the refused call goes first when calls go on. It becomes the
-call's error only where waiting is hopeless: for longer than ``max_limited_seconds``, or because
-the account has no money left.
+the provider, uses up no retry, and the refused call goes first when calls go on, once. It becomes
+the call's error only where waiting is hopeless: for longer than ``max_limited_seconds``, where the
+provider has answered nothing at all for ``max_silent_seconds``, or because the account has no
+money left. A request refused again and again while others are answered says nothing about the
+pace: it goes to the back, holds nobody up, and is given up after ``max_refusals``.
 
-The pace is that of one client, in one process. Processes do not share it, and need not: all
-assets that call models are in Dagster's pool ``llm``, which lets one step at a time call.
+The pace is that of one client, in one process. Processes need not share it: whoever calls models
+holds the database's lock for that (`rag_bench.resources.ModelsResource`), and Dagster's pool
+``llm`` lets one step of its own runs at a time come that far.
 """
 
 from __future__ import annotations
@@ -42,6 +45,10 @@ CALL_NUMBERS = "rag_bench"
 # attempt, in the response's: the ledger settles it, as it reads what the reply cost.
 CALL_SIZE = "rag_bench_size"
 RESERVATION = "rag_bench_reservation"
+# So many 429s of one request are always taken for the pace's.
+_REFUSALS_OF_THE_PACE = 2
+# So much evidence stands, also when the others have all been answered.
+_SURE = 2
 # 429s that no waiting mends: OpenAI's for an account without money, and its kin.
 _HOPELESS = (b"insufficient_quota", b"insufficient_balance", b"billing_hard_limit_reached")
 
@@ -61,6 +68,9 @@ class Limits:
     # A provider that asks for a longer pause is not waited for: the next run asks again.
     max_retry_after: float = 300.0
     max_limited_seconds: float = 900.0  # of a call, from its first 429 on
+    # Limits by the minute let something through each minute; who is silent for longer is down.
+    max_silent_seconds: float = 90.0
+    max_refusals: int = 8  # of one request while others were answered
     first_limited_rate: float = 2.0  # calls a second after the first 429, at the least
     rpm: float | None = None  # what is known of the provider's limits, by the minute
     tpm: float | None = None
@@ -96,7 +106,7 @@ class _Queue:
         self._numbers = 0
 
     def number(self) -> int:
-        """Return a new call's place; a refused call keeps its own and so goes first."""
+        """Return a new call's place; a call refused once keeps its own and so goes first."""
         self._numbers += 1
         return self._numbers
 
@@ -144,6 +154,9 @@ class _Tries:
     failures: int = 0
     timeouts: int = 0
     limited_since: float | None = None
+    refusals: int = 0  # 429s
+    n_answered: int = 0  # the provider's answered calls at the last one
+    singled_out: int = 0  # refusals while others were answered, once it had met a few
     sent: bool = False  # the present attempt
 
 
@@ -172,6 +185,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
             )
         )
         self._jitter = random.Random()
+        self._n_answered = 0
+        self._silent_since: float | None = None  # the first 429 since the last answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         given = request.extensions.get(CALL_SIZE)
@@ -236,10 +251,15 @@ class LimitTransport(httpx.AsyncBaseTransport):
             elif response.status_code == LIMITED:
                 asked = retry_after_seconds(response.headers)
                 waited_for = asked is not None and asked <= limits.max_retry_after
-                pace.refused(permit, asked if waited_for else None)
+                if self._is_singled_out(tries):
+                    pace.failed(permit)
+                else:
+                    pace.refused(permit, asked if waited_for else None)
             elif response.is_success:
                 used = None if limits.tpm is None else _tokens_used(response.content)
                 pace.answered(permit, used)
+                self._n_answered += 1
+                self._silent_since = None
             else:
                 pace.failed(permit)
             self._queue.advance()
@@ -258,15 +278,15 @@ class LimitTransport(httpx.AsyncBaseTransport):
         """Return the seconds until the call is tried again, or None if it is not."""
         limits = self._limits
         if response is not None and response.status_code == LIMITED:
-            now = time.perf_counter()
-            if tries.limited_since is None:
-                tries.limited_since = now
-            asked = retry_after_seconds(response.headers) or 0.0
-            patient = now - tries.limited_since + asked <= limits.max_limited_seconds
-            hopeless = any(word in response.content for word in _HOPELESS)
-            if hopeless or not patient or asked > limits.max_retry_after:
+            if self._is_hopeless(response, tries):
                 return None
-            return 0.0  # the pace holds it back together with all others
+            if tries.refusals > 1:
+                # Behind the others: if they are answered, this one's refusals are its own.
+                tries.place = self._queue.number()
+            if not tries.singled_out:
+                return 0.0  # the pace holds it back together with all others
+            asked = retry_after_seconds(response.headers) or 0.0
+            return max(asked, self._backoff(tries.singled_out - 1))
         if tries.failures >= limits.max_retries:
             return None
         pause = None
@@ -278,6 +298,36 @@ class LimitTransport(httpx.AsyncBaseTransport):
             pause = self._pause_after(response.headers, tries.failures)
         tries.failures += 1
         return pause
+
+    def _is_singled_out(self, tries: _Tries) -> bool:
+        """Count a refusal; say whether it is about this request and not about the pace."""
+        now = time.perf_counter()
+        if tries.limited_since is None:
+            tries.limited_since = now
+        if self._silent_since is None:
+            self._silent_since = now
+        tries.refusals += 1
+        others_answered = self._n_answered > tries.n_answered
+        tries.n_answered = self._n_answered
+        alone = tries.refusals > _REFUSALS_OF_THE_PACE and (
+            others_answered or tries.singled_out >= _SURE
+        )
+        tries.singled_out += alone
+        return alone
+
+    def _is_hopeless(self, response: httpx.Response, tries: _Tries) -> bool:
+        """Whether waiting for a limit will not help."""
+        limits, now = self._limits, time.perf_counter()
+        limited_since = now if tries.limited_since is None else tries.limited_since
+        silent_since = now if self._silent_since is None else self._silent_since
+        asked = retry_after_seconds(response.headers) or 0.0
+        return (
+            asked > limits.max_retry_after
+            or now - limited_since + asked > limits.max_limited_seconds
+            or now - silent_since > limits.max_silent_seconds + asked
+            or tries.singled_out + _REFUSALS_OF_THE_PACE >= limits.max_refusals
+            or any(word in response.content for word in _HOPELESS)
+        )
 
     async def _attempt(self, request: httpx.Request) -> tuple[httpx.Response, bool]:
         limits = self._limits

@@ -20,7 +20,10 @@ from rag_bench.hashing import content_hash
 FOLDER = Path(__file__).with_name("prompts")
 
 #: Delimiters that carry data. ``fragment`` is what ``context`` consists of.
-TAGS = ("question", "context", "fragment", "answer", "reference_answer", "chunk", "page")
+TAGS = (
+    *("question", "context", "fragment", "answer", "reference_answer", "chunk", "page"),
+    *("answer_a", "answer_b"),
+)
 
 Message = dict[str, str]
 
@@ -164,7 +167,7 @@ def _block(template: Template, field: str, value: str | Sequence[str]) -> str:
             for number, text in enumerate(clean, start=1)
             if text
         ]
-    return "\n".join([f"<{field}>", *clean, f"</{field}>"])
+    return "\n".join([f"<{field}>", *filter(None, clean), f"</{field}>"])
 
 
 def _split_front_matter(name: str, source: str) -> tuple[Mapping[str, str], str]:

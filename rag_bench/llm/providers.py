@@ -164,7 +164,10 @@ class Providers:
             owners = owners or self._owners_of_role(role)
             return _distinct(self._qualify(name, role, owners, "the list") for name in names)
         if source:
-            keys = self.provider(source).models.get(role, ())
+            provider = self.provider(source)
+            keys = provider.models.get(role, ())
+            if not keys and provider.kind == "simulator":
+                keys = ROLE_VARIABLES[role].all_offline
             if not keys:
                 variable = f"{source.upper()}_{ROLE_VARIABLES[role].list_suffix}"
                 raise ConfigurationError(f"{variable} lists no models; set it or name the models.")

@@ -1,27 +1,56 @@
-"""Synthetic questions: one question and its reference answer from one chunk, checked.
+"""Synthetic questions of several types: a question and its reference answer, checked by rule.
 
 What a model makes is taken only if it could be asked by a person who never saw the chunk and can
-be answered from it; everything else is an error of the case, kept with its cause.
+be answered from it; everything else is an error of the case, kept with its cause. What a rule
+cannot see, the critics judge (`question_critics`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm import prompts
-from rag_bench.llm.pipeline import Chat, complete_text, is_refusal
+from rag_bench.llm.pipeline import NOT_FOUND, Chat, complete_text, is_refusal
 from rag_bench.llm.providers import Role
 from rag_bench.llm.structured import parse_structured, response_format_for
 
-PROMPT = "synthetic_question"
+
+class QuestionType(StrEnum):
+    """What a synthetic question tests.
+
+    ``simple``: one fact, asked plainly. ``paraphrased``: informally, in other words than the
+    chunk's. ``misspelt``: with typing errors. ``conditional``: the asker's circumstances decide.
+    ``two_chunk``: the answer needs two chunks. ``out_of_scope``: no chunk answers it, and the
+    right answer is a refusal.
+    """
+
+    simple = "simple"
+    paraphrased = "paraphrased"
+    misspelt = "misspelt"
+    conditional = "conditional"
+    two_chunk = "two_chunk"
+    out_of_scope = "out_of_scope"
+
+
+_BASE_PROMPTS = {
+    QuestionType.two_chunk: "synthetic_question_two_chunks",
+    QuestionType.out_of_scope: "synthetic_question_out_of_scope",
+}
 SCHEMA = "synthetic_question"
 QUESTION_LENGTH = (8, 500)  # characters
 #: A question may share this many words in a row with the chunk; more is copying, not asking.
 LONGEST_COPY = 14
+#: A paraphrase has words of its own.
+LONGEST_COPY_PARAPHRASED = 7
+#: How much of a misspelt question must be as in the clean one, letter by letter (0 to 1).
+LEAST_LIKE_CLEAN = 0.7
 #: Least share of the reference answer's content words that must stand in the chunk.
 LEAST_SUPPORT = 0.6
 
@@ -39,6 +68,10 @@ _POINTS_AT_TEXT = re.compile(
 _WORD = re.compile(r"\w+")
 
 
+_CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
+_LATIN = re.compile(r"[a-z]", re.IGNORECASE)
+
+
 class SyntheticQuestion(BaseModel):
     """The reply of the model that writes questions."""
 
@@ -48,37 +81,139 @@ class SyntheticQuestion(BaseModel):
     reference_answer: str
 
 
+class MisspeltQuestion(BaseModel):
+    """The reply for ``misspelt``: the clean form shows that only the spelling was spoilt."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    clean_question: str
+    question: str
+    reference_answer: str
+
+
+class OutOfScopeQuestion(BaseModel):
+    """The reply for ``out_of_scope``; the reference answer is the agreed refusal."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    question: str
+    reason: str
+
+
+_SHAPES: dict[QuestionType, type[BaseModel]] = {
+    QuestionType.misspelt: MisspeltQuestion,
+    QuestionType.out_of_scope: OutOfScopeQuestion,
+}
+
+
+class Written(NamedTuple):
+    """A question that the rules took, and its reference answer."""
+
+    question: str
+    reference_answer: str
+
+
+class Source(NamedTuple):
+    """A chunk that a question is made from; ``page`` is its title or URL."""
+
+    text: str
+    page: str
+
+
 async def write_question(
     chat: Chat,
     model: str,
     chunk_text: str,
     page: str,
     *,
+    question_type: QuestionType = QuestionType.simple,
+    second: Source | None = None,
+    known: Sequence[str] = (),
     temperature: float = 0.0,
     max_tokens: int = 768,
-) -> tuple[str, str]:
-    """Return (question, reference answer) for one chunk; ``page`` is its title or URL.
+) -> Written:
+    """Return a question and its reference answer for one chunk; ``page`` is its title or URL.
+
+    ``second``: the other chunk of a ``two_chunk`` question. ``known``: questions that were asked
+    about this chunk already.
 
     Raises:
-        CaseError: METRIC_ERROR when the reply is not the JSON asked for or fails `check_pair`;
-            INVALID_INPUT when the chunk is blank; whatever the call itself failed with.
+        CaseError: METRIC_ERROR when the reply is not the JSON asked for or fails the rules;
+            INVALID_INPUT when a chunk is blank; whatever the call itself failed with.
+        ValueError: a second chunk where the type takes none, or none where it takes one.
     """
+    if (second is not None) != (question_type is QuestionType.two_chunk):
+        raise ValueError(f"{question_type} and a second chunk do not go together")
+    base, part = prompt_names(question_type)
+    values: dict[str, Any] = {"page": page, "question": "\n".join(known)}
+    if second is not None:
+        for text in (chunk_text, second.text):
+            if not text.strip():
+                raise CaseError(ErrorCode.INVALID_INPUT, "a chunk is empty")
+        values |= {"page": f"{page}\n{second.page}", "context": [chunk_text, second.text]}
+    else:
+        values["chunk"] = chunk_text
+    shape = _SHAPES.get(question_type, SyntheticQuestion)
     reply = await chat.chat(
         model,
         Role.dataset,
-        prompts.render(PROMPT, page=page, chunk=chunk_text),
-        response_format=response_format_for(SCHEMA, SyntheticQuestion.model_json_schema()),
+        prompts.render(base, parts=(part,), **values),
+        response_format=response_format_for(schema_name(question_type), shape),
         temperature=temperature,
         max_tokens=max_tokens,
     )
-    made = parse_structured(complete_text(reply), SyntheticQuestion)
-    question, reference = " ".join(made.question.split()), made.reference_answer.strip()
-    check_pair(question, reference, chunk_text)
-    return question, reference
+    made = parse_structured(complete_text(reply), shape)
+    question = " ".join(made.question.split())  # type: ignore[attr-defined]
+    if isinstance(made, OutOfScopeQuestion):
+        check_question(question, chunk_text)
+        return Written(question, NOT_FOUND)
+    reference = made.reference_answer.strip()  # type: ignore[attr-defined]
+    if isinstance(made, MisspeltQuestion):
+        check_misspelt(question, " ".join(made.clean_question.split()))
+    check_pair(question, reference, chunk_text, question_type=question_type, second=second)
+    return Written(question, reference)
 
 
-def check_pair(question: str, reference_answer: str, chunk_text: str) -> None:
-    """Check that a question and its reference answer are usable for this chunk.
+def prompt_names(question_type: QuestionType) -> tuple[str, str]:
+    """Return the prompt files that questions of a type are written by: the task, and its type."""
+    return _BASE_PROMPTS.get(question_type, SCHEMA), f"question_{question_type.value}"
+
+
+def schema_name(question_type: QuestionType) -> str:
+    """Return the name of the JSON schema that a reply of a type must follow."""
+    return SCHEMA if question_type is QuestionType.simple else f"{SCHEMA}_{question_type.value}"
+
+
+def check_pair(
+    question: str,
+    reference_answer: str,
+    chunk_text: str,
+    *,
+    question_type: QuestionType = QuestionType.simple,
+    second: Source | None = None,
+) -> None:
+    """Check that a question and its reference answer are usable for this chunk, or these two.
+
+    Raises:
+        CaseError: METRIC_ERROR with what is wrong.
+    """
+    paraphrased = question_type is QuestionType.paraphrased
+    longest = LONGEST_COPY_PARAPHRASED if paraphrased else LONGEST_COPY
+    check_question(question, chunk_text, longest)
+    if second is not None:  # its language may be another one
+        _check_copy(question, second.text, longest)
+    if not reference_answer or is_refusal(reference_answer):
+        raise _unusable("the reference answer is empty")
+    whole = chunk_text if second is None else f"{chunk_text}\n{second.text}"
+    support = _support(reference_answer, whole)
+    if support < LEAST_SUPPORT:
+        raise _unusable(f"only {support:.0%} of the reference answer's words are in the chunk")
+    if second is not None:
+        _check_both_used(reference_answer, chunk_text, second.text)
+
+
+def check_question(question: str, chunk_text: str, longest_copy: int = LONGEST_COPY) -> None:
+    """Check that a question can be asked by somebody who does not see the chunk.
 
     Raises:
         CaseError: METRIC_ERROR with what is wrong.
@@ -92,17 +227,51 @@ def check_pair(question: str, reference_answer: str, chunk_text: str) -> None:
         raise _unusable(f"the question breaks off: {question[-40:]!r}")
     if _POINTS_AT_TEXT.search(question):
         raise _unusable(f"the question points at a text that its reader cannot see: {question!r}")
-    asked, chunk = _words(question), _words(chunk_text)
-    if len(asked) < 2:
+    if len(_words(question)) < 2:
         raise _unusable(f"the question is one word: {question!r}")
+    _check_copy(question, chunk_text, longest_copy)
+    if _language(chunk_text) and _language(question) not in (_language(chunk_text), None):
+        raise _unusable(f"the question is not in the chunk's language: {question!r}")
+
+
+def _check_copy(question: str, chunk_text: str, longest_copy: int) -> None:
+    asked, chunk = _words(question), _words(chunk_text)
     run = SequenceMatcher(None, asked, chunk, autojunk=False).find_longest_match().size
-    if run > LONGEST_COPY or run == len(chunk):
+    if run > longest_copy or run == len(chunk):
         raise _unusable(f"the question copies {run} words in a row from the chunk")
-    if not reference_answer or is_refusal(reference_answer):
-        raise _unusable("the reference answer is empty")
-    support = _support(reference_answer, chunk_text)
-    if support < LEAST_SUPPORT:
-        raise _unusable(f"only {support:.0%} of the reference answer's words are in the chunk")
+
+
+def check_misspelt(question: str, clean: str) -> None:
+    """Check that a misspelt question is the clean one, only spelt worse.
+
+    Raises:
+        CaseError: METRIC_ERROR with what is wrong.
+    """
+    spoilt, right = " ".join(_words(question)), " ".join(_words(clean))
+    if spoilt == right:
+        raise _unusable("no word of the misspelt question is misspelt")
+    like = SequenceMatcher(None, spoilt, right, autojunk=False).ratio()
+    if like < LEAST_LIKE_CLEAN:
+        raise _unusable(f"the misspelt question is {like:.0%} like the clean one")
+    if sorted(re.findall(r"\d+", question)) != sorted(re.findall(r"\d+", clean)):
+        raise _unusable("the misspelt question has other numbers than the clean one")
+
+
+def _check_both_used(reference_answer: str, first: str, second: str) -> None:
+    """Check that the reference takes something from each chunk that the other does not have."""
+    used = {_beginning(word) for word in _content(reference_answer)}
+    known = [{_beginning(word) for word in _words(text)} for text in (first, second)]
+    for number, (own, other) in enumerate((known, known[::-1]), start=1):
+        if not used & (own - other):
+            raise _unusable(f"the reference answer takes nothing from fragment {number} alone")
+
+
+def _language(text: str) -> str | None:
+    """Return the script that most letters of a text are of; None where they are mixed."""
+    russian, english = len(_CYRILLIC.findall(text)), len(_LATIN.findall(text))
+    if max(russian, english) < 4 * min(russian, english) or not russian + english:
+        return None
+    return "ru" if russian > english else "en"
 
 
 def _support(answer: str, chunk_text: str) -> float:
@@ -111,10 +280,13 @@ def _support(answer: str, chunk_text: str) -> float:
     Words are compared by their first letters, as Russian inflects their ends; numbers exactly.
     An answer of only short words counts all its words.
     """
-    words = _words(answer)
-    words = [word for word in words if len(word) > 3 or word.isdigit()] or words
+    words = _content(answer) or _words(answer)
     known = {_beginning(word) for word in _words(chunk_text)}
     return sum(_beginning(word) in known for word in words) / len(words) if words else 0.0
+
+
+def _content(text: str) -> list[str]:
+    return [word for word in _words(text) if len(word) > 3 or word.isdigit()]
 
 
 def _beginning(word: str) -> str:

@@ -41,7 +41,8 @@ class RoleVariables:
     keys: tuple[str, ...]
     urls: tuple[str, ...]
     list_suffix: str  # of <NAME>_<suffix>
-    offline: tuple[str, ...]
+    offline: tuple[str, ...]  # what runs where nothing is configured
+    all_offline: tuple[str, ...]
 
 
 ROLE_VARIABLES: Mapping[Role, RoleVariables] = {
@@ -51,6 +52,7 @@ ROLE_VARIABLES: Mapping[Role, RoleVariables] = {
         ("GENERATION_API_URL", "GENERATION_BASE_URL"),
         "GEN_MODELS",
         offline.GENERATORS,
+        offline.ALL_GENERATORS,
     ),
     Role.benchmark_judge: RoleVariables(
         "BENCHMARKS_JUDGE_MODEL",
@@ -58,6 +60,7 @@ ROLE_VARIABLES: Mapping[Role, RoleVariables] = {
         ("BENCHMARKS_JUDGE_BASE_URL", "BENCHMARKS_JUDGE_API_URL"),
         "BM_JUDGE_MODELS",
         offline.BENCHMARK_JUDGES,
+        offline.ALL_BENCHMARK_JUDGES,
     ),
     Role.production_judge: RoleVariables(
         "JUDGE_MODEL",
@@ -65,6 +68,7 @@ ROLE_VARIABLES: Mapping[Role, RoleVariables] = {
         ("JUDGE_BASE_URL", "JUDGE_API_URL"),
         "JUDGE_MODELS",
         offline.PRODUCTION_JUDGES,
+        offline.ALL_PRODUCTION_JUDGES,
     ),
     Role.dataset: RoleVariables(
         "DATASET_MODEL",
@@ -72,6 +76,7 @@ ROLE_VARIABLES: Mapping[Role, RoleVariables] = {
         ("DATASET_BASE_URL", "DATASET_API_URL"),
         "DATASET_MODELS",
         (),
+        offline.ALL_BENCHMARK_JUDGES,
     ),
 }
 

@@ -19,6 +19,9 @@ from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.settings import Settings
 
 Progress = Callable[[int, int], None]
+# Texts are padded to a multiple of so many tokens, never to their longest neighbour: what a text is
+# padded to decides how its sums are rounded, and a vector must not depend on the neighbours.
+_PADDING = 16
 # Tokenizers and models without a stated limit carry a huge number instead.
 _NO_LIMIT = 1_000_000
 
@@ -83,7 +86,8 @@ class Encoder:
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
         """Encode texts exactly as given: prefixes are the caller's (``query_text``).
 
-        A text's vector does not depend on the other texts, but for float32 rounding (1e-6).
+        On a processor a text's vector does not depend on the other texts, to the last bit; on
+        other devices but for rounding.
 
         Args:
             texts: n texts, any order and length.
@@ -130,23 +134,33 @@ class Encoder:
         return text.lower() if getattr(self._model[0], "do_lower_case", False) else text
 
     def _batches(self, lengths: list[int]) -> Iterator[np.ndarray]:
-        """Yield the indices of each batch: longest texts first, of near equal length.
+        """Yield the indices of each batch, longest texts first; those of a batch are padded alike.
 
         The longest first, so that a lack of memory shows at the start and the remaining time
         only ever looks shorter. A batch's cost is its padded tokens, so short texts come in
         larger batches.
         """
-        order = np.argsort([-length for length in lengths], kind="stable")
+        by_padding: dict[int, list[int]] = {}
+        for index, length in enumerate(lengths):
+            by_padding.setdefault(self._padded(length), []).append(index)
         budget = self._batch_size * 128
-        start = 0
-        while start < len(order):
-            longest = max(1, lengths[order[start]])
-            size = max(self._batch_size, min(budget // longest, 8 * self._batch_size))
-            yield order[start : start + size]
-            start += size
+        for padded in sorted(by_padding, reverse=True):
+            mine = np.array(by_padding[padded])
+            size = max(self._batch_size, min(budget // padded, 8 * self._batch_size))
+            for start in range(0, len(mine), size):
+                yield mine[start : start + size]
+
+    def _padded(self, length: int) -> int:
+        padded = max(1, -(-length // _PADDING)) * _PADDING
+        return min(padded, self.max_tokens) if self.max_tokens else padded
 
     def _forward(self, ids: list[list[int]]) -> np.ndarray:
-        features = self._model.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
+        features = self._model.tokenizer.pad(
+            {"input_ids": ids},
+            padding="max_length",
+            max_length=self._padded(max(map(len, ids))),
+            return_tensors="pt",
+        )
         device = self._model.device
         output = self._model({name: value.to(device) for name, value in features.items()})
         vectors: np.ndarray = output["sentence_embedding"].float().cpu().numpy()

@@ -11,7 +11,8 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,14 +23,16 @@ from starlette.routing import Route
 
 from rag_bench.hashing import content_hash
 from rag_bench.simulator.answer_key import AnswerKey
+from rag_bench.simulator.critics import CRITICS, critic_reply
 from rag_bench.simulator.extractive import extractive_answer
 from rag_bench.simulator.generators import generate
-from rag_bench.simulator.judges import gate_reply, judge_reply
+from rag_bench.simulator.judges import PAIRWISE, gate_reply, judge_reply, pairwise_reply, undressed
 from rag_bench.simulator.models import WORTH, Catalogue, Extractive, Gate, Generator, Judge
+from rag_bench.simulator.question_types import typed_question
+from rag_bench.simulator.ragas_replies import ragas_reply
 from rag_bench.simulator.schema_filler import fill, schema_in_messages
 from rag_bench.simulator.sections import Sections, message_text, read_sections
 from rag_bench.simulator.truth import MemoryTruth, Quality, TruthStore
-from rag_bench.simulator.writer import written_question
 
 REPLICATE_HEADER = "X-Rag-Bench-Replicate"
 SYNTHETIC_QUESTION = "synthetic_question"
@@ -95,12 +98,22 @@ class Simulator:
         messages = body["messages"]
         asked = read_sections(messages)
         schema_name, schema = _schema(body)
-        if schema_name == SYNTHETIC_QUESTION and asked.chunk and not isinstance(model, Gate):
-            return written_question(asked)
-        if schema_name in WORTH:
+        if schema_name and not isinstance(model, Gate):
+            kind = schema_name.removeprefix(SYNTHETIC_QUESTION)
+            if kind != schema_name and (asked.chunk or asked.fragments):
+                return typed_question(kind.lstrip("_") or "simple", asked)
+            if schema_name in CRITICS:
+                return critic_reply(model, schema_name, asked, replicate)
+        if schema_name in WORTH or schema_name == PAIRWISE:
             if not isinstance(model, Judge):
                 raise RefusedRequestError(400, f"The simulated model '{model_name}' cannot judge.")
+            if schema_name == PAIRWISE:
+                return await self._compare(model, schema or {}, asked, replicate)
             return await self._judge(model, schema_name, schema or {}, asked, replicate)
+        if schema is not None and isinstance(model, Judge):
+            told = await self._ragas(model, schema, messages, replicate)
+            if told is not None:
+                return told
         if schema is not None:
             return json.dumps(fill(schema), ensure_ascii=False)
         if isinstance(model, Judge):
@@ -123,7 +136,33 @@ class Simulator:
             model,
             measure,
             asked,
-            await self._recall(asked),
+            await self._recall(undressed(asked)),
+            self._key(),
+            replicate,
+            with_reasoning="reasoning" in schema.get("properties", {}),
+        )
+
+    async def _ragas(
+        self,
+        model: Judge,
+        schema: Mapping[str, Any],
+        messages: Sequence[Mapping[str, Any]],
+        replicate: int,
+    ) -> str | None:
+        given = (model, schema, messages, self._key(), self.truth.recall, replicate)
+        if self.truth.blocking:
+            return await run_in_threadpool(ragas_reply, *given)
+        return ragas_reply(*given)
+
+    async def _compare(
+        self, model: Judge, schema: Mapping[str, Any], asked: Sections, replicate: int
+    ) -> str:
+        answers = (asked.answer_a, asked.answer_b)
+        sides = [replace(asked, answer=answer) for answer in answers]
+        return pairwise_reply(
+            model,
+            sides,
+            [await self._recall(side) for side in sides],
             self._key(),
             replicate,
             with_reasoning="reasoning" in schema.get("properties", {}),

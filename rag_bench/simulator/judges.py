@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 
+from rag_bench.evaluation.answer_variants import without_padding
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.estimates import estimate, is_good_answer
 from rag_bench.simulator.models import WORTH, Gate, Judge
@@ -17,6 +21,10 @@ BAD = (1, 3)
 GOOD_TAKEN_FOR_BAD = 2
 BAD_TAKEN_FOR_GOOD = 4
 
+#: The schema of a comparison of two answers.
+PAIRWISE = "pairwise_preference"
+
+_MARKDOWN = re.compile(r"^(?:#{1,6}|[-*]) |\*\*[^*\n]+\*\*", re.MULTILINE)
 _UNREADABLE_SCORES = (
     "Оценка по 5-балльной шкале: 2",
     "По шкале от 1 до 5 это 4",
@@ -25,6 +33,13 @@ _UNREADABLE_SCORES = (
     '{"score": 7}',
     '{"score": ',
     "Я не могу оценить этот ответ.",
+    "",
+)
+_UNREADABLE_WINNERS = (
+    '{"winner": "первый"}',
+    '{"winner": "C"}',
+    "Лучше ответ A.",
+    '{"better": "B"}',
     "",
 )
 _UNREADABLE_VERDICTS = ("Да", "Yes, but the answer is incomplete", "Нет, ответ не по теме", "")
@@ -66,17 +81,83 @@ def judge_reply(
     *,
     with_reasoning: bool,
 ) -> str:
-    """Return the JSON of a judge's reply, or now and then something unreadable, as stated."""
+    """Return the JSON of a judge's reply, or now and then something unreadable, as stated.
+
+    What an answer is worth is told by its generator, else by people's label, else estimated; its
+    dress (padding, Markdown) hides none of that and changes no draw, so that whatever it does to
+    the score is the model's stated bias.
+    """
+    dressed, asked = asked.answer, undressed(asked)
     seed = (model.name, measure, normal(asked.question), normal(asked.answer))
-    if chance("unreadable", replicate, *seed) < model.unreadable:
+    padding = () if normal(dressed) == seed[-1] else (normal(dressed),)
+    if chance("unreadable", replicate, *seed, *padding) < model.unreadable:
         return pick(_UNREADABLE_SCORES, "which", replicate, *seed)
-    worth = WORTH[measure][quality] if quality else estimate(measure, asked, key)
-    score = judged_score(model, worth, replicate, *seed)
+    score = judged_score(model, _worth(measure, asked, quality, key), replicate, *seed)
+    score = _moved_by_dress(model, score, dressed, *seed)
     reply: dict[str, object] = {}
     if with_reasoning:
         reply["reasoning"] = pick(_REASONING[score >= GOOD[0]][measure], "reasoning", *seed)
     reply["score"] = score
     return json.dumps(reply, ensure_ascii=False)
+
+
+def undressed(asked: Sections) -> Sections:
+    """Return the request with the plain answer in place of a padded one.
+
+    Markdown needs nothing done: everything here reads words.
+    """
+    plain = without_padding(asked.answer)
+    return asked if plain is None else replace(asked, answer=plain)
+
+
+def pairwise_reply(
+    model: Judge,
+    sides: Sequence[Sections],
+    qualities: Sequence[Quality | None],
+    key: AnswerKey,
+    replicate: int,
+    *,
+    with_reasoning: bool,
+) -> str:
+    """Return the JSON of a judge's choice between two answers, or something unreadable.
+
+    ``sides``: the request with the first and the second answer. The draws know the pair, not its
+    order, so that only the stated position bias can make the order matter.
+    """
+    answers = [normal(side.answer) for side in sides]
+    seed = (model.name, PAIRWISE, normal(sides[0].question), *sorted(answers))
+    if chance("unreadable", replicate, answers[0], *seed) < model.unreadable:
+        return pick(_UNREADABLE_WINNERS, "which", replicate, answers[0], *seed)
+    first, second = (
+        _worth("e2e_quality", side, quality, key)
+        for side, quality in zip(sides, qualities, strict=True)
+    )
+    if chance("position", *seed) < abs(model.position_bias):
+        winner = "A" if model.position_bias > 0 else "B"
+    elif first == second:
+        winner = "tie"
+    else:
+        right = chance("preference", *seed) < (model.sensitivity + model.specificity) / 2
+        winner = "A" if (first > second) is right else "B"
+    reply = {"reasoning": f"Ответ лучше: {winner}."} if with_reasoning else {}
+    return json.dumps({**reply, "winner": winner}, ensure_ascii=False)
+
+
+def _worth(measure: str, asked: Sections, quality: Quality | None, key: AnswerKey) -> int:
+    if quality:
+        return WORTH[measure][quality]
+    label = key.label(asked.question, asked.answer, asked.context)
+    if label is not None:
+        return 5 if label else 1
+    return estimate(measure, asked, key)
+
+
+def _moved_by_dress(model: Judge, score: int, answer: str, *seed: object) -> int:
+    if without_padding(answer) is not None and chance("length", *seed) < abs(model.length_bias):
+        score += 1 if model.length_bias > 0 else -1
+    if _MARKDOWN.search(answer) and chance("style", *seed) < abs(model.style_bias):
+        score += 1 if model.style_bias > 0 else -1
+    return min(max(score, BAD[0]), GOOD[1])
 
 
 def judged_score(model: Judge, worth: int, replicate: int, *seed: object) -> int:

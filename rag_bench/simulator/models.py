@@ -59,8 +59,15 @@ class Judge:
         noise: probability of one point up or down, drawn anew at every repeat.
         variation: probability that a repeat decides anew whether the answer is good.
         unreadable: share of replies that are not the JSON asked for.
+        position_bias: of two answers, probability that the one shown first (negative: second)
+            wins, whatever they say, in both orders. Else the better one wins with probability
+            (sensitivity + specificity) / 2, in both orders alike; equal ones tie.
+        length_bias: probability of one point more (negative: less) for an answer between
+            sentences without content.
+        style_bias: likewise for an answer in Markdown.
 
-    Noise and bias move a score within 4 to 5 or within 1 to 3, so sensitivity and specificity
+    The last two may move a score anywhere from 1 to 5; a plain answer they leave alone. Noise and
+    bias move a score within 4 to 5 or within 1 to 3, so sensitivity and specificity
     are exactly as stated; an answer worth 3 may move anywhere.
     """
 
@@ -71,6 +78,9 @@ class Judge:
     noise: float
     variation: float
     unreadable: float
+    position_bias: float = 0.0
+    length_bias: float = 0.0
+    style_bias: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -223,6 +233,7 @@ JUDGES = (
         noise=0.1,
         variation=0.05,
         unreadable=0.01,
+        length_bias=-0.4,
     ),
     Judge(
         "sim-judge-steady",
@@ -241,6 +252,7 @@ JUDGES = (
         noise=0.3,
         variation=0.8,
         unreadable=0.01,
+        position_bias=0.5,
     ),
     Judge(
         "sim-judge-generous",
@@ -250,6 +262,8 @@ JUDGES = (
         noise=0.05,
         variation=0.05,
         unreadable=0.0,
+        length_bias=0.6,
+        style_bias=0.3,
     ),
     Judge(
         "sim-judge-blunt",
@@ -277,6 +291,8 @@ JUDGES = (
         noise=0.4,
         variation=0.3,
         unreadable=0.0,
+        position_bias=-0.4,
+        style_bias=0.5,
     ),
 )
 GATES = (
@@ -324,6 +340,9 @@ def tables() -> str:
     def percent(share: float) -> str:
         return f"{share * 100:g} %"
 
+    def signed(bias: float) -> str:
+        return f"{bias:+g}" if bias else "0"
+
     generators = table(
         (
             "simulated generator",
@@ -353,13 +372,17 @@ def tables() -> str:
             "noise",
             "repeats decided anew",
             "unreadable",
+            "position bias",
+            "length bias",
+            "style bias",
         ),
         [
             (
                 f"`{model.name}`",
                 *map(percent, (model.sensitivity, model.specificity)),
-                f"{model.bias:+g}" if model.bias else "0",
+                signed(model.bias),
                 *map(percent, (model.noise, model.variation, model.unreadable)),
+                *map(signed, (model.position_bias, model.length_bias, model.style_bias)),
             )
             for model in JUDGES
         ],

@@ -12,7 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 _FRAGMENT = re.compile(r'<fragment id="(\d+)">(.*?)</fragment>', re.DOTALL)
-_FIELDS = ("question", "context", "answer", "reference_answer", "chunk", "page")
+_FIELDS = (
+    *("question", "context", "answer", "reference_answer", "chunk", "page"),
+    *("answer_a", "answer_b"),
+)
 _FIELD = re.compile(rf"<({'|'.join(_FIELDS)})>(.*?)</\1>", re.DOTALL)
 
 
@@ -25,6 +28,8 @@ class Sections:
     reference_answer: str = ""
     chunk: str = ""
     page: str = ""
+    answer_a: str = ""
+    answer_b: str = ""
     fragments: tuple[tuple[int, str], ...] = ()
 
     @property

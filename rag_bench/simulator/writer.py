@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass
 
 from rag_bench.simulator.extractive import extract, parts_of
-from rag_bench.simulator.sections import Sections
 from rag_bench.simulator.text import STOP_WORDS, chance, is_russian, pick
 
 LONGEST_CLAIM = 13  # words of a sentence that is asked about as a whole
@@ -33,13 +32,23 @@ _POINTS_BACK = re.compile(
 _CLAUSE_ENDS = re.compile(r"[,;:–—(]")
 
 
-def written_question(asked: Sections) -> str:
-    """Return the JSON of a question about the chunk and a reference answer out of it."""
-    text = asked.chunk
+@dataclass(frozen=True)
+class Draft:
+    """What is asked about a chunk, without opening and question mark, and the answer to it."""
+
+    body: str
+    reference: str
+
+
+def drafted(text: str, n: int = 0) -> Draft:
+    """Return what the n-th question about a chunk asks: its heading first, then its sentences."""
     russian = is_russian(text)
-    heading, found = _heading(text), parts_of(text)[1] or (text,)
+    heading, found = heading_of(text), parts_of(text)[1] or (text,)
     claim = ""
-    if heading and _ASKS.match(heading):
+    if n:
+        claim = _claim(text, found, n)
+        body = _IS_IT_TRUE[russian].format(_lowered(_clause(claim)))
+    elif heading and _ASKS.match(heading):
         body = _lowered(heading)
     elif heading:
         body = pick(_ABOUT[russian], "about", text).format(
@@ -48,26 +57,35 @@ def written_question(asked: Sections) -> str:
     else:
         claim = _claim(text, found)
         body = _IS_IT_TRUE[russian].format(_lowered(_clause(claim)))
-    question = pick(_OPENINGS[russian], "opening", text).format(body)
+    question = opened(body, text)
     nearest = None if claim else extract(question, ((1, text),))
-    reference = claim or (nearest.text if nearest else found[0])
-    return json.dumps(
-        {"question": question, "reference_answer": reference[:600]}, ensure_ascii=False
-    )
+    return Draft(body, claim or (nearest.text if nearest else found[0]))
 
 
-def _heading(text: str) -> str:
+def opened(body: str, text: str) -> str:
+    """Return a question as somebody would begin it."""
+    return pick(_OPENINGS[is_russian(text)], "opening", text).format(body)
+
+
+def topic_of(text: str) -> str:
+    """Return what a chunk is about: its heading, else a clause of it."""
+    known = heading_of(text) or _clause(_claim(text, parts_of(text)[1] or (text,)))
+    return known.replace("«", "").replace("»", "")
+
+
+def heading_of(text: str) -> str:
+    """Return a chunk's heading without its marks; empty if it has none."""
     if not parts_of(text)[0]:
         return ""
     return text.strip().splitlines()[0].strip(" #*\t").rstrip("?:.!")[:110]
 
 
-def _claim(text: str, sentences: tuple[str, ...]) -> str:
-    """Return a sentence that can stand alone, a short one if there is one."""
+def _claim(text: str, sentences: tuple[str, ...], n: int = 0) -> str:
+    """Return a sentence that can stand alone, a short one if there is one; another for each n."""
     alone = [found for found in sentences if not _POINTS_BACK.match(found)] or list(sentences)
     short = [found for found in alone if 4 <= len(found.split()) <= LONGEST_CLAIM]
     fitting = short or alone
-    return fitting[int(chance("claim", text) * len(fitting))]
+    return fitting[(int(chance("claim", text) * len(fitting)) + n) % len(fitting)]
 
 
 def _clause(sentence: str) -> str:

@@ -18,8 +18,6 @@ from rag_bench.source.chunk_references import (
     Chunk,
     ChunkReferences,
     UnresolvedError,
-    by_hash,
-    database_id,
 )
 from rag_bench.source.json_rows import Row, read_rows
 from rag_bench.store.datasets import Item
@@ -41,6 +39,8 @@ _DETAILS = {
     "question_answer_id": "question_answer_id",
     "user_score": "user_score",
     "is_relevant_chunk_matched": "is_relevant_chunk_matched",
+    "written_by": "written_by",
+    "criticised_by": "criticised_by",
 }
 
 
@@ -133,50 +133,6 @@ def read_dataset(
         )
     _refuse_equal_ids(items, [row for row in rows if not _rejected(row)])
     return DatasetFile(kind, items, n_dropped, problems + warnings)
-
-
-def export_annotation(items: Sequence[Item], chunks: Iterable[Chunk] = ()) -> list[dict[str, Any]]:
-    """Return questions with the fields that an annotator fills in, as JSON-ready objects.
-
-    The forerunner's fields, with the whole chunk text instead of 500 characters of it, and the
-    chunks' hashes, by which ``read_gold`` finds them again. ``chunks`` supply texts and ids.
-
-    Raises:
-        RagBenchError: the items are show/hide pairs, which carry their label already.
-
-    """
-    known = by_hash(chunks)
-    exported = []
-    for item in items:
-        if "ground_truth_show" in item.details:
-            raise RagBenchError("Show/hide pairs are labelled already; only questions can be.")
-        found = [known[h] for h in item.chunk_hashes if h in known]
-        details = item.details
-        exported.append(
-            {
-                "id": item.item_id,
-                "question": item.question,
-                "ground_truth_answer": item.reference_answer,
-                "source": details.get("source"),
-                "question_source": details.get("question_source"),
-                "question_answer_id": details.get("question_answer_id"),
-                "chunk_id": database_id(found[0]) if found else None,
-                "chunk_text": found[0].text if found else "",
-                "confluence_url": item.page_urls[0] if item.page_urls else None,
-                "relevant_chunk_ids": [database_id(chunk) for chunk in found],
-                "relevant_urls": list(item.page_urls),
-                "ground_truth_chunks": list(item.chunk_hashes),
-                "user_score": details.get("user_score"),
-                "is_relevant_chunk_matched": details.get("is_relevant_chunk_matched"),
-                "lang": details.get("language"),
-                "type": details.get("type"),
-                "is_question_ok": 1,
-                "is_answer_ok": 1,
-                "is_chunk_ok": 1,
-                "notes": "",
-            }
-        )
-    return exported
 
 
 # Items ----------------------------------------------------------------------------------------

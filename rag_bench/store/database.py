@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import ConfigurationError
@@ -118,3 +120,29 @@ def dagster_url(settings: Settings, application_url: str) -> str:
             except psycopg.Error:
                 name = str(url.database)
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def only_one(engine: Engine, what: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the database's lock named ``what`` in the block; calls ``waiting`` if another has it.
+
+    The lock is the session's (`pg_advisory_lock`), so a killed process gives it back.
+    """
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    key = {"what": f"rag_bench {what}"}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        got = connection.execute(
+            text("select pg_try_advisory_lock(hashtextextended(:what, 0))"), key
+        ).scalar()
+        if not got:
+            waiting()
+            connection.execute(text("select pg_advisory_lock(hashtextextended(:what, 0))"), key)
+        try:
+            yield
+        finally:
+            with suppress(DBAPIError):  # a lost connection has no lock any more
+                connection.execute(
+                    text("select pg_advisory_unlock(hashtextextended(:what, 0))"), key
+                )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _SHORTEST_PREFIX = 6
+#: The type, in an item's details, of a question that the knowledge base does not answer.
+OUT_OF_SCOPE = "out_of_scope"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Item:
     def cluster(self) -> str:
         """What the question comes from: questions of one page are not independent."""
         return self.page_urls[0] if self.page_urls else self.item_id
+
+    @property
+    def out_of_scope(self) -> bool:
+        """Whether no chunk is meant to answer it, so that a refusal is the right answer."""
+        judged = self.chunk_hashes or self.page_urls
+        return self.details.get("type") == OUT_OF_SCOPE and not judged
 
     def as_json(self) -> dict[str, Any]:
         """Return what the dataset's hash is taken over."""
@@ -128,6 +136,17 @@ def get_dataset(engine: Engine, dataset_id: str) -> DatasetInfo:
     if row is None:
         raise RagBenchError(f"There is no dataset {dataset_id}.")
     return DatasetInfo(row.id, row.name, row.kind, row.n_items)
+
+
+def source_of(engine: Engine, dataset_id: str) -> dict[str, Any]:
+    """Return the record of how a dataset was made; RagBenchError if there is no such dataset."""
+    with engine.connect() as connection:
+        row = connection.execute(
+            select(dataset.c.source).where(dataset.c.id == dataset_id)
+        ).one_or_none()
+    if row is None:
+        raise RagBenchError(f"There is no dataset {dataset_id}.")
+    return dict(row.source or {})
 
 
 def find_dataset(engine: Engine, reference: str) -> DatasetInfo | None:

@@ -54,8 +54,9 @@ class EmbeddedServerError(RagBenchError):
     """The embedded server could not be started or stopped."""
 
 
-def packaged_bin() -> Path:
-    """Return the folder with PostgreSQL 18's programs inside the pip package.
+def pg_bin() -> Path:
+    """Return the folder with PostgreSQL 18's programs (``initdb``, ``pg_restore``, ...) inside the
+    pip package, for use as the current user.
 
     Raises:
         EmbeddedServerError: the package is not installed.
@@ -67,11 +68,6 @@ def packaged_bin() -> Path:
             "Install it, or set RAG_BENCH_DATABASE_URL to a server of your own."
         )
     return Path(spec.origin).parent / "pginstall18" / "bin"
-
-
-def pg_bin() -> Path:
-    """Return the folder of ``pg_restore`` and its kin, for use as the current user."""
-    return packaged_bin()
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ class EmbeddedServer:
     @cached_property
     def bin(self) -> Path:
         """The programs, in a place that the server's user can run them from."""
-        packaged = packaged_bin()
+        packaged = pg_bin()
         if self._can_run(packaged):
             return packaged
         copy = self.base / f"pginstall-{packaged_version()}"

@@ -7,7 +7,6 @@ lives in the call ledger. So a killed run leaves no half evaluation.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, insert, select, text
 
-from rag_bench.errors import ErrorCode
+from rag_bench.evaluation.aggregate import count_errors, is_failure
 from rag_bench.provenance import git_commit
 from rag_bench.store.tables import evaluation, evaluation_case
 
@@ -97,7 +96,7 @@ class StoredEvaluation:
     @property
     def n_errors(self) -> int:
         """How many cases ended without a result; an answer without citations is one with."""
-        return sum(n for code, n in self.errors.items() if code != ErrorCode.NO_CITATIONS)
+        return sum(n for code, n in self.errors.items() if is_failure(code))
 
 
 def _stored(row: Row[Any], *, reused: bool = False) -> StoredEvaluation:
@@ -116,11 +115,8 @@ def save_evaluation(
 
     ``n_scored`` results decide the status: none of any cases is failed, some errors partial.
     """
-    failed = Counter(case.error_code for case in cases if case.error_code)
-    status = "failed" if cases and not n_scored else "partial" if failed else "succeeded"
-    # The one code with a value: the case is scored, its citation recall is 0.
-    uncited = sum(ErrorCode.NO_CITATIONS in case.flags for case in cases)
-    errors = failed + Counter({str(ErrorCode.NO_CITATIONS): uncited})
+    incomplete = any(case.error_code for case in cases)
+    status = "failed" if cases and not n_scored else "partial" if incomplete else "succeeded"
     with engine.begin() as connection:
         row = connection.execute(
             insert(evaluation)
@@ -147,7 +143,7 @@ def save_evaluation(
                 started_at=new.started_at,
                 finished_at=datetime.now(UTC),
                 metrics=dict(new.metrics),
-                errors=dict(errors),
+                errors=count_errors(cases),
             )
             .returning(evaluation)
         ).one()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases, citation_metrics
@@ -28,7 +28,9 @@ from rag_bench.llm.providers import Role
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.tiers import cached_answers
 from rag_bench.tiers.bench import Bench
+from rag_bench.tiers.cached_answers import CACHED_ANSWER, CachedAnswer
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.retrieval import Ranking, rankings
@@ -37,25 +39,32 @@ from rag_bench.tiers.run_settings import Tier
 if TYPE_CHECKING:
     import numpy as np
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
 SIMILARITY = ("semantic_similarity", "dot_similarity", "euclidean_distance")
 CITATIONS = ("citation_precision", "citation_recall", "n_citations", "n_invalid_citations")
 CONSISTENCY = ("response_exact_match_rate", "response_semantic_consistency")
+#: Refusals of questions that should be answered, and of those that should not.
 REFUSAL = "refusal_rate"
+OUT_OF_SCOPE_REFUSAL = "out_of_scope_refusal_rate"
 
 OnDone = Callable[[str, StoredEvaluation], None]
 Vectors = Mapping[str, "np.ndarray"]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a generator is given for one question; ``error`` says why it cannot be."""
+    """What a generator is given for one question; ``error`` says why it cannot be.
+
+    With ``cached``, no generator is asked, and ``fragments`` are those of that answer's page.
+    """
 
     fragments: tuple[Fragment, ...] = ()
     error: CaseError | None = None
+    cached: CachedAnswer | None = None
 
 
 async def answer_cells(
@@ -66,6 +75,8 @@ async def answer_cells(
     Raises:
         RagBenchError: tier 3 without a retrieval of these settings.
     """
+    if tier == "3" and bench.run.cached_answers:
+        cached_answers.encode_questions(bench)
     contexts, source = contexts_of(bench, tier)
     cells: list[Cell[StoredEvaluation]] = []
     for model in generation_models:
@@ -92,7 +103,12 @@ def contexts_of(bench: Bench, tier: Tier) -> tuple[dict[str, Context], Mapping[s
     contexts = {
         item.item_id: _retrieved_context(bench, ranked.get(item.item_id), n) for item in bench.items
     }
-    return contexts, {"retrieval_evaluation": found.id}
+    source: dict[str, Any] = {"retrieval_evaluation": found.id}
+    if bench.run.cached_answers:
+        cached = cached_answers.cached_answers(bench)
+        contexts |= {key: Context(hit.fragments, cached=hit) for key, hit in cached.items()}
+        source["cache"] = cached_answers.cache_version(cached)
+    return contexts, source
 
 
 def _gold_context(bench: Bench, item: Item) -> Context:
@@ -130,9 +146,12 @@ def make_cell(
     input_hash: str,
     source: Mapping[str, Any],
 ) -> Cell[StoredEvaluation]:
-    """Return the work of one generation model: a job per question and repeat."""
+    """Return the work of one generation model: a job per question and repeat.
+
+    Questions that the cache answers have none; ``with_cached`` puts their answers in place.
+    """
     started = datetime.now(UTC)
-    asked = [(item, r) for item in bench.items for r in range(bench.run.consistency_runs)]
+    asked = asked_of(bench, tier)
 
     async def job(item: Item, repeat: int) -> Answer:
         context = contexts[item.item_id]
@@ -150,9 +169,11 @@ def make_cell(
                 models.chat_models, model, item.question, context.fragments
             )
 
-    def finish(results: list[Answer | CaseError]) -> StoredEvaluation:
+    def finish(replies: list[Answer | CaseError]) -> StoredEvaluation:
+        results = with_cached(asked, contexts, replies)
         vectors = _answer_vectors(bench, asked, results)
         cases = _cases(asked, results, contexts, vectors)
+        metrics = _metrics(bench, tier, cases, vectors)
         new = NewEvaluation(
             tier=tier,
             kind="answers",
@@ -161,7 +182,7 @@ def make_cell(
             started_at=started,
             code_version=CODE_VERSION,
             inputs={**source, "answers_hash": answers_hash(first_answers(cases))},
-            metrics={name: m.to_json() for name, m in _metrics(bench, cases, vectors).items()},
+            metrics={name: metric.to_json() for name, metric in metrics.items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **bench.identity(),
         )
@@ -169,7 +190,23 @@ def make_cell(
         return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
     provider = models.provider_of(model)
-    return Cell(model, provider, [partial(job, item, repeat) for item, repeat in asked], finish)
+    jobs = [partial(job, item, r) for item, r in asked if not contexts[item.item_id].cached]
+    return Cell(model, provider, jobs, finish)
+
+
+def asked_of(bench: Bench, tier: Tier) -> list[tuple[Item, int]]:
+    """Return what a tier asks every generation model: each question with each repeat."""
+    # Tier 2 has nothing to give for a question that no chunk answers: it does not apply there.
+    items = [item for item in bench.items if tier == "3" or not item.out_of_scope]
+    return [(item, r) for item in items for r in range(bench.run.consistency_runs)]
+
+
+def with_cached(
+    asked: Sequence[tuple[Item, int]], contexts: Mapping[str, Context], replies: Sequence[R]
+) -> list[R | CachedAnswer]:
+    """Return a result for all that was asked: the jobs' in their order, cached ones between."""
+    given = iter(replies)
+    return [contexts[item.item_id].cached or next(given) for item, _ in asked]
 
 
 def _cases(
@@ -207,7 +244,12 @@ def _cases(
             result.citations, [f.chunk_hash for f in fragments], item.chunk_hashes
         )
         scores |= cited
+        if item.out_of_scope:
+            # Its reference is a refusal: to repeat those words is no quality of an answer.
+            scores = {OUT_OF_SCOPE_REFUSAL: float(result.refused)}
         scores["latency_ms"] = result.latency_ms
+        if isinstance(result, CachedAnswer):
+            scores |= dict.fromkeys(CITATIONS) | result.scores()
         cases.append(
             Case(
                 item.item_id,
@@ -239,13 +281,16 @@ def _answer_vectors(
     return dict(zip(texts, bench.vectors(exact), strict=True))
 
 
-def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str, Metric]:
+def _metrics(
+    bench: Bench, tier: Tier, cases: Sequence[Case], vectors: Vectors
+) -> dict[str, Metric]:
     """Aggregate: repeat 0 is measured, all repeats enter consistency and latency."""
     by_item: dict[str, list[Case]] = {}
     for case in cases:
         by_item.setdefault(case.case_id, []).append(case)
     records = []
-    for item in bench.items:
+    asked = [item for item in bench.items if item.item_id in by_item]
+    for item in asked:
         repeats = by_item[item.item_id]
         scores = dict(repeats[0].scores)
         scores["response_exact_match_rate"] = response_exact_match_rate(
@@ -254,7 +299,9 @@ def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str,
         scores["response_semantic_consistency"] = response_semantic_consistency(
             [vectors[case.answer] if case.answer else None for case in repeats]
         )
-        missing: set[str] = set()
+        missing: set[str] = {OUT_OF_SCOPE_REFUSAL}
+        if item.out_of_scope:
+            missing = {*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL}
         if not item.reference_answer:
             missing |= {*OVERLAP, *SIMILARITY}
         if not item.chunk_hashes:
@@ -262,6 +309,8 @@ def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str,
         if not repeats[0].error_code and scores.get("citation_precision") is None:
             # An answer without citations has no precision; its recall is 0.
             missing |= {"citation_precision"}
+        if CACHED_ANSWER in repeats[0].flags:
+            missing |= {*CITATIONS}  # it cites a page, not chunks
         records.append(
             CaseRecord(
                 item.item_id,
@@ -273,10 +322,15 @@ def _metrics(bench: Bench, cases: Sequence[Case], vectors: Vectors) -> dict[str,
             )
         )
     names = [*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL]
+    if any(item.out_of_scope for item in asked):
+        names.append(OUT_OF_SCOPE_REFUSAL)
     if bench.run.consistency_runs > 1:
         names += CONSISTENCY
     metrics = aggregate_cases(records, names)
-    latencies = [case.scores.get("latency_ms") for case in cases]
+    if tier == "3" and bench.run.cached_answers:
+        metrics |= cached_answers.cache_metrics(bench, first_answers(cases))
+    called = [case for case in cases if CACHED_ANSWER not in case.flags]
+    latencies = [case.scores.get("latency_ms") for case in called]
     return metrics | latency_metrics(latencies)
 
 

@@ -31,7 +31,7 @@ from rag_bench.llm.providers import Providers, Role
 from rag_bench.store import calls, datasets
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.evaluations import Case
-from rag_bench.tiers import answers, production_judge, scores
+from rag_bench.tiers import answers, benchmark_judge, production_judge, scores
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.run_settings import Tier
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Characters of the answer that stands in for one that is not there yet: a usual length.
 STAND_IN = "Ответ ещё не получен. " * 14
+#: Faithfulness 2, answer relevancy 3, answer correctness 3 (ragas 0.4.3, counted).
+RAGAS_CALLS_PER_ANSWER = 8
 _AT_ONCE = 512  # jobs; their lookups in the ledger become a few statements
 
 
@@ -232,6 +234,8 @@ async def plan_sweep(
     production_judges: Sequence[str],
     tiers: Iterable[str],
     pairs: DatasetInfo | None = None,
+    *,
+    ragas: bool = False,
 ) -> Plan:
     """Plan the paid part of a sweep; nothing is sent, nothing is stored.
 
@@ -240,10 +244,11 @@ async def plan_sweep(
         providers: for addresses, prices and limits.
         default_slots: calls in flight of a provider that sets none.
         generation_models: as of the sweep, like the judges.
-        benchmark_judges: for tiers 2 and 3.
+        benchmark_judges: for tiers 2, 3 and judge.
         production_judges: for tier judge_pipeline.
         tiers: those of the sweep; free ones are passed over.
-        pairs: the labelled pairs of tier judge_pipeline.
+        pairs: the labelled pairs of tiers judge and judge_pipeline.
+        ragas: RAGAS is asked for; its calls are not in the lines, a note says how many.
     """
     tiers = set(tiers)
     notes: list[str] = []
@@ -255,6 +260,15 @@ async def plan_sweep(
         for tier in paid:
             if tier in tiers:
                 await _tier(bench, models, chat, tier, generation_models, benchmark_judges, notes)
+        if "judge" in tiers:
+            chat.asset, chat.known = "benchmark_judge_quality", True
+            try:
+                sample = benchmark_judge.sample_of(bench, pairs)
+            except RagBenchError as error:
+                notes.append(f"judge is unknown: {error}")
+            else:
+                for judge in benchmark_judges:
+                    await _run(benchmark_judge.make_cell(bench, models, sample, judge, "").jobs)
         if "judge_pipeline" in tiers and pairs is None:
             notes.append("judge_pipeline is unknown: materialize show_hide_dataset first.")
         elif "judge_pipeline" in tiers and pairs is not None:
@@ -263,6 +277,8 @@ async def plan_sweep(
             for judge in production_judges:
                 cell = production_judge.make_cell(bench, models, pairs, items, judge, "")
                 await _run(cell.jobs)
+    if ragas:
+        notes.append(_ragas_note(bench, tiers, len(generation_models), len(benchmark_judges)))
     with bench.engine.connect() as connection:
         usage = calls.usage(connection)
     order = ["tier2_answers", "tier3_answers", "tier2_scores", "tier3_scores"]
@@ -270,6 +286,16 @@ async def plan_sweep(
     lines = [_line(key, chat.tallies[key], models, usage) for key in keys]
     by_model = {line.model: models.provider_of(line.model) for line in lines}
     return Plan(lines, tuple(notes), by_model)
+
+
+def _ragas_note(bench: Bench, tiers: set[str], n_generators: int, n_judges: int) -> str:
+    """Say how many calls RAGAS makes: it writes its prompts itself, one after another."""
+    n_items, n_tiers = len(bench.items), len(tiers & {"2", "3"})
+    n = n_items * n_tiers * n_generators * n_judges * RAGAS_CALLS_PER_ANSWER
+    if "3" in tiers:
+        # Precision judges each fragment by itself; recall asks once.
+        n += n_items * n_judges * (bench.run.contexts_per_answer + 1)
+    return f"RAGAS asks its judges about {n:,} times on top; its prompts are long."
 
 
 async def _tier(
@@ -285,7 +311,10 @@ async def _tier(
         contexts, source = answers.contexts_of(bench, tier)
         retrieved = True
     except RagBenchError:
-        notes.append(f"tier {tier} is unknown until its chunks are retrieved (tier 1, free).")
+        first = "its chunks are retrieved (tier 1, free)"
+        if bench.run.cached_answers:
+            first += " and users' questions encoded (question_embeddings, free)"
+        notes.append(f"tier {tier} is unknown until {first}.")
         some = bench.chunks[: bench.run.contexts_per_answer]
         fragments = tuple(answers.fragment_of(bench, chunk.chunk_hash) for chunk in some)
         contexts = {item.item_id: answers.Context(fragments) for item in bench.items}
@@ -293,11 +322,13 @@ async def _tier(
     for generator in generation_models:
         chat.asset, chat.known = f"tier{tier}_answers", retrieved
         cell = answers.make_cell(bench, models, tier, generator, contexts, "", source)
-        results = await _run(cell.jobs)
+        asked = answers.asked_of(bench, tier)
+        results = answers.with_cached(asked, contexts, await _run(cell.jobs))
         known: dict[str, Case] = {}
         unknown: dict[str, Case] = {}
-        first = results[:: bench.run.consistency_runs]  # repeat 0 is judged
-        for item, result in zip(bench.items, first, strict=True):
+        for (item, repeat), result in zip(asked, results, strict=True):
+            if repeat:
+                continue  # repeat 0 is judged
             rows = [{"chunk_hash": f.chunk_hash} for f in contexts[item.item_id].fragments]
             if isinstance(result, Answer):
                 known[item.item_id] = Case(item.item_id, answer=result.text, retrieved=rows)

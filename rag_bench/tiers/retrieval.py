@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.context_ids import ID_BASED_SCALES, id_based_context
 from rag_bench.evaluation.geometry import geometry_metrics
 from rag_bench.evaluation.retrieval import RetrievalCase, aggregate_retrieval, score_retrieval
+from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import text_hash
 from rag_bench.store import evaluations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from rag_bench.retrieval.search import TopK
 
-CODE_VERSION = "1"
+CODE_VERSION = "3"
 SCORE_TOLERANCE = 1e-4
 
 Ranking = list[tuple[str, float]]
@@ -86,7 +88,16 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         for item, ranking in zip(bench.items, ranked, strict=True)
     ]
     scores = score_retrieval(cases, top_k=bench.run.top_k)
-    metrics = aggregate_retrieval(cases, scores, top_k=bench.run.top_k)
+    # No chunk should be found for a question out of scope: it is no miss, and not expected.
+    apart = {item.item_id for item in bench.items if item.out_of_scope}
+    judged = [case for case in cases if case.case_id not in apart]
+    metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
+    for item, ranking in zip(bench.items, ranked, strict=True):
+        scores[item.item_id] |= id_based_context(given(bench, ranking), item.chunk_hashes)
+    for name, scale in ID_BASED_SCALES.items():
+        values = [scores[case.case_id][name] for case in judged]
+        clusters = [case.cluster_label for case in judged]
+        metrics[name] = mean_metric(values, clusters, scale=scale)
     if bench.run.search == "hnsw":
         recall = recall_against_exact(found_rows, exact)
         n = len(bench.items)
@@ -109,6 +120,12 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         for item, ranking in zip(bench.items, ranked, strict=True)
     ]
     return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+
+
+def given(bench: Bench, ranking: Ranking) -> list[str]:
+    """Return the chunks that tier 3 gives to a generator: the first few, if near enough."""
+    least = bench.run.retrieval_threshold
+    return [h for h, score in ranking[: bench.run.contexts_per_answer] if score >= least]
 
 
 def search_as_production(bench: Bench, questions: np.ndarray, method: Search) -> TopK:

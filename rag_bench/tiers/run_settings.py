@@ -12,7 +12,6 @@ from typing import Any, Literal
 from rag_bench.hashing import content_hash
 
 Tier = Literal["2", "3"]
-Mode = Literal["synthetic", "manual"]
 Search = Literal["exact", "hnsw"]
 JudgeEvalMode = Literal["direct", "reasoned"]
 
@@ -33,7 +32,6 @@ class RunSettings:
 
     dataset_id: str
     limit: int | None
-    mode: Mode | None
     top_k: int
     search: Search
     contexts_per_answer: int

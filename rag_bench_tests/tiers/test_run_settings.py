@@ -27,7 +27,6 @@ def test_every_setting_is_in_the_hash(run: RunSettings) -> None:
     other = {
         "dataset_id": "другой",
         "limit": 3,
-        "mode": "manual",
         "top_k": 7,
         "search": "hnsw",
         "contexts_per_answer": 1,

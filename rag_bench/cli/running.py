@@ -1,0 +1,276 @@
+"""What ``rag-bench sweep`` and ``rag-bench benchmark`` share: from options to a finished sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.table import Table
+
+from rag_bench.cli.app import console, errors, open_engine, open_sweep, progress_bars
+from rag_bench.errors import RagBenchError
+from rag_bench.settings import get_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.cli.analytics import Wanted
+    from rag_bench.llm.budget import Budget
+    from rag_bench.llm.tally import Tally
+    from rag_bench.partitions import ModelLists
+    from rag_bench.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class RoleModels:
+    """How a user named the models of one role; empty: not at all."""
+
+    names: str = ""
+    source: str = ""
+    key_var: str = ""
+    url_var: str = ""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How much a run may ask and spend (US dollars); None: no cap."""
+
+    calls: int | None = None
+    cost_usd: float | None = None
+
+    def budget(self) -> Budget | None:
+        """Return the budget of these caps, if there is any."""
+        from decimal import Decimal
+
+        from rag_bench.llm.budget import Budget
+
+        if self.calls is None and self.cost_usd is None:
+            return None
+        return Budget(self.calls, None if self.cost_usd is None else Decimal(str(self.cost_usd)))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asked for beside the models.
+
+    Attributes:
+        benchmark: run config of the resource ``benchmark``; a dataset may be a file.
+        analyses: analytics to make after the tiers.
+    """
+
+    tiers: frozenset[str]
+    benchmark: Mapping[str, Any] = field(default_factory=dict)
+    ragas: bool = False
+    skip_checks: bool = False
+    plan: bool = False
+    caps: Caps = Caps()
+    analyses: Sequence[Wanted] = ()
+
+
+def run(models: ModelLists, options: Options) -> None:
+    """Run a sweep with its analyses, or show its plan; say what it did and what it cost.
+
+    Raises:
+        RagBenchError: it is not complete, with what to do; everything answered is kept.
+    """
+    from rag_bench.llm.budget import spending
+    from rag_bench.llm.tally import Tally, counting
+    from rag_bench.sweep import SweepRequest
+
+    engine = open_engine()
+    benchmark = _checked(engine, options.benchmark)
+    if options.plan:
+        from rag_bench.cli.planning import make_plan, show_plan
+
+        say_what(engine, models, benchmark)
+        show_plan(make_plan(engine, models, options.tiers, benchmark, ragas=options.ragas))
+        return
+    settings = get_settings()
+    request = SweepRequest(
+        models,
+        options.tiers,
+        benchmark,
+        ragas=options.ragas,
+        custom_metrics=bool(settings.custom_metrics or settings.bertscore_model),
+        skip_checks=options.skip_checks,
+    )
+    budget = options.caps.budget()
+    running = open_sweep(models)
+    say_what(engine, models, benchmark)
+    started = time.monotonic()
+    tally = Tally()
+    with progress_bars(), spending(budget), counting(tally):
+        results = running.run(request, announce)
+        free_part_failed = any(result.errors for result in results[:1])
+        if options.analyses:
+            from rag_bench.cli.analytics import analytics_stage
+
+            results += analytics_stage(running, engine, options.analyses)
+    for result in results:
+        typer.echo(f"{result.name:<34} {result.seconds:7.1f} s")
+    seconds = time.monotonic() - started
+    typer.echo(f"{'total':<34} {seconds:7.1f} s, {tally.sent} calls of models")
+    show_tally(tally, seconds)
+    if options.tiers & {"2", "3"} and not free_part_failed:
+        show_board(engine, running, benchmark)
+    if budget is not None and budget.reached:
+        raise RagBenchError(
+            f"The sweep stopped at its cap after {budget.calls} calls, {budget.cost_usd:.4f} USD "
+            f"(unknown prices left out). Everything answered is kept. {budget.reached}"
+        )
+    failed = [error for result in results for error in result.errors]
+    if failed:
+        raise RagBenchError("The sweep is not complete. " + " ".join(failed))
+    typer.echo("\nNext: rag-bench leaderboard --json, or `make dev` to look at it in the UI.")
+
+
+def chosen_models(generation: RoleModels, judges: RoleModels, production: RoleModels) -> ModelLists:
+    """Return the models that were named, or those that the environment gives.
+
+    Raises:
+        RagBenchError: a name without a provider, an offline model that does not exist.
+    """
+    from rag_bench.llm import offline
+    from rag_bench.llm.providers import Providers, Role
+    from rag_bench.partitions import ModelLists
+
+    providers = Providers.from_environment()
+    for note in providers.notes:
+        errors.print(f"note: {note}", highlight=False)
+
+    def resolved(role: Role, named: RoleModels) -> Sequence[str]:
+        return providers.resolve_models(
+            role,
+            named.names or None,
+            named.source or None,
+            named.key_var or None,
+            named.url_var or None,
+        )
+
+    models = ModelLists(
+        resolved(Role.generation, generation),
+        resolved(Role.benchmark_judge, judges),
+        resolved(Role.production_judge, production),
+    )
+    for names, offered in (
+        (models.generation, offline.ALL_GENERATORS),
+        (models.benchmark_judges, offline.ALL_BENCHMARK_JUDGES),
+        (models.production_judges, offline.ALL_PRODUCTION_JUDGES),
+    ):
+        for name in names:
+            if offline.is_simulated(name) and name not in offered:
+                raise RagBenchError(
+                    f"There is no offline model {name!r} of this role; "
+                    f"there are: {', '.join(offered)}."
+                )
+    return models
+
+
+def one_of(flag: str, value: str, allowed: Sequence[str]) -> str:
+    """Return a flag's value.
+
+    Raises:
+        RagBenchError: it is none of those allowed; the empty one is not named.
+    """
+    if value not in allowed:
+        known = " or ".join(word for word in allowed if word)
+        raise RagBenchError(f"{flag} is {value!r}; it can be {known}.")
+    return value
+
+
+def dataset_of(engine: Engine, reference: str) -> str:
+    """Return a dataset's id; a file is imported first.
+
+    Raises:
+        RagBenchError: there is no such dataset or file.
+    """
+    from rag_bench.source.dataset_files import read_dataset_file
+    from rag_bench.store import datasets, snapshots
+
+    path = Path(reference)
+    if path.is_file():
+        snapshot = snapshots.require_current(engine)
+        read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
+        return datasets.save_dataset(
+            engine, path.stem, read.kind, read.items, {"file": path.name}
+        ).id
+    found = datasets.find_dataset(engine, reference)
+    if found is None:
+        known = ", ".join(str(d) for d in datasets.list_datasets(engine)[:5]) or "none"
+        raise RagBenchError(f"There is no dataset or file {reference!r}. The newest are: {known}.")
+    return found.id
+
+
+def say_what(engine: Engine, models: ModelLists, benchmark: Mapping[str, Any]) -> None:
+    """Print which snapshot, dataset and models are used."""
+    from rag_bench.store import snapshots
+    from rag_bench.tiers.bench import resolve_dataset
+
+    snapshot = snapshots.require_current(engine)
+    try:
+        wanted, mode = benchmark.get("dataset"), benchmark.get("mode") or None
+        named = str(resolve_dataset(engine, snapshot, wanted, mode))
+    except RagBenchError:
+        named = "still to be made"
+    typer.echo(f"snapshot {snapshot.name}: {snapshot.n_chunks} chunks; dataset {named}")
+    for role, names in (
+        ("generation models", models.generation),
+        ("benchmark judges", models.benchmark_judges),
+        ("production judges", models.production_judges),
+    ):
+        typer.echo(f"{role}: {', '.join(names)}")
+
+
+def announce(name: str) -> None:
+    """Say which stage begins."""
+    errors.print(f"… {name}", highlight=False)
+
+
+def show_tally(tally: Tally, seconds: float) -> None:
+    """Print how often each role was asked, and what the ledger saved."""
+    if not tally.by_role:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("requests by role")
+    for name in ("asked", "from ledger", "shared", "sent", "sent/s"):
+        table.add_column(name, justify="right")
+    for role, requests in tally.by_role.items():
+        table.add_row(
+            role.replace("_", " "),
+            *(
+                f"{n:,}"
+                for n in (requests.asked, requests.from_ledger, requests.shared, requests.sent)
+            ),
+            f"{requests.sent / seconds:.1f}",
+        )
+    console.print(table)
+
+
+def show_board(engine: Engine, running: Sweep, benchmark: Mapping[str, Any]) -> None:
+    """Print the best combinations under these settings."""
+    from rag_bench.cli.results import show
+    from rag_bench.reporting.leaderboard import build
+    from rag_bench.resources import BenchmarkResource
+
+    try:
+        bench = BenchmarkResource(**benchmark).open(engine, None)
+        show(build(engine, bench.run.hash), console, rows=12)
+    except RagBenchError as error:
+        typer.echo(f"No leaderboard: {error}")
+
+
+def _checked(engine: Engine, benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run config without what was not given, a dataset by its id."""
+    given = {name: value for name, value in benchmark.items() if value is not None}
+    one_of("--mode", given.get("mode", ""), ("", "synthetic", "manual"))
+    one_of("--judge-eval-mode", given.get("judge_eval_mode", "direct"), ("direct", "reasoned"))
+    one_of("--search", given.get("search", ""), ("", "exact", "hnsw"))
+    if given.get("dataset"):
+        given["dataset"] = dataset_of(engine, given["dataset"])
+    else:
+        given.pop("dataset", None)
+    return given

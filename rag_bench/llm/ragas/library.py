@@ -1,0 +1,275 @@
+"""ragas' base classes filled with ours: the model, the embeddings, the prompts.
+
+Importing this module imports ragas (seconds), so it is done where a metric is computed only.
+ragas asks a model through `LedgerLLM`, which is `ChatModels.chat`: ledger, limits, the provider's
+way of taking a JSON schema, and the codes of failures are the same as of every other call. No
+cache of ragas' own, whose key lacks the model, and no retries of instructor, which is not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from ragas.embeddings.base import BaseRagasEmbedding
+from ragas.llms.base import InstructorBaseRagasLLM
+from ragas.metrics.collections.answer_correctness import util as correctness
+from ragas.metrics.collections.answer_relevancy import util as relevancy
+from ragas.metrics.collections.context_precision import util as precision
+from ragas.metrics.collections.context_recall import util as recall
+from ragas.metrics.collections.faithfulness import util as faithfulness
+from ragas.prompt.metrics.base_prompt import BasePrompt
+
+from rag_bench.llm.providers import Role
+from rag_bench.llm.ragas import prompts
+from rag_bench.llm.structured import parse_structured, response_format_for
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rag_bench.llm.client import ChatReply
+
+T = TypeVar("T", bound=BaseModel)
+VectorsOf = Callable[[Sequence[str]], "np.ndarray"]
+
+#: ragas' own 1,024 cuts verdicts on long answers.
+MAX_TOKENS = 4096
+#: ragas sends 0.01, at which the three questions of answer relevancy are one question thrice;
+#: ragas before 0.4 took 0.3 wherever it wanted several draws.
+SEVERAL_DRAWS = 0.3
+
+# A verdict of 2 or -1 would pass ragas' models and enter the ratio.
+Verdict = Annotated[
+    int, Field(strict=True, ge=0, le=1), WithJsonSchema({"type": "integer", "enum": [0, 1]})
+]
+# The least length is checked here, as not every provider's strict mode knows minLength.
+Said = Annotated[
+    str,
+    StringConstraints(min_length=1, strip_whitespace=True),
+    WithJsonSchema({"type": "string"}),
+]
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class StatementList(faithfulness.StatementGeneratorOutput):
+    """What a text claims, for faithfulness."""
+
+    model_config = _STRICT
+    statements: list[Said]
+
+
+class CorrectnessStatementList(correctness.StatementGeneratorOutput):
+    """What a text claims, for answer correctness; ragas has two classes of this."""
+
+    model_config = _STRICT
+    statements: list[Said]
+
+
+class StatementVerdict(faithfulness.StatementFaithfulnessAnswer):
+    """Whether a statement follows from the context."""
+
+    model_config = _STRICT
+    statement: Said
+    verdict: Verdict
+
+
+class StatementVerdicts(faithfulness.NLIStatementOutput):
+    """A verdict per statement."""
+
+    model_config = _STRICT
+    statements: list[StatementVerdict]  # type: ignore[assignment]
+
+
+class MadeQuestion(relevancy.AnswerRelevanceOutput):
+    """A question that an answer answers."""
+
+    model_config = _STRICT
+    question: Said
+    noncommittal: Verdict
+
+
+class ContextVerdict(precision.ContextPrecisionOutput):
+    """Whether one context was of use."""
+
+    model_config = _STRICT
+    verdict: Verdict
+
+
+class Attribution(recall.ContextRecallClassification):
+    """Whether a statement of the reference can be derived from the contexts."""
+
+    model_config = _STRICT
+    statement: Said
+    attributed: Verdict
+
+
+class Attributions(recall.ContextRecallOutput):
+    """An attribution per statement of the reference."""
+
+    model_config = _STRICT
+    classifications: list[Attribution]  # type: ignore[assignment]
+
+
+class SortedStatement(correctness.StatementsWithReason):
+    """A statement in one of the three lists."""
+
+    model_config = _STRICT
+    statement: Said
+
+
+class SortedStatements(correctness.ClassificationWithReason):
+    """Statements sorted into true positives, false positives, false negatives."""
+
+    model_config = _STRICT
+    TP: list[SortedStatement]  # type: ignore[assignment]
+    FP: list[SortedStatement]  # type: ignore[assignment]
+    FN: list[SortedStatement]  # type: ignore[assignment]
+
+
+#: Our strict shape of each reply that ragas asks for, by ragas' own class.
+SHAPES: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
+    faithfulness.StatementGeneratorOutput: ("ragas_statements", StatementList),
+    correctness.StatementGeneratorOutput: ("ragas_statements", CorrectnessStatementList),
+    faithfulness.NLIStatementOutput: ("ragas_faithfulness", StatementVerdicts),
+    relevancy.AnswerRelevanceOutput: ("ragas_answer_relevancy", MadeQuestion),
+    precision.ContextPrecisionOutput: ("ragas_context_precision", ContextVerdict),
+    recall.ContextRecallOutput: ("ragas_context_recall", Attributions),
+    correctness.ClassificationWithReason: ("ragas_answer_correctness", SortedStatements),
+}
+
+# Prompt name: ragas' class of what is given, ragas' class of the reply.
+_MODELS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "statements": (faithfulness.StatementGeneratorInput, faithfulness.StatementGeneratorOutput),
+    "faithfulness": (faithfulness.NLIStatementInput, faithfulness.NLIStatementOutput),
+    "answer_relevancy": (relevancy.AnswerRelevanceInput, relevancy.AnswerRelevanceOutput),
+    "context_precision": (precision.ContextPrecisionInput, precision.ContextPrecisionOutput),
+    "context_recall": (recall.ContextRecallInput, recall.ContextRecallOutput),
+    "answer_correctness": (
+        correctness.CorrectnessClassifierInput,
+        correctness.ClassificationWithReason,
+    ),
+}
+
+
+@cache
+def _format_of(response_model: type[BaseModel]) -> dict[str, Any]:
+    return response_format_for(*SHAPES[response_model])
+
+
+class Chat(Protocol):
+    """What is needed of `rag_bench.llm.client.ChatModels`."""
+
+    async def chat(
+        self,
+        model_key: str,
+        role: Role | str,
+        messages: Sequence[dict[str, Any]],
+        *,
+        response_format: dict[str, Any] | None = None,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+    ) -> ChatReply: ...
+
+
+class LedgerLLM(InstructorBaseRagasLLM):
+    """A judge as ragas asks it: one request, one strict reply or an error with a code.
+
+    One object serves one case; ``replies`` are what it was told, in order.
+    """
+
+    def __init__(self, chat: Chat, model_key: str) -> None:
+        self.chat = chat
+        self.model_key = model_key
+        self.replies: list[Any] = []
+
+    def generate(self, prompt: str, response_model: Any) -> Any:
+        """Refuse: the client serves one event loop and is asked by `agenerate`."""
+        raise TypeError("This model is asked on the event loop only: use ascore().")
+
+    async def agenerate(self, prompt: str, response_model: Any) -> Any:
+        """Ask once and read the reply as `SHAPES` says.
+
+        Raises:
+            CaseError: as of `ChatModels.chat`; METRIC_ERROR for a reply of another shape.
+        """
+        shape = SHAPES[response_model][1]
+        several = response_model is relevancy.AnswerRelevanceOutput
+        reply = await self.chat.chat(
+            self.model_key,
+            Role.benchmark_judge,
+            [{"role": "user", "content": prompt}],
+            response_format=_format_of(response_model),
+            temperature=SEVERAL_DRAWS if several else 0.0,
+            max_tokens=MAX_TOKENS,
+        )
+        self.replies.append(parse_structured(reply.text, shape))
+        return self.replies[-1]
+
+
+class BenchEmbeddings(BaseRagasEmbedding):
+    """Embeddings of the bench's own encoder; never a provider's.
+
+    ``vectors_of`` returns the vectors (n, d) of n texts and may take long: it runs on a thread,
+    one call at a time, and texts that wait meanwhile are encoded together.
+    """
+
+    def __init__(self, vectors_of: VectorsOf) -> None:
+        super().__init__(cache=None)
+        self._vectors_of = vectors_of
+        self._waiting: list[tuple[str, asyncio.Future[Any]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    def embed_text(self, text: str, **kwargs: Any) -> list[float]:
+        """Return a text's vector at once; for use outside of an event loop."""
+        return [float(number) for number in self._vectors_of([text])[0]]
+
+    async def aembed_text(self, text: str, **kwargs: Any) -> list[float]:
+        """Return a text's vector, encoded with whatever else is waiting."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((text, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return [float(number) for number in await future]
+
+    async def aembed_texts(self, texts: list[str], **kwargs: Any) -> list[list[float]]:
+        """Return the vectors of several texts in their order."""
+        return list(await asyncio.gather(*(self.aembed_text(text) for text in texts)))
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            texts = list(dict.fromkeys(text for text, _ in batch))
+            try:
+                vectors = await asyncio.to_thread(self._vectors_of, texts)
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            by_text = dict(zip(texts, vectors, strict=True))
+            for text, future in batch:
+                if not future.done():
+                    future.set_result(by_text[text])
+
+
+class FilePrompt(BasePrompt[Any, Any]):
+    """A prompt of ragas whose words are those of our file."""
+
+    def __init__(self, language: prompts.Language, name: str) -> None:
+        content = prompts.load(language, name)
+        self.input_model, self.output_model = _MODELS[name]
+        self.language = language
+        self.instruction = content.instruction
+        self.examples = [
+            (self.input_model.model_validate(given), self.output_model.model_validate(reply))
+            for given, reply in content.examples
+        ]
+        self._name = name
+
+    def to_string(self, data: BaseModel) -> str:
+        """Return the whole prompt about ``data``, which stands at its end as JSON."""
+        given = data.model_dump_json(indent=2, exclude_none=True)
+        return prompts.render(self.language, self._name, given)  # type: ignore[arg-type]

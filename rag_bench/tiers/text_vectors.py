@@ -1,0 +1,68 @@
+"""Vectors of any questions and chunks, made where they are missing: what a tier needs of the
+encoder before there is a dataset, and so no `Bench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rag_bench.hashing import text_hash
+from rag_bench.tiers.bench import Progress, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy import Engine
+
+    from rag_bench.retrieval.encoder import Encoder
+    from rag_bench.retrieval.identity import EncoderIdentity
+    from rag_bench.settings import Settings
+
+
+@dataclass
+class TextVectors:
+    """The settings' encoder over the store of vectors; it is loaded when something is missing."""
+
+    engine: Engine
+    settings: Settings
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        """The encoder's address, known without loading it."""
+        from rag_bench.retrieval.identity import encoder_identity
+
+        return encoder_identity(self.settings)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        from rag_bench.retrieval.encoder import load_encoder
+
+        return load_encoder(self.settings)
+
+    def of_questions(self, questions: Sequence[str]) -> np.ndarray:
+        """Return vectors (n, d) of questions as they are searched with."""
+        return self._of([self.identity.query_text(q) for q in questions], "encoding questions")
+
+    def of_chunks(self, chunks: Sequence[str]) -> np.ndarray:
+        """Return vectors (n, d) of chunks as they are searched in."""
+        return self._of([self.identity.passage_text(c) for c in chunks], "encoding chunks")
+
+    def chunk_hashes(self, chunks: Sequence[str]) -> list[str]:
+        """Return the addresses of chunks' vectors, of which none need be there."""
+        return [text_hash(self.identity.passage_text(text)) for text in chunks]
+
+    def _of(self, exact: Sequence[str], label: str) -> np.ndarray:
+        from rag_bench.retrieval.embed import embed_texts
+        from rag_bench.store.vectors import fetch_matrix
+
+        embed_texts(
+            self.engine,
+            lambda: self._encoder,
+            self.identity,
+            exact,
+            progress=lambda done, total: self.progress(label, done, total),
+        )
+        return fetch_matrix(self.engine, self.identity.key, [text_hash(text) for text in exact])
