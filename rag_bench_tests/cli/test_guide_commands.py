@@ -41,8 +41,15 @@ def commands() -> list[list[str]]:
 
 
 def shortened(arguments: list[str]) -> list[str]:
-    """The same command with at most two models of a list."""
-    return [",".join(word.split(",")[:2]) if word.count(",") > 2 else word for word in arguments]
+    """The same command with at most two models of a list.
+
+    A simulated model is a generator or a production judge; the guide has one name for both.
+    """
+    words = [",".join(word.split(",")[:2]) if word.count(",") > 2 else word for word in arguments]
+    if "--production-judge-models" in words:
+        place = words.index("--production-judge-models") + 1
+        words[place] = words[place].replace("mistral-small-latest", "mistral-large-latest")
+    return words
 
 
 def served() -> Catalogue:
