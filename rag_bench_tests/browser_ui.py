@@ -154,7 +154,7 @@ def ui(
             subprocess.run([*rag_bench, "sweep", *SWEEP], env=environment, check=True)
             with log.open("wb") as out:
                 process = subprocess.Popen(
-                    [*rag_bench, "dev", "--port", str(port)],
+                    [*rag_bench, "dev", "--port", str(port), "--api-port", "0"],
                     env=environment,
                     stdout=out,
                     stderr=subprocess.STDOUT,

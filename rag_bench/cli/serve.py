@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,8 +28,9 @@ def dev(
     host: Annotated[
         str, typer.Option(help="Address to bind to. The UI has no login: keep it local.")
     ] = "127.0.0.1",
+    api_port: Annotated[int, typer.Option(help="Port of the read-only API; 0: none.")] = 8000,
 ) -> None:
-    """Start database, Dagster UI and daemon; Ctrl-C stops the last two."""
+    """Start database, Dagster UI and daemon, and the API; Ctrl-C stops all but the database."""
     from rag_bench.dagster_home import clear_dead_runs, open_instance
     from rag_bench.dagster_home import prepare as prepare_home
     from rag_bench.store.embedded import EmbeddedServer
@@ -62,6 +64,7 @@ def dev(
         start_new_session=True,
     )
     typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
+    served = _start_api(host, api_port, environment)
     try:
         while process.poll() is None:
             time.sleep(_WATCH_SECONDS)
@@ -72,8 +75,31 @@ def dev(
         typer.echo("stopping")
     finally:
         _stop(process)
+        if served is not None:
+            served.kill()  # it only reads
+            served.wait()
     if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM, None):
         raise RagBenchError(f"dagster dev ended with code {process.returncode}.")
+
+
+def _start_api(
+    host: str, port: int, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes] | None:
+    """Start `rag-bench api` beside the UI, unless it is not wanted or the port is taken."""
+    if not port:
+        return None
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            errors.print(f"Port {port} is taken: no API; choose another with --api-port.")
+            return None
+    command = [sys.executable, "-c", "from rag_bench.cli import main; main()", "api"]
+    # In a session of its own, so that Ctrl-C reaches only the one who stops it.
+    return subprocess.Popen(
+        [*command, "--host", host, "--port", str(port)], env=environment, start_new_session=True
+    )
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.settings import PROJECT_ROOT, Settings
@@ -21,6 +22,7 @@ from rag_bench.store.database import (
     ensure_database,
     libpq_url,
     make_engine,
+    only_one,
     parse_url,
 )
 from rag_bench.store.embedded import EmbeddedServer
@@ -221,3 +223,25 @@ def test_a_failed_migration_leaves_nothing_behind(
     monkeypatch.undo()
     migrate(engine)
     engine.dispose()
+
+
+def test_one_run_at_a_time_and_a_lost_session_gives_the_lock_back(
+    engine: Engine,
+) -> None:
+    other = make_engine(engine.url.render_as_string(hide_password=False))
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        with only_one(other, "models", waiting.set):
+            order.append("second")
+
+    with only_one(engine, "models", lambda: order.append("waited for nothing")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waiting.wait(30)
+        with only_one(engine, "another thing", lambda: order.append("waited for another lock")):
+            order.append("first")
+    thread.join(30)
+    assert order == ["first", "second"]
+    other.dispose()
