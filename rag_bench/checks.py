@@ -156,7 +156,31 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
             metadata={"missing": dg.MetadataValue.json(missing[:_SAMPLE])},
         )
 
+    @dg.asset_check(asset=model_runs, name="judges_are_examined_alike")
+    def judges_are_examined_alike(
+        database: DatabaseResource, benchmark: BenchmarkResource
+    ) -> dg.AssetCheckResult:
+        """Numbers that stand side by side were made with the same instrument: the same labelled
+        pairs, the same sample of triples, the same prompts and language of RAGAS.
+        """
+        from rag_bench.store import evaluations
+
+        bench = benchmark.open(database.engine, None)
+        unlike = evaluations.different_instruments(database.engine, bench.run.hash)
+        said = "; ".join(f"{what}: {', '.join(models)}" for what, models in unlike.items())
+        return dg.AssetCheckResult(
+            passed=not unlike,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"Measured with something older than the newest, so not comparable: {said}. "
+                "Materialize them again; what is in the ledger costs nothing."
+                if unlike
+                else "All were measured with the same instruments."
+            ),
+        )
+
     return [
+        judges_are_examined_alike,
         every_chunk_is_embedded,
         every_question_is_embedded,
         enough_labelled_pairs,

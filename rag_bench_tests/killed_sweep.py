@@ -61,6 +61,8 @@ def sweep_until(
         *(sys.executable, "-c", "from rag_bench.cli import main; main()", "sweep"),
         *("--generation-models", ",".join(GENERATORS), "--judge-models", ",".join(JUDGES)),
         *("--production-judge-models", ",".join(GATES)),
+        # Tier judge asks the same twice on purpose, which the provider cannot tell from a repeat.
+        *("--tier", "0,1,2,3,judge_pipeline"),
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(

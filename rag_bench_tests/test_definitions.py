@@ -117,6 +117,7 @@ CHECKS = {
     ("benchmark_judge_quality", "scores_are_not_all_alike"),
     ("benchmark_judge_quality", "checked_against_people"),
     ("model_runs", "every_cell_is_measured"),
+    ("model_runs", "judges_are_examined_alike"),
 }
 JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),

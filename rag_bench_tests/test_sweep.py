@@ -44,7 +44,7 @@ def test_the_free_tiers_ask_nobody(free_world: World) -> None:
 
 def test_all_tiers_end_with_the_leaderboard(free_world: World) -> None:
     results, said = run(free_world, MODELS, limit=4)
-    assert [r.errors for r in results] == [()] * 5
+    assert [r.errors for r in results] == [()] * 6
     assert (
         said
         == [r.name for r in results]
@@ -52,6 +52,7 @@ def test_all_tiers_end_with_the_leaderboard(free_world: World) -> None:
             BASE,
             "answers",
             "scores",
+            "benchmark judges",
             "production judges",
             "leaderboard and report",
         ]

@@ -130,8 +130,8 @@ class Recorder:
         if self.failed:
             problems.append(
                 f"{len(self.failed)} of the cells are not complete: {'; '.join(self.failed)}. "
-                "Everything that was answered is kept. Materialize these partitions again to ask "
-                "only for what is missing."
+                "Everything that was answered is kept. Run the same command, or materialize these "
+                "partitions again, to ask only for what is missing."
             )
         if problems:
             raise dg.Failure(" ".join(problems), allow_retries=False)

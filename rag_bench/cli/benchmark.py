@@ -45,6 +45,38 @@ def benchmark(
         int | None,
         typer.Option(help="Chunks retrieved in tier 1.", min=1, rich_help_panel=_DATA),
     ] = None,
+    search: Annotated[
+        str, typer.Option(help="exact or hnsw; empty: RAG_BENCH_SEARCH.", rich_help_panel=_DATA)
+    ] = "",
+    contexts_per_answer: Annotated[
+        int | None,
+        typer.Option(help="Chunks given to the generator in tier 3.", min=1, rich_help_panel=_DATA),
+    ] = None,
+    tier3_all_rubrics: Annotated[
+        bool,
+        typer.Option(
+            "--tier3-all-rubrics",
+            help="Score tier 3 by faithfulness, relevance and correctness as well.",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
+    cached_answers: Annotated[
+        bool,
+        typer.Option(
+            "--cached-answers",
+            help="As in production, a question close to one rated 5 gets the stored answer.",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
+    cache_threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Least cosine of such a question; also for tier ux.",
+            min=-1,
+            max=1,
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     consistency_runs: Annotated[
         int, typer.Option(help="Answers per question.", min=1, rich_help_panel=_DATA)
     ] = 1,
@@ -192,7 +224,10 @@ def benchmark(
         int | None, typer.Option(help="Stop after so many new calls; run again to go on.", min=0)
     ] = None,
     max_cost: Annotated[
-        float | None, typer.Option(help="Stop before the new calls cost more (USD).", min=0)
+        float | None,
+        typer.Option(
+            help="Stop before the new calls cost more (USD; needs RAG_BENCH_PRICES).", min=0
+        ),
     ] = None,
 ) -> None:
     """Run the benchmark: the tiers for every combination of the models, then the analytics.
@@ -252,6 +287,11 @@ def benchmark(
                 "mode": mode,
                 "limit": limit,
                 "top_k": top_k,
+                "search": search,
+                "contexts_per_answer": contexts_per_answer,
+                "tier3_all_rubrics": tier3_all_rubrics,
+                "cached_answers": cached_answers,
+                "cache_threshold": cache_threshold,
                 "consistency_runs": consistency_runs,
                 "judge_eval_mode": judge_eval_mode,
                 "retry_failed": retry_failed,

@@ -24,7 +24,7 @@ def generate_embeddings(
     ] = False,
     score: Annotated[
         int | None,
-        typer.Option(help="1 or 5: the questions that users rated so; counted apart."),
+        typer.Option(help="1 or 5: also count the questions that users rated so; all are encoded."),
     ] = None,
     check_coverage: Annotated[
         bool, typer.Option("--check-coverage", help="Only say how many texts have a vector.")

@@ -171,7 +171,7 @@ def _known_dataset(engine: Engine, snapshot: SnapshotInfo, reference: str) -> Da
         return datasets.save_dataset(engine, path.stem, "questions", items, source)
     found = datasets.find_dataset(engine, reference)
     if found is None:
-        raise RagBenchError(f"There is no dataset or file {reference!r}.")
+        raise RagBenchError(f"There is no dataset or file {reference!r}; see rag-bench datasets.")
     return found
 
 

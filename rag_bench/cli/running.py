@@ -188,6 +188,7 @@ def dataset_of(engine: Engine, reference: str) -> str:
     Raises:
         RagBenchError: there is no such dataset or file.
     """
+    from rag_bench.source.dataset_export import makers
     from rag_bench.source.dataset_files import read_dataset_file
     from rag_bench.store import datasets, snapshots
 
@@ -195,8 +196,15 @@ def dataset_of(engine: Engine, reference: str) -> str:
     if path.is_file():
         snapshot = snapshots.require_current(engine)
         read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
+        if read.n_dropped:
+            typer.echo(f"note: {read.n_dropped} items were rejected by annotators and left out")
+        for warning in read.warnings:
+            typer.echo(f"note: {warning}")
+        made_by = makers(read.items)
+        # Who wrote the questions decides what they are, not that they came in a file.
+        kind = "synthetic" if read.kind == "questions" and made_by else read.kind
         return datasets.save_dataset(
-            engine, path.stem, read.kind, read.items, {"file": path.name}
+            engine, path.stem, kind, read.items, {"file": path.name, **made_by}
         ).id
     found = datasets.find_dataset(engine, reference)
     if found is None:

@@ -255,6 +255,10 @@ class LimitTransport(httpx.AsyncBaseTransport):
                     pace.failed(permit)
                 else:
                     pace.refused(permit, asked if waited_for else None)
+                    if asked and waited_for and self._silent_since is not None:
+                        # A pause that was asked for is not the provider's silence.
+                        until = time.perf_counter() + asked
+                        self._silent_since = max(self._silent_since, until)
             elif response.is_success:
                 used = None if limits.tpm is None else _tokens_used(response.content)
                 pace.answered(permit, used)

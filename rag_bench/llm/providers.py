@@ -354,7 +354,10 @@ class Providers:
         owners: set[str] = set()
         for variable in filter(None, (url_var, key_var)):
             if variable not in self._environment:
-                raise ConfigurationError(f"The environment variable {variable} is not set.")
+                raise ConfigurationError(
+                    f"The environment variable {variable} is not set. Set it (in "
+                    ".env.benchmark-models, or export it), or leave the flag out."
+                )
             match = _PROVIDER_VARIABLE.fullmatch(variable)
             if match:
                 owners.add(self.provider(match["name"]).name)

@@ -190,7 +190,22 @@ def find_finished(
         query = query.where(evaluation.c.status == "succeeded")
     with engine.connect() as connection:
         row = connection.execute(query).one_or_none()
-    return _stored(row, reused=True) if row else None
+    if row is None:
+        return None
+    shown = latest(
+        engine,
+        tier=row.tier,
+        kind=row.kind,
+        settings_hash=row.settings_hash,
+        generation_model=row.generation_model,
+        benchmark_judge_model=row.benchmark_judge_model,
+        production_judge_model=row.production_judge_model,
+    )
+    if shown is not None and shown.id > row.id and shown.input_hash != input_hash:
+        # Other inputs were measured since, and the newest is what is published: made again, from
+        # the ledger, these become the newest.
+        return None
+    return _stored(row, reused=True)
 
 
 def latest(
@@ -311,3 +326,43 @@ def latest_of_kind(
     )
     with engine.connect() as connection:
         return [_stored(row) for row in connection.execute(query)]
+
+
+#: Where a kind of evaluation records what it measured with, beside the settings hash.
+_INSTRUMENTS = {
+    "RAGAS": "kind = 'ragas'",
+    "tier judge": "tier = 'judge'",
+    "tier judge_pipeline": "tier = 'judge_pipeline'",
+}
+
+
+def different_instruments(engine: Engine, settings_hash: str) -> dict[str, list[str]]:
+    """Return, by what was measured, the models whose newest results another instrument made.
+
+    The instrument is what the newest evaluation of the kind was made with: the dataset of pairs,
+    the sample of triples, RAGAS' prompts, language and version.
+    """
+    found: dict[str, list[str]] = {}
+    with engine.connect() as connection:
+        for what, condition in _INSTRUMENTS.items():
+            rows = connection.execute(
+                text(
+                    "select distinct on (tier, generation_model, benchmark_judge_model, "
+                    "production_judge_model) id, concat_ws(' by ', generation_model, "
+                    "coalesce(benchmark_judge_model, production_judge_model)) as models, "
+                    "jsonb_build_array(dataset_id, prompt_hash, inputs -> 'sample_hash', "
+                    "inputs -> 'ragas_language', inputs -> 'ragas_version') as instrument "
+                    "from rag_bench.evaluation "
+                    f"where settings_hash = :hash and status in ('succeeded', 'partial') "
+                    f"and {condition} order by tier, generation_model, benchmark_judge_model, "
+                    "production_judge_model, id desc"
+                ),
+                {"hash": settings_hash},
+            ).all()
+            if not rows:
+                continue
+            newest = max(rows, key=lambda row: row.id)
+            unlike = [row.models for row in rows if row.instrument != newest.instrument]
+            if unlike:
+                found[what] = list(dict.fromkeys(unlike))
+    return found

@@ -119,7 +119,7 @@ class Analysis:
                 id=str(row.source_id),
                 text=row.question,
                 answer=row.answer,
-                score=row.score,
+                score=row.score if row.score in range(1, 6) else None,
                 user_id=row.user_id,
                 month=f"{row.created_at.astimezone(UTC):%Y-%m}" if row.created_at else None,
             )

@@ -39,7 +39,7 @@ from rag_bench.tiers.run_settings import Tier
 if TYPE_CHECKING:
     import numpy as np
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
@@ -366,7 +366,15 @@ def first_answers(cases: Sequence[Case]) -> dict[str, Case]:
 
 
 def answers_hash(cases: Mapping[str, Case]) -> str:
-    """Return the address of a set of answers: what a judge's scores depend on."""
+    """Return the address of a set of answers and what they were made from: what a judge reads."""
     return content_hash(
-        [[key, case.answer, case.error_code] for key, case in sorted(cases.items())]
+        [
+            [
+                key,
+                case.answer,
+                case.error_code,
+                [row["chunk_hash"] for row in case.retrieved or []],
+            ]
+            for key, case in sorted(cases.items())
+        ]
     )

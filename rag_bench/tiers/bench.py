@@ -142,6 +142,7 @@ def resolve_dataset(
             return found
     raise RagBenchError(
         f"There is no {mode + ' ' if mode else ''}dataset about the current snapshot "
-        f"({snapshot.name}). Materialize synthetic_dataset, or import questions of your own: "
+        f"({snapshot.name}). Let a model write one (`rag-bench generate-dataset`, asset "
+        "synthetic_dataset), or import questions of your own: "
         "rag-bench import-dataset FILE --default."
     )

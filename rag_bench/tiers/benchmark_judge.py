@@ -188,6 +188,7 @@ def make_cell(
             for ask, result in zip(asks, given, strict=True)
         }
         inputs: dict[str, Any] = {
+            "sample_hash": sample.hash,
             "labelled_pairs": sample.labelled_from,
             "n_labelled": sample.n_labelled,
             "n_constructed": len(sample.triples) - sample.n_labelled,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from rag_bench.errors import ErrorCode
+from rag_bench.errors import ConfigurationError, ErrorCode
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
 from rag_bench.evaluation.catalogue import BERTSCORE_NAMES
 from rag_bench.evaluation.custom import (
@@ -150,6 +151,12 @@ async def measure_answers(
     timeout = bench.settings.call_timeout_seconds
     taken = {metric.name for metric in measures.metrics}
     measured = [await _run(metric, fields, timeout, taken) for metric in measures.metrics]
+    published = Counter(name for one in measured for name in one.names)
+    twice = [name for name, n in published.items() if n > 1]
+    if twice:
+        raise ConfigurationError(
+            f"Two of your metrics publish {twice[0]!r}: rename one in RAG_BENCH_CUSTOM_METRICS."
+        )
     if measures.bertscore:
         measured.append(_bertscore(measures.scorer, fields))
     cases = [_case(item, answers.get(item.item_id), measured) for item in items]

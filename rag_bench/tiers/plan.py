@@ -86,6 +86,7 @@ class Plan:
     lines: Sequence[PlanLine]
     notes: Sequence[str] = ()
     providers: Mapping[str, str] = field(default_factory=dict)  # of the lines' models
+    complete: bool = True  # False: more is asked than the lines say, so sums are unknown
 
     @property
     def n_to_send(self) -> int:
@@ -100,12 +101,16 @@ class Plan:
     @property
     def cost_usd(self) -> Decimal | None:
         """What it may cost in all; None: a price is unknown."""
+        if not self.complete:
+            return None
         costs = [line.cost_usd for line in self.lines if line.n_to_send or line.n_unknown]
         return None if None in costs else sum((c for c in costs if c is not None), Decimal(0))
 
     @property
     def seconds(self) -> float | None:
         """Time of all calls: assets one after another, an asset's providers side by side."""
+        if not self.complete:
+            return None
         by_asset: dict[str, dict[str, float]] = {}
         for line in self.lines:
             if not line.n_to_send and not line.n_unknown:
@@ -262,6 +267,11 @@ async def plan_sweep(
                 await _tier(bench, models, chat, tier, generation_models, benchmark_judges, notes)
         if "judge" in tiers:
             chat.asset, chat.known = "benchmark_judge_quality", True
+            if pairs is None:
+                notes.append(
+                    "judge asks more about labelled pairs once they are stored "
+                    "(show_hide_dataset, free; a sweep does it itself)."
+                )
             try:
                 sample = benchmark_judge.sample_of(bench, pairs)
             except RagBenchError as error:
@@ -270,7 +280,10 @@ async def plan_sweep(
                 for judge in benchmark_judges:
                     await _run(benchmark_judge.make_cell(bench, models, sample, judge, "").jobs)
         if "judge_pipeline" in tiers and pairs is None:
-            notes.append("judge_pipeline is unknown: materialize show_hide_dataset first.")
+            notes.append(
+                "judge_pipeline is unknown until labelled pairs are stored "
+                "(show_hide_dataset, free; a sweep does it itself)."
+            )
         elif "judge_pipeline" in tiers and pairs is not None:
             chat.asset, chat.known = "production_judge_scores", True
             items = datasets.items_of(bench.engine, pairs.id)
@@ -285,17 +298,21 @@ async def plan_sweep(
     keys = sorted(chat.tallies, key=lambda k: order.index(k[0]) if k[0] in order else len(order))
     lines = [_line(key, chat.tallies[key], models, usage) for key in keys]
     by_model = {line.model: models.provider_of(line.model) for line in lines}
-    return Plan(lines, tuple(notes), by_model)
+    return Plan(lines, tuple(notes), by_model, complete=not ragas)
 
 
 def _ragas_note(bench: Bench, tiers: set[str], n_generators: int, n_judges: int) -> str:
     """Say how many calls RAGAS makes: it writes its prompts itself, one after another."""
-    n_items, n_tiers = len(bench.items), len(tiers & {"2", "3"})
+    n_items = sum(not item.out_of_scope for item in bench.items)
+    n_tiers = len(tiers & {"2", "3"})
     n = n_items * n_tiers * n_generators * n_judges * RAGAS_CALLS_PER_ANSWER
     if "3" in tiers:
         # Precision judges each fragment by itself; recall asks once.
         n += n_items * n_judges * (bench.run.contexts_per_answer + 1)
-    return f"RAGAS asks its judges about {n:,} times on top; its prompts are long."
+    return (
+        f"RAGAS asks its judges about {n:,} times on top, with long prompts; so cost and time of "
+        "all are unknown."
+    )
 
 
 async def _tier(

@@ -267,7 +267,8 @@ class _Work:
                     n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
                 ),
                 cases,
-                n_scored=sum(not isinstance(result, CaseError) for result in results),
+                # Where nothing applies nothing failed.
+                n_scored=sum(bool(case.scores) or case.error_code is None for case in cases),
             )
 
         jobs = [partial(job, item, metric) for item, metric in asked]
@@ -298,9 +299,12 @@ class _Work:
         for item in items:
             if _applies(item, SIMILARITY):
                 try:
-                    samples[item.item_id] = sample_of(item)
+                    sample = sample_of(item)
                 except CaseError:
                     continue
+                # A reply of nothing but citations leaves no words; ragas would compare a blank.
+                if sample.answer.strip() and sample.reference.strip():
+                    samples[item.item_id] = sample
         scores = semantic_similarities(list(samples.values()), self._vectors)
         return dict(zip(samples, scores, strict=True))
 

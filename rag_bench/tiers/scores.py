@@ -148,7 +148,8 @@ def make_cell(
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **bench.identity(),
         )
-        n_scored = sum(isinstance(result, JudgeScore) for result in results)
+        # Where nothing applies nothing failed.
+        n_scored = sum(bool(case.scores) or case.error_code is None for case in cases)
         return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
     provider = models.provider_of(judge)

@@ -140,7 +140,7 @@ def test_the_right_fragment_is_cited(entries, key):
 def test_stronger_models_are_more_often_right(entries, key):
     right = [
         sum(generate(model, gold(entry), key, 0).quality is Quality.correct for entry in entries)
-        for model in GENERATORS
+        for model in GENERATORS[:3]  # strong, medium, weak
     ]
     assert right == sorted(right, reverse=True)
 
