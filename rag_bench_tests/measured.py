@@ -50,6 +50,7 @@ def store(
     cases: Sequence[Case] = (),
     n_scored: int | None = None,
     n_retryable: int = 0,
+    inputs: Mapping[str, Any] | None = None,
 ) -> StoredEvaluation:
     """Append an evaluation; with no cases it has succeeded."""
     new = NewEvaluation(
@@ -65,6 +66,7 @@ def store(
         dataset_id=dataset_id,
         metrics=metrics,
         n_retryable=n_retryable,
+        inputs=inputs or {},
     )
     return save_evaluation(
         engine, new, cases, n_scored=len(cases) if n_scored is None else n_scored

@@ -9,11 +9,24 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion, refusal
-from small_world import ANSWERS, GOLD, OFFLINE, SCORES, World, failure, materializations, value
+from small_world import (
+    ANSWERS,
+    CHUNKS,
+    GOLD,
+    OFFLINE,
+    SCORES,
+    World,
+    failure,
+    hash_of,
+    materializations,
+    url_of,
+    value,
+)
 from starlette.responses import Response
 
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database
+from rag_bench.store.datasets import Item, save_dataset
 
 N = len(GOLD)
 SHARP = "simulator/sim-judge-sharp"
@@ -301,3 +314,23 @@ def test_scores_without_answers_say_what_to_do(free_world: World) -> None:
     result = free_world.run(SCORES[:1], ModelLists(["simulator/sim-weak"], [SHARP], GATES))
     assert not result.success
     assert "materialize tier2_answers" in failure(result)
+
+
+def test_a_judge_with_nothing_to_judge_has_not_failed(free_world: World) -> None:
+    """End-to-end quality compares with a reference answer; these questions have none."""
+    chunk = CHUNKS[0]
+    items = [
+        Item(f"q{n}", question, "", (hash_of(0),), (url_of(chunk[0]),), {})
+        for n, question in enumerate(("Когда стипендия?", "На какую карту стипендия?"))
+    ]
+    found = save_dataset(free_world.engine, "без эталона", "questions", items, {})
+    models = ModelLists(["simulator/extractive"], [SHARP], GATES)
+    settings = {"dataset": found.id}
+    assert free_world.run(["tier1_retrieval"], models, benchmark=settings).success
+    assert free_world.run(["tier3_answers"], models, benchmark=settings).success
+    scored = free_world.run(["tier3_scores"], models, benchmark=settings)
+    assert scored.success, failure(scored)
+    [row] = evaluations(free_world, kind="scores", tier="3")
+    assert row["status"] == "succeeded"
+    quality = row["metrics"]["rubric_e2e_quality"]
+    assert (quality["value"], quality["n_scored"], quality["n_expected"]) == (None, 0, 0)

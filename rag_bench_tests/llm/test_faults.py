@@ -106,6 +106,20 @@ def test_a_provider_that_answers_nothing_is_waited_for_less(
         ask(models(replace(FAST, max_silent_seconds=0.2)))
 
 
+def test_a_pause_that_the_provider_asks_for_is_not_its_silence(
+    models: MakeModels, provider: FakeProvider
+) -> None:
+    async def twice(body: dict[str, Any], number: int) -> Response:
+        if number <= 2:
+            headers = {"retry-after-ms": "400" if number == 1 else "1"}
+            return JSONResponse({"error": {"message": "позже"}}, 429, headers=headers)
+        return JSONResponse(completion("готово"))
+
+    provider.behaviour = twice
+    assert ask(models(replace(FAST, max_silent_seconds=0.3))).text == "готово"
+    assert provider.count == 3
+
+
 def test_a_request_that_is_refused_for_itself_does_not_hold_up_the_others(
     models: MakeModels, provider: FakeProvider, engine: Engine
 ) -> None:

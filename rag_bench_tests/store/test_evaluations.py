@@ -14,6 +14,7 @@ from rag_bench.store.evaluations import (
     Case,
     NewEvaluation,
     cases_of,
+    different_instruments,
     find_finished,
     latest,
     latest_of_kind,
@@ -159,6 +160,39 @@ def test_a_finished_evaluation_of_the_same_inputs_is_found(engine: Engine) -> No
     assert found
     assert found.id == second.id != first.id
     assert found.reused
+
+
+def test_one_that_newer_ones_of_other_inputs_hide_is_made_again(engine: Engine) -> None:
+    first = store(engine, "2", "scores", {}, input_hash="dump A", cases=[GOOD])
+    store(engine, "2", "scores", {}, input_hash="dump B", cases=[GOOD])
+    # What is published is the newest: B's, until A's is measured again.
+    assert find_finished(engine, "dump A") is None
+    again = store(engine, "2", "scores", {}, input_hash="dump A", cases=[GOOD])
+    found = find_finished(engine, "dump A")
+    assert found
+    assert found.id == again.id != first.id
+
+
+def test_models_measured_with_another_instrument_are_named(engine: Engine) -> None:
+    def ragas(judge: str, language: str) -> None:
+        store(
+            engine,
+            "3",
+            "ragas",
+            {},
+            judge=judge,
+            inputs={"ragas_language": language, "ragas_version": "0.4.3"},
+            cases=[GOOD],
+        )
+
+    ragas("b/one", "ru")
+    ragas("b/two", "ru")
+    [row] = rows(engine, "select distinct settings_hash from rag_bench.evaluation")
+    assert different_instruments(engine, row.settings_hash) == {}
+    ragas("b/two", "en")
+    assert different_instruments(engine, row.settings_hash) == {"RAGAS": ["b/one"]}
+    ragas("b/one", "en")
+    assert different_instruments(engine, row.settings_hash) == {}
 
 
 @pytest.mark.parametrize("retry_failed", [False, True])

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from small_world import ANSWERS, CHUNKS, GOLD, OFFLINE, World, failure, materializations
+from sqlalchemy import text as sql
 
 from rag_bench.assembly import open_models
 from rag_bench.assets import ragas as ragas_assets
@@ -312,3 +313,21 @@ def test_tier_1_measures_the_chunks_given_by_identity(free_world: World) -> None
     assert value(tier1, "id_based_context_recall") == pytest.approx(sum(recall) / N)
     # With one relevant chunk each, they are the chunk level's at the same cutoff.
     assert value(tier1, "id_based_context_recall") == value(tier1, f"chunk_recall@{n}")
+
+
+def test_an_answer_of_nothing_but_citations_harms_no_other(free_world: World) -> None:
+    """Without its markers it is empty, and ragas would compare a blank in its place."""
+    models = ModelLists(["simulator/extractive"], [SHARP], ["simulator/sim-gate-balanced"])
+    made = free_world.run(["tier2_answers"], models)
+    assert made.success, failure(made)
+    with free_world.engine.begin() as connection:
+        emptied = connection.execute(
+            sql("update rag_bench.evaluation_case set answer = '' where case_id = 'вопрос-00'")
+        )
+    assert emptied.rowcount >= 1
+    bench = bench_of(free_world)
+    pair = ("simulator/extractive", SHARP)
+    found = done(free_world, lambda m, on_done: answer_cells(bench, m, "2", [pair], on_done))[pair]
+    assert found.errors == {"INVALID_INPUT": 1}
+    similarity = found.metrics["ragas_semantic_similarity"]
+    assert (similarity["n_scored"], similarity["n_expected"]) == (N - 1, N)
