@@ -6,12 +6,12 @@ Group generation (tier 2) gives the generator the relevant chunks themselves, gr
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import dagster as dg
 
-from rag_bench.assets.cells import Recorder, keys_of, log_progress, result_version, sweep_asset
+from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
+from rag_bench.assets.grid import answered_pairs
 from rag_bench.assets.retrieval import tier1_retrieval
 from rag_bench.assets.step_checks import (
     evaluate,
@@ -20,8 +20,7 @@ from rag_bench.assets.step_checks import (
     replies_are_readable,
     specs,
 )
-from rag_bench.errors import RagBenchError
-from rag_bench.partitions import BENCHMARK_JUDGE, GENERATION_MODEL, Partitions, cell_key
+from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.run_settings import Tier
 
@@ -120,34 +119,14 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         benchmark: BenchmarkResource,
         models: ModelsResource,
     ) -> Iterator[dg.AssetCheckResult]:
-        from rag_bench.tiers.answers import answers_of
         from rag_bench.tiers.scores import score_cells
 
-        dimensions = [
-            cast(dg.MultiPartitionKey, key).keys_by_dimension
-            for key in keys_of(context, partitions.grid)
-        ]
-        pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        made_from: dict[str, str] = {}
-        for generator in dict.fromkeys(generator for generator, _ in pairs):
-            # A generator without answers fails its own cells only.
-            try:
-                made_from[generator] = result_version(answers_of(bench, tier, generator)[0])
-            except RagBenchError as error:
-                record.blocked.append(str(error))
-        pairs = [pair for pair in pairs if pair[0] in made_from]
+        pairs, done = answered_pairs(context, bench, tier, partitions, record)
         with log_progress(context):
             models.run(
-                database.engine,
-                lambda opened: score_cells(
-                    bench,
-                    opened,
-                    tier,
-                    pairs,
-                    lambda pair, found: record(cell_key(*pair), found, made_from[pair[0]]),
-                ),
+                database.engine, lambda opened: score_cells(bench, opened, tier, pairs, done)
             )
         yield from evaluate(checks_of_scores, bench)
         record.close()

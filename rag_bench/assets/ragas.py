@@ -1,14 +1,13 @@
 """RAGAS beside the rubrics: scores of answers per pair of models, of contexts per judge."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
 
 import dagster as dg
 
-from rag_bench.assets.cells import Recorder, keys_of, log_progress, result_version, sweep_asset
+from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
+from rag_bench.assets.grid import answered_pairs
 from rag_bench.assets.step_checks import evaluate, replies_are_readable, specs
-from rag_bench.errors import RagBenchError
-from rag_bench.partitions import BENCHMARK_JUDGE, GENERATION_MODEL, Partitions, cell_key
+from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.run_settings import Tier
 
@@ -58,34 +57,14 @@ def _answer_scores(
         benchmark: BenchmarkResource,
         models: ModelsResource,
     ) -> Iterator[dg.AssetCheckResult]:
-        from rag_bench.tiers.answers import answers_of
         from rag_bench.tiers.ragas import answer_cells
 
-        dimensions = [
-            cast(dg.MultiPartitionKey, key).keys_by_dimension
-            for key in keys_of(context, partitions.grid)
-        ]
-        pairs = [(keys[GENERATION_MODEL], keys[BENCHMARK_JUDGE]) for keys in dimensions]
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        made_from: dict[str, str] = {}
-        for generator in dict.fromkeys(generator for generator, _ in pairs):
-            # A generator without answers fails its own cells only.
-            try:
-                made_from[generator] = result_version(answers_of(bench, tier, generator)[0])
-            except RagBenchError as error:
-                record.blocked.append(str(error))
-        pairs = [pair for pair in pairs if pair[0] in made_from]
+        pairs, done = answered_pairs(context, bench, tier, partitions, record)
         with log_progress(context):
             models.run(
-                database.engine,
-                lambda opened: answer_cells(
-                    bench,
-                    opened,
-                    tier,
-                    pairs,
-                    lambda pair, found: record(cell_key(*pair), found, made_from[pair[0]]),
-                ),
+                database.engine, lambda opened: answer_cells(bench, opened, tier, pairs, done)
             )
         yield from evaluate(checks, bench)
         record.close()

@@ -86,6 +86,7 @@ def test_checks_of_partitioned_assets_are_evaluated(whole_graph: Done) -> None:
         ("tier3_scores", "replies_are_readable"),
         ("production_judge_scores", "replies_are_readable"),
         ("model_runs", "every_cell_is_measured"),
+        ("model_runs", "judges_are_examined_alike"),
     }
     for asset, check in found:
         if check.check_name != "replies_are_readable":
