@@ -21,7 +21,7 @@ from rag_bench.settings import Settings
 Progress = Callable[[int, int], None]
 # Texts are padded to a multiple of so many tokens, never to their longest neighbour: what a text is
 # padded to decides how its sums are rounded, and a vector must not depend on the neighbours.
-_PADDING = 16
+_PADDING = 8
 # Tokenizers and models without a stated limit carry a huge number instead.
 _NO_LIMIT = 1_000_000
 
