@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,11 +274,9 @@ def test_a_failed_build_leaves_the_last_dump_and_no_database(
     assert sorted(path.name for path in out.iterdir()) == [RECEIPT_NAME, DUMP_NAME]
 
 
-def test_the_whole_demo_is_built_in_seconds_and_stays_small(
+def test_the_whole_demo_stays_small(
     tmp_path: Path, data_dir: Path, server: EmbeddedServer
 ) -> None:
-    started = time.perf_counter()
     built = build_demo_dump(data_dir, tmp_path, server)
-    assert time.perf_counter() - started < 20  # 1.2 s when little else runs
     assert built.n_questions == 5200
     assert built.path.stat().st_size < 8_000_000
