@@ -274,9 +274,7 @@ def test_a_failed_build_leaves_the_last_dump_and_no_database(
     assert sorted(path.name for path in out.iterdir()) == [RECEIPT_NAME, DUMP_NAME]
 
 
-def test_the_whole_demo_stays_small(
-    tmp_path: Path, data_dir: Path, server: EmbeddedServer
-) -> None:
+def test_the_whole_demo_stays_small(tmp_path: Path, data_dir: Path, server: EmbeddedServer) -> None:
     built = build_demo_dump(data_dir, tmp_path, server)
     assert built.n_questions == 5200
     assert built.path.stat().st_size < 8_000_000
