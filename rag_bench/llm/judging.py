@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
@@ -18,6 +18,8 @@ from rag_bench.llm import prompts
 from rag_bench.llm.pipeline import Chat, as_texts, complete_text
 from rag_bench.llm.providers import Role
 from rag_bench.llm.structured import parse_structured, response_format_for
+
+R = TypeVar("R", bound=BaseModel)
 
 #: The scale of every rubric, as its prompt states it.
 SCALE = (1, 5)
@@ -123,20 +125,47 @@ async def score(
     for name, value in values.items():
         if not value:
             raise CaseError(ErrorCode.INVALID_INPUT, f"{measure} needs {name}, which is empty")
-    shape: type[BaseModel] = ReasonedScore if mode is JudgeMode.reasoned else DirectScore
+    shape: type[ReasonedScore] | type[DirectScore]
+    shape = ReasonedScore if mode is JudgeMode.reasoned else DirectScore
+    reply, latency_ms = await ask_in_mode(
+        chat,
+        judge_model,
+        rubric.name,
+        prompts.render(rubric.prompt, parts=(_reply_prompt(mode),), **values),
+        shape,
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+    return JudgeScore(reply.score, getattr(reply, "reasoning", None), latency_ms)
+
+
+async def ask_in_mode(
+    chat: Chat,
+    judge_model: str,
+    name: str,
+    messages: list[dict[str, str]],
+    shape: type[R],
+    *,
+    temperature: float,
+    max_tokens: int | None,
+) -> tuple[R, float | None]:
+    """Ask a judge for JSON of a mode's shape; return it read strictly, with the call's latency.
+
+    ``name`` is the schema's. A shape with a ``reasoning`` gets room for one by default.
+
+    Raises:
+        CaseError: LLM_FAILED when the reply is empty or cut off; METRIC_ERROR when it is not the
+            JSON that was asked for.
+    """
     reply = await chat.chat(
         judge_model,
         Role.benchmark_judge,
-        prompts.render(rubric.prompt, parts=(_reply_prompt(mode),), **values),
-        response_format=response_format_for(rubric.name, shape.model_json_schema()),
+        messages,
+        response_format=response_format_for(name, shape),
         temperature=temperature,
-        max_tokens=max_tokens or (1024 if mode is JudgeMode.reasoned else 256),
+        max_tokens=max_tokens or (1024 if "reasoning" in shape.model_fields else 256),
     )
-    text = complete_text(reply)
-    if mode is JudgeMode.reasoned:
-        reasoned = parse_structured(text, ReasonedScore)
-        return JudgeScore(reasoned.score, reasoned.reasoning, reply.latency_ms)
-    return JudgeScore(parse_structured(text, DirectScore).score, None, reply.latency_ms)
+    return parse_structured(complete_text(reply), shape), reply.latency_ms
 
 
 def measure_named(name: str) -> Measure:

@@ -13,10 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from rag_bench.llm import prompts
-from rag_bench.llm.judging import JudgeMode
-from rag_bench.llm.pipeline import Chat, as_texts, complete_text
-from rag_bench.llm.providers import Role
-from rag_bench.llm.structured import parse_structured, response_format_for
+from rag_bench.llm.judging import JudgeMode, ask_in_mode
+from rag_bench.llm.pipeline import Chat, as_texts
 
 #: The prompt's name and that of the reply's schema.
 PAIRWISE = "pairwise_preference"
@@ -69,29 +67,25 @@ async def prefer(
             empty or cut off; METRIC_ERROR when it is not the JSON that was asked for.
     """
     mode = JudgeMode(mode)
-    reasoned = mode is JudgeMode.reasoned
-    shape: type[BaseModel] = ReasonedPreference if reasoned else DirectPreference
-    messages = prompts.render(
-        PAIRWISE,
-        parts=(_reply_prompt(mode),),
-        question=question,
-        context=as_texts(context),
-        answer_a=answer_a,
-        answer_b=answer_b,
-    )
-    reply = await chat.chat(
+    shape: type[ReasonedPreference] | type[DirectPreference]
+    shape = ReasonedPreference if mode is JudgeMode.reasoned else DirectPreference
+    reply, latency_ms = await ask_in_mode(
+        chat,
         judge_model,
-        Role.benchmark_judge,
-        messages,
-        response_format=response_format_for(PAIRWISE, shape),
+        PAIRWISE,
+        prompts.render(
+            PAIRWISE,
+            parts=(_reply_prompt(mode),),
+            question=question,
+            context=as_texts(context),
+            answer_a=answer_a,
+            answer_b=answer_b,
+        ),
+        shape,
         temperature=temperature,
-        max_tokens=max_tokens or (1024 if reasoned else 256),
+        max_tokens=max_tokens,
     )
-    text = complete_text(reply)
-    if reasoned:
-        full = parse_structured(text, ReasonedPreference)
-        return Preference(full.winner, full.reasoning, reply.latency_ms)
-    return Preference(parse_structured(text, DirectPreference).winner, None, reply.latency_ms)
+    return Preference(reply.winner, getattr(reply, "reasoning", None), latency_ms)
 
 
 def prompt_names(mode: JudgeMode | str) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from rag_bench.simulator.answer_key import AnswerKey, KeyEntry, best_support
 from rag_bench.simulator.extractive import NOT_FOUND
 from rag_bench.simulator.models import Judge
+from rag_bench.simulator.schema_filler import json_objects
 from rag_bench.simulator.sections import message_text
 from rag_bench.simulator.text import (
     chance,
@@ -114,18 +115,8 @@ def given_in(messages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1_024)
 def _last_object(text: str) -> Mapping[str, Any]:
-    decoder = json.JSONDecoder()
-    found: Mapping[str, Any] = {}
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except ValueError:
-            end = start + 1
-        else:
-            found = value if isinstance(value, dict) else found
-        start = text.find("{", end)
-    return found
+    objects = list(json_objects(text))
+    return objects[-1] if objects else {}
 
 
 def _fields(schema: Mapping[str, Any]) -> frozenset[str]:

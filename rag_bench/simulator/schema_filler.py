@@ -6,7 +6,7 @@ It says nothing about the question; whoever needs a meaning must teach the simul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_bench.simulator.sections import message_text
@@ -22,21 +22,26 @@ def fill(schema: Schema) -> Any:
 
 def schema_in_messages(messages: Sequence[Mapping[str, Any]]) -> Schema | None:
     """Return the last JSON schema of an object written out in the messages, if there is one."""
-    decoder = json.JSONDecoder()
     found: Schema | None = None
     for message in messages:
-        text = message_text(message)
-        start = text.find("{")
-        while start >= 0:
-            try:
-                value, end = decoder.raw_decode(text, start)
-            except ValueError:
-                end = start + 1
-            else:
-                if isinstance(value, dict) and isinstance(value.get("properties"), dict):
-                    found = value
-            start = text.find("{", end)
+        for value in json_objects(message_text(message)):
+            if isinstance(value.get("properties"), dict):
+                found = value
     return found
+
+
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that stand in a text, in order; none inside another."""
+    decoder = json.JSONDecoder()
+    start = text.find("{")
+    while start >= 0:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except ValueError:
+            end = start + 1
+        else:
+            yield value  # it begins with a brace, so it is an object
+        start = text.find("{", end)
 
 
 def _fill(schema: Any, root: Schema, depth: int) -> Any:

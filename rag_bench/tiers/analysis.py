@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.analytics.traffic import SEED, Asked, Population, take
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.types import Metric
-from rag_bench.hashing import content_hash, text_hash
+from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, evaluations, snapshots
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.bench import Progress, silent
+from rag_bench.tiers.text_vectors import TextVectors
 
 if TYPE_CHECKING:
     import numpy as np
     from sqlalchemy import Engine
 
-    from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.retrieval.search import TopK
     from rag_bench.settings import Settings
@@ -66,46 +66,25 @@ class Analysis:
         return sorted(found, key=lambda chunk: chunk.chunk_hash)
 
     @cached_property
+    def _texts(self) -> TextVectors:
+        return TextVectors(self.engine, self.settings, self.progress)
+
+    @property
     def encoder_identity(self) -> EncoderIdentity:
         """The encoder's address, known without loading it."""
-        from rag_bench.retrieval.identity import encoder_identity
-
-        return encoder_identity(self.settings)
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        from rag_bench.retrieval.encoder import load_encoder
-
-        return load_encoder(self.settings)
-
-    def vectors(self, texts: Sequence[str], label: str) -> np.ndarray:
-        """Return the vectors (n, d) of exact texts (prefix included); missing ones are encoded."""
-        from rag_bench.retrieval.embed import embed_texts
-        from rag_bench.store.vectors import fetch_matrix
-
-        embed_texts(
-            self.engine,
-            lambda: self._encoder,
-            self.encoder_identity,
-            texts,
-            progress=lambda done, total: self.progress(label, done, total),
-        )
-        hashes = [text_hash(text) for text in texts]
-        return fetch_matrix(self.engine, self.encoder_identity.key, hashes)
+        return self._texts.identity
 
     def question_vectors(self, asked: Sequence[Asked]) -> np.ndarray:
         """Return the vectors of questions, encoded as questions: never the stored production
         vectors, which are of rated rows only and often of the answer.
         """
-        texts = [self.encoder_identity.query_text(question.text) for question in asked]
-        return self.vectors(texts, "encoding questions")
+        return self._texts.of_questions([question.text for question in asked])
 
     def search(self, questions: np.ndarray, k: int) -> TopK:
         """Return the ``k`` nearest chunks of each question, exactly."""
         from rag_bench.retrieval.search import top_k
 
-        passages = [self.encoder_identity.passage_text(chunk.text) for chunk in self.chunks]
-        return top_k(questions, self.vectors(passages, "encoding chunks"), k)
+        return top_k(questions, self._texts.of_chunks([c.text for c in self.chunks]), k)
 
     def real_questions(self, limit: int | None) -> Questions:
         """Return a sample of what users asked.

@@ -33,7 +33,7 @@ from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cached_answers import CACHED_ANSWER, CachedAnswer
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.models import Models
-from rag_bench.tiers.retrieval import Ranking, rankings
+from rag_bench.tiers.retrieval import Ranking, given, rankings
 from rag_bench.tiers.run_settings import Tier
 
 if TYPE_CHECKING:
@@ -99,9 +99,8 @@ def contexts_of(bench: Bench, tier: Tier) -> tuple[dict[str, Context], Mapping[s
     if tier == "2":
         return {item.item_id: _gold_context(bench, item) for item in bench.items}, {}
     found, ranked = rankings(bench)
-    n = bench.run.contexts_per_answer
     contexts = {
-        item.item_id: _retrieved_context(bench, ranked.get(item.item_id), n) for item in bench.items
+        item.item_id: _retrieved_context(bench, ranked.get(item.item_id)) for item in bench.items
     }
     source: dict[str, Any] = {"retrieval_evaluation": found.id}
     if bench.run.cached_answers:
@@ -119,12 +118,12 @@ def _gold_context(bench: Bench, item: Item) -> Context:
     return Context(tuple(fragment_of(bench, h) for h in item.chunk_hashes))
 
 
-def _retrieved_context(bench: Bench, ranking: Ranking | None, n: int) -> Context:
+def _retrieved_context(bench: Bench, ranking: Ranking | None) -> Context:
     if ranking is None:
         return Context(error=CaseError(ErrorCode.INVALID_INPUT, "retrieval has no such question"))
-    least = bench.run.retrieval_threshold
-    chosen = [h for h, score in ranking[:n] if score >= least]
+    chosen = given(bench, ranking)
     if not chosen:
+        least = bench.run.retrieval_threshold
         return Context(
             error=CaseError(ErrorCode.INVALID_INPUT, f"no chunk is as similar as {least}")
         )

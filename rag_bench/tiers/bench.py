@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.hashing import content_hash, text_hash
+from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo, Item
 from rag_bench.tiers.run_settings import RunSettings
+from rag_bench.tiers.text_vectors import Progress, TextVectors, silent
 
 if TYPE_CHECKING:
     import numpy as np
     from sqlalchemy import Engine
 
     from rag_bench.retrieval.embed import EmbedReport
-    from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.settings import Settings
 
 #: Kinds of datasets whose questions people wrote.
 BY_PEOPLE = ("manual", "questions", "squad")
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-
-def silent(label: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 @dataclass
@@ -67,36 +60,21 @@ class Bench:
         return {chunk.chunk_hash: chunk for chunk in self.chunks}
 
     @cached_property
+    def _texts(self) -> TextVectors:
+        return TextVectors(self.engine, self.settings, lambda *step: self.progress(*step))
+
+    @property
     def encoder_identity(self) -> EncoderIdentity:
         """The encoder's address, known without loading it."""
-        from rag_bench.retrieval.identity import encoder_identity
-
-        return encoder_identity(self.settings)
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        from rag_bench.retrieval.encoder import load_encoder
-
-        return load_encoder(self.settings)
+        return self._texts.identity
 
     def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
         """Make sure that these exact texts (prefix included) have a vector."""
-        from rag_bench.retrieval.embed import embed_texts
-
-        return embed_texts(
-            self.engine,
-            lambda: self._encoder,
-            self.encoder_identity,
-            texts,
-            progress=lambda done, total: self.progress(label, done, total),
-        )
+        return self._texts.embed(texts, label)
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Return the stored vectors (n, d) of exact texts, in their order."""
-        from rag_bench.store.vectors import fetch_matrix
-
-        hashes = [text_hash(text) for text in texts]
-        return fetch_matrix(self.engine, self.encoder_identity.key, hashes)
+        return self._texts.stored(texts)
 
     def input_hash(self, *parts: Any) -> str:
         """Return the address of an evaluation's inputs: these settings and ``parts``."""

@@ -1,24 +1,32 @@
-"""Vectors of any questions and chunks, made where they are missing: what a tier needs of the
-encoder before there is a dataset, and so no `Bench`.
+"""Vectors of texts, made where they are missing: all that a tier or an analysis needs of the
+encoder, with or without a dataset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rag_bench.hashing import text_hash
-from rag_bench.tiers.bench import Progress, silent
 
 if TYPE_CHECKING:
     import numpy as np
     from sqlalchemy import Engine
 
+    from rag_bench.retrieval.embed import EmbedReport
     from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.settings import Settings
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Report progress to nobody."""
 
 
 @dataclass
@@ -54,15 +62,24 @@ class TextVectors:
         """Return the addresses of chunks' vectors, of which none need be there."""
         return [text_hash(self.identity.passage_text(text)) for text in chunks]
 
-    def _of(self, exact: Sequence[str], label: str) -> np.ndarray:
+    def embed(self, exact: Sequence[str], label: str) -> EmbedReport:
+        """Make sure that these exact texts (prefix included) have a vector."""
         from rag_bench.retrieval.embed import embed_texts
-        from rag_bench.store.vectors import fetch_matrix
 
-        embed_texts(
+        return embed_texts(
             self.engine,
             lambda: self._encoder,
             self.identity,
             exact,
             progress=lambda done, total: self.progress(label, done, total),
         )
+
+    def stored(self, exact: Sequence[str]) -> np.ndarray:
+        """Return the stored vectors (n, d) of exact texts, in their order."""
+        from rag_bench.store.vectors import fetch_matrix
+
         return fetch_matrix(self.engine, self.identity.key, [text_hash(text) for text in exact])
+
+    def _of(self, exact: Sequence[str], label: str) -> np.ndarray:
+        self.embed(exact, label)
+        return self.stored(exact)
