@@ -1,16 +1,17 @@
 """Jobs, schedules and the sensor. Whatever asks a model is off until it is switched on."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from rag_bench.assets.cells import RANGE_END, RANGE_START
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
+from rag_bench.resources import BenchmarkResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
 
@@ -134,6 +135,24 @@ def stages(partitions: Partitions) -> list[Stage]:
     ]
 
 
+#: What people set most, written out with its defaults: an empty Launchpad would hide it.
+_SHOWN_SETTINGS = ("dataset", "limit", "top_k", "consistency_runs", "retry_failed")
+_SHOWN_CAPS = ("max_calls", "max_cost_usd")
+
+
+def shown_config(uses: Collection[str]) -> dict[str, Any]:
+    """Return the run config that a job's Launchpad opens with; ``uses`` are its resources."""
+    resources: dict[str, Any] = {}
+    for name, kind, fields in (
+        ("benchmark", BenchmarkResource, _SHOWN_SETTINGS),
+        ("models", ModelsResource, _SHOWN_CAPS),
+    ):
+        if name in uses:
+            defaults = {field: kind.model_fields[field].default for field in fields}
+            resources[name] = {"config": defaults}
+    return {"resources": resources} if resources else {}
+
+
 @dataclass(frozen=True)
 class Automation:
     """Everything of this module, for the definitions."""
@@ -143,8 +162,12 @@ class Automation:
     sensors: Sequence[dg.SensorDefinition]
 
 
-def build(partitions: Partitions) -> Automation:
-    """Return a job and a weekly schedule per stage, and the sensor of the dumps folder."""
+def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Automation:
+    """Return a job and a weekly schedule per stage, and the sensor of the dumps folder.
+
+    ``assets``: all that the stages name.
+    """
+    uses = {key: asset.required_resource_keys for asset in assets for key in asset.keys}
     jobs: dict[str, UnresolvedAssetJobDefinition] = {}
     schedules: list[dg.ScheduleDefinition] = []
     every = stages(partitions)
@@ -155,6 +178,9 @@ def build(partitions: Partitions) -> Automation:
             stage.name,
             selection=dg.AssetSelection.assets(*stage.assets),
             description=stage.description,
+            config=shown_config(
+                {name for asset in stage.assets for name in uses[dg.AssetKey(asset)]}
+            ),
         )
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))

@@ -12,6 +12,7 @@ from rag_bench.assets import (
     datasets,
     embeddings,
     judges,
+    labels,
     model_lab,
     plan,
     ragas,
@@ -37,9 +38,8 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
     free = [*retrieval.ASSETS, *ux.ASSETS]
     lab = model_lab.build([*free, tier2[1], tier3[1], *own, *by_ragas, *judged])
     report = reports.build(lab[1])
-    automated = automation.build(partitions)
-    return dg.Definitions(
-        assets=[
+    assets = labels.labelled(
+        [
             *source.ASSETS,
             *embeddings.ASSETS,
             *datasets.ASSETS,
@@ -53,7 +53,11 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *lab,
             *report,
             *analytics.ASSETS,
-        ],
+        ]
+    )
+    automated = automation.build(partitions, assets)
+    return dg.Definitions(
+        assets=assets,
         asset_checks=checks.build(lab[0], models),
         resources={
             "database": DatabaseResource(),

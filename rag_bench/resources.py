@@ -225,6 +225,7 @@ class ModelsResource(dg.ConfigurableResource):
         """
         from rag_bench.assembly import open_models
         from rag_bench.llm.budget import current_budget, spending
+        from rag_bench.llm.tally import Tally, counting, current_tally
         from rag_bench.store.database import only_one
 
         async def main() -> T:
@@ -233,7 +234,8 @@ class ModelsResource(dg.ConfigurableResource):
 
         # Several runs of one sweep share the budget of the command that started them.
         budget = current_budget() if self._budget is None else self._budget
-        with only_one(engine, "models", _say_waiting), spending(budget):
+        step = Tally(beside=current_tally())
+        with only_one(engine, "models", _say_waiting), spending(budget), counting(step):
             return asyncio.run(main())
 
 

@@ -7,12 +7,13 @@ never put into run config, metadata, logs or the ledger.
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_bench.errors import ConfigurationError
@@ -89,6 +90,24 @@ class Settings(BaseSettings):
     bertscore_layers: int | None = Field(
         default=None, ge=1, description="Unset: three quarters of the model's layers."
     )
+
+    owners: str = Field(
+        default="team:assistant",
+        description="Of all assets, in the UI: e-mail addresses or team:NAME, by commas.",
+    )
+
+    @field_validator("owners")
+    @classmethod
+    def _owners_as_dagster_takes_them(cls, value: str) -> str:
+        for owner in filter(None, map(str.strip, value.split(","))):
+            if not re.fullmatch(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                raise ValueError(f"{owner!r} is neither an e-mail address nor team:NAME")
+        return value
+
+    @cached_property
+    def asset_owners(self) -> list[str]:
+        """The owners of the assets, one by one."""
+        return [owner.strip() for owner in self.owners.split(",") if owner.strip()]
 
     @cached_property
     def dumps(self) -> Path:

@@ -210,8 +210,13 @@ def test_the_requested_config_is_one_that_the_job_takes(dumps: Folder) -> None:
     assert dg.validate_run_config(job, request.run_config)
 
 
+def built() -> automation.Automation:
+    assets = build_defs(MODELS).assets or ()
+    return build(PARTITIONS, [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)])
+
+
 def test_the_sensor_starts_the_free_job_only() -> None:
-    [sensor] = build(PARTITIONS).sensors
+    [sensor] = built().sensors
     assert sensor.job_name == "refresh"
     [refresh] = [stage for stage in stages(PARTITIONS) if stage.name == "refresh"]
     assert not refresh.pays
@@ -220,7 +225,7 @@ def test_the_sensor_starts_the_free_job_only() -> None:
 
 
 def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
-    schedules = {schedule.name: schedule for schedule in build(PARTITIONS).schedules}
+    schedules = {schedule.name: schedule for schedule in built().schedules}
     assert {name: s.cron_schedule for name, s in schedules.items()} == {
         "weekly_refresh": "0 1 * * 1",
         "weekly_plan": "30 1 * * 1",
@@ -260,3 +265,21 @@ def test_a_tick_asks_for_one_run_of_the_whole_stage(stage: automation.Stage) -> 
     )
     graph = defs.resolve_asset_graph()
     assert stage.pays == any(graph.get(dg.AssetKey(name)).pools for name in stage.assets)
+
+
+@pytest.mark.parametrize("stage", stages(PARTITIONS), ids=lambda stage: stage.name)
+def test_the_launchpad_opens_with_what_people_set(stage: automation.Stage) -> None:
+    job = build_defs(MODELS).resolve_job_def(stage.name)
+    if stage.partitions:
+        [key, *_] = stage.partitions.get_partition_keys()
+        config = job.partitioned_config.get_run_config_for_partition_key(key)
+    else:
+        config = job.run_config
+    assert dg.validate_run_config(job, config)
+    shown = config.get("resources", {})
+    assert ("benchmark" in shown) == (stage.name != "analytics")
+    assert ("models" in shown) == stage.pays
+    if "benchmark" in shown:
+        assert shown["benchmark"]["config"]["limit"] is None
+    if "models" in shown:
+        assert shown["models"]["config"] == {"max_calls": None, "max_cost_usd": None}

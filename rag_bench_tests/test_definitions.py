@@ -11,8 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import AssetKey
+from sqlalchemy import Engine, text
 
+from rag_bench.assets.tables import column_schema
 from rag_bench.definitions import build_defs
+from rag_bench.errors import ConfigurationError
 from rag_bench.llm import offline
 from rag_bench.partitions import ModelLists
 
@@ -312,3 +315,44 @@ def test_a_bad_model_name_names_its_variable(tmp_path: Path, variable: str, cont
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("rag_bench.errors.ConfigurationError")
     assert variable in last
+
+
+def test_every_asset_says_whether_it_pays_whose_it_is_and_of_which_tier() -> None:
+    specs = {
+        spec.key.to_user_string(): spec for spec in build_defs(MODELS).resolve_all_asset_specs()
+    }
+    for name, spec in specs.items():
+        pays = "openai" in EXPECTED[name][3]
+        assert ("pays" in spec.tags, "offline" in spec.tags) == (pays, not pays), name
+        assert spec.owners == ["team:assistant"]
+    tiers = {name: spec.tags.get("tier") for name, spec in specs.items()}
+    assert tiers["tier1_retrieval"] == "1"
+    assert tiers["tier3_scores"] == "3"
+    assert tiers["tier_ux_dialogs"] == "ux"
+    assert tiers["benchmark_judge_quality"] == "judge"
+    assert tiers["production_judge_scores"] == "judge_pipeline"
+    assert tiers["leaderboard"] is None
+
+
+def test_owners_are_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_BENCH_OWNERS", "team:help-desk, anna@example.org")
+    [spec, *_] = build_defs(MODELS).resolve_all_asset_specs()
+    assert spec.owners == ["team:help-desk", "anna@example.org"]
+    monkeypatch.setenv("RAG_BENCH_OWNERS", "the help desk")
+    with pytest.raises(ConfigurationError, match="RAG_BENCH_OWNERS"):
+        build_defs(MODELS)
+
+
+@pytest.mark.parametrize("name", ["chunk", "question_answer", "model_runs"])
+def test_a_table_s_columns_are_those_of_the_database(name: str, engine: Engine) -> None:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "select column_name from information_schema.columns "
+                "where table_schema = 'rag_bench' and table_name = :name"
+            ),
+            {"name": name},
+        )
+        columns = {row[0] for row in rows}
+    schema = column_schema(name)["dagster/column_schema"]
+    assert {column.name for column in schema.columns} == columns

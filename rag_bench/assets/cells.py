@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from rag_bench import progress
+from rag_bench.assets.calls import calls_metadata
 from rag_bench.assets.describe import evaluation_metadata
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
@@ -54,6 +55,16 @@ def result_version(evaluation: StoredEvaluation) -> str:
 def _version(record: dg.EventLogRecord | None) -> str | None:
     materialization = record.asset_materialization if record else None
     return (materialization.tags or {}).get("dagster/data_version") if materialization else None
+
+
+def _asked(evaluation: StoredEvaluation) -> dict[str, Any]:
+    """Return what this step asked for a cell; nothing where no model is ever asked."""
+    from rag_bench.llm.tally import current_tally
+
+    tally = current_tally()
+    roles = ("generation_model", "benchmark_judge_model", "production_judge_model")
+    models = tuple(model for role in roles if (model := getattr(evaluation, role)))
+    return {} if tally is None else calls_metadata(tally.of_cell(models))
 
 
 class Recorder:
@@ -116,7 +127,7 @@ class Recorder:
                 dg.AssetMaterialization(
                     self._context.asset_key,
                     partition=partition,
-                    metadata=evaluation_metadata(self._bench, evaluation),
+                    metadata=evaluation_metadata(self._bench, evaluation) | _asked(evaluation),
                     tags=tags,
                 )
             )

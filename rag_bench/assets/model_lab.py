@@ -5,7 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from rag_bench.assets.calls import ledger_metadata
 from rag_bench.assets.describe import bars, markdown_table, number, picture, span
+from rag_bench.assets.tables import column_schema
 from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
@@ -39,6 +41,8 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
                 "n_production_judges": len(
                     {row["production_judge_model"] for row in rows} - {None}
                 ),
+                **column_schema("model_runs"),
+                **ledger_metadata(database.engine),
             },
         )
 

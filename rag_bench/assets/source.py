@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from rag_bench.assets.describe import markdown_table
+from rag_bench.assets.tables import column_schema
 from rag_bench.errors import DumpError, RagBenchError
 from rag_bench.hashing import content_hash
 from rag_bench.resources import DatabaseResource
@@ -93,6 +94,7 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
         data_version=dg.DataVersion(snapshot.corpus_hash),
         metadata={
             "dagster/row_count": len(rows),
+            **column_schema("chunk"),
             "n_pages": len({row.page_url for row in rows}),
             "median_characters": lengths[len(lengths) // 2],
             "longest_characters": lengths[-1],
@@ -116,6 +118,7 @@ def question_answer(database: DatabaseResource) -> dg.MaterializeResult:
     rows = snapshots.questions_of(database.engine, snapshot.sha256)
     metadata: dict[str, dg.MetadataValue | str | int | float] = {
         "dagster/row_count": len(rows),
+        **column_schema("question_answer"),
         "snapshot": snapshot.sha256,
     }
     if rows:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +29,7 @@ from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
 from rag_bench.llm.roles import Provider
-from rag_bench.llm.tally import current_tally
+from rag_bench.llm.tally import NOTHING, Usage, current_tally
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
 
 HIT_HEADER = "x-rag-bench-ledger"  # "hit": no call was made for this request; else "miss"
@@ -84,6 +84,7 @@ class _Answer:
     content: bytes
     hit: bool
     latency_ms: float | None
+    usage: Usage = NOTHING
 
 
 class LedgerTransport(httpx.AsyncBaseTransport):
@@ -149,7 +150,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             if not isinstance(error, RagBenchError):  # such a one was not sent
                 self._count(call, hit=False, joined=joined)
             raise
-        self._count(call, hit=answer.hit, joined=joined)
+        self._count(call, hit=answer.hit, joined=joined, usage=answer.usage)
         if context is not None and answer.status == 200:
             context.note_reply(call.key)
         return self._response(call, answer, joined)
@@ -180,9 +181,9 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             run_id=context.run_id if context else None,
         )
 
-    def _count(self, call: _Call, *, hit: bool, joined: bool) -> None:
+    def _count(self, call: _Call, *, hit: bool, joined: bool, usage: Usage = NOTHING) -> None:
         if self._tally is not None:
-            self._tally.note(call.role, from_ledger=hit, shared=joined)
+            self._tally.note(call.role, from_ledger=hit, shared=joined, usage=usage)
 
     def _landed(self, key: str, task: asyncio.Task[_Answer]) -> None:
         self._in_flight.pop(key, None)
@@ -253,14 +254,15 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             self._n_completions += 1
             step = (row.completion_tokens - self._completion_tokens) / self._n_completions
             self._completion_tokens += step
+        usage = Usage(row.prompt_tokens, row.completion_tokens, row.cost_usd)
         if not await self._store.insert(row):
             # Another process was first: its reply stands, or a rerun would see other numbers.
             stored = await self._store.lookup(call.key)
             if stored is not None:
-                return _from_store(stored, hit=False)
+                return replace(_from_store(stored, hit=False), usage=usage)
         if reply.body is None:
-            return _Answer(502, _error_body(reply.problem or ""), False, numbers.latency_ms)
-        return _Answer(200, reply.json.encode(), False, numbers.latency_ms)
+            return _Answer(502, _error_body(reply.problem or ""), False, numbers.latency_ms, usage)
+        return _Answer(200, reply.json.encode(), False, numbers.latency_ms, usage)
 
     async def _store_failure(self, call: _Call, error: Exception, sent: httpx.Request) -> None:
         timed_out = isinstance(error, httpx.TimeoutException)

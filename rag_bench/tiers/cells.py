@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.budget import CapReachedError
+from rag_bench.llm.tally import asking_for
 
 R = TypeVar("R")
 
@@ -29,7 +30,7 @@ class Cell(Generic[R]):
     """One partition's work.
 
     Attributes:
-        key: for messages.
+        key: its model or models; requests are counted for it.
         provider: whose limit its jobs count against.
         jobs: one coroutine function per case, in order.
         finish: makes and stores the result of all jobs, off the event loop; gets one entry per
@@ -102,7 +103,7 @@ async def run_cells(
     async def work(queue: Iterator[tuple[Cell[R], int]], breaker: _Breaker) -> None:
         nonlocal done
         for cell, index in queue:
-            cell.results[index] = gave_up() if breaker.open else await _result(cell.jobs[index])
+            cell.results[index] = gave_up() if breaker.open else await _result(cell, index)
             if not breaker.open:
                 breaker.note(cell.results[index])
             done += 1
@@ -132,8 +133,10 @@ async def run_cells(
         raise group.exceptions[0] from None
 
 
-async def _result(job: Callable[[], Awaitable[Any]]) -> Any:
+async def _result(cell: Cell[Any], index: int) -> Any:
+    key = cell.key
     try:
-        return await job()
+        with asking_for((key,) if isinstance(key, str) else tuple(key)):
+            return await cell.jobs[index]()
     except CaseError as error:
         return error

@@ -136,3 +136,15 @@ def test_the_run_is_written_beside_every_evaluation(done_world: World, whole_gra
     assert all(content for row in rows for content in row.values())
     called = done_world.rows("select distinct dagster_run_id as run from rag_bench.llm_call")
     assert {row["run"] for row in called} == runs
+
+
+def test_a_cell_says_what_it_asked(whole_graph: Done) -> None:
+    answers, scores = whole_graph.results[:2]
+    for result, name in ((answers, "tier2_answers"), (scores, "tier2_scores")):
+        for event in materializations(result, name):
+            asked, *parts = (
+                value(event.metadata, f"calls_{part}")
+                for part in ("asked", "sent", "from_ledger", "shared")
+            )
+            assert asked == sum(parts) > 0
+            assert (value(event.metadata, "prompt_tokens") > 0) == (parts[0] > 0)

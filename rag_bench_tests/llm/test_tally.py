@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from rag_bench.errors import CaseError
 from rag_bench.llm.budget import Budget, CapReachedError, spending
 from rag_bench.llm.client import ChatModels
-from rag_bench.llm.tally import Requests, Tally, counting
+from rag_bench.llm.tally import Requests, Tally, asking_for, counting
 
 MakeModels = Callable[..., ChatModels]
 
@@ -24,6 +24,10 @@ async def fine(body: dict[str, Any], number: int) -> Response:
 
 async def ask(client: ChatModels, text: str, role: str = "generation") -> None:
     await client.chat("fake/m", role, [{"role": "user", "content": text}])
+
+
+def counts(requests: Requests) -> tuple[int, int, int, int]:
+    return requests.asked, requests.from_ledger, requests.shared, requests.sent
 
 
 def test_asked_is_what_was_found_shared_and_sent(
@@ -39,9 +43,9 @@ def test_asked_is_what_was_found_shared_and_sent(
 
     with counting(Tally()) as first:
         asyncio.run(run(first))
-    assert first.by_role == {
-        "generation": Requests(asked=6, from_ledger=1, shared=4, sent=1),
-        "benchmark_judge": Requests(asked=1, sent=1),
+    assert {role: counts(requests) for role, requests in first.by_role.items()} == {
+        "generation": (6, 1, 4, 1),
+        "benchmark_judge": (1, 0, 0, 1),
     }
     assert first.sent == provider.count == 2
     with counting(Tally()) as again:
@@ -71,3 +75,38 @@ def test_a_failed_call_was_sent_and_one_over_the_cap_was_not(
     ):
         asyncio.run(run(models()))
     assert capped.sent == 0
+
+
+def test_requests_and_what_they_took_are_counted_for_the_cell_that_asked(
+    models: MakeModels, provider: FakeProvider
+) -> None:
+    provider.behaviour = fine
+
+    async def one_cell(client: ChatModels, cell: tuple[str, ...], texts: list[str]) -> None:
+        with asking_for(cell):
+            for text in texts:
+                await ask(client, text)
+
+    async def run() -> None:
+        async with models() as client:
+            await asyncio.gather(
+                one_cell(client, ("a",), ["один", "два"]),
+                one_cell(client, ("b", "judge"), ["три"]),
+            )
+            await one_cell(client, ("b", "judge"), ["один"])
+            await ask(client, "четыре")
+
+    whole = Tally()
+    with counting(Tally(beside=whole)) as step:
+        asyncio.run(run())
+    assert counts(step.of_cell(("a",))) == (2, 0, 0, 2)
+    assert counts(step.of_cell(("b", "judge"))) == (2, 1, 0, 1)
+    assert counts(step.of_cell(())) == (1, 0, 0, 1)
+    assert step.of_cell(("nobody",)) == Requests()
+    # A reply of the ledger took its tokens when it was sent, and nothing now.
+    usage = completion("да")["usage"]
+    of_b = step.of_cell(("b", "judge"))
+    assert of_b.prompt_tokens == usage["prompt_tokens"] > 0
+    assert of_b.completion_tokens == usage["completion_tokens"]
+    assert of_b.n_priced == 0  # no table of prices
+    assert whole.sent == step.sent == 4
