@@ -89,3 +89,12 @@ def xquad() -> Path:
     if not (folder / "xquad.ru.json").exists():
         pytest.skip("XQuAD is not beside the project")
     return folder
+
+
+@pytest.fixture
+def cases() -> Path:
+    """The folder with inputs that people reported; the test is skipped where it is absent."""
+    folder = PROJECT_ROOT.parent / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip("the reported inputs are not beside the project")
+    return folder

@@ -13,7 +13,7 @@ from rag_bench.source.folder import candidates
 from rag_bench.source.reader import read_dump
 from rag_bench.source.squad import read_squad
 from rag_bench.store import datasets, snapshots
-from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.snapshots import LoadReport
 
 if TYPE_CHECKING:
@@ -82,17 +82,7 @@ def import_squad(engine: Engine, paths: Sequence[Path]) -> tuple[LoadReport, Dat
         DumpError: a file is not of that format; nothing was written.
     """
     parsed = read_squad(paths)
-    items = [
-        Item(
-            item.item_id,
-            item.question,
-            item.reference_answer,
-            (item.chunk_hash,),
-            (item.page_url,),
-            item.details,
-        )
-        for item in parsed.items
-    ]
+    items = [item.to_item() for item in parsed.items]
     dataset = datasets.save_dataset(
         engine, parsed.name, "squad", items, {"files": [path.name for path in paths]}
     )

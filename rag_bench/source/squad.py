@@ -2,6 +2,11 @@
 
 The format: ``data[].title``, ``data[].paragraphs[].context``,
 ``data[].paragraphs[].qas[].{id, question, answers[].text, is_impossible}`` (SQuAD 1.1 and 2.0).
+
+A question with ``is_impossible`` is one that the knowledge base does not answer: out of scope, as
+its paragraph only looks like an answer. Its ``plausible_answers`` are wrong ones and are not read.
+Files without that field (Hugging Face's rows turned into SQuAD) say the same by an empty
+``answers``, unless none of the file's questions has an answer: then the answers are held back.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from rag_bench.errors import DumpError
 from rag_bench.hashing import chunk_hash, content_hash, corpus_hash
 from rag_bench.source.limits import DEFAULT_LIMITS, MIB, Limits, quoted
 from rag_bench.source.rows import ChunkRow, snapshot_chunks
+from rag_bench.store.datasets import BESIDE_CHUNK, BESIDE_PAGE, OUT_OF_SCOPE, Item
 from rag_bench.store.snapshots import NewSnapshot
 
 MAX_FILE_BYTES = 512 * MIB
@@ -26,14 +32,34 @@ _NOT_SLUG = re.compile(r"[^\w.-]+")
 
 @dataclass(frozen=True, slots=True)
 class SquadItem:
-    """A question, its reference answer (None: unanswerable) and the one paragraph it is about."""
+    """A question, its reference answer (None: not given) and the one paragraph it stands under.
+
+    ``details``: file, title, qas_id, answers (all accepted), is_impossible. That paragraph answers
+    the question, unless it is out of scope.
+    """
 
     item_id: str
     question: str
     reference_answer: str | None
     chunk_hash: str
     page_url: str
-    details: dict[str, Any]  # file, title, qas_id, answers (all accepted), is_impossible
+    details: dict[str, Any]
+
+    def to_item(self) -> Item:
+        """Return the dataset's item; out of scope, no chunk and no page is relevant to it."""
+        if not self.details["is_impossible"]:
+            pages = (self.page_url,)
+            return Item(
+                self.item_id,
+                self.question,
+                self.reference_answer,
+                (self.chunk_hash,),
+                pages,
+                self.details,
+            )
+        beside = {BESIDE_CHUNK: self.chunk_hash, BESIDE_PAGE: self.page_url}
+        details = {**self.details, "type": OUT_OF_SCOPE, **beside}
+        return Item(self.item_id, self.question, details=details)
 
 
 @dataclass(frozen=True)
@@ -110,8 +136,15 @@ def read_squad(paths: Sequence[Path], limits: Limits = DEFAULT_LIMITS) -> Parsed
         warnings.append(
             f"{builder.repeated:,} paragraphs repeat another of their article and count once"
         )
-    if builder.impossible:
-        warnings.append(f"{builder.impossible:,} questions have no reference answer")
+    impossible = sum(item.details["is_impossible"] for item in builder.items)
+    if impossible:
+        warnings.append(
+            f"{impossible:,} questions have no answer in their paragraph (is_impossible): they are "
+            "out of scope, where to refuse is right"
+        )
+    unknown = sum(item.reference_answer is None for item in builder.items) - impossible
+    if unknown:
+        warnings.append(f"{unknown:,} questions have no reference answer")
     if not builder.items:
         warnings.append("the files hold no question")
     return ParsedSquad(
@@ -179,10 +212,10 @@ class _Builder:
         self.chunks: dict[str, ChunkRow] = {}  # by hash
         self.items: list[SquadItem] = []
         self.repeated = 0
-        self.impossible = 0
 
     def add(self, stem: str, document: Any) -> None:
         """Take one file's articles."""
+        first = len(self.items)
         slugs: set[str] = set()
         for index, article in enumerate(_list(document, "data", "")):
             where = f"data[{index}]"
@@ -200,6 +233,11 @@ class _Builder:
                     stem,
                     title,
                 )
+        taken = self.items[first:]
+        withheld = not any(item.reference_answer for item in taken)
+        for item in taken:
+            if item.details["is_impossible"] is None:
+                item.details["is_impossible"] = not item.reference_answer and not withheld
 
     def _paragraph(self, paragraph: Any, where: str, page_url: str, stem: str, title: Any) -> None:
         qas = _list(paragraph, "qas", where, optional=True)
@@ -219,13 +257,12 @@ class _Builder:
             if prefixed in self._ids:
                 raise DumpError(f"{at}: the id {quoted(item_id)} comes twice.")
             self._ids.add(prefixed)
-            impossible = bool(question.get("is_impossible")) or not answers
-            self.impossible += impossible
+            impossible = self._flag(question, "is_impossible", at)
             self.items.append(
                 SquadItem(
                     item_id=prefixed,
                     question=self._text(question, "question", at),
-                    reference_answer=None if impossible else answers[0],
+                    reference_answer=None if impossible or not answers else answers[0],
                     chunk_hash=key,
                     page_url=page_url,
                     details={
@@ -237,6 +274,13 @@ class _Builder:
                     },
                 )
             )
+
+    def _flag(self, question: dict[str, Any], key: str, where: str) -> bool | None:
+        """Return a truth value (None: not given); some writers of JSON have only 0 and 1."""
+        value = question.get(key)
+        if value is None or value in (0, 1):
+            return None if value is None else bool(value)
+        raise _shape(f"{where}.{key}", "true or false")
 
     def _answers(self, question: Any, where: str) -> Iterator[str]:
         for number, answer in enumerate(_list(question, "answers", where, optional=True)):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SHORTEST_PREFIX = 6
 #: The type, in an item's details, of a question that the knowledge base does not answer.
 OUT_OF_SCOPE = "out_of_scope"
+#: In such an item's details: the chunk (by hash) and the page that it looks like it is about.
+BESIDE_CHUNK, BESIDE_PAGE = "beside_chunk", "beside_page"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Item:
     @property
     def cluster(self) -> str:
         """What the question comes from: questions of one page are not independent."""
-        return self.page_urls[0] if self.page_urls else self.item_id
+        beside = self.details.get(BESIDE_PAGE)
+        return self.page_urls[0] if self.page_urls else str(beside or self.item_id)
 
     @property
     def out_of_scope(self) -> bool:

@@ -24,7 +24,7 @@ from rag_bench.llm.question_writer import (
     write_question,
 )
 from rag_bench.store import datasets, synthetic
-from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.store.datasets import BESIDE_CHUNK, BESIDE_PAGE, DatasetInfo, Item
 from rag_bench.store.synthetic import SyntheticItem
 from rag_bench.tiers.bench import Progress, silent
 from rag_bench.tiers.cells import Cell, run_cells
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 #: Chunks looked at for each question: by the round trip, and by the critic of those out of scope.
 TOP_K = 10
-#: In the details of a question out of scope: the chunk that it was written beside.
-BESIDE = "beside_chunk"
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ async def make_dataset(
 
 def wishes_of(recipe: Recipe, chunks: Sequence[ChunkRecord], before: Sequence[Item]) -> list[Wish]:
     """Return what is to be written beside the questions that there are already."""
-    covered = {h for item in before for h in (*item.chunk_hashes, item.details.get(BESIDE))}
+    covered = {h for item in before for h in (*item.chunk_hashes, item.details.get(BESIDE_CHUNK))}
     free = [chunk for chunk in chunks if chunk.chunk_hash not in covered]
     most = recipe.max_questions
     left = None if most is None else max(0, most - len(before))
@@ -310,6 +308,6 @@ def _item(made: Made, recipe: Recipe) -> Item:
     pages = tuple(dict.fromkeys(chunk.page_url for chunk in wish.chunks))
     if wish.type is QuestionType.out_of_scope:
         # No chunk is relevant; which one it was written beside is only told.
-        details |= {BESIDE: hashes[0], "beside_page": pages[0]}
+        details |= {BESIDE_CHUNK: hashes[0], BESIDE_PAGE: pages[0]}
         hashes, pages = (), ()
     return Item(wish.item_id, made.question, made.item.reference_answer, hashes, pages, details)

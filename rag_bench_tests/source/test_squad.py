@@ -77,8 +77,58 @@ def test_pages_items_and_repeats(tmp_path: Path) -> None:
     assert parsed.items[3].details["is_impossible"] is True
     assert parsed.warnings == [
         "1 paragraphs repeat another of their article and count once",
+        "1 questions have no answer in their paragraph (is_impossible): they are out of scope, "
+        "where to refuse is right",
+    ]
+
+
+def qa(key: str, answers: list[str] | None, **more: Any) -> dict[str, Any]:
+    found = {} if answers is None else {"answers": [{"text": text} for text in answers]}
+    return {"id": key, "question": f"Вопрос {key}?", **found, **more}
+
+
+def test_impossible_questions_are_out_of_scope(tmp_path: Path) -> None:
+    plausible = [{"text": "на мысе", "answer_start": 0}]
+    qas = [
+        qa("yes", ["в 1911 году"], is_impossible=False),
+        qa("no", [], is_impossible=True, plausible_answers=plausible),
+        qa("number", [], is_impossible=1),
+        # Some exports put the plausible answer where the right ones stand.
+        qa("mixed", ["на мысе"], is_impossible=True),
+        qa("held back", [], is_impossible=False, plausible_answers=plausible),
+    ]
+    parsed = read_squad([write(tmp_path, article("Маяк", {"context": "Маяк.", "qas": qas}))])
+    items = {item.item_id: item.to_item() for item in parsed.items}
+    assert [key for key, item in items.items() if item.out_of_scope] == ["no", "number", "mixed"]
+    for key in ("no", "number", "mixed"):
+        assert (items[key].chunk_hashes, items[key].page_urls) == ((), ())
+        assert items[key].reference_answer is None
+        assert items[key].details["answers"] == []
+        # Questions of one page are not independent, whether it answers them or not.
+        assert items[key].cluster == items["yes"].cluster == "squad://вики.ru/Маяк"
+    assert items["yes"].reference_answer == "в 1911 году"
+    assert items["held back"].reference_answer is None
+    assert len(items["held back"].chunk_hashes) == 1
+    assert "на мысе" not in json.dumps(
+        [item.as_json() for item in items.values()], ensure_ascii=False
+    )
+    assert parsed.warnings[-2:] == [
+        "3 questions have no answer in their paragraph (is_impossible): they are out of scope, "
+        "where to refuse is right",
         "1 questions have no reference answer",
     ]
+
+
+def test_no_answers_where_others_have_some_are_out_of_scope(tmp_path: Path) -> None:
+    def scopes(*qas: dict[str, Any]) -> list[bool]:
+        path = write(tmp_path, article("Маяк", {"context": "Маяк.", "qas": list(qas)}))
+        return [item.to_item().out_of_scope for item in read_squad([path]).items]
+
+    assert scopes(qa("1", ["да"]), qa("2", []), qa("3", None)) == [False, True, True]
+    # A test set, whose answers are held back.
+    assert scopes(qa("1", []), qa("2", None)) == [False, False]
+    with pytest.raises(DumpError, match="is_impossible should be true or false"):
+        scopes(qa("1", [], is_impossible="false"))
 
 
 @pytest.mark.parametrize(
