@@ -11,11 +11,11 @@ from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import synthetic_dataset
 from rag_bench.assets.describe import (
     bars,
-    markdown_table,
     metrics_table,
     picture,
     reading_order,
     span,
+    table,
 )
 from rag_bench.assets.embeddings import chunk_embeddings, question_embeddings
 from rag_bench.assets.source import question_answer
@@ -151,7 +151,7 @@ def _analyse(
     content = as_json(analysis, found)
     metadata = {
         **describe(content, found),
-        "metrics": dg.MetadataValue.md(metrics_table(found.metrics)),
+        "metrics": metrics_table(found.metrics),
         **{
             name: float(f"{found.metrics[name]['value']:.6g}")
             for name in reading_order(found.metrics)
@@ -174,27 +174,23 @@ def _utilization(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[
     used, total = content["used_chunks"], content["total_chunks"]
     metadata: dict[str, Any] = {
         "plot": picture(_growth_plot(content)),
-        "most_used": dg.MetadataValue.md(
-            markdown_table(
-                ["page", "chunk", "found by questions", "as the first"],
-                [
-                    [row["page_url"], row["chunk_hash"][:12], row["retrieved"], row["first"]]
-                    for row in content["retrieval_counts"][:_ROWS]
-                ],
-            )
+        "most_used": table(
+            ["page", "chunk", "found by questions", "as the first"],
+            [
+                [row["page_url"], row["chunk_hash"][:12], row["retrieved"], row["first"]]
+                for row in content["retrieval_counts"][:_ROWS]
+            ],
         ),
         "summary": f"{used} of {total} chunks are found by {content['question_count']} "
         f"{content['questions_source']} questions, top {content['top_k']}",
     }
     if content["unused_chunk_list"]:
-        metadata["never_found"] = dg.MetadataValue.md(
-            markdown_table(
-                ["page", "id in dump", "text"],
-                [
-                    [row["page_url"], row["source_id"], row["text"]]
-                    for row in content["unused_chunk_list"][:_ROWS]
-                ],
-            )
+        metadata["never_found"] = table(
+            ["page", "id in dump", "text"],
+            [
+                [row["page_url"], row["source_id"], row["text"]]
+                for row in content["unused_chunk_list"][:_ROWS]
+            ],
         )
     return metadata
 
@@ -242,19 +238,17 @@ def _topics(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, 
     gaps = [topic for topic in topics if topic["gaps"]]
     if gaps:
         gaps.sort(key=lambda t: -t["question_count"] * (1 - t["with_answers_rate"]))
-        metadata["gaps"] = dg.MetadataValue.md(_topic_table(gaps))
-    metadata["topics"] = dg.MetadataValue.md(_topic_table(topics))
+        metadata["gaps"] = _topic_table(gaps)
+    metadata["topics"] = _topic_table(topics)
     if any(topic["sample_questions"] for topic in topics):
-        metadata["sample_questions"] = dg.MetadataValue.md(
-            markdown_table(
-                ["topic", "questions of users"],
-                [[topic["name"], text] for topic in topics for text in topic["sample_questions"]],
-            )
+        metadata["sample_questions"] = table(
+            ["topic", "questions of users"],
+            [[topic["name"], text] for topic in topics for text in topic["sample_questions"]],
         )
     return metadata
 
 
-def _topic_table(topics: Sequence[Mapping[str, Any]]) -> str:
+def _topic_table(topics: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     rows = []
     for topic in topics:
         metrics = topic["metrics"]
@@ -273,7 +267,7 @@ def _topic_table(topics: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     columns = ["topic", "questions", "chunks", "pages", "answered", "95 % interval"]
-    return markdown_table([*columns, "similarity", "score", "rated", "gap"], rows)
+    return table([*columns, "similarity", "score", "rated", "gap"], rows)
 
 
 def _domain(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, Any]:
@@ -295,11 +289,7 @@ def _domain(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, 
                 "questions",
             )
         ),
-        **{
-            name: dg.MetadataValue.md(markdown_table(columns, rows))
-            for name, (columns, rows) in tables.items()
-            if rows
-        },
+        **{name: table(columns, rows) for name, (columns, rows) in tables.items() if rows},
         "with_answers": content["with_answers"],
         "refusal_texts": content["refusal_texts"],
     }

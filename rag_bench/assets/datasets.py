@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rag_bench import progress
 from rag_bench.assets.cells import POOL, log_progress
-from rag_bench.assets.describe import markdown_table
+from rag_bench.assets.describe import table
 from rag_bench.assets.source import chunk
 from rag_bench.resources import DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
@@ -91,11 +91,9 @@ def manual_dataset(
             "dataset_id": info.id,
             "n_items": info.n_items,
             "n_pages": len({url for item in items for url in item.page_urls}),
-            "preview": dg.MetadataValue.md(
-                markdown_table(
-                    ["question", "reference answer"],
-                    [[item.question, item.reference_answer] for item in items[:8]],
-                )
+            "preview": table(
+                ["question", "reference answer"],
+                [[item.question, item.reference_answer] for item in items[:8]],
             ),
         },
     )

@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from rag_bench.tiers.bench import Bench
 
 _PREVIEW_CHARACTERS = 160
+_DRAWN_WIDTH = 25
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Return a table that the UI shows as it is: Markdown of 1,000 characters or more it hides
+    behind a link. Cells are cut; a missing value is empty, and fractions have three decimals.
+    """
+    records = [
+        dg.TableRecord({name: _value(value) for name, value in zip(columns, row, strict=True)})
+        for row in rows
+    ]
+    kinds = {
+        name: "int" if records and all(type(r.data[name]) is int for r in records) else "string"
+        for name in columns
+    }
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in kinds.items()])
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def _value(value: Any) -> str | int | bool:
+    if isinstance(value, bool | int):
+        return value
+    return _cut(number(value) if isinstance(value, float) else "" if value is None else str(value))
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -28,8 +51,12 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str
 
 def _cell(value: Any) -> str:
     text = number(value) if isinstance(value, float) else "" if value is None else str(value)
+    return _cut(text.replace("|", "\\|"))
+
+
+def _cut(text: str) -> str:
     # Not split(), which would break up what a no-break space holds together.
-    text = re.sub(r"[ \t\r\n]+", " ", text.replace("|", "\\|")).strip(" ")
+    text = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
     return text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
 
 
@@ -50,8 +77,10 @@ def reading_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=key)
 
 
-def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return metrics with their 95 % intervals and how many cases they rest on."""
+def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Return metrics with their 95 % intervals, drawn and in figures, and how many cases they
+    rest on.
+    """
     rows = []
     for name in reading_order(metrics):
         metric = metrics[name]
@@ -67,6 +96,7 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
                 name,
                 _metric_value(metric),
                 interval,
+                drawn(metric),
                 _together(f"{metric['n_scored']} of {metric['n_expected']}"),
                 _together(scale),
                 _together(bounds),
@@ -76,13 +106,38 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
         "metric",
         "value",
         "95 % interval",
+        "on its scale",
         "scored",
         "scale",
         "if missing were worst/best",
     ]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return markdown_table(columns, rows)
+    return table(columns, rows)
+
+
+def drawn(metric: Mapping[str, Any] | None, scale: Sequence[float] | None = None) -> str:
+    """Draw a metric on its scale in a line of text, its interval around it: ``··├──●─┤···``.
+
+    An image of more than 1,000 characters is behind a link in the UI; this is not. Empty where
+    there is no value or no scale.
+    """
+    scale = scale or (metric or {}).get("scale")
+    if not metric or metric["value"] is None or not scale:
+        return ""
+    low, high = scale
+
+    def place(value: float) -> int:
+        share = (value - low) / (high - low)
+        return round(min(max(share, 0.0), 1.0) * (_DRAWN_WIDTH - 1))
+
+    cells = ["·"] * _DRAWN_WIDTH
+    if metric["ci_low"] is not None:
+        first, last = place(metric["ci_low"]), place(metric["ci_high"])
+        cells[first : last + 1] = ["─"] * (last + 1 - first)
+        cells[first], cells[last] = "├", "┤"
+    cells[place(metric["value"])] = "●"
+    return "".join(cells)
 
 
 def span(metric: Mapping[str, Any] | None) -> str:
@@ -109,7 +164,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     intervals, each metric as a number (the UI plots those; six digits, the store has all), the
     errors, and what it was made from.
     """
-    metadata: dict[str, Any] = {"metrics": dg.MetadataValue.md(metrics_table(evaluation.metrics))}
+    metadata: dict[str, Any] = {"metrics": metrics_table(evaluation.metrics)}
     metadata |= {
         name: float(f"{evaluation.metrics[name]['value']:.6g}")
         for name in reading_order(evaluation.metrics)

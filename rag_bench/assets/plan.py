@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from rag_bench.assets.answers_and_scores import END_TO_END, GENERATION
-from rag_bench.assets.describe import markdown_table
+from rag_bench.assets.describe import table
 from rag_bench.assets.model_lab import GROUP
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -84,9 +84,8 @@ def build(models: ModelLists) -> list[dg.AssetsDefinition]:
         notes = [*plan.notes, "Tokens, money and time are estimates, unknown calls included."]
         return dg.MaterializeResult(
             metadata={
-                "table": dg.MetadataValue.md(
-                    markdown_table(columns, rows) + "\n\n" + "\n\n".join(notes)
-                ),
+                "table": table(columns, rows),
+                "notes": dg.MetadataValue.md("\n\n".join(notes)),
                 "calls_to_send": plan.n_to_send,
                 "calls_unknown_at_most": plan.n_unknown,
                 "cost_usd": "unknown" if plan.cost_usd is None else float(plan.cost_usd),

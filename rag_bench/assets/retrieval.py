@@ -7,9 +7,9 @@ from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.describe import (
     bars,
     evaluation_metadata,
-    markdown_table,
     picture,
     reading_order,
+    table,
 )
 from rag_bench.assets.embeddings import chunk_embeddings
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -79,11 +79,9 @@ def tier1_retrieval(
     ]
     metadata["n_not_found"] = len(missed)
     if missed:
-        metadata["not_found"] = dg.MetadataValue.md(
-            markdown_table(
-                [f"question whose chunk is not among the first {bench.run.top_k}", "best page"],
-                missed[:10],
-            )
+        metadata["not_found"] = table(
+            [f"question whose chunk is not among the first {bench.run.top_k}", "best page"],
+            missed[:10],
         )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from rag_bench.assets.describe import markdown_table
+from rag_bench.assets.describe import table
 from rag_bench.assets.tables import column_schema
 from rag_bench.errors import DumpError, RagBenchError
 from rag_bench.hashing import content_hash
@@ -99,11 +99,9 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
             "median_characters": lengths[len(lengths) // 2],
             "longest_characters": lengths[-1],
             "snapshot": snapshot.sha256,
-            "preview": dg.MetadataValue.md(
-                markdown_table(
-                    ["page", "id in dump", "text"],
-                    [[row.page_url, row.source_id, row.text] for row in rows[:8]],
-                )
+            "preview": table(
+                ["page", "id in dump", "text"],
+                [[row.page_url, row.source_id, row.text] for row in rows[:8]],
             ),
         },
     )

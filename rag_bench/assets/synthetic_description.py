@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.assets.describe import markdown_table, number, span
+from rag_bench.assets.describe import number, span, table
 from rag_bench.evaluation.question_sets import self_preference
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def synthetic_metadata(
     return {
         "dataset": str(info),
         "dataset_id": info.id,
-        "by_type": dg.MetadataValue.md(types_table(record)),
-        "left_out": dg.MetadataValue.md(left_out_table(record)),
-        "preview": dg.MetadataValue.md(samples_table(record["types"], items)),
+        "by_type": types_table(record),
+        "left_out": reasons_table(record),
+        "left_out_questions": left_out_table(record),
+        "preview": samples_table(record["types"], items),
         "warnings": dg.MetadataValue.md("\n".join(f"- {text}" for text in warnings) or "none"),
         "n_items": info.n_items,
         "n_chunks": report.n_chunks,
@@ -48,7 +49,7 @@ def synthetic_metadata(
     }
 
 
-def types_table(record: Mapping[str, Any]) -> str:
+def types_table(record: Mapping[str, Any]) -> dg.TableMetadataValue:
     """Return counts, round trip and overlap by type; a dash where a type has none."""
     rows = [
         [
@@ -61,27 +62,31 @@ def types_table(record: Mapping[str, Any]) -> str:
     ]
     columns = ["type", *(name.replace("_", " ") for name in _COUNTS)]
     columns += ["own chunk first", "own chunk in 10", "all own chunks in 10", "words of the chunk"]
-    return markdown_table(columns, rows)
+    return table(columns, rows)
 
 
-def left_out_table(record: Mapping[str, Any]) -> str:
-    """Return how many questions each reason left out, and the first of them with their reasons."""
+def reasons_table(record: Mapping[str, Any]) -> dg.TableMetadataValue:
+    """Return how many questions each reason left out."""
     reasons = [
         *((f"rejected: {name}", n) for name, n in record["rejected_by"].items()),
         *((f"not criticised: {code}", n) for code, n in record["not_criticised"].items()),
         *((f"unusable: {code}", n) for code, n in record["errors"].items()),
         ("near-duplicate", record["counts"]["duplicate"]),
     ]
-    counted = markdown_table(["reason", "questions"], [row for row in reasons if row[1]])
+    return table(["reason", "questions"], [row for row in reasons if row[1]])
+
+
+def left_out_table(record: Mapping[str, Any]) -> dg.TableMetadataValue:
+    """Return the first questions that were left out, with their reasons."""
     some = record["left_out"][:_SHOWN_LEFT_OUT]
     rows = [
         [one["type"], one["question"], one.get("reason") or f"repeats {one.get('repeats')}"]
         for one in some
     ]
-    return f"{counted}\n\n{markdown_table(['type', 'question', 'why it was left out'], rows)}"
+    return table(["type", "question", "why it was left out"], rows)
 
 
-def samples_table(types: Sequence[str], items: Sequence[Item]) -> str:
+def samples_table(types: Sequence[str], items: Sequence[Item]) -> dg.TableMetadataValue:
     """Return a few questions of each type."""
     each = max(2, 8 // len(types))
     rows = [
@@ -89,7 +94,7 @@ def samples_table(types: Sequence[str], items: Sequence[Item]) -> str:
         for name in types
         for item in [one for one in items if one.details.get("type") == name][:each]
     ]
-    return markdown_table(["type", "question", "reference answer"], rows)
+    return table(["type", "question", "reference answer"], rows)
 
 
 def _share(trip: Mapping[str, Any] | None, name: str) -> str:

@@ -1,12 +1,12 @@
 """Group ux: tier ux, over the dialogs of real users. No model is asked."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
-from rag_bench.assets.describe import evaluation_metadata, markdown_table, picture
+from rag_bench.assets.describe import evaluation_metadata, picture, table
 from rag_bench.assets.embeddings import question_embeddings
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
@@ -43,10 +43,10 @@ def tier_ux_dialogs(
     with log_progress(context):
         evaluation = dialogs(bench)
     cases = cases_of(database.engine, evaluation.id)
-    metadata: dict[str, dg.MetadataValue | str | int | float] = {}
+    metadata: dict[str, Any] = {}
     if cases:
         metadata["plot"] = picture(_curves(cases, bench.run.cache_threshold))
-        metadata["dialogs"] = dg.MetadataValue.md(_lengths(cases))
+        metadata["dialogs"] = _lengths(cases)
     else:
         metadata["note"] = "no data: the snapshot holds no questions of users"
     metadata |= evaluation_metadata(bench, evaluation)
@@ -83,7 +83,7 @@ def _curves(cases: "Sequence[Case]", threshold: float) -> "Figure":
     return figure
 
 
-def _lengths(cases: "Sequence[Case]") -> str:
+def _lengths(cases: "Sequence[Case]") -> dg.TableMetadataValue:
     """Return a table of dialogs by their number of questions."""
     from collections import Counter
 
@@ -93,7 +93,7 @@ def _lengths(cases: "Sequence[Case]") -> str:
         [f"{n} or more" if n == _LONGEST_SHOWN else n, lengths[n], lengths[n] / len(turns)]
         for n in sorted(lengths)
     ]
-    return markdown_table(["questions in the dialog", "dialogs", "share"], rows)
+    return table(["questions in the dialog", "dialogs", "share"], rows)
 
 
 ASSETS = [tier_ux_dialogs]

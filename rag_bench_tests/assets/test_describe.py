@@ -1,0 +1,63 @@
+"""What a person reads about a materialization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rag_bench.assets.describe import drawn, metrics_table, table
+
+
+def metric(value: float | None, low: float | None = None, high: float | None = None) -> Any:
+    return {
+        "value": value, "ci_low": low, "ci_high": high, "scale": [0, 1], "n_scored": 3,
+        "n_expected": 4, "low_if_missing": 0.1, "high_if_missing": 0.9,
+    }  # fmt: skip
+
+
+def test_a_table_keeps_its_rows_in_order_and_cuts_what_is_long() -> None:
+    found = table(
+        ["page", "n", "share"], [["a|b\nc", 2, 0.5], [None, 10, None], ["x" * 500, 1, 1.0]]
+    )
+    rows = [record.data for record in found.records]
+    assert rows[0] == {"page": "a|b c", "n": 2, "share": "0.500"}
+    assert rows[1] == {"page": "", "n": 10, "share": ""}
+    assert len(str(rows[2]["page"])) == 160
+    assert {column.name: column.type for column in found.schema.columns} == {
+        "page": "string", "n": "int", "share": "string",
+    }  # fmt: skip
+
+
+def test_a_table_without_rows_still_names_its_columns() -> None:
+    assert [column.name for column in table(["a", "b"], []).schema.columns] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (metric(0.0), "●" + "·" * 24),
+        (metric(1.0), "·" * 24 + "●"),
+        (metric(0.5, 0.25, 0.75), "·" * 6 + "├─────●─────┤" + "·" * 6),
+        (metric(1.0, 0.875, 1.0), "·" * 21 + "├──●"),
+        (metric(None), ""),
+        (None, ""),
+    ],
+)
+def test_a_metric_is_drawn_on_its_scale(found: Any, line: str) -> None:
+    assert drawn(found) == line
+
+
+def test_a_metric_without_a_scale_is_not_drawn() -> None:
+    assert drawn({**metric(3.0), "scale": None}) == ""
+    assert drawn({**metric(3.0), "scale": None}, (1, 5)) == "·" * 12 + "●" + "·" * 12
+
+
+def test_bounds_are_shown_only_where_something_is_missing() -> None:
+    whole = {**metric(0.5), "n_scored": 4}
+    assert "if missing were worst/best" in names(metrics_table({"a": metric(0.5), "b": whole}))
+    assert "if missing were worst/best" not in names(metrics_table({"b": whole}))
+
+
+def names(found: Any) -> list[str]:
+    return [column.name for column in found.schema.columns]
