@@ -6,6 +6,7 @@ Those of the partitioned assets are in ``assets.step_checks``.
 import dagster as dg
 
 from rag_bench.assets.datasets import show_hide_dataset
+from rag_bench.assets.declare import asset_check
 from rag_bench.assets.embeddings import (
     chunk_embeddings,
     chunk_texts,
@@ -36,19 +37,19 @@ def _coverage(database: DatabaseResource, which: str) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=chunk_embeddings, name="every_chunk_is_embedded", blocking=True)
+@asset_check(asset=chunk_embeddings, name="every_chunk_is_embedded", blocking=True)
 def every_chunk_is_embedded(database: DatabaseResource) -> dg.AssetCheckResult:
     """Coverage is 100 %: a chunk without a vector could never be found."""
     return _coverage(database, "chunks")
 
 
-@dg.asset_check(asset=question_embeddings, name="every_question_is_embedded")
+@asset_check(asset=question_embeddings, name="every_question_is_embedded")
 def every_question_is_embedded(database: DatabaseResource) -> dg.AssetCheckResult:
     """Coverage is 100 %: analytics on a chosen few would not be about the users."""
     return _coverage(database, "questions")
 
 
-@dg.asset_check(asset=show_hide_dataset, name="enough_labelled_pairs")
+@asset_check(asset=show_hide_dataset, name="enough_labelled_pairs")
 def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
     """There are pairs of both kinds, and enough of them for an interval that says something."""
     from rag_bench.store import datasets
@@ -63,7 +64,7 @@ def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=tier1_retrieval, name="relevant_chunks_exist")
+@asset_check(asset=tier1_retrieval, name="relevant_chunks_exist")
 def relevant_chunks_exist(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -82,7 +83,7 @@ def relevant_chunks_exist(
     )
 
 
-@dg.asset_check(asset=tier1_retrieval, name="measures_are_within_their_scale")
+@asset_check(asset=tier1_retrieval, name="measures_are_within_their_scale")
 def measures_are_within_their_scale(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -104,7 +105,7 @@ def measures_are_within_their_scale(
     )
 
 
-@dg.asset_check(asset=tier1_retrieval, name="search_agrees_with_pgvector")
+@asset_check(asset=tier1_retrieval, name="search_agrees_with_pgvector")
 def search_agrees_with_pgvector(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -123,7 +124,7 @@ def search_agrees_with_pgvector(
 def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetChecksDefinition]:
     """Return all checks that are steps of their own."""
 
-    @dg.asset_check(asset=model_runs, name="every_cell_is_measured")
+    @asset_check(asset=model_runs, name="every_cell_is_measured")
     def every_cell_is_measured(
         database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.AssetCheckResult:
@@ -156,7 +157,7 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
             metadata={"missing": dg.MetadataValue.json(missing[:_SAMPLE])},
         )
 
-    @dg.asset_check(asset=model_runs, name="judges_are_examined_alike")
+    @asset_check(asset=model_runs, name="judges_are_examined_alike")
     def judges_are_examined_alike(
         database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.AssetCheckResult:

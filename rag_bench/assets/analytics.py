@@ -9,6 +9,7 @@ from pydantic import Field
 from rag_bench import progress
 from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import synthetic_dataset
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import (
     bars,
     metrics_table,
@@ -76,7 +77,7 @@ class DomainRunConfig(dg.Config):
     )
 
 
-@dg.asset(
+@asset(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[chunk_embeddings, question_embeddings, synthetic_dataset],
@@ -96,7 +97,7 @@ def chunk_utilization(
     )
 
 
-@dg.asset(
+@asset(
     group_name=GROUP,
     kinds={"postgres", "scikitlearn"},
     deps=[chunk_embeddings, question_embeddings],
@@ -118,7 +119,7 @@ def topic_coverage(
     return _analyse(context, database, lambda opened: tier.topic_coverage(opened, given), _topics)
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "python"}, deps=[question_answer], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "python"}, deps=[question_answer], code_version="1")
 def domain_insights(
     context: dg.AssetExecutionContext, config: DomainRunConfig, database: DatabaseResource
 ) -> dg.MaterializeResult:

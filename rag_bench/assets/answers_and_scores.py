@@ -14,7 +14,8 @@ from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.grid import answered_pairs
 from rag_bench.assets.retrieval import tier1_retrieval
 from rag_bench.assets.step_checks import (
-    evaluate,
+    StepEvent,
+    end_step,
     prompts_are_whole,
     reads_russian,
     replies_are_readable,
@@ -90,7 +91,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         from rag_bench.tiers.answers import answer_cells
 
         keys = keys_of(context, partitions.generation)
@@ -100,8 +101,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
             models.run(
                 database.engine, lambda opened: answer_cells(bench, opened, tier, keys, record)
             )
-        yield from evaluate(checks_of_answers, bench)
-        record.close()
+        yield from end_step(checks_of_answers, bench, record)
 
     @sweep_asset(
         name=scores_name,
@@ -118,7 +118,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         from rag_bench.tiers.scores import score_cells
 
         bench = benchmark.open(database.engine, context.run.run_id)
@@ -128,7 +128,6 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
             models.run(
                 database.engine, lambda opened: score_cells(bench, opened, tier, pairs, done)
             )
-        yield from evaluate(checks_of_scores, bench)
-        record.close()
+        yield from end_step(checks_of_scores, bench, record)
 
     return [answers, scores]

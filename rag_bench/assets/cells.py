@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from rag_bench import progress
 from rag_bench.assets.calls import calls_metadata
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import evaluation_metadata
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
@@ -28,11 +30,10 @@ RANGE_END = "dagster/asset_partition_range_end"
 #: How many materializations back the input of a cell is looked for.
 _RECENT = 50
 
-#: What all assets of the sweep share. A backfill is one run per range of keys; nothing is
-#: returned, as each cell's materialization is recorded as soon as the cell is done.
+
+#: What all assets of the sweep share: a backfill is one run per range of keys.
 SWEEP: dict[str, Any] = {
     "backfill_policy": dg.BackfillPolicy.single_run(),
-    "output_required": False,
     "pool": POOL,
 }
 
@@ -44,7 +45,18 @@ def sweep_asset(**arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDef
         warnings.filterwarnings(
             "ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning
         )
-        return dg.asset(**{**SWEEP, **arguments})
+        return asset(**{**SWEEP, **arguments})
+
+
+def recorded() -> dg.MaterializeResult:
+    """Return the output of a step whose cells recorded themselves.
+
+    Without an output Dagster skips, in the same run and in words that nobody sees, whatever
+    depends on the asset. With an ordinary one it would record every partition a second time, with
+    one data version and one input for all. This is how Dagster marks the outputs of its own assets
+    that log their events themselves (it has no public name; a test tells if that ends).
+    """
+    return dg.MaterializeResult(metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
 def result_version(evaluation: StoredEvaluation) -> str:
@@ -115,25 +127,43 @@ class Recorder:
         """Record a finished cell; one that must be run again is noted as failed instead."""
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
         if evaluation.status != "failed":
-            tags = {"dagster/data_version": result_version(evaluation), **self._shared}
-            code_version = self._context.assets_def.code_versions_by_key[self._context.asset_key]
-            if code_version:
-                tags["dagster/code_version"] = code_version
-            if self._upstream and upstream_version:
-                tags |= self._input_tags(
-                    dg.AssetKey(self._upstream), evaluation.generation_model, upstream_version
-                )
-            self._context.log_event(
-                dg.AssetMaterialization(
-                    self._context.asset_key,
-                    partition=partition,
-                    metadata=evaluation_metadata(self._bench, evaluation) | _asked(evaluation),
-                    tags=tags,
-                )
+            self._log(
+                partition,
+                result_version(evaluation),
+                evaluation_metadata(self._bench, evaluation) | _asked(evaluation),
+                evaluation.generation_model,
+                upstream_version,
             )
         if retryable:
             errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
             self.failed.append(f"{partition} ({errors})")
+
+    def nothing(self, partition: str, why: str, generation_model: str | None = None) -> None:
+        """Record a cell in which there is nothing to measure: it is neither missing nor failed."""
+        metadata = {"note": why, "n_metrics": 0, "settings_hash": self._bench.run.hash}
+        self._log(partition, content_hash(["nothing", why]), metadata, generation_model, None)
+
+    def _log(
+        self,
+        partition: str,
+        version: str,
+        metadata: Mapping[str, Any],
+        generation_model: str | None,
+        upstream_version: str | None,
+    ) -> None:
+        tags = {"dagster/data_version": version, **self._shared}
+        code_version = self._context.assets_def.code_versions_by_key[self._context.asset_key]
+        if code_version:
+            tags["dagster/code_version"] = code_version
+        if self._upstream:
+            tags |= self._input_tags(
+                dg.AssetKey(self._upstream), generation_model, upstream_version
+            )
+        self._context.log_event(
+            dg.AssetMaterialization(
+                self._context.asset_key, partition=partition, metadata=metadata, tags=tags
+            )
+        )
 
     def close(self) -> None:
         """End the step: as failed if cells have to be run again, after all others were recorded."""

@@ -1,12 +1,12 @@
 """Groups generation and end_to_end: the user's own metrics and BERTScore, per generation model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, result_version, sweep_asset
-from rag_bench.assets.step_checks import StepCheck, evaluate, specs
+from rag_bench.assets.step_checks import StepCheck, StepEvent, end_step, specs
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.tiers.run_settings import Tier
@@ -56,7 +56,7 @@ def _asset(
         context: dg.AssetExecutionContext,
         database: DatabaseResource,
         benchmark: BenchmarkResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         import asyncio
 
         from rag_bench.errors import RagBenchError
@@ -65,16 +65,20 @@ def _asset(
 
         keys = keys_of(context, partitions.generation)
         bench = benchmark.open(database.engine, context.run.run_id)
-        if anything_configured(bench.settings):
-            measures = open_measures(bench.settings)
-            record = Recorder(context, bench, upstream=answers_name)
-            made_from: dict[str, str] = {}
+        record = Recorder(context, bench, upstream=answers_name)
+        if not anything_configured(bench.settings):
             for model in keys:
-                # A generator without answers fails its own cell only.
-                try:
-                    made_from[model] = result_version(answers_of(bench, tier, model)[0])
-                except RagBenchError as error:
-                    record.blocked.append(str(error))
+                record.nothing(model, NOTHING, model)
+            keys = []
+        measures = open_measures(bench.settings) if keys else None
+        made_from: dict[str, str] = {}
+        for model in keys:
+            # A generator without answers fails its own cell only.
+            try:
+                made_from[model] = result_version(answers_of(bench, tier, model)[0])
+            except RagBenchError as error:
+                record.blocked.append(str(error))
+        if measures:
             with log_progress(context):
                 asyncio.run(
                     custom_cells(
@@ -85,26 +89,9 @@ def _asset(
                         lambda model, found: record(model, found, made_from[model]),
                     )
                 )
-            yield from evaluate(checks, bench)
-            record.close()
-        else:
-            _record_nothing(context, keys)
-            yield from evaluate(checks, bench)
+        yield from end_step(checks, bench, record)
 
     return custom_metrics
-
-
-def _record_nothing(context: dg.AssetExecutionContext, partitions: Sequence[str]) -> None:
-    """Say in each cell why it holds no result."""
-    for partition in partitions:
-        context.log_event(
-            dg.AssetMaterialization(
-                context.asset_key,
-                partition=partition,
-                metadata={"note": NOTHING, "n_metrics": 0},
-                tags={"dagster/data_version": "nothing-configured"},
-            )
-        )
 
 
 def measured_alike(tier: Tier) -> StepCheck:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rag_bench import progress
 from rag_bench.assets.cells import POOL, log_progress
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import table
 from rag_bench.assets.source import chunk
 from rag_bench.resources import DatabaseResource, ModelsResource
@@ -50,7 +51,7 @@ def _in_reading_order(chunks: "Sequence[ChunkRecord]") -> "list[ChunkRecord]":
     return sorted(chunks, key=lambda c: (order.get((c.page_url, c.text), len(order)), c.position))
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "json"}, deps=[chunk], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "json"}, deps=[chunk], code_version="1")
 def manual_dataset(
     context: dg.AssetExecutionContext, config: FilesConfig, database: DatabaseResource
 ) -> dg.MaterializeResult:
@@ -99,7 +100,7 @@ def manual_dataset(
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "json"}, code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "json"}, code_version="1")
 def show_hide_dataset(config: FilesConfig, database: DatabaseResource) -> dg.MaterializeResult:
     """Answers that people labelled show or hide, for the production judges."""
     from rag_bench.source.dataset_files import read_pairs
@@ -171,7 +172,7 @@ class SyntheticConfig(dg.Config):
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="2", pool=POOL)
+@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="2", pool=POOL)
 def synthetic_dataset(
     context: dg.AssetExecutionContext,
     config: SyntheticConfig,

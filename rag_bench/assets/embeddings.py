@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from rag_bench.assets.cells import log_progress
+from rag_bench.assets.declare import asset
 from rag_bench.assets.source import chunk, question_answer
 from rag_bench.hashing import content_hash, text_hash
 from rag_bench.resources import DatabaseResource
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 GROUP = "embeddings"
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "pytorch"}, deps=[chunk], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "pytorch"}, deps=[chunk], code_version="1")
 def chunk_embeddings(
     context: dg.AssetExecutionContext, database: DatabaseResource
 ) -> dg.MaterializeResult:
@@ -33,7 +34,7 @@ def chunk_embeddings(
     return _embed(context, database.engine, encoder, chunk_texts(database.engine, encoder))
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "pytorch"}, deps=[question_answer], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "pytorch"}, deps=[question_answer], code_version="1")
 def question_embeddings(
     context: dg.AssetExecutionContext, database: DatabaseResource
 ) -> dg.MaterializeResult:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.datasets import manual_dataset, show_hide_dataset, synthetic_dataset
-from rag_bench.assets.step_checks import StepCheck, evaluate, replies_are_readable, specs
+from rag_bench.assets.step_checks import StepCheck, StepEvent, end_step, replies_are_readable, specs
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 
@@ -45,7 +45,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         """Tier judge_pipeline: accuracy, precision, recall and F1 for "show", and latency, of
         each production judge on the labelled pairs. Unreadable replies are counted, not guessed.
         Calls models.
@@ -64,8 +64,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
             models.run(
                 database.engine, lambda opened: judge_cells(bench, opened, pairs, keys, record)
             )
-        yield from evaluate(checks, bench)
-        record.close()
+        yield from end_step(checks, bench, record)
 
     @sweep_asset(
         group_name=GROUP,
@@ -80,7 +79,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         """Tier judge: how good each benchmark judge itself is, on labelled answers and on
         constructed ones: agreement with itself and with labels, spread of its scores, errors,
         latency, and what order, length and style of answers do to it. Calls models.
@@ -96,8 +95,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
             models.run(
                 database.engine, lambda opened: judge_cells(bench, opened, sample, keys, record)
             )
-        yield from evaluate(quality_checks, bench)
-        record.close()
+        yield from end_step(quality_checks, bench, record)
 
     return [production_judge_scores, benchmark_judge_quality]
 

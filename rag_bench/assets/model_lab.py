@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from rag_bench.assets.calls import ledger_metadata
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import bars, markdown_table, number, picture, span
 from rag_bench.assets.tables import column_schema
 from rag_bench.hashing import content_hash
@@ -18,7 +19,7 @@ _SHOWN = 50
 def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
     """Return the group's assets; ``scored`` are the assets whose results they join."""
 
-    @dg.asset(group_name=GROUP, kinds={"postgres", "view"}, deps=scored, code_version="1")
+    @asset(group_name=GROUP, kinds={"postgres", "view"}, deps=scored, code_version="1")
     def model_runs(
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:
@@ -46,9 +47,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
             },
         )
 
-    @dg.asset(
-        group_name=GROUP, kinds={"postgres", "matplotlib"}, deps=[model_runs], code_version="1"
-    )
+    @asset(group_name=GROUP, kinds={"postgres", "matplotlib"}, deps=[model_runs], code_version="1")
     def leaderboard(
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from rag_bench.assets.answers_and_scores import END_TO_END, GENERATION
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import table
 from rag_bench.assets.model_lab import GROUP
 from rag_bench.partitions import ModelLists
@@ -26,7 +27,7 @@ class PlanConfig(dg.Config):
 def build(models: ModelLists) -> list[dg.AssetsDefinition]:
     """Return the asset; ``models`` are those that the definitions have partitions of."""
 
-    @dg.asset(
+    @asset(
         group_name=GROUP,
         kinds={"postgres"},
         deps=list(dict.fromkeys([*GENERATION.upstream, *END_TO_END.upstream])),

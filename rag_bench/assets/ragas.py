@@ -6,7 +6,7 @@ import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.grid import answered_pairs
-from rag_bench.assets.step_checks import evaluate, replies_are_readable, specs
+from rag_bench.assets.step_checks import StepEvent, end_step, replies_are_readable, specs
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.run_settings import Tier
@@ -56,7 +56,7 @@ def _answer_scores(
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         from rag_bench.tiers.ragas import answer_cells
 
         bench = benchmark.open(database.engine, context.run.run_id)
@@ -66,8 +66,7 @@ def _answer_scores(
             models.run(
                 database.engine, lambda opened: answer_cells(bench, opened, tier, pairs, done)
             )
-        yield from evaluate(checks, bench)
-        record.close()
+        yield from end_step(checks, bench, record)
 
     return ragas_scores
 
@@ -88,7 +87,7 @@ def _context_scores(partitions: Partitions) -> dg.AssetsDefinition:
         database: DatabaseResource,
         benchmark: BenchmarkResource,
         models: ModelsResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[StepEvent]:
         """Tier 3: context precision and recall (RAGAS, 0 to 1) of the retrieved chunks by each
         benchmark judge. They read no answer, so they are not split by generation model. Calls
         models.
@@ -100,7 +99,6 @@ def _context_scores(partitions: Partitions) -> dg.AssetsDefinition:
         record = Recorder(context, bench)
         with log_progress(context):
             models.run(database.engine, lambda opened: context_cells(bench, opened, keys, record))
-        yield from evaluate(checks, bench)
-        record.close()
+        yield from end_step(checks, bench, record)
 
     return tier3_context_scores

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from rag_bench.assets.declare import asset
 from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
@@ -14,7 +15,7 @@ GROUP = "reports"
 def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
     """Return the group's assets."""
 
-    @dg.asset(group_name=GROUP, kinds={"json", "html"}, deps=[leaderboard], code_version="1")
+    @asset(group_name=GROUP, kinds={"json", "html"}, deps=[leaderboard], code_version="1")
     def benchmark_report(
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import (
     bars,
     evaluation_metadata,
@@ -17,7 +18,7 @@ from rag_bench.resources import BenchmarkResource, DatabaseResource
 GROUP = "retrieval"
 
 
-@dg.asset(
+@asset(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[manual_dataset, synthetic_dataset],
@@ -38,7 +39,7 @@ def tier0_embedding_geometry(
     )
 
 
-@dg.asset(
+@asset(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[manual_dataset, synthetic_dataset, chunk_embeddings],

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import table
 from rag_bench.assets.tables import column_schema
 from rag_bench.errors import DumpError, RagBenchError
@@ -28,7 +29,7 @@ class DumpConfig(dg.Config):
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "sql"}, code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "sql"}, code_version="1")
 def dump(config: DumpConfig, database: DatabaseResource) -> dg.MaterializeResult:
     """The production database's dump, read (never executed) into an immutable snapshot.
 
@@ -78,7 +79,7 @@ def dump(config: DumpConfig, database: DatabaseResource) -> dg.MaterializeResult
     return dg.MaterializeResult(data_version=dg.DataVersion(info.sha256), metadata=metadata)
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "table"}, deps=[dump], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "table"}, deps=[dump], code_version="1")
 def chunk(database: DatabaseResource) -> dg.MaterializeResult:
     """The knowledge base: chunks of the current snapshot, addressed by page and text.
 
@@ -107,7 +108,7 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"postgres", "table"}, deps=[dump], code_version="1")
+@asset(group_name=GROUP, kinds={"postgres", "table"}, deps=[dump], code_version="1")
 def question_answer(database: DatabaseResource) -> dg.MaterializeResult:
     """What real users asked and what production answered. May be empty: then it says no data."""
     from rag_bench.store import snapshots

@@ -1,7 +1,7 @@
 """Checks of the assets that record their cells themselves, evaluated at the end of their step.
 
-Such a step yields no output of its own, so Dagster would skip, in every run, a check that is a
-step after it.
+In the step, as it fails when cells are missing, and a check that is a step after it would then
+be skipped just when it has something to say.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from rag_bench.assets.cells import Recorder, recorded
+
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import Kind
     from rag_bench.tiers.bench import Bench
+
+StepEvent = dg.AssetCheckResult | dg.MaterializeResult
 
 LEAST_READABLE = 0.95
 
@@ -36,10 +40,16 @@ def specs(asset: str, checks: Sequence[StepCheck]) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def evaluate(checks: Sequence[StepCheck], bench: Bench) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of a step whose cells have been recorded."""
+def end_step(checks: Sequence[StepCheck], bench: Bench, record: Recorder) -> Iterator[StepEvent]:
+    """End a step whose cells have been recorded: its checks, then success or failure.
+
+    Raises:
+        dg.Failure: cells have to be run again.
+    """
     for check in checks:
         yield check.evaluate(bench)._replace(check_name=check.name)
+    record.close()
+    yield recorded()
 
 
 def reads_russian() -> StepCheck:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
 from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
+from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import evaluation_metadata, picture, table
 from rag_bench.assets.embeddings import question_embeddings
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -21,7 +22,7 @@ GROUP = "ux"
 _LONGEST_SHOWN = 6  # turns; longer dialogs share a row of the table
 
 
-@dg.asset(
+@asset(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[question_embeddings, manual_dataset, synthetic_dataset],

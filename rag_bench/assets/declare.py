@@ -1,0 +1,62 @@
+"""How this project's assets and checks are declared: their failures are told in plain words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import dagster as dg
+
+from rag_bench.errors import RagBenchError
+
+Compute = Callable[..., Any]
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Turn an error that is meant to be read into Dagster's own: the UI then opens with the
+    sentence and not with a stack trace.
+    """
+    try:
+        yield
+    except RagBenchError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _plain(function: Compute) -> Compute:
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with in_plain_words():
+                yield from function(*args, **kwargs)
+
+        return steps
+
+    @wraps(function)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        with in_plain_words():
+            return function(*args, **kwargs)
+
+    return step
+
+
+def asset(**arguments: Any) -> Callable[[Compute], dg.AssetsDefinition]:
+    """Return Dagster's asset decorator; what the asset fails with is told in plain words."""
+
+    def declare(function: Compute) -> dg.AssetsDefinition:
+        return dg.asset(**arguments)(_plain(function))
+
+    return declare
+
+
+def asset_check(**arguments: Any) -> Callable[[Compute], dg.AssetChecksDefinition]:
+    """Return Dagster's decorator of a check; what it fails with is told in plain words."""
+
+    def declare(function: Compute) -> dg.AssetChecksDefinition:
+        return dg.asset_check(**arguments)(_plain(function))
+
+    return declare
