@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
 
 TIMEZONE = "Asia/Yekaterinburg"
+ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
 
 
 def range_tags(partitions: "dg.PartitionsDefinition[str]") -> dict[str, str]:
@@ -46,11 +47,12 @@ def stages(partitions: Partitions) -> list[Stage]:
     return [
         Stage(
             "refresh",
-            "The free part: dump, embeddings, datasets, tiers 0, 1 and ux.",
+            "The free part: dump, embeddings, datasets, tiers 0, 1 and ux, analytics.",
             [
                 *("dump", "chunk", "question_answer", "chunk_embeddings", "question_embeddings"),
                 *("manual_dataset", "show_hide_dataset"),
                 *("tier0_embedding_geometry", "tier1_retrieval", "tier_ux_dialogs"),
+                *ANALYTICS,
             ],
             "0 1 * * 1",
             False,
@@ -128,7 +130,7 @@ def stages(partitions: Partitions) -> list[Stage]:
         Stage(
             "analytics",
             "What users' questions say about the sources: utilization, topics, domain.",
-            ["chunk_utilization", "topic_coverage", "domain_insights"],
+            ANALYTICS,
             "30 7 * * 1",
             False,
         ),

@@ -20,6 +20,10 @@ class ConfigurationError(RagBenchError):
     """Settings that contradict each other or name something that does not exist."""
 
 
+class NotInstalledError(ConfigurationError):
+    """Something optional is not installed: what needs it is not measured, the rest goes on."""
+
+
 class ErrorCode(StrEnum):
     """Why a case has no score. A coded case counts in ``n_expected`` and never in ``n_scored``."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import SEED, sample
-from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.errors import NotInstalledError, RagBenchError
 
 Reduction = Literal["pca", "umap"]
 
@@ -69,13 +69,13 @@ def cluster(
 
     Raises:
         ValueError: no questions, or ``n_topics`` below 1.
-        ConfigurationError: BERTopic is not installed.
+        NotInstalledError: BERTopic is not installed.
         RagBenchError: too few questions for UMAP.
     """
     if not len(texts) or n_topics < 1:
         raise ValueError("topics need questions and a number of topics of at least 1")
     if find_spec("bertopic") is None:
-        raise ConfigurationError("Topics need BERTopic: pip install 'rag-bench[topics]'")
+        raise NotInstalledError("Topics need BERTopic: pip install 'rag-bench[topics]'")
     reduced = reduce_dimensions(vectors, reduction, seed)
     documents = [" ".join(content_words(text)) for text in texts]
     # Equal vectors differ by rounding once they are reduced.

@@ -36,9 +36,9 @@ class UtilizationRunConfig(dg.Config):
     """Whose questions look for chunks, how many of them, and how many chunks each finds."""
 
     questions_source: Literal["synthetic", "real"] = Field(
-        default="synthetic",
-        description="synthetic: the questions that a model wrote about the chunks; real: those of "
-        "question_answer.",
+        default="real",
+        description="real: the questions of users, of question_answer; synthetic: those that a "
+        "model wrote about the chunks.",
     )
     question_limit: int = Field(
         default=500, ge=1, description="A random sample of so many, if there are more."
@@ -137,6 +137,7 @@ def _analyse(
     describe: "Callable[[Mapping[str, Any], StoredEvaluation], Mapping[str, Any]]",
 ) -> dg.MaterializeResult:
     """Run an analysis and say what it found; without questions, that there is no data."""
+    from rag_bench.errors import NotInstalledError
     from rag_bench.tiers.analysis import NoQuestionsError, open_analysis
     from rag_bench.tiers.analytics import as_json
 
@@ -144,7 +145,7 @@ def _analyse(
     try:
         with log_progress(context):
             found = measure(analysis)
-    except NoQuestionsError as error:
+    except (NoQuestionsError, NotInstalledError) as error:
         context.log.warning(str(error))
         return dg.MaterializeResult(
             data_version=dg.DataVersion("none"), metadata={"note": f"no data: {error}"}

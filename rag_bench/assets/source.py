@@ -1,6 +1,7 @@
 """Group source: the dump, and the two tables taken from it. No model is asked."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -12,6 +13,9 @@ from rag_bench.errors import DumpError, RagBenchError
 from rag_bench.hashing import content_hash
 from rag_bench.resources import DatabaseResource
 from rag_bench.settings import get_settings
+
+if TYPE_CHECKING:
+    from rag_bench.store.snapshots import LoadReport
 
 GROUP = "source"
 
@@ -30,27 +34,38 @@ class DumpConfig(dg.Config):
 
 
 @asset(group_name=GROUP, kinds={"postgres", "sql"}, code_version="1")
-def dump(config: DumpConfig, database: DatabaseResource) -> dg.MaterializeResult:
+def dump(
+    context: dg.AssetExecutionContext, config: DumpConfig, database: DatabaseResource
+) -> dg.MaterializeResult:
     """The production database's dump, read (never executed) into an immutable snapshot.
 
     Only `chunk` and `question_answer` are taken. The data version is the file's sha256, so a
-    rerun on the same file changes nothing. A bad dump fails here and leaves the last good
-    snapshot current.
+    rerun on the same file changes nothing. A bad dump that was asked for by its path fails here
+    and leaves the last good snapshot current; one that only lies in the dumps folder is set
+    aside, which `set_aside` says, and the last good one goes on.
     """
-    from rag_bench.source.load import import_squad, load_dump, newest_unloaded, reuse_snapshot
+    from rag_bench.source.load import SetAside, import_squad, load_dump, load_newest, reuse_snapshot
     from rag_bench.store import snapshots
 
     engine = database.engine
+    aside: list[SetAside] = []
+    found: LoadReport | None = None
     if config.path and config.squad_files:
         raise RagBenchError("Give either path or squad_files, not both.")
     if config.squad_files:
-        report, _ = import_squad(engine, [Path(name) for name in config.squad_files])
+        found, _ = import_squad(engine, [Path(name) for name in config.squad_files])
     elif config.path:
-        report = load_dump(engine, Path(config.path))
-    elif path := newest_unloaded(engine, get_settings().dumps):
-        report = load_dump(engine, path)
+        found = load_dump(engine, Path(config.path))
+    else:
+        found, aside = load_newest(engine, get_settings().dumps)
+    for file in aside:
+        context.log.warning(f"set aside: {file.reason}")
+    if found is not None:
+        report = found
     elif current := snapshots.current_snapshot(engine):
         report = reuse_snapshot(engine, current.sha256)
+    elif aside:
+        raise DumpError(f"No file of the dumps folder can be taken. {aside[0].reason}")
     else:
         raise DumpError(
             f"No dump to load: {get_settings().dumps} has no file that was not loaded before, and "
@@ -68,6 +83,10 @@ def dump(config: DumpConfig, database: DatabaseResource) -> dg.MaterializeResult
         "loaded_before": report.reused,
         "report": dg.MetadataValue.json(info.report),
     }
+    if aside:
+        metadata["set_aside"] = dg.MetadataValue.md(
+            markdown_table(["file", "why"], [[file.path.name, file.reason] for file in aside])
+        )
     if report.diff is not None:
         diff = report.diff.to_json()
         metadata |= {

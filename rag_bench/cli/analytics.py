@@ -96,8 +96,8 @@ def domain(limit: int, output: Path | None = None) -> Wanted:
 @app.command("analyze-chunk-utilization")
 def analyze_chunk_utilization(
     questions_source: Annotated[
-        str, typer.Option(help="synthetic (of the newest synthetic dataset) or real.")
-    ] = "synthetic",
+        str, typer.Option(help="real (of users), or synthetic (of the newest such dataset).")
+    ] = "real",
     question_limit: Annotated[
         int, typer.Option(help="A random sample of so many, if there are more.", min=1)
     ] = 500,

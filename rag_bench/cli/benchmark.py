@@ -177,8 +177,8 @@ def benchmark(
         ),
     ] = False,
     utilization_questions_source: Annotated[
-        str, typer.Option(help="synthetic or real.", rich_help_panel=_ANALYTICS)
-    ] = "synthetic",
+        str, typer.Option(help="real or synthetic.", rich_help_panel=_ANALYTICS)
+    ] = "real",
     utilization_question_limit: Annotated[
         int, typer.Option(help="At most so many questions.", min=1, rich_help_panel=_ANALYTICS)
     ] = 500,

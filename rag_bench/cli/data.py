@@ -30,6 +30,7 @@ def load_dump(
     ] = False,
 ) -> None:
     """Load a database dump (the newest of the dumps folder without PATH) and make it current."""
+    from rag_bench.source.load import newest_unloaded
     from rag_bench.store import snapshots
 
     if path and dump and path != dump:
@@ -43,6 +44,8 @@ def load_dump(
         typer.echo("no snapshot is current now" if cleared else "no snapshot was current")
         return
     before = snapshots.current_snapshot(engine)
+    # Who asks for a load is told that the newest file is bad; a job would set it aside and go on.
+    path = path or newest_unloaded(engine, get_settings().dumps)
     config = {"path": str(path.absolute())} if path else {}
     result = open_sweep().materialize("load-dump", _SOURCE, ops={"dump": config})
     check_stage(result)

@@ -128,6 +128,7 @@ def sweep(
 def demo() -> None:
     """Build and load the demo, materialize the whole graph with offline models, show the result."""
     from rag_bench import sweep as sweeps
+    from rag_bench.automation import ANALYTICS
     from rag_bench.demo.dump import build_demo_dump
     from rag_bench.llm import offline
     from rag_bench.partitions import ModelLists
@@ -174,6 +175,11 @@ def demo() -> None:
     failed = [error for result in results for error in result.errors]
     if failed:
         raise RagBenchError(" ".join(failed))
+    started = time.monotonic()
+    with progress_bars():
+        runs.announce("analytics")
+        check_stage(running.materialize("analytics", ANALYTICS))
+    took("analytics")
     runs.show_board(engine, running, {})
     typer.echo("")
     for name, seconds in stages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,35 @@ def reuse_snapshot(engine: Engine, sha256: str) -> LoadReport:
             snapshots.chunks_of(engine, before.sha256), snapshots.chunks_of(engine, sha256)
         )
     return LoadReport(info, True, before.sha256 if before else None, diff)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A file of the dumps folder that could not be taken, and why."""
+
+    path: Path
+    reason: str
+
+
+def load_newest(engine: Engine, folder: Path) -> tuple[LoadReport | None, list[SetAside]]:
+    """Load the newest file of the folder whose content was never loaded, and make it current.
+
+    A file that cannot be taken is set aside and the next newer one is tried, down to the first
+    that was loaded before: what is older than that is no news. None: there was nothing to load.
+    """
+    aside: list[SetAside] = []
+    for path in candidates(folder):
+        try:
+            if snapshots.snapshot_exists(engine, file_sha256(path)):
+                if aside:
+                    break
+                continue
+            return load_dump(engine, path), aside
+        except DumpError as error:
+            aside.append(SetAside(path, str(error)))
+        except OSError as error:
+            aside.append(SetAside(path, f"{path}: cannot be read ({error.strerror})."))
+    return None, aside
 
 
 def newest_unloaded(engine: Engine, folder: Path) -> Path | None:

@@ -30,7 +30,7 @@ _START_OF_TEXT = 160  # characters
 class UtilizationConfig:
     """``dataset``: of synthetic questions, by id or name; None: the newest about the snapshot."""
 
-    questions_source: QuestionsSource = "synthetic"
+    questions_source: QuestionsSource = "real"
     question_limit: int | None = 500
     top_k: int = 10
     dataset: str | None = None

@@ -18,6 +18,7 @@ from rag_bench.tiers import analytics
 from rag_bench.tiers.analysis import open_analysis
 
 REAL = {"questions_source": "real", "question_limit": 100_000, "top_k": 1}
+SYNTHETIC = {"questions_source": "synthetic"}
 
 
 @pytest.fixture
@@ -93,15 +94,29 @@ def test_the_same_inputs_are_not_measured_again(
 
 
 def test_utilization_of_synthetic_questions(loaded: Engine, instance: dg.DagsterInstance) -> None:
-    made = run(instance, "chunk_utilization")
+    made = run(instance, "chunk_utilization", SYNTHETIC)
     assert "no synthetic dataset" in str(made.metadata["note"].value)
     assert count(loaded, "evaluation") == 0
     dataset_id = world.write_synthetic(loaded)
-    made = run(instance, "chunk_utilization", {"top_k": 1})
+    made = run(instance, "chunk_utilization", {**SYNTHETIC, "top_k": 1})
     assert made.metadata["utilization_rate"].value == pytest.approx(4 / 5)
     found = analytics.newest(loaded, analytics.UTILIZATION)
     assert found
     assert found.dataset_id == dataset_id
+
+
+def test_users_questions_are_the_default(loaded: Engine, instance: dg.DagsterInstance) -> None:
+    world.write_synthetic(loaded)
+    made = run(instance, "chunk_utilization")
+    assert "real questions" in str(made.metadata["summary"].value)
+
+
+def test_topics_without_bertopic_say_so_and_fail_nothing(
+    loaded: Engine, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_bench.analytics.clusters.find_spec", lambda name: None)
+    made = run(instance, "topic_coverage")
+    assert "pip install" in str(made.metadata["note"].value)
 
 
 def test_topics(loaded: Engine, instance: dg.DagsterInstance) -> None:

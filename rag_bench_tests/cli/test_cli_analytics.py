@@ -100,7 +100,8 @@ def test_nothing_to_analyse_is_one_line(rag_bench: RagBench, engine: Engine) -> 
     assert "load-dump" in rag_bench(*real).one_line()
     world.load(engine, with_questions=False)
     assert "holds no questions of users" in rag_bench(*real).one_line()
-    assert "no synthetic dataset" in rag_bench("analyze-chunk-utilization").one_line()
+    synthetic = ("analyze-chunk-utilization", "--questions-source", "synthetic")
+    assert "no synthetic dataset" in rag_bench(*synthetic).one_line()
 
 
 @pytest.mark.parametrize(
