@@ -84,8 +84,8 @@ def dump(
         "report": dg.MetadataValue.json(info.report),
     }
     if aside:
-        metadata["set_aside"] = dg.MetadataValue.md(
-            markdown_table(["file", "why"], [[file.path.name, file.reason] for file in aside])
+        metadata["set_aside"] = table(
+            ["file", "why"], [[f.path.name, f.reason.removeprefix(f"{f.path}: ")] for f in aside]
         )
     if report.diff is not None:
         diff = report.diff.to_json()
