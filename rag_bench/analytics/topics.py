@@ -152,7 +152,10 @@ def describe_topics(
         "avg_urls_per_topic": mean_metric([float(t.unique_urls) for t in topics], range(n_topics)),
         "with_answers_rate": overall_answered,
         "mean_best_similarity": overall_best,
-        "gap_question_rate": rate_metric([int(label) in in_gaps for label in clusters.labels]),
+        "gap_question_rate": rate_metric(
+            [int(label) in in_gaps for label in clusters.labels],
+            clusters=[question.cluster for question in questions],
+        ),
         "n_topics": Metric(n_topics, n_topics, n_topics),
         "n_gaps": Metric(len(in_gaps), n_topics, n_topics),
         "total_questions": Metric(n, n, n),

@@ -100,11 +100,13 @@ def utilization(
     ]
     uses.sort(key=lambda use: (-use.n_retrieved, -use.n_first, use.page_url, use.chunk_hash))
     n_used = int((retrieved > 0).sum())
+    page_of = [chunk.page_url for chunk in chunks]
     best = [float(score) for score in best_scores]
     metrics = {
-        "utilization_rate": rate_metric([bool(n) for n in retrieved]),
-        "first_place_rate": rate_metric([bool(n) for n in first]),
-        "page_utilization_rate": rate_metric(list(pages.values())),
+        # Chunks of one page are found, or missed, together.
+        "utilization_rate": rate_metric([bool(n) for n in retrieved], clusters=page_of),
+        "first_place_rate": rate_metric([bool(n) for n in first], clusters=page_of),
+        "page_utilization_rate": rate_metric(list(pages.values()), clusters=list(pages)),
         "top_tenth_share": Metric(top_share(retrieved), n_questions, n_questions, scale=(0.0, 1.0)),
         "mean_best_similarity": mean_metric(best, clusters, scale=(-1.0, 1.0)),
         "total_chunks": Metric(n_chunks, n_chunks, n_chunks),

@@ -48,7 +48,7 @@ def _asset(
         kinds={"postgres", "python"},
         deps=[answers],
         partitions_def=partitions.generation,
-        code_version="1",
+        code_version="2",
         check_specs=specs(name, checks),
         pool=None,  # it takes nothing of a provider's limit
     )

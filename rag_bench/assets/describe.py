@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from rag_bench.evaluation.types import few_pages
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -141,10 +143,16 @@ def drawn(metric: Mapping[str, Any] | None, scale: Sequence[float] | None = None
 
 
 def span(metric: Mapping[str, Any] | None) -> str:
-    """Return a metric's 95 % interval for a table; a dash if it has none."""
-    if metric is None or metric["ci_low"] is None:
+    """Return a metric's 95 % interval for a table; a dash if it has none.
+
+    Where it rests on too few pages to be trusted, that is said beside it.
+    """
+    if metric is None:
         return "–"
-    return _together(f"{number(metric['ci_low'])} … {number(metric['ci_high'])}")
+    few = few_pages(metric)
+    if metric["ci_low"] is None:
+        return f"– {few}".strip()
+    return _together(f"{number(metric['ci_low'])} … {number(metric['ci_high'])} {few}".strip())
 
 
 def _together(text: str) -> str:

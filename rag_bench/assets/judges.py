@@ -37,7 +37,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"postgres", "openai"},
         deps=[show_hide_dataset],
         partitions_def=partitions.production_judges,
-        code_version=f"1-{prompts.prompt_hash([GATE_PROMPT])[:12]}",
+        code_version=f"2-{prompts.prompt_hash([GATE_PROMPT])[:12]}",
         check_specs=specs("production_judge_scores", checks),
     )
     def production_judge_scores(
@@ -71,7 +71,7 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         kinds={"postgres", "openai"},
         deps=[show_hide_dataset, manual_dataset, synthetic_dataset],
         partitions_def=partitions.benchmark_judges,
-        code_version=f"1-{prompts.prompt_hash(JUDGE_PROMPTS)[:12]}",
+        code_version=f"2-{prompts.prompt_hash(JUDGE_PROMPTS)[:12]}",
         check_specs=specs("benchmark_judge_quality", quality_checks),
     )
     def benchmark_judge_quality(

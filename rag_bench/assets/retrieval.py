@@ -43,7 +43,7 @@ def tier0_embedding_geometry(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[manual_dataset, synthetic_dataset, chunk_embeddings],
-    code_version="2",
+    code_version="3",
 )
 def tier1_retrieval(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource

@@ -20,7 +20,7 @@ _CODES_WITH_VALUE = frozenset({ErrorCode.NO_CITATIONS})
 class CaseRecord:
     """One case as it is stored: its scores, or why it has none.
 
-    ``cluster``: the case's page, for the bootstrap. ``scores``: {metric: value or None}; a metric
+    ``cluster``: the case's page, for the interval. ``scores``: {metric: value or None}; a metric
     that is absent or None is missing, whatever the cause. ``error_code``: the case's failure, if
     any; its ``scores`` may still hold the measures that did work. ``flags``: remarks such as
     ``NO_CITATIONS``, counted beside the errors. ``not_applicable``: metrics that this case
@@ -59,10 +59,11 @@ def aggregate_cases(
         scale = (scales or {}).get(name, known.scale if known else None)
         applicable = [record for record in records if name not in record.not_applicable]
         values = [record.scores.get(name) for record in applicable]
+        clusters = [record.cluster for record in applicable]
         if name in rates or (known is not None and known.kind == "rate"):
-            metrics[name] = rate_metric([None if v is None else _yes(name, v) for v in values])
+            yes = [None if v is None else _yes(name, v) for v in values]
+            metrics[name] = rate_metric(yes, clusters=clusters)
         else:
-            clusters = [record.cluster for record in applicable]
             metrics[name] = mean_metric(values, clusters, scale=scale, seed=seed)
     return metrics
 

@@ -34,8 +34,9 @@ _UNIT: Scale = (0.0, 1.0)
 class MetricSpec:
     """What a metric is.
 
-    ``kind``: a ``rate`` is a share of yes among cases (Wilson), a ``mean`` an average of the
-    cases' scores (bootstrap over pages), a ``summary`` a number of the whole set.
+    ``kind``: a ``rate`` is a share of yes among cases (Wilson at the effective size), a ``mean``
+    an average of the cases' scores (bootstrap over pages), a ``summary`` a number of the whole
+    set.
     ``higher_is_better``: None where neither direction is better by itself.
     """
 

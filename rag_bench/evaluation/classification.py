@@ -6,25 +6,32 @@ leaks. recall = of the good answers, the share not blocked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 
 from rag_bench.evaluation.statistics import (
     CONFIDENCE,
+    expanded_percentiles,
     mean_metric,
     quantile_metric,
-    wilson_interval,
+    rate_interval,
+    resampled_clusters,
+    totals_by_cluster,
 )
 from rag_bench.evaluation.types import Metric
 
 _UNIT = (0.0, 1.0)
+# (verdict, label): the four cells of the table.
+_TP, _FP, _FN, _TN = (True, True), (True, False), (False, True), (False, False)
+_ALL = frozenset({_TP, _FP, _FN, _TN})
 
 
 def show_metrics(
     predicted: Sequence[bool | None],
     truth: Sequence[bool],
     *,
+    clusters: Sequence[Hashable] | None = None,
     seed: int = 0,
     resamples: int = 2000,
 ) -> dict[str, Metric]:
@@ -32,15 +39,18 @@ def show_metrics(
 
     ``predicted``: the judge's verdict per labelled pair, None for a failed or unreadable reply.
     ``truth``: whether the answer should be shown.
+    ``clusters``: what each pair shares with others (its page); without it every pair counts as
+    independent.
 
     Every measure carries ``n_scored`` readable verdicts of ``n_expected`` pairs, and the bounds
     if the unreadable ones had all been wrong, or right. The denominators of the ratios are in
     the counts ``true_positives``, ``false_positives``, ``false_negatives``, ``true_negatives``;
     ``unreadable`` counts the rest. A ratio of 0/0 is None.
 
-    Intervals, 95 %: Wilson for accuracy, precision, recall and specificity; for F1 the percentile
-    bootstrap over pairs or, where it sees no spread (no error at all, or no hit), Wilson's for
-    TP / (TP + FP + FN), of which F1 is a monotone function: 2J / (1 + J).
+    Intervals, 95 %: Wilson for accuracy, precision, recall and specificity, at the effective size
+    of their own denominators; for F1 the bootstrap over clusters (expanded percentiles; plain
+    ones over pairs without clusters) or, where it sees no spread (no error at all, or no hit),
+    Wilson's for TP / (TP + FP + FN), of which F1 is a monotone function: 2J / (1 + J).
 
     Raises ValueError for unequal lengths or a truth that is not True or False.
     """
@@ -56,25 +66,46 @@ def show_metrics(
     good = sum(p is None and bool(t) for p, t in pairs)  # unreadable, should be shown
     bad = sum(p is None and not t for p, t in pairs)  # unreadable, should be hidden
     n, n_expected = tp + fp + fn + tn, len(pairs)
+    labels = list(clusters) if clusters is not None else None
+    if labels is not None and len(labels) != len(pairs):
+        raise ValueError(f"{len(pairs)} pairs but {len(labels)} cluster labels")
+    read = [index for index, (p, _) in enumerate(pairs) if p is not None]
+    cells = [(bool(pairs[index][0]), bool(pairs[index][1])) for index in read]
+    of_read = None if labels is None else [labels[index] for index in read]
+    n_clusters = None if of_read is None else len(set(of_read))
 
-    def ratio(hits: int, of: int, worst: float | None, best: float | None) -> Metric:
+    def ratio(
+        hits: int,
+        of: int,
+        worst: float | None,
+        best: float | None,
+        among: Collection[tuple[bool, bool]],
+    ) -> Metric:
         if of == 0:
-            return Metric(None, n, n_expected, None, None, worst, best, _UNIT)
-        low, high = wilson_interval(hits, of)
-        return Metric(hits / of, n, n_expected, low, high, worst, best, _UNIT)
+            return Metric(None, n, n_expected, None, None, worst, best, _UNIT, n_clusters)
+        low, high = _interval_among(among, cells, of_read)
+        return Metric(hits / of, n, n_expected, low, high, worst, best, _UNIT, n_clusters)
 
-    f1_low, f1_high = _f1_interval(tp, fp, fn, tn, seed, resamples)
+    f1_low, f1_high = _f1_interval(cells, of_read, seed, resamples)
     positives, negatives = tp + fn + good, tn + fp + bad
     metrics = {
         "accuracy": ratio(
-            tp + tn, n, _share(tp + tn, n_expected), _share(tp + tn + good + bad, n_expected)
+            tp + tn,
+            n,
+            _share(tp + tn, n_expected),
+            _share(tp + tn + good + bad, n_expected),
+            _ALL,
         ),
         # Wrong: every unreadable bad answer shown; right: every unreadable good one.
         "precision": ratio(
-            tp, tp + fp, _share(tp, tp + fp + bad), _share(tp + good, tp + fp + good)
+            tp, tp + fp, _share(tp, tp + fp + bad), _share(tp + good, tp + fp + good), {_TP, _FP}
         ),
-        "recall": ratio(tp, tp + fn, _share(tp, positives), _share(tp + good, positives)),
-        "specificity": ratio(tn, tn + fp, _share(tn, negatives), _share(tn + bad, negatives)),
+        "recall": ratio(
+            tp, tp + fn, _share(tp, positives), _share(tp + good, positives), {_TP, _FN}
+        ),
+        "specificity": ratio(
+            tn, tn + fp, _share(tn, negatives), _share(tn + bad, negatives), {_TN, _FP}
+        ),
         "f1_score": Metric(
             f1_of(tp, fp, fn),
             n,
@@ -84,6 +115,7 @@ def show_metrics(
             f1_of(tp, fp + bad, fn + good),
             f1_of(tp + good, fp, fn),
             _UNIT,
+            n_clusters,
         ),
     }
     counts = {
@@ -125,23 +157,50 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _f1_interval(
-    tp: int, fp: int, fn: int, tn: int, seed: int, resamples: int
+def _interval_among(
+    among: Collection[tuple[bool, bool]],
+    cells: Sequence[tuple[bool, bool]],
+    clusters: Sequence[Hashable] | None,
 ) -> tuple[float | None, float | None]:
+    """Return the interval of the share of right verdicts among the pairs of some cells."""
+    chosen = [index for index, cell in enumerate(cells) if cell in among]
+    right = [cells[index][0] == cells[index][1] for index in chosen]
+    return rate_interval(right, None if clusters is None else [clusters[i] for i in chosen])
+
+
+def _f1_interval(
+    cells: Sequence[tuple[bool, bool]],
+    clusters: Sequence[Hashable] | None,
+    seed: int,
+    resamples: int,
+) -> tuple[float | None, float | None]:
+    tp, fp, fn, tn = (cells.count(cell) for cell in (_TP, _FP, _FN, _TN))
     value = f1_of(tp, fp, fn)
     if value is None:
         return None, None
-    n = tp + fp + fn + tn
-    # Pairs of one cell are alike, so drawing cell counts is the same as drawing pairs.
-    drawn = np.random.default_rng(seed).multinomial(
-        n, np.array([tp, fp, fn, tn]) / n, size=resamples
-    )
+    tail = (1 - CONFIDENCE) / 2
+    levels = (tail, 1 - tail)
+    if clusters is None:
+        # Pairs of one cell are alike, so drawing cell counts is the same as drawing pairs.
+        n = len(cells)
+        drawn = np.random.default_rng(seed).multinomial(
+            n, np.array([tp, fp, fn, tn]) / n, size=resamples
+        )
+    else:
+        totals = totals_by_cluster(
+            clusters, [[cell == kind for kind in (_TP, _FP, _FN, _TN)] for cell in cells]
+        )
+        if len(totals) < 2:
+            return None, None
+        levels = expanded_percentiles(len(totals))
+        drawn = resampled_clusters(len(totals), seed=seed, resamples=resamples) @ totals
     whole = 2 * drawn[:, 0] + drawn[:, 1] + drawn[:, 2]
     defined = whole > 0
     f1 = 2 * drawn[defined, 0] / whole[defined]
     if len(f1) == 0 or np.ptp(f1) == 0:
-        low, high = wilson_interval(tp, tp + fp + fn)
-        return 2 * low / (1 + low), 2 * high / (1 + high)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(f1, [tail, 1 - tail])
-    return min(float(low), value), max(float(high), value)
+        # F1 is a monotone function of J = TP / (TP + FP + FN).
+        ends = _interval_among({_TP, _FP, _FN}, cells, clusters)
+        low, high = (None if j is None else 2 * j / (1 + j) for j in ends)
+        return low, high
+    low, high = (float(end) for end in np.quantile(f1, levels))
+    return min(low, value), max(high, value)

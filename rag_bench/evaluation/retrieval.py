@@ -27,7 +27,7 @@ class RetrievalCase:
     ``retrieved``: (chunk id, page url) from the best down; None when retrieval failed, which is
     not the same as an empty list. ``relevant_chunks`` or ``relevant_pages`` may be empty: then
     the question has no judgement at that level and is missing there, not 0.
-    ``cluster``: what the bootstrap resamples; by default the (first) relevant page.
+    ``cluster``: what is not independent of it; by default the (first) relevant page.
     """
 
     case_id: str
@@ -38,7 +38,7 @@ class RetrievalCase:
 
     @property
     def cluster_label(self) -> Hashable:
-        """Return the label under which this question is resampled."""
+        """Return the label of what this question shares with others."""
         if self.cluster is not None:
             return self.cluster
         return min(self.relevant_pages) if self.relevant_pages else ("case", self.case_id)
@@ -94,8 +94,8 @@ def aggregate_retrieval(
     top_k: int = 10,
     seed: int = 0,
 ) -> dict[str, Metric]:
-    """Return every measure over all questions: hit rates with Wilson's interval, means with the
-    bootstrap over pages.
+    """Return every measure over all questions: hit rates with Wilson's interval at the effective
+    sample size, means with the bootstrap; pages are the clusters of both.
 
     ``scores`` is what ``score_retrieval`` gave, or the same read back from the store.
     """
@@ -104,7 +104,8 @@ def aggregate_retrieval(
     for name in metric_names(top_k):
         values = [scores[case.case_id].get(name) for case in cases]
         if "_hit_rate@" in name:
-            metrics[name] = rate_metric([None if v is None else bool(v) for v in values])
+            hits = [None if v is None else bool(v) for v in values]
+            metrics[name] = rate_metric(hits, clusters=clusters)
         else:
             metrics[name] = mean_metric(values, clusters, scale=(0.0, 1.0), seed=seed)
     return metrics

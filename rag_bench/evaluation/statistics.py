@@ -1,7 +1,8 @@
 """Means and rates with what they rest on: counts, 95 % intervals, bounds for missing cases.
 
-Means are bootstrapped over clusters (pages), as questions of one page are not independent;
-rates get Wilson's interval. Everything is deterministic and does not depend on the cases' order.
+Questions of one page are not independent: means are bootstrapped over clusters (pages), rates
+get Wilson's interval at the effective sample size. Everything is deterministic and does not
+depend on the cases' order.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def mean_metric(
     and the scale is unknown. All alike on a known scale, resampling sees no spread and would claim
     certainty; instead the share of unlike clusters is bounded as Clopper and Pearson do for zero
     events (1 - 0.025^(1/G) for G clusters), and those are put at either end of the scale.
+    A mean of noughts and ones on the scale 0 to 1 is a rate, and gets a rate's interval, so that
+    one number never carries two.
 
     Raises ValueError for unequal lengths, an infinite value or a value outside the scale.
     """
@@ -57,8 +60,11 @@ def mean_metric(
     if scale is not None:
         value = min(max(value, scale[0]), scale[1])
     sums, counts = _cluster_totals([(clusters[index], number) for index, number in scored])
-    ci_low, ci_high = _mean_interval(value, sums, counts, scale, seed, resamples)
-    return Metric(value, n_scored, n_expected, ci_low, ci_high, low, high, scale)
+    if scale == (0.0, 1.0) and all(number in (0.0, 1.0) for _, number in scored):
+        ci_low, ci_high = _wilson_at_effective_size(round(total), n_scored, sums, counts)
+    else:
+        ci_low, ci_high = _mean_interval(value, sums, counts, scale, seed, resamples)
+    return Metric(value, n_scored, n_expected, ci_low, ci_high, low, high, scale, len(sums))
 
 
 def rate_metric(
@@ -85,13 +91,33 @@ def rate_metric(
     low, high = _missing_bounds(hits, n_scored, n_expected, (0.0, 1.0))
     if n_scored == 0:
         return Metric(None, 0, n_expected, None, None, low, high, (0.0, 1.0))
-    interval: tuple[float | None, float | None]
-    if clusters is None:
-        interval = wilson_interval(hits, n_scored)
-    else:
-        totals = _cluster_totals([(clusters[index], value) for index, value in scored])
-        interval = _wilson_at_effective_size(hits, n_scored, *totals)
-    return Metric(hits / n_scored, n_scored, n_expected, *interval, low, high, (0.0, 1.0))
+    interval, n_clusters = _rate_interval(
+        [value for _, value in scored],
+        None if clusters is None else [clusters[index] for index, _ in scored],
+    )
+    value = hits / n_scored
+    return Metric(value, n_scored, n_expected, *interval, low, high, (0.0, 1.0), n_clusters)
+
+
+def rate_interval(
+    successes: Sequence[bool], clusters: Sequence[Hashable] | None = None
+) -> tuple[float | None, float | None]:
+    """Return the 95 % interval that ``rate_metric`` gives to yes and no without a missing case.
+
+    Both ends are None for no case, and with fewer than two clusters.
+    """
+    if not successes:
+        return None, None
+    return _rate_interval([float(yes) for yes in successes], clusters)[0]
+
+
+def design_effect(independent: float, clustered: float) -> float:
+    """Return Kish's design effect of two variances of one estimate, at least 1.
+
+    Pages that look more alike than chance would have it are chance as well: no interval is made
+    narrower for them.
+    """
+    return max(1.0, clustered / independent) if independent > 0 else 1.0
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
@@ -149,6 +175,27 @@ def cluster_bootstrap_means(
         drawn = rng.integers(0, n_clusters, size=(stop - start, n_clusters))
         means[start:stop] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return means
+
+
+def resampled_clusters(n_clusters: int, *, seed: int, resamples: int) -> np.ndarray:
+    """Return how often each cluster is drawn in each of ``resamples`` bootstrap samples.
+
+    Int, shape (resamples, n_clusters); times a table of totals per cluster it gives those of the
+    resampled data.
+    """
+    chances = np.full(n_clusters, 1 / n_clusters)
+    return np.random.default_rng(seed).multinomial(n_clusters, chances, size=resamples)
+
+
+def totals_by_cluster(labels: Sequence[Hashable], rows: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the sums of ``rows`` per label, shape (clusters, columns), in an order of their own.
+
+    Sorted, so that the order of the cases cannot change what is resampled from them.
+    """
+    sums: dict[Hashable, np.ndarray] = {}
+    for label, row in zip(labels, rows, strict=True):
+        sums[label] = sums.get(label, 0) + np.asarray(row, dtype=np.float64)
+    return np.array(sorted(map(tuple, sums.values())))
 
 
 def expanded_percentiles(n_clusters: int) -> tuple[float, float]:
@@ -227,6 +274,17 @@ def _mean_interval(
     return min(float(ends[0]), value), max(float(ends[1]), value)
 
 
+def _rate_interval(
+    values: Sequence[float], clusters: Sequence[Hashable] | None
+) -> tuple[tuple[float | None, float | None], int | None]:
+    """Return the interval of a rate and how many clusters it rests on."""
+    hits = round(math.fsum(values))
+    if clusters is None:
+        return wilson_interval(hits, len(values)), None
+    sums, counts = _cluster_totals(list(zip(clusters, values, strict=True)))
+    return _wilson_at_effective_size(hits, len(values), sums, counts), len(sums)
+
+
 def _wilson_at_effective_size(
     hits: int, n: int, sums: np.ndarray, counts: np.ndarray
 ) -> tuple[float | None, float | None]:
@@ -243,7 +301,7 @@ def _wilson_at_effective_size(
     else:
         residuals = sums - rate * counts
         clustered = n_clusters / (n_clusters - 1) * float(residuals @ residuals) / n**2
-        effective = n / max(1.0, clustered / independent)
+        effective = n / design_effect(independent, clustered)
     return _wilson_formula(rate, effective)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Scale = tuple[float, float]
+#: With fewer independent groups of cases than this no interval can be trusted to cover 95 %.
+FEW_CLUSTERS = 10
 
 
 def finite_or_none(value: float | None) -> float | None:
@@ -28,6 +30,8 @@ class Metric:
     ``low_if_missing``, ``high_if_missing``: the value if every missing case had got the worst,
     or the best, possible result; known only for a measure with a scale.
     ``scale``: the least and greatest possible value, None when unbounded.
+    ``n_clusters``: how many independent groups (pages, users) the scored cases come from; None
+    where cases are not grouped.
 
     Raises ValueError when the counts contradict each other.
     """
@@ -40,6 +44,7 @@ class Metric:
     low_if_missing: float | None = None
     high_if_missing: float | None = None
     scale: Scale | None = None
+    n_clusters: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.n_scored <= self.n_expected:
@@ -55,8 +60,8 @@ class Metric:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-safe dictionary; NaN and infinities become None.
 
-        Always ``value, n_scored, n_expected, ci_low, ci_high``; the bounds and the scale only
-        when they are known.
+        Always ``value, n_scored, n_expected, ci_low, ci_high``; the bounds, the scale and
+        ``n_clusters`` only when they are known; ``note`` where the clusters are few.
         """
         result: dict[str, Any] = {
             "value": finite_or_none(self.value),
@@ -70,6 +75,10 @@ class Metric:
             result["low_if_missing"], result["high_if_missing"] = low, high
         if self.scale is not None:
             result["scale"] = [float(self.scale[0]), float(self.scale[1])]
+        if self.n_clusters is not None:
+            result["n_clusters"] = int(self.n_clusters)
+            if note := few_clusters_note(result):
+                result["note"] = note
         return result
 
     @classmethod
@@ -85,4 +94,21 @@ class Metric:
             low_if_missing=data.get("low_if_missing"),
             high_if_missing=data.get("high_if_missing"),
             scale=None if scale is None else (float(scale[0]), float(scale[1])),
+            n_clusters=data.get("n_clusters"),
         )
+
+
+def few_clusters_note(metric: Mapping[str, Any]) -> str | None:
+    """Return what to say beside a published number whose cases come from few pages, else None."""
+    n_clusters = metric.get("n_clusters")
+    if n_clusters is None or not metric["n_scored"] or n_clusters >= FEW_CLUSTERS:
+        return None
+    return f"fewer than {FEW_CLUSTERS} pages or users ({n_clusters}): the interval is too narrow"
+
+
+def few_pages(metric: Mapping[str, Any]) -> str:
+    """Return ``few_clusters_note`` as short as a table's cell has room for; empty if there is none.
+
+    Results of earlier versions do not say how many pages they rest on: nothing is said of them.
+    """
+    return f"(<{FEW_CLUSTERS} pages: {metric['n_clusters']})" if few_clusters_note(metric) else ""

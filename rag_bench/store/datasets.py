@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
-from rag_bench.hashing import content_hash
+from rag_bench.hashing import content_hash, text_hash
 from rag_bench.store.tables import chunk, dataset, dataset_item
 
 if TYPE_CHECKING:
@@ -40,9 +40,19 @@ class Item:
 
     @property
     def cluster(self) -> str:
-        """What the question comes from: questions of one page are not independent."""
-        beside = self.details.get(BESIDE_PAGE)
-        return self.page_urls[0] if self.page_urls else str(beside or self.item_id)
+        """What the question comes from: questions of one page are not independent.
+
+        Labelled pairs often name no page; those with one context, or else one question, belong
+        together.
+        """
+        if self.page_urls:
+            return self.page_urls[0]
+        if "ground_truth_show" not in self.details:
+            return str(self.details.get(BESIDE_PAGE) or self.item_id)
+        context = self.details.get("context") or ""
+        fragments = [context] if isinstance(context, str) else [str(part) for part in context]
+        shared = " ".join((" ".join(fragments).strip() or self.question).casefold().split())
+        return f"text {text_hash(shared)[:16]}" if shared else self.item_id
 
     @property
     def out_of_scope(self) -> bool:

@@ -39,7 +39,7 @@ from rag_bench.tiers.run_settings import Tier
 if TYPE_CHECKING:
     import numpy as np
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")

@@ -55,7 +55,7 @@ from rag_bench.tiers.judge_sample import (
 from rag_bench.tiers.measures import JUDGE_TIER as TIER
 from rag_bench.tiers.models import Models
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 #: What an evaluation says of a judge that no labelled answer was there for.
 NEVER_CHECKED = (
@@ -224,14 +224,23 @@ def metrics_of(sample: Sample, results: Results) -> dict[str, Metric]:
         [[_score(results, t, f"rubric_{rubric}", repeat) for rubric in t.rubrics] for t in triples]
         for repeat in range(REPEATS)
     )
+    subjects = [*triples, *sample.pairs]
+    cluster_of = {subject.case_id: subject.cluster for subject in subjects}
     failed = [isinstance(result, CaseError) for result in results.values()]
+    of_call = [cluster_of[case_id] for case_id, _, _ in results]
     latencies = [None if isinstance(r, CaseError) else r.latency_ms for r in results.values()]
-    metrics = {"error_rate": rate_metric(failed), **latency_metrics(latencies)}
+    metrics = {"error_rate": rate_metric(failed, clusters=of_call), **latency_metrics(latencies)}
     metrics |= repeat_metrics(first, second, clusters)
-    metrics |= distribution_metrics([score for scores in first for score in scores])
+    of_score = [t.cluster for t, scores in zip(triples, first, strict=True) for _ in scores]
+    metrics |= distribution_metrics([score for scores in first for score in scores], of_score)
     for prefix, kind in (("label", LABELLED), ("constructed", CONSTRUCTED)):
-        rows = [(overall(s), t.good) for s, t in zip(first, triples, strict=True) if t.kind == kind]
-        metrics |= label_metrics(prefix, [s for s, _ in rows], [good for _, good in rows])
+        rows = [(overall(s), t) for s, t in zip(first, triples, strict=True) if t.kind == kind]
+        metrics |= label_metrics(
+            prefix,
+            [score for score, _ in rows],
+            [triple.good for _, triple in rows],
+            clusters=[triple.cluster for _, triple in rows],
+        )
         metrics[f"n_{prefix}_answers"] = Metric(
             float(len(rows)) if rows else None, len(rows), len(rows)
         )

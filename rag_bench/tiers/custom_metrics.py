@@ -38,7 +38,7 @@ from rag_bench.tiers.bertscore import BertScore, BertScoreModel, BertScorer, ber
 from rag_bench.tiers.metric_loading import load_metrics
 from rag_bench.tiers.run_settings import Tier
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 #: Flag of a case: BERTScore's model read only the beginning of its answer or reference.
 TRUNCATED = "bertscore_truncated"
 _BERTSCORE = "bertscore"

@@ -158,8 +158,7 @@ def _labelled(item: Item) -> Triple:
         tuple(as_texts(details.get("context") or "")),
         details["answer"],
         bool(details["ground_truth_show"]),
-        # The good and the bad answer to one question are not independent.
-        _words(item.question),
+        item.cluster,
     )
 
 

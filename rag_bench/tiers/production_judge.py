@@ -18,7 +18,7 @@ from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.measures import PRODUCTION_TIER as TIER
 from rag_bench.tiers.models import Models
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 async def judge_cells(
@@ -76,9 +76,9 @@ def make_cell(
     def finish(results: list[Verdict | CaseError]) -> StoredEvaluation:
         predicted = [r.show if isinstance(r, Verdict) else None for r in results]
         truth = [bool(item.details["ground_truth_show"]) for item in items]
-        metrics = show_metrics(predicted, truth) | latency_metrics(
-            [r.latency_ms if isinstance(r, Verdict) else None for r in results]
-        )
+        metrics = show_metrics(
+            predicted, truth, clusters=[item.cluster for item in items]
+        ) | latency_metrics([r.latency_ms if isinstance(r, Verdict) else None for r in results])
         cases = [_case(item, result) for item, result in zip(items, results, strict=True)]
         new = NewEvaluation(
             tier=TIER,

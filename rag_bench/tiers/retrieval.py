@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rag_bench.retrieval.search import TopK
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 SCORE_TOLERANCE = 1e-4
 
 Ranking = list[tuple[str, float]]

@@ -21,7 +21,7 @@ from rag_bench.tiers.measures import measures_of
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.run_settings import Tier
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 Pair = tuple[str, str]
 """Generation model, benchmark judge."""

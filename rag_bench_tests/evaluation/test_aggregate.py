@@ -39,6 +39,16 @@ def test_failed_cases_are_expected_and_not_scored() -> None:
     assert count_errors(records) == {"METRIC_ERROR": 1, "NO_CITATIONS": 1, "TIMEOUT": 1}
 
 
+def test_rates_know_their_pages() -> None:
+    records = [CaseRecord(str(i), i // 5, {"own": float(i // 5 % 2)}) for i in range(60)]
+    metric = aggregate_cases(records, ["own"], rates={"own"})["own"]
+    alone = [CaseRecord(r.case_id, r.case_id, r.scores) for r in records]
+    naive = aggregate_cases(alone, ["own"], rates={"own"})["own"]
+    assert metric.value == naive.value == 0.5
+    assert (metric.n_clusters, naive.n_clusters) == (12, 60)
+    assert metric.ci_high - metric.ci_low > 1.8 * (naive.ci_high - naive.ci_low)
+
+
 def test_what_a_case_cannot_have_is_not_missing() -> None:
     records = [
         CaseRecord("1", "A", {"rubric_answer_correctness": 5.0}),
@@ -52,7 +62,10 @@ def test_custom_metrics_and_rates() -> None:
     records = [CaseRecord(str(i), i, {"own": float(i > 0), "length": float(i)}) for i in range(4)]
     metrics = aggregate_cases(records, ["own", "length"], rates={"own"}, scales={"length": (0, 9)})
     assert metrics["own"].value == 0.75
-    assert metrics["own"].ci_low == pytest.approx(0.3006, abs=1e-4)
+    # Four pages of one question: the variance between pages is that of a sample of 4, so Wilson
+    # for 0.75 is taken at n = 3.
+    assert metrics["own"].ci_low == pytest.approx(0.2561, abs=1e-4)
+    assert metrics["own"].n_clusters == 4
     assert (metrics["length"].value, metrics["length"].scale) == (1.5, (0, 9))
     with pytest.raises(ValueError, match="rate"):
         aggregate_cases(records, ["length"], rates={"length"})

@@ -130,6 +130,63 @@ def test_cell_bootstrap_is_the_case_bootstrap() -> None:
     )
 
 
+def test_pairs_of_one_page_are_not_independent() -> None:
+    # Ten pages of six pairs; on a page the judge is right about all, or leaks and blocks alike.
+    predicted, truth, pages = [], [], []
+    for page in range(10):
+        wrong = page in (2, 5, 7)
+        truth += [True, True, True, True, False, False]
+        predicted += [not wrong] * 4 + [wrong] * 2
+        pages += [page] * 6
+    plain, clustered = (
+        show_metrics(predicted, truth),
+        show_metrics(predicted, truth, clusters=pages),
+    )
+    for name in RATIOS:
+        metric, naive = clustered[name], plain[name]
+        assert metric.value == naive.value
+        assert metric.n_clusters == 10
+        assert metric.ci_high - metric.ci_low > 1.3 * (naive.ci_high - naive.ci_low), name
+    # Accuracy by hand: three pages of ten wrong throughout, so the ten pages are the evidence.
+    # Totals' residuals are 6*0.3 (7 times) and -6*0.7 (3): variance 10/9 * (7*3.24 + 3*17.64) /
+    # 60^2 = 0.023333; independent 0.21/60; deff 6.6667; n = 9.
+    assert (clustered["accuracy"].ci_low, clustered["accuracy"].ci_high) == pytest.approx(
+        closed_wilson(0.7, 9)
+    )
+    again = show_metrics(predicted[::-1], truth[::-1], clusters=pages[::-1])
+    assert again == clustered
+    one = show_metrics(predicted[:6], truth[:6], clusters=pages[:6])
+    assert all(one[name].ci_low is None for name in RATIOS)
+    assert "fewer than 10 pages" in one["f1_score"].to_json()["note"]
+    with pytest.raises(ValueError, match="cluster labels"):
+        show_metrics([True], [True], clusters=[])
+
+
+def closed_wilson(p: float, n: float) -> tuple[float, float]:
+    z2 = 1.959963984540054**2
+    half = (z2 * (p * (1 - p) / n + z2 / (4 * n * n))) ** 0.5
+    return tuple((p + z2 / (2 * n) + sign * half) / (1 + z2 / n) for sign in (-1, 1))
+
+
+def test_coverage_of_f1_over_pages() -> None:
+    # Errors come by page (correlation 0.2), 30 pages of 8 pairs, 300 samples of a known truth:
+    # P(right) = 0.8 for both kinds of label, so in the limit F1 = 0.8 with half of them good.
+    rng = np.random.default_rng(3)
+    held = naive_held = 0
+    truth = [True, False] * 4 * 30
+    pages = np.repeat(np.arange(30), 8).tolist()
+    for _ in range(300):
+        of_page = np.repeat(rng.beta(0.8 * 4, 0.2 * 4, size=30), 8)
+        right = rng.random(240) < of_page
+        predicted = [bool(t == r) for t, r in zip(truth, right, strict=True)]
+        metric = show_metrics(predicted, truth, clusters=pages, resamples=500)["f1_score"]
+        naive = show_metrics(predicted, truth, resamples=500)["f1_score"]
+        held += metric.ci_low <= 0.8 <= metric.ci_high
+        naive_held += naive.ci_low <= 0.8 <= naive.ci_high
+    assert 0.90 <= held / 300 <= 0.99
+    assert naive_held / 300 < 0.92
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="verdicts"):
         show_metrics([True], [])

@@ -208,6 +208,53 @@ def test_a_judge_without_any_error_is_not_certain():
         assert metric.ci_high == pytest.approx(1)
 
 
+def test_answers_of_one_page_are_not_independent():
+    # 12 pages of a good and three bad answers; on every third page the judge errs throughout.
+    scores, good, pages = [], [], []
+    for page in range(12):
+        right = page % 3 > 0
+        scores += [5 if right else 2] + ([1, 2, 3] if right else [4, 5, 5])
+        good += [True, False, False, False]
+        pages += [page] * 4
+    plain = label_metrics("label", scores, good)
+    found = label_metrics("label", scores, good, clusters=pages)
+    for name in ("specificity", "balanced_accuracy", "kappa", "auc"):
+        metric, naive = found[f"label_{name}"], plain[f"label_{name}"]
+        assert metric.value == naive.value
+        assert metric.n_clusters == 12
+        assert metric.ci_high - metric.ci_low > 1.1 * (naive.ci_high - naive.ci_low), name
+    one = label_metrics("label", scores[:4], good[:4], clusters=pages[:4])
+    assert one["label_auc"].value is not None
+    assert all(metric.ci_low is None for metric in one.values())
+    spread = distribution_metrics(scores, pages)
+    assert spread["score_share_5"].n_clusters == 12
+    # Alone on its page, an answer is as independent as without pages.
+    alone = label_metrics("label", scores, good, clusters=range(48))
+    for name in ("sensitivity", "specificity", "auc"):
+        assert alone[f"label_{name}"].ci_low == pytest.approx(
+            plain[f"label_{name}"].ci_low, abs=0.02
+        )
+
+
+def test_the_interval_of_the_auc_holds_the_truth_over_pages():
+    # 25 pages of two good and two bad answers; a page moves its answers together, which a judge
+    # that is harsh to a page's subject does: it does not change the order inside the page.
+    rng = np.random.default_rng(12)
+    labels = [True, True, False, False] * 25
+    pages = np.repeat(np.arange(25), 4)
+    signal = np.where(labels, 1.0, 0.0)
+    true = norm.cdf(1.0 / math.sqrt(2 * (1 + 0.7)))
+    held = 0
+    for _ in range(300):
+        kind = np.where(labels, 1, -1)  # the page's own effect widens or narrows the gap
+        value = signal + rng.normal(size=100) + kind * rng.normal(0, 0.7**0.5, 25)[pages]
+        metric = label_metrics("label", value.tolist(), labels, clusters=pages.tolist())[
+            "label_auc"
+        ]
+        held += metric.ci_low <= true <= metric.ci_high
+    assert 0.90 <= held / 300 <= 0.99
+
+
 def test_kappa_where_it_cannot_be_known():
     assert kappa_of(0, 0, 0, 0) is None
     assert kappa_of(7, 0, 0, 0) is None

@@ -12,10 +12,12 @@ from rag_bench.evaluation.statistics import (
     expanded_percentiles,
     mean_metric,
     quantile_metric,
+    rate_interval,
     rate_metric,
+    totals_by_cluster,
     wilson_interval,
 )
-from rag_bench.evaluation.types import Metric
+from rag_bench.evaluation.types import Metric, few_pages
 
 Z = 1.959963984540054
 
@@ -113,9 +115,9 @@ def test_equal_values_do_not_claim_certainty() -> None:
     # of the pages may be otherwise.
     from scipy.stats import binomtest
 
-    metric = mean_metric([1.0] * 10, range(10), scale=(0, 1))
+    metric = mean_metric([5.0] * 10, range(10), scale=(1, 5))
     upper = binomtest(0, 10).proportion_ci(0.95, method="exact").high
-    assert (metric.ci_low, metric.ci_high) == pytest.approx((1 - upper, 1.0))
+    assert (metric.ci_low, metric.ci_high) == pytest.approx((5 - 4 * upper, 5.0))
     assert upper == pytest.approx(0.3085, abs=1e-4)
     unbounded = mean_metric([7.0] * 10, range(10))
     assert unbounded.value == 7.0
@@ -262,6 +264,79 @@ def test_clustered_rate_never_narrower_than_plain() -> None:
         plain, clustered = rate_metric(yes), rate_metric(yes, clusters=[i % 8 for i in range(40)])
         assert clustered.ci_low <= plain.ci_low + 1e-12
         assert clustered.ci_high >= plain.ci_high - 1e-12
+
+
+def draw(
+    rng: np.random.Generator, n_pages: int, per_page: int, rate: float, correlation: float
+) -> list[bool]:
+    """Yes and no with this rate, and this correlation of two questions of one page."""
+    strength = 1 / correlation - 1  # of the beta distribution that the pages' own rates have
+    of_page = rng.beta(rate * strength, (1 - rate) * strength, size=n_pages)
+    return (rng.random((n_pages, per_page)) < of_page[:, None]).ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ("n_pages", "per_page", "correlation", "naive_below"),
+    [(12, 20, 0.1, 0.80), (12, 20, 0.2, 0.70), (40, 10, 0.2, 0.82), (48, 25, 0.05, 0.92)],
+)
+def test_coverage_of_the_rate(n_pages, per_page, correlation, naive_below):
+    # 95 % is promised. 800 samples of a known truth: three standard errors are 2.3 points.
+    rng, rate = np.random.default_rng(42), 0.7
+    pages = np.repeat(np.arange(n_pages), per_page).tolist()
+    held = naive_held = 0
+    for _ in range(800):
+        yes = draw(rng, n_pages, per_page, rate, correlation)
+        metric, naive = rate_metric(yes, clusters=pages), rate_metric(yes)
+        held += metric.ci_low <= rate <= metric.ci_high
+        naive_held += naive.ci_low <= rate <= naive.ci_high
+    assert 0.90 <= held / 800 <= 0.98
+    assert naive_held / 800 < naive_below
+
+
+def test_a_mean_of_noughts_and_ones_is_a_rate():
+    # Where a question has one relevant chunk, hit rate and recall are one number.
+    rng = np.random.default_rng(7)
+    for n_pages in (1, 3, 12, 60):
+        yes = draw(rng, n_pages, 6, 0.8, 0.2)
+        pages = np.repeat(np.arange(n_pages), 6).tolist()
+        as_rate = rate_metric(yes, clusters=pages)
+        as_mean = mean_metric([float(y) for y in yes], pages, scale=(0.0, 1.0))
+        assert as_mean == as_rate
+    perfect = [True] * 12
+    assert mean_metric([1.0] * 12, range(12), scale=(0, 1)) == Metric(
+        1.0, 12, 12, *wilson_interval(12, 12), 1.0, 1.0, (0, 1), 12
+    )
+    assert rate_interval(perfect, range(12)) == pytest.approx(wilson_interval(12, 12))
+    assert rate_interval([], []) == (None, None)
+
+
+def test_few_pages_are_said_on_the_number_itself():
+    yes, pages = [True, False, True] * 9, [index // 3 for index in range(27)]
+    for metric in (
+        rate_metric(yes, clusters=pages),
+        mean_metric([3.0 * y for y in yes], pages, scale=(0, 5)),
+    ):
+        assert metric.n_clusters == 9
+        said = metric.to_json()
+        assert said["n_clusters"] == 9
+        assert "fewer than 10 pages" in said["note"]
+        assert few_pages(said) == "(<10 pages: 9)"
+        assert Metric.from_json(said) == metric
+    enough = rate_metric([*yes, True], clusters=[*pages, 9]).to_json()
+    assert enough["n_clusters"] == 10
+    assert "note" not in enough
+    assert few_pages(enough) == ""
+    # A page without a score is no page that the number rests on.
+    assert rate_metric([*yes, None], clusters=[*pages, 9]).n_clusters == 9
+    assert few_pages(rate_metric(yes).to_json()) == ""  # nothing is known of pages
+    assert few_pages(mean_metric([None], ["a"]).to_json()) == ""
+
+
+def test_totals_by_cluster_do_not_know_the_order():
+    labels, rows = list("abcab"), [[1, 0], [0, 1], [1, 1], [1, 0], [0, 0]]
+    totals = totals_by_cluster(labels, rows)
+    assert totals.tolist() == [[0, 1], [1, 1], [2, 0]]
+    assert totals_by_cluster(labels[::-1], rows[::-1]).tolist() == totals.tolist()
 
 
 # --- quantiles --------------------------------------------------------------------------------
