@@ -224,7 +224,7 @@ def metrics_of(sample: Sample, results: Results) -> dict[str, Metric]:
         [[_score(results, t, f"rubric_{rubric}", repeat) for rubric in t.rubrics] for t in triples]
         for repeat in range(REPEATS)
     )
-    subjects = [*triples, *sample.pairs]
+    subjects: list[Triple | AnswerPair] = [*triples, *sample.pairs]
     cluster_of = {subject.case_id: subject.cluster for subject in subjects}
     failed = [isinstance(result, CaseError) for result in results.values()]
     of_call = [cluster_of[case_id] for case_id, _, _ in results]

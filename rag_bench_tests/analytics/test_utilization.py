@@ -35,10 +35,13 @@ def test_counts_by_hand() -> None:
 def test_metrics_by_hand() -> None:
     metrics = measured().metrics
     rate = metrics["utilization_rate"]
-    # Wilson's 95 % interval of 3 of 5.
-    assert (rate.value, rate.n_scored) == (pytest.approx(0.6), 5)
-    assert rate.ci_low == pytest.approx(0.2307, abs=1e-4)
-    assert rate.ci_high == pytest.approx(0.8824, abs=1e-4)
+    # Chunks of a page are found together. Residual totals of the pages 0.8, 0.4, -1.2: variance
+    # 3/2 * 2.24 / 5^2 = 0.1344, independent 0.24 / 5, deff 2.8: Wilson for 0.6 at n = 5 / 2.8.
+    assert (rate.value, rate.n_scored, rate.n_clusters) == (pytest.approx(0.6), 5, 3)
+    z2, n = 1.959963984540054**2, 5 / 2.8
+    half = (z2 * (0.24 / n + z2 / (4 * n * n))) ** 0.5
+    ends = [(0.6 + z2 / (2 * n) + sign * half) / (1 + z2 / n) for sign in (-1, 1)]
+    assert (rate.ci_low, rate.ci_high) == pytest.approx(ends)
     assert metrics["first_place_rate"].value == pytest.approx(2 / 5)
     assert metrics["page_utilization_rate"].value == pytest.approx(2 / 3)
     # A tenth of five chunks is one chunk: 4 of the 8 retrievals.

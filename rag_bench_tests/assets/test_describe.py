@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rag_bench.assets.describe import drawn, metrics_table, table
+from rag_bench.assets.describe import drawn, metrics_table, span, table
 
 
 def metric(value: float | None, low: float | None = None, high: float | None = None) -> Any:
@@ -51,6 +51,14 @@ def test_a_metric_is_drawn_on_its_scale(found: Any, line: str) -> None:
 def test_a_metric_without_a_scale_is_not_drawn() -> None:
     assert drawn({**metric(3.0), "scale": None}) == ""
     assert drawn({**metric(3.0), "scale": None}, (1, 5)) == "·" * 12 + "●" + "·" * 12
+
+
+def test_few_pages_are_said_beside_the_interval() -> None:
+    few = {**metric(0.5, 0.25, 0.75), "n_clusters": 4}
+    assert span(few).split() == ["0.250", "…", "0.750", "(<10", "pages:", "4)"]
+    assert span({**few, "ci_low": None, "ci_high": None, "n_clusters": 1}) == "– (<10 pages: 1)"
+    assert span({**few, "n_clusters": 10}).split() == ["0.250", "…", "0.750"]
+    assert span(metric(0.5)) == span(None) == "–"
 
 
 def test_bounds_are_shown_only_where_something_is_missing() -> None:
