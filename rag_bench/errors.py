@@ -39,6 +39,7 @@ class CaseError(RagBenchError):
 
     ``retryable``: no reply was got (network, limit, server fault, timeout), so that another run
     may succeed; a reply that was got and cannot be used stays as it is until asked for anew.
+    ``flags``: remarks on the replies of the case up to its failure.
     """
 
     def __init__(self, code: ErrorCode, detail: str, *, retryable: bool = False) -> None:
@@ -46,3 +47,4 @@ class CaseError(RagBenchError):
         self.code = code
         self.detail = detail
         self.retryable = retryable
+        self.flags: tuple[str, ...] = ()

@@ -181,6 +181,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     metadata |= {
         "errors": dg.MetadataValue.json(dict(evaluation.errors)),
         "n_errors": evaluation.n_errors,
+        "flags": dg.MetadataValue.json(dict(evaluation.flags)),
         "status": evaluation.status,
         "evaluation_id": evaluation.id,
         "reused": evaluation.reused,

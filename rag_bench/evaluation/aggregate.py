@@ -93,6 +93,12 @@ def count_errors(records: Iterable[Coded]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def count_flags(records: Iterable[Coded]) -> dict[str, int]:
+    """Return ``{flag: number of cases}``, most frequent first."""
+    counts = Counter(flag for record in records for flag in set(record.flags))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def is_failure(error_code: str | None) -> bool:
     """Return whether a case with this code has no result (``NO_CITATIONS`` has one)."""
     return error_code is not None and error_code not in _CODES_WITH_VALUE

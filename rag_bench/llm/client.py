@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
 from rag_bench.llm.budget import Budget, current_budget
-from rag_bench.llm.context import CallContext, call_context, role_of_call
+from rag_bench.llm.context import CallContext, call_context, current_context, role_of_call
 from rag_bench.llm.ledger import (
     HIT_HEADER,
     KEY_HEADER,
@@ -53,6 +53,10 @@ _REASONING_MODEL = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|1\d))(?![\d])(?:[-
 class ChatReply:
     """A usable reply. Latency is that of the original call to the provider, in milliseconds,
     also where the reply came from the ledger; tokens are None where the provider named none.
+
+    ``text`` is the answer alone: thinking and what servers put round it are cut off, and stay in
+    the ledger. ``completion_tokens`` are all that were paid for, ``thinking_tokens`` those of them
+    that the provider says were none of the answer. ``flags`` are remarks for the case.
     """
 
     text: str
@@ -62,6 +66,8 @@ class ChatReply:
     latency_ms: float | None
     from_ledger: bool
     key: str
+    thinking_tokens: int | None = None
+    flags: tuple[str, ...] = ()
 
 
 class ChatModels:
@@ -242,6 +248,7 @@ class ChatModels:
             try:
                 yield context
             except CaseError as error:
+                error.flags = context.flags
                 if context.last_reply_key:
                     await self.mark_unreadable(context.last_reply_key, error.detail)
                 raise
@@ -311,19 +318,24 @@ def read_chat_reply(
     """
     # The ledger has checked the shape; the SDK's models would only cost time.
     completion = json.loads(content)
-    problem = replies.useless(completion)
-    if problem:
-        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {problem}")
-    choice = completion["choices"][0]
+    answer = replies.read_answer(completion)
+    context = current_context()
+    if context is not None:
+        context.add_flags(answer.flags)
+    if answer.problem:
+        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {answer.problem}")
     prompt_tokens, completion_tokens = replies.read_usage(completion)
+    reason = completion["choices"][0].get("finish_reason")
     return ChatReply(
-        text=replies.message_text(choice["message"]),
-        finish_reason=choice.get("finish_reason"),
+        text=answer.text,
+        finish_reason=reason if isinstance(reason, str) else None,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         latency_ms=latency_ms,
         from_ledger=from_ledger,
         key=key,
+        thinking_tokens=replies.read_thinking_tokens(completion),
+        flags=answer.flags,
     )
 
 

@@ -6,7 +6,7 @@ the case, the repeat and the wish to ask failed calls again travel in a context 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -32,6 +32,16 @@ class CallContext:
     run_id: str | None = None
     _seen: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     _keys: list[str] = field(default_factory=list, repr=False, compare=False)
+    _flags: dict[str, None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Remarks on the replies to the calls so far, each once, in their order."""
+        return tuple(self._flags)
+
+    def add_flags(self, flags: Iterable[str]) -> None:
+        """Remember remarks on a reply, for the case that it was made for."""
+        self._flags.update(dict.fromkeys(flags))
 
     @property
     def last_reply_key(self) -> str | None:

@@ -84,11 +84,14 @@ class ReasonedScore(BaseModel):
 
 @dataclass(frozen=True)
 class JudgeScore:
-    """A score on the rubric's own scale (whole, 1 to 5) and the reasoning, if it was asked for."""
+    """A score on the rubric's own scale (whole, 1 to 5) and the reasoning, if it was asked for;
+    ``flags`` are remarks on the replies that it was read from.
+    """
 
     score: int
     reasoning: str | None
     latency_ms: float | None = None
+    flags: tuple[str, ...] = ()
 
 
 async def score(

@@ -360,7 +360,7 @@ def describe(error: BaseException) -> str:
 
 def _from_store(stored: StoredReply, hit: bool = True) -> _Answer:
     # Only a reply with an error code can be an unreadable one, so the others are not parsed.
-    if stored.error_code is not None and replies.UNREADABLE in json.loads(stored.response_json):
+    if stored.error_code is not None and replies.is_unreadable(stored.response_json):
         content = _error_body(stored.error_detail or "unreadable reply")
         return _Answer(502, content, hit, stored.latency_ms)
     return _Answer(200, stored.response_json.encode(), hit, stored.latency_ms)

@@ -41,11 +41,14 @@ class ReasonedPreference(BaseModel):
 
 @dataclass(frozen=True)
 class Preference:
-    """The better answer by its place ("A" was shown first), and the reasoning, if asked for."""
+    """The better answer by its place ("A" was shown first), and the reasoning, if asked for;
+    ``flags`` are remarks on the replies that it was read from.
+    """
 
     winner: Winner
     reasoning: str | None
     latency_ms: float | None = None
+    flags: tuple[str, ...] = ()
 
 
 async def prefer(

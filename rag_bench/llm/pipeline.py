@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm import prompts
+from rag_bench.llm.finish import finish_problem
 from rag_bench.llm.providers import Role
+from rag_bench.llm.structured import UnreadableReplyError
 
 ANSWER_PROMPT = "generation_answer"
 GATE_PROMPT = "production_judge"
@@ -29,7 +31,11 @@ _MARKER = re.compile(
     r"[ \t]*\[\s*(?:фрагменты?|fragments?|№|#)?\s*(\d{1,2}(?:\s*[,;–-]\s*\d{1,2})*)\s*\]",
     re.IGNORECASE,
 )
-_VERDICT = re.compile(r"(yes)|no(?:\s*:\s*(.*))?", re.IGNORECASE | re.DOTALL)
+# What may stand around the word: Markdown and quotation marks, which change nothing of it.
+_DRESS = r"[\s*_`\"'«»“”„]*"
+_VERDICT = re.compile(
+    rf"{_DRESS}(?:(yes){_DRESS}[.!]?|no{_DRESS}(?:[.!]|:(.*))?){_DRESS}", re.IGNORECASE | re.DOTALL
+)
 
 
 class Reply(Protocol):
@@ -77,7 +83,8 @@ class Answer:
         citations: chunk hashes cited, in order of first mention, without repeats.
         refused: the model said that there is no answer, in the agreed words and nothing else.
         flags: ``NO_CITATIONS``, ``invalid_citation`` (a number that no fragment has),
-            ``mentions_not_found`` (the words of a refusal inside a longer answer).
+            ``mentions_not_found`` (the words of a refusal inside a longer answer); after them
+            those of the call's reply (thinking cut off, an unknown reason to end).
     """
 
     text: str
@@ -90,11 +97,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The production judge's decision, and its reason when it hides."""
+    """The production judge's decision, and its reason when it hides; ``flags`` are remarks on the
+    replies that it was read from.
+    """
 
     show: bool
     reason: str | None
     latency_ms: float | None
+    flags: tuple[str, ...] = ()
 
 
 async def answer_question(
@@ -185,18 +195,16 @@ def is_refusal(text: str) -> bool:
 
 
 def parse_verdict(text: str) -> tuple[bool, str | None]:
-    """Read ``Yes``, ``No`` or ``No: reason``; nothing else is guessed at.
+    """Read ``Yes``, ``No`` or ``No: reason``, also in Markdown or quotation marks and with a full
+    stop; nothing else is guessed at.
 
     Raises:
-        CaseError: METRIC_ERROR for any other text ("Yes, but …", "Да", an empty reply).
+        UnreadableReplyError: METRIC_ERROR for any other text ("Yes, but …", "Да", an empty reply).
     """
-    match = _VERDICT.fullmatch(text.strip())
+    match = _VERDICT.fullmatch(text)
     if match is None:
-        raise CaseError(
-            ErrorCode.METRIC_ERROR,
-            f"the reply is neither Yes nor No: reason: {text.strip()[:200]!r}",
-        )
-    reason = (match.group(2) or "").strip()
+        raise UnreadableReplyError("the reply is neither Yes nor No: reason", text.strip())
+    reason = (match.group(2) or "").strip(" \t\r\n*_`")
     return match.group(1) is not None, reason or None
 
 
@@ -206,8 +214,9 @@ def complete_text(reply: Reply) -> str:
     Raises:
         CaseError: LLM_FAILED when it is empty, was cut at the token limit, or was filtered.
     """
-    if reply.finish_reason not in (None, "stop"):
-        raise CaseError(ErrorCode.LLM_FAILED, f"the reply is incomplete: {reply.finish_reason}")
+    problem = finish_problem(reply.finish_reason)
+    if problem:
+        raise CaseError(ErrorCode.LLM_FAILED, f"the reply is incomplete: {problem}")
     text = reply.text.strip()
     if not text:
         raise CaseError(ErrorCode.LLM_FAILED, "the reply is empty")

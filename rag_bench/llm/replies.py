@@ -10,9 +10,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rag_bench.llm.finish import UNKNOWN_REASON, finish_problem, is_known
+from rag_bench.llm.thinking import THINKING_CUT, cut_thinking
+
 UNREADABLE = "unreadable"  # the only field of a stored reply that is no chat completion
 _KEPT_OF_UNREADABLE = 64_000  # characters
 _SHORT = 300
+# Where servers that take the thinking out of the text put it.
+_THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _HIDDEN = "[secret]"
 # Shorter keys are placeholders of local servers ("EMPTY", "offline"), words that replies may hold.
 _SHORTEST_SECRET = 8
@@ -85,22 +90,63 @@ def read_usage(body: dict[str, Any]) -> tuple[int | None, int | None]:
     return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
 
 
-def useless(body: dict[str, Any]) -> str | None:
-    """Return why a chat completion holds no usable answer, or None if it does."""
+@dataclass(frozen=True)
+class ReadAnswer:
+    """What a chat completion says, and why it is of no use, if it is not.
+
+    Attributes:
+        text: the answer, without thinking and without what servers put round it.
+        problem: why there is no usable answer, in words; None: there is one.
+        flags: remarks for the case: `THINKING_CUT`, `UNKNOWN_REASON`.
+    """
+
+    text: str
+    problem: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+def read_answer(body: dict[str, Any]) -> ReadAnswer:
+    """Read the answer of a chat completion: the one place where a reply's text is taken."""
     choice = body["choices"][0]
     message = choice["message"]
-    finish = choice.get("finish_reason")
-    if finish == "length":
-        return "truncated: finish_reason=length, raise the token limit"
-    if finish == "content_filter":
-        return "withheld by the provider's content filter"
-    if message.get("refusal"):
-        return f"refused by the model: {shorten(str(message['refusal']))}"
-    if finish == "error":
-        return "the provider broke off: finish_reason=error"
-    if not message_text(message).strip() and not message.get("tool_calls"):
-        return "the reply is empty"
-    return None
+    reason = choice.get("finish_reason")
+    cut = cut_thinking(message_text(message))
+    flags = []
+    if cut.thinking:
+        flags.append(THINKING_CUT)
+    if not is_known(reason):
+        flags.append(UNKNOWN_REASON)
+    problem = finish_problem(reason)
+    if problem is None and message.get("refusal"):
+        problem = f"refused by the model: {shorten(str(message['refusal']))}"
+    if problem is None and not cut.closed:
+        problem = "the thinking was cut before an answer began: raise the token limit"
+    if problem is None and not cut.answer.strip() and not message.get("tool_calls"):
+        problem = "the reply is empty"
+        if cut.thinking or _has_thinking(message):
+            problem += ": the model only thought; raise the token limit"
+    return ReadAnswer(cut.answer, problem, tuple(flags))
+
+
+def useless(body: dict[str, Any]) -> str | None:
+    """Return why a chat completion holds no usable answer, or None if it does."""
+    return read_answer(body).problem
+
+
+def read_thinking_tokens(body: dict[str, Any]) -> int | None:
+    """Return how many of the completion's tokens were thinking; None where it is not said."""
+    usage = body.get("usage")
+    details = usage.get("completion_tokens_details") if isinstance(usage, dict) else None
+    return _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+
+
+def _has_thinking(message: dict[str, Any]) -> bool:
+    """Tell whether a server gave the thinking beside the answer."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(message.get(name) for name in _THINKING_FIELDS) or any(
+        isinstance(part, dict) and part.get("type") in ("thinking", "reasoning") for part in parts
+    )
 
 
 def message_text(message: dict[str, Any]) -> str:
@@ -117,6 +163,11 @@ def message_text(message: dict[str, Any]) -> str:
             and isinstance(part.get("text"), str)
         )
     return ""
+
+
+def is_unreadable(stored: str) -> bool:
+    """Tell whether what the ledger keeps is no chat completion, only its text."""
+    return UNREADABLE in json.loads(stored)
 
 
 def short_error(content: bytes) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,15 +17,16 @@ from rag_bench.errors import CaseError, ErrorCode
 
 T = TypeVar("T", bound=BaseModel)
 
-_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```[\w-]*\s*(.*?)\s*```", re.DOTALL)
 _SHOWN = 160
 
 
 class UnreadableReplyError(CaseError):
-    """A reply came, and it is not the JSON that was asked for. Its code is METRIC_ERROR."""
+    """A reply came, and it is not what was asked for: ``cause`` says why. Code METRIC_ERROR."""
 
     def __init__(self, cause: str, text: str) -> None:
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+        self.cause = cause
         super().__init__(
             ErrorCode.METRIC_ERROR, f"unreadable reply: {cause}; it begins with {shown!r}"
         )
@@ -49,8 +50,9 @@ def response_format_for(
 def parse_structured(text: str | None, model: type[T]) -> T:
     """Read a reply as one JSON object of exactly the model's fields, types and ranges.
 
-    White space around it and a single ```json fence are let pass. Numbers are not converted: 4.5
-    or "4" or true is no whole number, and a missing field is missing even if it has a default.
+    White space around it and a single ```json fence are let pass. A whole number may be written
+    as 4.0, as models do that never saw an integer; nothing else is converted: 4.5 or "4" or true
+    is no whole number, and a missing field is missing even if it has a default.
 
     Raises:
         UnreadableReplyError: anything else, with the cause.
@@ -72,6 +74,9 @@ def parse_structured(text: str | None, model: type[T]) -> T:
     problem = _field_problem(value, model, "")
     if problem:
         raise UnreadableReplyError(problem, original)
+    whole = _with_whole_numbers(value, model)
+    if whole is not value:
+        content = json.dumps(whole)
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
@@ -93,6 +98,27 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise _NotStrictError(f"{name} is no JSON number")
+
+
+def _with_whole_numbers(value: Any, annotation: Any) -> Any:
+    """Return a value with 4.0 as 4 where the type is a whole number; itself if nothing changed."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if isinstance(value, float):
+        inner = get_args(annotation) or (annotation,)
+        return int(value) if int in inner and float not in inner and value.is_integer() else value
+    if isinstance(value, dict):
+        types: dict[str, Any] = {}
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            fields = annotation.model_fields.items()
+            types = {field.alias or name: field.annotation for name, field in fields}
+        changed = {k: _with_whole_numbers(v, types.get(k)) for k, v in value.items()}
+        return value if all(changed[k] is v for k, v in value.items()) else changed
+    if isinstance(value, list):
+        item = next(iter(get_args(annotation)), None)
+        items = [_with_whole_numbers(v, item) for v in value]
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    return value
 
 
 def _field_problem(value: Any, annotation: Any, place: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, insert, select, text
 
-from rag_bench.evaluation.aggregate import count_errors, is_failure
+from rag_bench.evaluation.aggregate import count_errors, count_flags, is_failure
 from rag_bench.provenance import git_commit
 from rag_bench.store.tables import evaluation, evaluation_case
 
@@ -94,6 +94,11 @@ class StoredEvaluation:
         return bool(self.inputs.get("n_retryable"))
 
     @property
+    def flags(self) -> Mapping[str, int]:
+        """How many cases carry each remark; empty for those stored before remarks were counted."""
+        return self.inputs.get("flags") or {}
+
+    @property
     def n_errors(self) -> int:
         """How many cases ended without a result; an answer without citations is one with."""
         return sum(n for code, n in self.errors.items() if is_failure(code))
@@ -139,7 +144,11 @@ def save_evaluation(
                 trace_id=new.trace_id,
                 user_id=new.user_id or os.environ.get("BENCHMARK_RUN_AUTHOR"),
                 input_hash=new.input_hash,
-                inputs={**new.inputs, "n_retryable": new.n_retryable},
+                inputs={
+                    **new.inputs,
+                    "n_retryable": new.n_retryable,
+                    "flags": count_flags(cases),
+                },
                 started_at=new.started_at,
                 finished_at=datetime.now(UTC),
                 metrics=dict(new.metrics),

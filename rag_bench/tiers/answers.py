@@ -7,7 +7,7 @@ tier 3 what retrieval found. The answer is taken before the show/hide gate.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -163,10 +163,11 @@ def make_cell(
             repeat=repeat,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
-        ):
-            return await answer_question(
+        ) as call:
+            answer = await answer_question(
                 models.chat_models, model, item.question, context.fragments
             )
+            return replace(answer, flags=(*answer.flags, *call.flags))
 
     def finish(replies: list[Answer | CaseError]) -> StoredEvaluation:
         results = with_cached(asked, contexts, replies)
@@ -235,6 +236,7 @@ def _cases(
                     retrieved=retrieved,
                     error_code=result.code,
                     error_detail=result.detail,
+                    flags=result.flags,
                 )
             )
             continue

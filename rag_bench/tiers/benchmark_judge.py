@@ -8,7 +8,7 @@ compared in both orders. See `rag_bench.tiers.judge_sample` for what is asked an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -157,12 +157,12 @@ def make_cell(
             repeat=ask.repeat,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
-        ):
+        ) as call:
             if isinstance(subject, AnswerPair):
                 shown = [subject.better, subject.worse]
                 if ask.what != ORDERS[0]:
                     shown.reverse()
-                return await prefer(
+                preference = await prefer(
                     models.chat_models,
                     judge,
                     question=subject.question,
@@ -171,8 +171,9 @@ def make_cell(
                     answer_b=shown[1],
                     mode=mode,
                 )
+                return replace(preference, flags=call.flags)
             dress = DRESSES.get(ask.what)
-            return await score(
+            found = await score(
                 models.chat_models,
                 judge,
                 DRESS_RUBRIC if dress else ask.what.removeprefix("rubric_"),
@@ -181,6 +182,7 @@ def make_cell(
                 context=subject.context,
                 mode=mode,
             )
+            return replace(found, flags=call.flags)
 
     def finish(given: list[Result]) -> StoredEvaluation:
         results = {
@@ -294,8 +296,10 @@ def _case(
     results: Results,
 ) -> Case:
     errors: list[tuple[str, CaseError]] = []
+    flags: dict[str, None] = {}
     for what in asked:
         result = results[case_id, what, repeat]
+        flags.update(dict.fromkeys(result.flags))
         if isinstance(result, CaseError):
             errors.append((what, result))
             continue
@@ -309,4 +313,5 @@ def _case(
         scores=scores,
         error_code=errors[0][1].code if errors else None,
         error_detail="; ".join(f"{what}: {error.detail}" for what, error in errors) or None,
+        flags=tuple(flags),
     )

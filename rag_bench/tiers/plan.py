@@ -28,6 +28,7 @@ from rag_bench.llm.context import CallContext, call_context, current_context
 from rag_bench.llm.ledger import CHARS_PER_TOKEN, call_key, request_hash
 from rag_bench.llm.pipeline import Answer
 from rag_bench.llm.providers import Providers, Role
+from rag_bench.llm.replies import is_unreadable
 from rag_bench.store import calls, datasets
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.evaluations import Case
@@ -200,7 +201,7 @@ class _LedgerOnly:
         if key not in self._seen:
             self._seen.add(key)
             tally.in_ledger.add(key)
-        if stored.error_code is not None:
+        if stored.error_code is not None and is_unreadable(stored.response_json):
             raise CaseError(ErrorCode(stored.error_code), stored.error_detail or "unusable")
         return read_chat_reply(
             model_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -64,14 +65,15 @@ def make_cell(
             metric=TIER,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
-        ):
-            return await show_or_hide(
+        ) as call:
+            verdict = await show_or_hide(
                 models.chat_models,
                 judge,
                 item.question,
                 item.details["answer"],
                 item.details["context"],
             )
+            return replace(verdict, flags=call.flags)
 
     def finish(results: list[Verdict | CaseError]) -> StoredEvaluation:
         predicted = [r.show if isinstance(r, Verdict) else None for r in results]
@@ -99,11 +101,16 @@ def make_cell(
 
 def _case(item: Item, result: Verdict | CaseError) -> Case:
     if isinstance(result, CaseError):
-        return Case(item.item_id, error_code=result.code, error_detail=result.detail)
+        return Case(
+            item.item_id,
+            error_code=result.code,
+            error_detail=result.detail,
+            flags=result.flags,
+        )
     scores = {
         "predicted_show": result.show,
         "ground_truth_show": item.details["ground_truth_show"],
         "reason": result.reason,
         "latency_ms": result.latency_ms,
     }
-    return Case(item.item_id, answer=item.details["answer"], scores=scores)
+    return Case(item.item_id, answer=item.details["answer"], scores=scores, flags=result.flags)

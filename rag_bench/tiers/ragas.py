@@ -242,8 +242,9 @@ class _Work:
                 metric=PREFIX + metric,
                 retry_failed=bench.retry_failed,
                 run_id=bench.run_id,
-            ):
-                return await scorer.score(metric, sample)
+            ) as call:
+                found = await scorer.score(metric, sample)
+                return replace(found, flags=call.flags)
 
         def finish(results: list[RagasScore | CaseError]) -> StoredEvaluation:
             by_item: dict[str, dict[str, RagasScore | CaseError]] = {}
@@ -327,7 +328,8 @@ def _case(item_id: str, results: Mapping[str, RagasScore | CaseError]) -> Case:
             scores[f"evidence_{metric}"] = result.evidence
     code = errors[0][1].code if errors else None
     detail = "; ".join(f"{metric}: {error.detail}" for metric, error in errors) or None
-    return Case(item_id, scores=scores, error_code=code, error_detail=detail)
+    flags = tuple(dict.fromkeys(flag for result in results.values() for flag in result.flags))
+    return Case(item_id, scores=scores, error_code=code, error_detail=detail, flags=flags)
 
 
 def _record(

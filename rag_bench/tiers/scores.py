@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -93,8 +94,8 @@ def make_cell(
             metric=measure,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
-        ):
-            return await score(
+        ) as call:
+            found = await score(
                 models.chat_models,
                 judge,
                 measure,
@@ -104,6 +105,7 @@ def make_cell(
                 reference_answer=item.reference_answer,
                 mode=bench.run.judge_eval_mode,
             )
+            return replace(found, flags=call.flags)
 
     def applicable(item: Item, measure: str) -> bool:
         if item.out_of_scope:  # right is to refuse, which tier 3's answers are counted by
@@ -173,4 +175,5 @@ def _case(item_id: str, results: Mapping[str, JudgeScore | CaseError]) -> Case:
             scores[f"reasoning_{measure}"] = result.reasoning
     code = errors[0][1].code if errors else None
     detail = "; ".join(f"{measure}: {error.detail}" for measure, error in errors) or None
-    return Case(item_id, scores=scores, error_code=code, error_detail=detail)
+    flags = tuple(dict.fromkeys(flag for result in results.values() for flag in result.flags))
+    return Case(item_id, scores=scores, error_code=code, error_detail=detail, flags=flags)

@@ -85,7 +85,7 @@ def test_the_five_traps(text, mode):
         '{"score": "4"}',
         '{"score": true}',
         '{"score": null}',
-        '{"score": 4.0}',
+        '{"score": 4.25}',
         '{"score": [4]}',
         '{"score": 4, "score": 2}',
         '{"score": 4, "note": "x"}',

@@ -154,6 +154,16 @@ def test_no_fragments_is_invalid_input():
         ("No: reason", False, "reason"),
         ("No:выдумано", False, "выдумано"),
         ("No: yes, it is invented", False, "yes, it is invented"),
+        ("Yes.", True, None),
+        ("**Yes**", True, None),
+        ("`Yes`", True, None),
+        ('"Yes."', True, None),
+        ("«No»", False, None),
+        ("```\nYes\n```", True, None),
+        ("**No:** не по теме", False, "не по теме"),
+        ("**No**: не по теме.", False, "не по теме."),
+        ("**No: не по теме**", False, "не по теме"),
+        ("No.", False, None),
     ],
 )
 def test_verdicts(text, show, reason):
@@ -166,8 +176,10 @@ def test_verdicts(text, show, reason):
         "",
         "Yes, but it is incomplete",
         "Yes: good",
-        "Yes.",
         "Yes\nNo",
+        "Yes. No.",
+        "Да.",
+        "Yes?",
         "Да",
         "Нет",
         "No reason",
@@ -175,7 +187,7 @@ def test_verdicts(text, show, reason):
         "No, yes",
         "yesterday",
         "I say Yes",
-        "**Yes**",
+        "**Yes** and No",
     ],
 )
 def test_any_other_verdict_is_an_error(text):

@@ -72,7 +72,9 @@ def test_the_asked_json_is_read(reply: str) -> None:
         "null",
         "[4]",
         '{"reasoning": "a", "score": 4.5}',
-        '{"reasoning": "a", "score": 4.0}',
+        '{"reasoning": "a", "score": 4.0000001}',
+        '{"reasoning": "a", "score": 6.0}',
+        '{"reasoning": "a", "score": 1e999}',
         '{"reasoning": "a", "score": "4"}',
         '{"reasoning": "a", "score": true}',
         '{"reasoning": "a", "score": null}',
@@ -91,7 +93,7 @@ def test_the_asked_json_is_read(reply: str) -> None:
         f"{GOOD}{GOOD}",
         f"```json\n{GOOD}\n```\n```json\n{GOOD}\n```",
         f"```json\n{GOOD}",
-        f"<think>хм</think>{GOOD}",
+        f"хм: {GOOD}",
         "{'reasoning': 'a', 'score': 4}",
         '{"reasoning": "a", "score": 4',
         '{"reasoning": "a", "score": 4,}',
@@ -104,6 +106,35 @@ def test_anything_else_is_an_error(reply: str | None) -> None:
     assert isinstance(failed.value, CaseError)
     assert failed.value.code is ErrorCode.METRIC_ERROR
     assert len(failed.value.detail) < 600
+
+
+@pytest.mark.parametrize("written", ["4", "4.0", "4.00", "4e0", "40e-1"])
+def test_a_whole_number_may_be_written_with_a_point(written: str) -> None:
+    reply = f'{{"reasoning": "a", "score": {written}}}'
+    score = parse_structured(reply, Score).score
+    assert (score, type(score)) == (4, int)
+
+
+class Marks(BaseModel):
+    each: list[Annotated[int, Field(strict=True, ge=0, le=5)]]
+    inner: Bare
+    maybe: int | None
+    share: float
+
+
+def test_whole_numbers_at_any_depth_and_nothing_else_is_converted() -> None:
+    text = '{"each": [1.0, 2], "inner": {"score": 3.0}, "maybe": 4.0, "share": 1.0}'
+    marks = parse_structured(text, Marks)
+    assert (marks.each, marks.inner.score, marks.maybe, marks.share) == ([1, 2], 3, 4, 1.0)
+    assert type(marks.share) is float
+    for bad in ('"each": [1.5]', '"each": [true]', '"each": ["1"]', '"each": [6.0]'):
+        with pytest.raises(UnreadableReplyError):
+            parse_structured(text.replace('"each": [1.0, 2]', bad), Marks)
+
+
+@pytest.mark.parametrize("fence", ["```json {}```", "```JSON\n{}\n```", "```\n\n{}\n\n```"])
+def test_a_fence_of_any_make(fence: str) -> None:
+    assert parse_structured(fence.replace("{}", GOOD), Score).score == 4
 
 
 def test_a_default_does_not_fill_a_missing_field() -> None:

@@ -95,7 +95,7 @@ def test_everything_that_names_an_evaluation_is_stored(
         "trace_id": "trace",
         "user_id": "Марина",
         "input_hash": "i",
-        "inputs": {"answers": 7, "n_retryable": 1},
+        "inputs": {"answers": 7, "n_retryable": 1, "flags": {"shown": 1}},
         "metrics": {"rubric_e2e_quality": metric(4.0)},
         "errors": {"METRIC_ERROR": 1, "LLM_FAILED": 1},
     }

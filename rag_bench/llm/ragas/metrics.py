@@ -59,10 +59,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class RagasScore:
-    """A value in [0, 1], None where the measure is undefined, and what it was counted from."""
+    """A value in [0, 1], None where the measure is undefined, and what it was counted from;
+    ``flags`` are remarks on the replies that it was read from.
+    """
 
     value: float | None
     evidence: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
 
 class CountedFaithfulness(Faithfulness):
