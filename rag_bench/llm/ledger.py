@@ -27,6 +27,7 @@ from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm import replies
 from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
+from rag_bench.llm.hiding import Hider
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
 from rag_bench.llm.roles import Provider
 from rag_bench.llm.tally import NOTHING, Usage, current_tally
@@ -112,7 +113,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         self._completion_tokens = 0.0  # the mean so far, for guesses of a call's size
         self._n_completions = 0
         key = provider.api_key
-        self._secret = key.get_secret_value() if key and provider.kind == "http" else None
+        self._hider = Hider(provider.secrets() if provider.kind == "http" else ())
         self._authorization = f"Bearer {key.get_secret_value()}" if key else None
 
     def __repr__(self) -> str:
@@ -123,7 +124,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         if not self._is_ours(request.url):
             return _error(400, f"provider {self._provider.name!r} is not asked at this address")
         if request.method != "POST" or not request.url.path.endswith(_CHAT_PATH):
-            return await self._inner.handle_async_request(self._outgoing(request, content))
+            return await self._pass(self._outgoing(request, content))
         try:
             body = json.loads(content)
         except ValueError:
@@ -201,14 +202,15 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             if not again:
                 return _from_store(stored)
         self._asked_again.add(call.key)
-        outgoing = self._outgoing(request, call.content, call.replicate)
+        outgoing = self._outgoing(request, _not_streamed(call), call.replicate)
         outgoing.extensions[CALL_SIZE] = self._size(call)
         try:
             response = await self._inner.handle_async_request(outgoing)
-            content = replies.hide(await response.aread(), self._secret)
+            content = self._hider.content(await response.aread())
         except RagBenchError:
             raise  # nothing was sent: the run's cap is reached
         except Exception as error:
+            self._hider.error(error)
             if stored is not None:
                 await self._store.discard_unusable(call.key)
             await self._store_failure(call, error, outgoing)
@@ -266,12 +268,11 @@ class LedgerTransport(httpx.AsyncBaseTransport):
 
     async def _store_failure(self, call: _Call, error: Exception, sent: httpx.Request) -> None:
         timed_out = isinstance(error, httpx.TimeoutException)
-        detail = replies.hide_text(describe(error), self._secret)
         row = self._row(
             call,
             _numbers(sent.extensions),
             None,
-            detail,
+            describe(error),
             error_code=ErrorCode.TIMEOUT if timed_out else ErrorCode.LLM_FAILED,
         )
         await self._store.insert(row)
@@ -316,6 +317,17 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             dagster_run_id=call.run_id,
         )
 
+    async def _pass(self, request: httpx.Request) -> httpx.Response:
+        """Send what is no chat call; nothing of it is recorded."""
+        try:
+            response = await self._inner.handle_async_request(request)
+            content = self._hider.content(await response.aread())
+        except Exception as error:
+            self._hider.error(error)
+            raise
+        headers = {"content-type": response.headers.get("content-type", "application/json")}
+        return httpx.Response(response.status_code, headers=headers, content=content)
+
     def _outgoing(
         self, request: httpx.Request, content: bytes, replicate: int = 0
     ) -> httpx.Request:
@@ -356,6 +368,17 @@ def describe(error: BaseException) -> str:
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
         return f"the connection broke: {words or type(error).__name__}"
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _not_streamed(call: _Call) -> bytes:
+    """Return the request as it is sent: some servers stream unless they are told not to.
+
+    The field is not in the body that the ledger knows: it changes no reply, and the replies of
+    earlier versions, which did not send it, answer the same request.
+    """
+    if "stream" in call.body:
+        return json.dumps({**call.body, "stream": False}).encode()
+    return call.content.rstrip()[:-1] + b',"stream":false}'
 
 
 def _from_store(stored: StoredReply, hit: bool = True) -> _Answer:

@@ -25,6 +25,7 @@ from rag_bench.llm.roles import (
     Provider,
     ResponseFormat,
     Role,
+    check_key,
     parse_base_url,
     parse_names,
     positive,
@@ -243,7 +244,8 @@ class Providers:
         if urls:
             provider = replace(provider, base_url=urls.pop(), kind="http")
         if "API_KEY" in values:
-            provider = replace(provider, api_key=SecretStr(values["API_KEY"]))
+            key = check_key(values["API_KEY"], f"{prefix}API_KEY")
+            provider = replace(provider, api_key=SecretStr(key))
         numbers = {
             field: read(values[what], f"{prefix}{what}")
             for what, (field, read) in _NUMBERS.items()
@@ -264,6 +266,8 @@ class Providers:
         origin: dict[str, str] = {}
         for role, variables in ROLE_VARIABLES.items():
             url_variable, key_variable = self._set(variables.urls), self._set(variables.keys)
+            for variable in variables.keys:
+                check_key(self._environment.get(variable, ""), variable)
             if not url_variable:
                 continue
             url = parse_base_url(self._environment[url_variable], url_variable)

@@ -18,9 +18,6 @@ _KEPT_OF_UNREADABLE = 64_000  # characters
 _SHORT = 300
 # Where servers that take the thinking out of the text put it.
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
-_HIDDEN = "[secret]"
-# Shorter keys are placeholders of local servers ("EMPTY", "offline"), words that replies may hold.
-_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -187,20 +184,6 @@ def shorten(text: str) -> str:
     """Return a text on one line, storable, cut at 300 characters."""
     line = " ".join(clean_text(text[: _SHORT * 4]).split())
     return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
-
-
-def hide(content: bytes, secret: str | None) -> bytes:
-    """Return the bytes without the key, which some providers repeat in their errors."""
-    if not secret or len(secret) < _SHORTEST_SECRET:
-        return content
-    return content.replace(secret.encode(), _HIDDEN.encode())
-
-
-def hide_text(text: str, secret: str | None) -> str:
-    """Return a text without the key."""
-    if not secret or len(secret) < _SHORTEST_SECRET:
-        return text
-    return text.replace(secret, _HIDDEN)
 
 
 def canonical(value: Any) -> str:

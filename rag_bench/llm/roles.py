@@ -111,6 +111,10 @@ class Provider:
     kind: Literal["http", "simulator"] = "http"
     models: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)  # full keys, by role
 
+    def secrets(self) -> list[str]:
+        """Return everything that may not be repeated in a text."""
+        return [self.api_key.get_secret_value()] if self.api_key else []
+
     def require_base_url(self) -> str:
         """Return the base URL.
 
@@ -124,6 +128,31 @@ class Provider:
                 f"(…/v1) or PROVIDER_{upper}_API_URL (…{_CHAT_PATH})."
             )
         return self.base_url
+
+
+def check_key(value: str, variable: str) -> str:
+    """Return a key that can be sent as a header; white space around it is no part of it.
+
+    Raises:
+        ConfigurationError: a character that no key has, naming ``variable`` and never the value.
+    """
+    key = value.strip()
+    for place, letter in enumerate(key, start=1):
+        if "!" <= letter <= "~":
+            continue
+        if letter in "\r\n\u2028\u2029\x85":
+            what = "a line end"
+        elif letter.isspace():
+            what = "a blank"
+        elif ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0:
+            what = "a control character"
+        else:
+            what = "a letter or sign outside of ASCII"
+        raise ConfigurationError(
+            f"{variable} holds {what} (character {place} of {len(key)}), which no key has. "
+            "Was it copied with something beside it, or broken into two lines?"
+        )
+    return key
 
 
 def parse_base_url(value: str, variable: str) -> str:
