@@ -69,7 +69,9 @@ def import_squad(
 
 @app.command("import-dataset")
 def import_dataset(
-    path: Annotated[Path, typer.Argument(help="JSON or JSONL: questions, or show/hide pairs.")],
+    path: Annotated[
+        Path, typer.Argument(help="JSON, JSONL or CSV: questions, or show/hide pairs.")
+    ],
     name: Annotated[str, typer.Option(help="Default: the file's name.")] = "",
     default: Annotated[
         bool, typer.Option("--default", help="Make it the current snapshot's default dataset.")
@@ -99,10 +101,9 @@ def import_dataset(
     if default:
         snapshots.set_default_dataset(engine, snapshot.sha256, found.id)
     console.print(f"dataset {found}", highlight=False)
-    if read.n_dropped:
-        typer.echo(f"note: {read.n_dropped} items were rejected by annotators and left out")
-    for warning in read.warnings:
-        typer.echo(f"note: {warning}")
+    typer.echo(read.summary)
+    for note in read.notes:
+        typer.echo(f"note: {note}")
 
 
 @app.command("datasets")

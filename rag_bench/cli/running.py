@@ -196,10 +196,9 @@ def dataset_of(engine: Engine, reference: str) -> str:
     if path.is_file():
         snapshot = snapshots.require_current(engine)
         read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
-        if read.n_dropped:
-            typer.echo(f"note: {read.n_dropped} items were rejected by annotators and left out")
-        for warning in read.warnings:
-            typer.echo(f"note: {warning}")
+        typer.echo(read.summary)
+        for note in read.notes:
+            typer.echo(f"note: {note}")
         made_by = makers(read.items)
         # Who wrote the questions decides what they are, not that they came in a file.
         kind = "synthetic" if read.kind == "questions" and made_by else read.kind

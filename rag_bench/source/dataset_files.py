@@ -1,12 +1,15 @@
 """Read datasets that people made: gold questions and labelled show/hide pairs.
 
-JSON arrays and JSONL, told apart by content. Three ways to say what a question is about are
-understood, by fields: our own (``relevant``), a list of chunk hashes (``ground_truth_chunks``),
-and the forerunner's (``confluence_url`` and the beginning of ``chunk_text``).
+JSON arrays, JSONL and CSV, told apart by content, with the usual names of fields
+(`dataset_fields`). What a question is about is said by our own ``relevant`` (in a table ``page``
+with ``chunk`` or ``text_contains``), a list of chunk hashes (``ground_truth_chunks``), the
+forerunner's ``confluence_url`` and the beginning of ``chunk_text``, or, as other tools do, by the
+texts themselves, which are then looked for in the snapshot.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +22,16 @@ from rag_bench.source.chunk_references import (
     ChunkReferences,
     UnresolvedError,
 )
-from rag_bench.source.json_rows import Row, read_rows
-from rag_bench.store.datasets import Item
+from rag_bench.source.context_binding import ContextBinder
+from rag_bench.source.dataset_fields import ANSWER, FLAGS, ID, Layout
+from rag_bench.source.json_rows import Row
+from rag_bench.source.row_files import read_rows
+from rag_bench.store.datasets import BESIDE_CHUNK, BESIDE_PAGE, OUT_OF_SCOPE, Item
 
 QUESTIONS = "questions"
 SHOW_HIDE = "show_hide"
 
 _LISTED = 5  # problems shown in one message
-_FLAGS = ("is_question_ok", "is_answer_ok", "is_chunk_ok", "is_pair_ok")
-_ANSWERS = ("reference_answer", "ground_truth_answer")
 # Kept as they are, under our names; what an annotator noted does not make another dataset.
 _DETAILS = {
     "lang": "language",
@@ -50,13 +54,38 @@ class DatasetFile:
 
     ``n_dropped`` items were rejected by their annotator. ``warnings`` name the items whose
     judgement was left out, as the snapshot has no such chunk (only where that was allowed), or
-    that are judged by page only, as their file does not say which chunks it means.
+    that are judged by page only, as their file does not say which chunks it means; and they say
+    what was not read, and how many contexts were not found.
     """
 
     kind: str  # QUESTIONS or SHOW_HIDE
     items: list[Item]
     n_dropped: int
     warnings: list[str]
+
+    @property
+    def summary(self) -> str:
+        """What the items can be measured by, in words."""
+        n = len(self.items)
+        if self.kind == SHOW_HIDE:
+            shown = sum(item.details["ground_truth_show"] for item in self.items)
+            return f"{n} pairs: {shown} to be shown, {n - shown} to be hidden"
+        apart = sum(item.out_of_scope for item in self.items)
+        asked = [item for item in self.items if not item.out_of_scope]
+        by_page = sum(bool(item.page_urls) and not item.chunk_hashes for item in asked)
+        parts = [
+            f"{sum(bool(item.reference_answer) for item in asked)} with a reference answer",
+            f"{sum(bool(item.chunk_hashes) for item in asked)} with a relevant chunk",
+        ]
+        parts += [f"{by_page} with a relevant page only"] if by_page else []
+        parts += [f"{apart} out of scope (to refuse is right)"] if apart else []
+        return f"{n} questions: {', '.join(parts)}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said about the reading, beside the summary."""
+        dropped = f"{self.n_dropped} items were rejected by annotators and left out"
+        return [dropped, *self.warnings] if self.n_dropped else self.warnings
 
 
 def read_gold(
@@ -65,7 +94,7 @@ def read_gold(
     """Read questions with reference answers and what is relevant to them in a snapshot.
 
     Args:
-        paths: JSON or JSONL files, read as one dataset.
+        paths: JSON, JSONL or CSV files, read as one dataset.
         chunks: the snapshot's chunks in position order.
         strict: False keeps an item whose chunk or page is not in the snapshot, without judgement.
 
@@ -74,7 +103,7 @@ def read_gold(
             with ``strict``, references that the snapshot cannot resolve (up to five are listed).
 
     """
-    return _of_kind(QUESTIONS, read_dataset(paths, chunks, strict=strict)).items
+    return read_of_kind(QUESTIONS, paths, chunks, strict=strict).items
 
 
 def read_pairs(paths: Iterable[Path | str]) -> list[Item]:
@@ -88,7 +117,14 @@ def read_pairs(paths: Iterable[Path | str]) -> list[Item]:
             ``true`` or ``false``; two items of one id.
 
     """
-    return _of_kind(SHOW_HIDE, read_dataset(paths, ())).items
+    return read_of_kind(SHOW_HIDE, paths).items
+
+
+def read_of_kind(
+    kind: str, paths: Iterable[Path | str], chunks: Iterable[Chunk] = (), *, strict: bool = True
+) -> DatasetFile:
+    """Read files that must be of this kind; see `read_gold` and `read_pairs`."""
+    return _of_kind(kind, read_dataset(paths, chunks, strict=strict))
 
 
 def read_dataset_file(
@@ -105,7 +141,16 @@ def read_dataset(
     files = [Path(path) for path in paths]
     if not files:
         raise RagBenchError("No dataset files were named, and the data folder has none.")
-    rows = [row for path in files for row in read_rows(path)]
+    rows: list[Row] = []
+    layouts: list[Layout] = []  # of each row's file
+    warnings: list[str] = []
+    for path in files:
+        of_file, notes = read_rows(path)
+        layout = Layout.of(of_file)
+        rows += of_file
+        layouts += [layout] * len(of_file)
+        is_pairs = "ground_truth_show" in layout.names
+        warnings += notes + layout.notes(of_file, pairs=is_pairs)
     kinds = {SHOW_HIDE if "ground_truth_show" in row.fields else QUESTIONS for row in rows}
     if len(kinds) > 1:
         pair = next(row for row in rows if "ground_truth_show" in row.fields)
@@ -113,18 +158,17 @@ def read_dataset(
             f"{pair.where}: show/hide pairs and questions are mixed; read them as two datasets."
         )
     kind = kinds.pop()
-    references = ChunkReferences(chunks)
+    known = _Known(chunks)
     items: list[Item] = []
-    problems: list[str] = []
-    warnings: list[str] = []
     n_dropped = 0
-    for position, row in enumerate(rows):
+    for position, (row, layout) in enumerate(zip(rows, layouts, strict=True)):
         if _rejected(row):
             n_dropped += 1
         elif kind == SHOW_HIDE:
-            items.append(_pair(row, position))
+            items.append(_pair(row, layout, position))
         else:
-            items.append(_question(row, position, references, problems, warnings))
+            items.append(_question(row, layout, position, known))
+    problems = known.problems
     if problems and strict:
         raise RagBenchError(_unresolved(problems, len(items)))
     if not items:
@@ -132,10 +176,44 @@ def read_dataset(
             f"{', '.join(map(str, files))}: annotators rejected all {n_dropped} items."
         )
     _refuse_equal_ids(items, [row for row in rows if not _rejected(row)])
-    return DatasetFile(kind, items, n_dropped, problems + warnings)
+    return DatasetFile(kind, items, n_dropped, problems + known.warnings + warnings + known.said())
 
 
 # Items ----------------------------------------------------------------------------------------
+
+
+class _Known:
+    """The snapshot's chunks, and what was found about the rows on the way.
+
+    Attributes:
+        problems: references that the snapshot does not have, a line each.
+        warnings: rows that are judged by less than they say.
+        contexts: how often a text was bound to a chunk (True), to its page only (None), to nothing.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        chunks = list(chunks)
+        self.references = ChunkReferences(chunks)
+        self.binder = ContextBinder(chunks)
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.contexts: Counter[bool | None] = Counter()
+
+    def said(self) -> list[str]:
+        """Return what became of the contexts, in words."""
+        lost, by_page = self.contexts[False], self.contexts[None]
+        n = self.contexts.total()
+        lines = []
+        if by_page:
+            lines.append(
+                f"{by_page} of {n} contexts stand in several chunks of one page: judged by page"
+            )
+        if lost:
+            lines.append(
+                f"{lost} of {n} contexts are in no chunk of the snapshot, or in several: nothing "
+                "is relevant by them. Load the knowledge base that the questions were made on"
+            )
+        return lines
 
 
 def _of_kind(kind: str, found: DatasetFile) -> DatasetFile:
@@ -149,7 +227,7 @@ def _of_kind(kind: str, found: DatasetFile) -> DatasetFile:
 def _rejected(row: Row) -> bool:
     """Whether an annotator set one of the flags to 0."""
     rejected = False
-    for name in _FLAGS:
+    for name in FLAGS:
         value = row.fields.get(name)
         if value is None:
             continue
@@ -169,15 +247,15 @@ def _list(fields: Mapping[str, Any], name: str, where: str, of: type) -> list[An
     return value
 
 
-def _item_id(row: Row, position: int) -> str:
-    for name in ("id", "question_id"):
+def _item_id(row: Row, question: str, position: int) -> str:
+    for name in ID:
         value = row.fields.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
             raise RagBenchError(f"{row.where}: {name} must be a text or a number, not {value!r}.")
         return str(value).strip()
-    return f"item-{content_hash([row.fields.get('question'), position])[:16]}"
+    return f"item-{content_hash([question, position])[:16]}"
 
 
 def _refuse_equal_ids(items: Sequence[Item], rows: Sequence[Row]) -> None:
@@ -188,17 +266,19 @@ def _refuse_equal_ids(items: Sequence[Item], rows: Sequence[Row]) -> None:
         seen[item.item_id] = row.where
 
 
-def _pair(row: Row, position: int) -> Item:
+def _pair(row: Row, layout: Layout, position: int) -> Item:
     show = row.fields["ground_truth_show"]
     if not isinstance(show, bool):
         raise RagBenchError(f"{row.where}: ground_truth_show is true or false, not {show!r}.")
     if not isinstance(row.fields.get("context", ""), str):
         raise RagBenchError(f"{row.where}: context must be a text (it may be empty).")
+    question = layout.question(row)
+    answer = next((name for name in ANSWER if row.fields.get(name)), "answer")
     return Item(
-        item_id=_item_id(row, position),
-        question=row.text("question"),
+        item_id=_item_id(row, question, position),
+        question=question,
         details={
-            "answer": row.text("answer"),
+            "answer": row.text(answer),
             "context": row.text_or_none("context") or "",
             "ground_truth_show": show,
             "rationale": row.text_or_none("rationale"),
@@ -206,25 +286,27 @@ def _pair(row: Row, position: int) -> Item:
     )
 
 
-def _question(
-    row: Row,
-    position: int,
-    references: ChunkReferences,
-    problems: list[str],
-    warnings: list[str],
-) -> Item:
-    item_id = _item_id(row, position)
-    answers = [row.text_or_none(name) for name in _ANSWERS]
+def _question(row: Row, layout: Layout, position: int, known: _Known) -> Item:
+    question = layout.question(row)
+    item_id = _item_id(row, question, position)
+    answers = layout.references(row)
     details = {ours: row.fields[name] for name, ours in _DETAILS.items() if _given(row, name)}
     try:
-        hashes, urls = _relevant(row, references, warnings)
+        hashes, urls = _relevant(row, layout, known)
     except UnresolvedError as error:
-        problems.append(f"{row.where} ({item_id}): {error}")
+        known.problems.append(f"{row.where} ({item_id}): {error}")
         hashes, urls = (), ()
+    if layout.says_impossible(row):  # what it stands under only looks like an answer
+        details["type"] = OUT_OF_SCOPE
+        details |= {BESIDE_CHUNK: hashes[0]} if hashes else {}
+        details |= {BESIDE_PAGE: urls[0]} if urls else {}
+        answers, hashes, urls = (), (), ()
+    if len(answers) > 1:
+        details["answers"] = list(answers)
     return Item(
         item_id=item_id,
-        question=row.text("question"),
-        reference_answer=answers[0] or answers[1],
+        question=question,
+        reference_answer=answers[0] if answers else None,
         chunk_hashes=hashes,
         page_urls=urls,
         details=details,
@@ -236,13 +318,12 @@ def _given(row: Row, name: str) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 
-def _relevant(
-    row: Row, references: ChunkReferences, warnings: list[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _relevant(row: Row, layout: Layout, known: _Known) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the hashes of the relevant chunks and the URLs of the relevant pages, no two equal.
 
     No hashes with URLs: judged by page only. Neither: not judged.
     """
+    references = known.references
     hashes: list[str] = []
     urls: list[str] = []
 
@@ -250,32 +331,44 @@ def _relevant(
         hashes.append(chunk.chunk_hash)
         urls.append(chunk.page_url)
 
-    if "relevant" in row.fields:
-        for entry in _list(row.fields, "relevant", row.where, dict):
-            if found := _entry(entry, row.where, references, urls):
-                take(found)
+    def found() -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(dict.fromkeys(hashes)), tuple(dict.fromkeys(urls))
+
+    entries = _list(row.fields, "relevant", row.where, dict)
+    if not entries and row.fields.get("page"):
+        entries = [{name: row.fields.get(name) for name in ("page", "chunk", "text_contains")}]
+    if entries or "relevant" in row.fields:
+        for entry in entries:
+            if meant := _entry(entry, row.where, references, urls):
+                take(meant)
+        return found()
     pages = [references.page(url) for url in _list(row.fields, "relevant_urls", row.where, str)]
     if wanted := _list(row.fields, "ground_truth_chunks", row.where, str):
         urls += pages
         for chunk_hash in wanted:
             take(references.by_hash(chunk_hash))
-    else:
-        text, url = row.text_or_none("chunk_text"), row.text_or_none("confluence_url")
-        if text and not url:
-            raise RagBenchError(f"{row.where}: chunk_text needs confluence_url beside it.")
-        if url:
-            page = references.page(url)
-            urls.append(page)
-            if text and _several_chunks(row):
-                warnings.append(
-                    f"{row.where}: several relevant_chunk_ids and the text of one: "
-                    "judged by page only"
-                )
-            elif text:
-                take(references.beginning(page, text))
-        urls += pages
-    return tuple(dict.fromkeys(hashes)), tuple(dict.fromkeys(urls))
+        return found()
+    text, url = row.text_or_none("chunk_text"), row.text_or_none("confluence_url")
+    if text and not url:
+        raise RagBenchError(f"{row.where}: chunk_text needs confluence_url beside it.")
+    if url:
+        page = references.page(url)
+        urls.append(page)
+        if text and _several_chunks(row):
+            known.warnings.append(
+                f"{row.where}: several relevant_chunk_ids and the text of one: judged by page only"
+            )
+        elif text:
+            take(references.beginning(page, text))
+    urls += pages
+    if not hashes:
+        for context in layout.contexts(row):
+            bound = known.binder.bind(context)
+            known.contexts[True if bound.chunks else None if bound.page else False] += 1
+            for chunk in bound.chunks:
+                take(chunk)
+            urls += [bound.page] if bound.page else []
+    return found()
 
 
 def _several_chunks(row: Row) -> bool:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rag_bench.errors import RagBenchError
+
+
+def plain_name(name: str) -> str:
+    """Return a field's name as it is looked up: "Ground Truth " is ground_truth."""
+    return re.sub(r"[\s-]+", "_", name.strip().strip("\ufeff")).casefold()
 
 
 @dataclass(frozen=True)
@@ -37,34 +43,25 @@ class Row:
             raise RagBenchError(f"{self.where}: {name} holds a character that cannot be stored.")
         return value or None
 
+    def truth(self, name: str) -> bool:
+        """Return a field that must be true or false; 1 and 0 are."""
+        value = self.fields.get(name)
+        if value in (0, 1):
+            return bool(value)
+        raise RagBenchError(f"{self.where}: {name} is true or false, not {value!r}.")
 
-def read_rows(path: Path) -> list[Row]:
-    """Return a file's objects in order.
+
+def json_rows(path: Path, text: str) -> Iterator[Row]:
+    """Yield the objects of a file's text in order.
 
     Raises:
-        RagBenchError: a file that cannot be read, is not JSON, or holds no objects.
-
+        RagBenchError: what is not JSON, or no object.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RagBenchError(f"{path} is not UTF-8 text (byte {error.start}).") from None
-    except OSError as error:
-        raise RagBenchError(f"{path} cannot be read: {error.strerror or error}.") from None
-    rows = list(_parse(path, text))
-    if not rows:
-        raise RagBenchError(f"{path} holds no items.")
-    return rows
-
-
-def _parse(path: Path, text: str) -> Iterator[Row]:
     start = text.lstrip()[:1]
     if start == "[":
         for number, value in enumerate(_json(text, str(path), 0), 1):
             yield _row(f"{path}, item {number}", value)
         return
-    if start not in ("{", ""):
-        raise RagBenchError(f"{path} is neither a JSON array of objects nor JSONL.")
     try:
         whole = json.loads(text) if start else {}
     except ValueError:
@@ -94,4 +91,6 @@ def _json(text: str, path: str, line: int) -> Any:
 def _row(where: str, value: Any) -> Row:
     if not isinstance(value, dict):
         raise RagBenchError(f"{where}: expected an object, found {json.dumps(value)[:60]}")
-    return Row(where, value)
+    # Tables turned into JSON have NaN where a cell was empty.
+    fields = {plain_name(name): None if one != one else one for name, one in value.items()}
+    return Row(where, fields)

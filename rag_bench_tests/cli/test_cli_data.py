@@ -197,7 +197,9 @@ def test_import_dataset(rag_bench: RagBench, tmp_path: Path, engine: Engine) -> 
     done = rag_bench("import-dataset", gold, "--name", "золото", "--default")
     made = find_dataset(engine, "золото")
     assert made
-    assert (done.code, done.out) == (0, f"dataset {made}\n")
+    n = made.n_items
+    summary = f"{n} questions: {n} with a reference answer, {n} with a relevant chunk"
+    assert (done.code, done.out) == (0, f"dataset {made}\n{summary}\n")
     found = current_snapshot(engine)
     assert found
     assert found.default_dataset_id == made.id
