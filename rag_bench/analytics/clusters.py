@@ -12,6 +12,7 @@ import numpy as np
 from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import SEED, sample
 from rag_bench.errors import NotInstalledError, RagBenchError
+from rag_bench.evaluation.precision import settled
 
 Reduction = Literal["pca", "umap"]
 
@@ -21,6 +22,8 @@ _UMAP_NEIGHBOURS = 15
 _LEAST_FOR_UMAP = 30
 # Equal vectors leave rounding noise, which must not become directions.
 _LEAST_LENGTH = 1e-5
+# Decimals of a vector's components (float32) that tell two texts apart.
+_EQUAL_DIGITS = 5
 _SILHOUETTE_SAMPLE = 5000
 _NAME_WORDS = 4
 _CANDIDATE_WORDS = 20
@@ -78,8 +81,8 @@ def cluster(
         raise NotInstalledError("Topics need BERTopic: pip install 'rag-bench[topics]'")
     reduced = reduce_dimensions(vectors, reduction, seed)
     documents = [" ".join(content_words(text)) for text in texts]
-    # Equal vectors differ by rounding once they are reduced.
-    k = min(n_topics, len(np.unique(vectors, axis=0)))
+    # Texts of the same tokens have vectors that differ by rounding, and more once reduced.
+    k = min(n_topics, len(np.unique(np.round(vectors, _EQUAL_DIGITS), axis=0)))
     labels, keywords = _named(documents, reduced, k, seed)
     centres = np.stack([reduced[labels == topic].mean(axis=0) for topic in range(len(keywords))])
     silhouette, by_topic, measured = _silhouette(reduced, labels, seed)
@@ -89,7 +92,7 @@ def cluster(
         silhouette,
         by_topic,
         measured,
-        np.linalg.norm(reduced - centres[labels], axis=1),
+        settled(np.linalg.norm(reduced - centres[labels], axis=1)),
     )
 
 
@@ -157,7 +160,9 @@ def reduce_dimensions(vectors: np.ndarray, reduction: Reduction, seed: int = SEE
         return vectors
     from sklearn.decomposition import PCA
 
-    reduced = PCA(components, random_state=seed).fit_transform(vectors)
+    # In float64: questions that are all alike have no variance at all, and no direction.
+    with np.errstate(invalid="ignore"):
+        reduced = PCA(components, random_state=seed).fit_transform(vectors.astype(np.float64))
     # Directions from the common centre: what all questions share says nothing of their topics.
     lengths = np.linalg.norm(reduced, axis=1, keepdims=True)
     return np.asarray(reduced / np.maximum(lengths, _LEAST_LENGTH), dtype=np.float32)
@@ -175,10 +180,12 @@ def _silhouette(
         return None, [None] * n_topics, 0
     values = silhouette_samples(reduced[chosen], labels[chosen])
     by_topic = [
-        float(values[labels[chosen] == topic].mean()) if (labels[chosen] == topic).any() else None
+        settled(float(values[labels[chosen] == topic].mean()))
+        if (labels[chosen] == topic).any()
+        else None
         for topic in range(n_topics)
     ]
-    return float(values.mean()), by_topic, len(chosen)
+    return settled(float(values.mean())), by_topic, len(chosen)
 
 
 def _distinct_words(ordered: Sequence[str]) -> list[str]:

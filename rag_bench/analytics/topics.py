@@ -11,6 +11,7 @@ import numpy as np
 from rag_bench.analytics.clusters import Clusters
 from rag_bench.analytics.text import sample_text
 from rag_bench.analytics.traffic import Asked
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -107,7 +108,7 @@ def describe_topics(
     overall_answered = _answered(questions)
     best = [float(score) for score in best_scores]
     overall_best = mean_metric(best, [q.cluster for q in questions], scale=(-1.0, 1.0))
-    low_similarity = float(np.quantile(best_scores, LOW_QUARTILE))
+    low_similarity = settled(float(np.quantile(best_scores, LOW_QUARTILE)))
     topics = []
     for number in range(len(clusters.keywords)):
         members = np.flatnonzero(clusters.labels == number).tolist()
@@ -181,15 +182,15 @@ def _gaps(
     gaps = []
     if answered.n_scored >= LEAST_QUESTIONS:
         rate, overall = answered.value or 0.0, all_answered.value or 0.0
-        if rate <= overall - ANSWERED_MARGIN and _below(answered, overall):
+        if settled(overall - rate) >= ANSWERED_MARGIN and _below(answered, overall):
             gaps.append("low_answered")
-        if (similar.value or 0.0) <= low and _below(similar, all_similar.value or 0.0):
+        if settled(similar.value or 0.0) <= low and _below(similar, all_similar.value or 0.0):
             gaps.append("low_similarity")
     return tuple(gaps)
 
 
 def _below(metric: Metric, level: float) -> bool:
-    return metric.ci_high is not None and metric.ci_high < level
+    return metric.ci_high is not None and settled(metric.ci_high) < settled(level)
 
 
 def _samples(asked: Sequence[Asked], distances: np.ndarray) -> list[str]:

@@ -61,7 +61,7 @@ def recorded() -> dg.MaterializeResult:
 
 def result_version(evaluation: StoredEvaluation) -> str:
     """Return the data version of an evaluation: equal for equal results of equal inputs."""
-    return content_hash([evaluation.input_hash, evaluation.metrics, evaluation.errors])
+    return evaluation.version
 
 
 def _version(record: dg.EventLogRecord | None) -> str | None:

@@ -9,7 +9,6 @@ from rag_bench.assets.calls import ledger_metadata
 from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import bars, markdown_table, number, picture, span
 from rag_bench.assets.tables import column_schema
-from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 GROUP = "model_lab"
@@ -31,7 +30,9 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         bench = benchmark.open(database.engine, context.run.run_id)
         rows = evaluations.model_runs(database.engine, bench.run.hash)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(content_hash(rows)),
+            data_version=dg.DataVersion(
+                evaluations.version_of_all(database.engine, bench.run.hash)
+            ),
             metadata={
                 "dagster/row_count": len(rows),
                 "settings_hash": bench.run.hash,
@@ -54,6 +55,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         """Which models to run: all combinations, best first, with intervals. 0 calls."""
         from rag_bench.reporting.leaderboard import COLUMNS, ORDERED_BY
         from rag_bench.reporting.leaderboard import build as read
+        from rag_bench.store.evaluations import version_of_all
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
@@ -112,7 +114,8 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
             metadata["best_e2e_quality"] = value
             metadata["best_e2e_quality_judged_by"] = best.benchmark_judge_model or "–"
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(content_hash(board.as_json())), metadata=metadata
+            data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
+            metadata=metadata,
         )
 
     return [model_runs, leaderboard]

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from rag_bench.assets.declare import asset
-from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
 
@@ -22,6 +21,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
         from rag_bench.reporting import report
         from rag_bench.reporting.leaderboard import build as read
+        from rag_bench.store.evaluations import version_of_all
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
@@ -30,7 +30,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         )
         written = report.write(content, board, get_settings().reports_dir)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(content_hash(content["model_runs"])),
+            data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
             metadata={
                 "overall_status": written.overall_status,
                 "summary": dg.MetadataValue.md(content["executive_summary"]),

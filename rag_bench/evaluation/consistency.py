@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rag_bench.evaluation.precision import settled
+
 CONSISTENCY_SCALES: dict[str, tuple[float, float]] = {
     "response_exact_match_rate": (0.0, 1.0),
     "response_semantic_consistency": (-1.0, 1.0),
@@ -29,7 +31,7 @@ def response_exact_match_rate(answers: Sequence[str | None]) -> float | None:
 
 
 def response_semantic_consistency(vectors: Sequence[np.ndarray | None]) -> float | None:
-    """Return the mean cosine over all pairs of one question's answers (-1 to 1).
+    """Return the mean cosine over all pairs of one question's answers (-1 to 1), to six decimals.
 
     ``vectors``: the answers' embeddings, None for a failed repeat. None with fewer than two.
     Raises ValueError for a zero vector, NaN or infinity.
@@ -44,4 +46,4 @@ def response_semantic_consistency(vectors: Sequence[np.ndarray | None]) -> float
         raise ValueError("a vector is zero or holds NaN or infinity, so it has no cosine")
     # The sum of all cosines, a vector's with itself included, is |sum of unit vectors|^2.
     total = (points / lengths[:, None]).sum(axis=0)
-    return float(np.clip((total @ total - m) / (m * (m - 1)), -1.0, 1.0))
+    return settled(float(np.clip((total @ total - m) / (m * (m - 1)), -1.0, 1.0)))

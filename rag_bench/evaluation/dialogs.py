@@ -11,7 +11,8 @@ from datetime import datetime
 
 import numpy as np
 
-from rag_bench.evaluation.nearest import BLOCK_ROWS, COSINE_DIGITS
+from rag_bench.evaluation.nearest import BLOCK_ROWS
+from rag_bench.evaluation.precision import settled
 
 #: Seconds between two questions of one user after which a new dialog begins: the production bot
 #: keeps the last 30 minutes (and 5 answered pairs) as the dialog's context.
@@ -103,10 +104,7 @@ def repeats_of(
     found = []
     for start in range(0, len(order), BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, len(order))
-        same = (
-            np.round(vectors[order[start:stop]] @ vectors[order[:stop]].T, COSINE_DIGITS)
-            >= threshold
-        )
+        same = settled(vectors[order[start:stop]] @ vectors[order[:stop]].T) >= threshold
         same &= np.arange(stop)[None, :] < n_before[start:stop, None]
         last = stop - 1 - same[:, ::-1].argmax(axis=1)
         for row in np.flatnonzero(same.any(axis=1)):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.types import Metric, Scale
 
 NEIGHBOURS = 5
@@ -54,6 +55,7 @@ def embedding_geometry(
     ``density_score`` = 1 / (avg_nn_distance + 1e-6). ``effective_dimensionality`` is the least
     number of covariance eigenvalues that hold 95 % of the variance (0 for identical vectors).
     Pairwise: over the upper triangle. All deviations divide by the number of values.
+    All are rounded to six decimals.
     With fewer than two vectors everything but ``total_samples`` is None.
 
     Raises ValueError for a matrix that is not two-dimensional, a vector with NaN or infinity, or
@@ -84,7 +86,7 @@ def embedding_geometry(
     units = points / lengths[:, None]
     del points, centred
     result |= _distances(units, min(neighbours, n - 1), duplicate_distance, block_rows)
-    return result
+    return {name: None if value is None else settled(value) for name, value in result.items()}
 
 
 def geometry_metrics(vectors: np.ndarray, *, n_expected: int | None = None) -> dict[str, Metric]:
@@ -111,8 +113,8 @@ def _effective_dimensionality(centred: np.ndarray, share: float = 0.95) -> int:
     # Rounding leaves about 1e-16 of the vectors' own size where there is no variance at all.
     if total <= 1e-20 * n * d:
         return 0
-    # The tolerance keeps a share of exactly 95 % from falling to the next eigenvalue.
-    return int(np.searchsorted(np.cumsum(eigenvalues) / total, share - 1e-12) + 1)
+    # Rounded, a share of exactly 95 % does not fall to the next eigenvalue on some machines.
+    return int(np.searchsorted(settled(np.cumsum(eigenvalues) / total), share) + 1)
 
 
 def _distances(
@@ -128,7 +130,7 @@ def _distances(
     squares, least, most, duplicates = 0.0, np.inf, -np.inf, 0
     for start in range(0, n, block_rows):
         stop = min(start + block_rows, n)
-        distances = np.clip(1 - units[start:stop] @ units.T, 0.0, 2.0)
+        distances = settled(np.clip(1 - units[start:stop] @ units.T, 0.0, 2.0))
         rows = np.arange(stop - start)
         distances[rows, rows + start] = np.inf  # a vector is not its own neighbour
         nearest[start:stop] = np.partition(distances, k - 1, axis=1)[:, :k]

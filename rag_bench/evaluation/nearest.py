@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Digits of a cosine that count: equal vectors in blocks of another size may differ beyond.
-COSINE_DIGITS = 6
+from rag_bench.evaluation.precision import settled
+
 BLOCK_ROWS = 512
 
 
@@ -32,7 +32,7 @@ def best_match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each question's greatest cosine among the entries, and which entry has it.
 
-    Of entries with equal cosines (to six digits) the first counts.
+    Of entries with equal cosines (to six decimals) the first counts.
 
     Args:
         questions: unit vectors (q, d).
@@ -49,7 +49,7 @@ def best_match(
         return best, which
     for start in range(0, n, BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, n))
-        cosines = np.round(np.clip(questions[rows] @ entries.T, -1.0, 1.0), COSINE_DIGITS)
+        cosines = settled(np.clip(questions[rows] @ entries.T, -1.0, 1.0))
         if first is not None:
             cosines[np.arange(m)[None, :] >= first[rows, None]] = -np.inf
         if own is not None:

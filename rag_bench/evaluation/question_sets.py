@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 ROUND_TRIP_CUTOFFS = (1, 10)
 _WORD = re.compile(r"\w+")
 _LEAST_LETTERS = 4  # of a content word; shorter ones are mostly prepositions and pronouns
-_ROUNDING = 1e-6  # of a float32 product of unit vectors
 
 
 def normalised(question: str) -> str:
@@ -32,9 +32,9 @@ def near_duplicates(
     """Return ``{place of a duplicate: place of the question it repeats}``.
 
     A question repeats an earlier *kept* one if their normalised texts are equal or the cosine of
-    their vectors is at least ``threshold``. The first of each kind is kept, in the order given;
-    of several that are near enough, the nearest is named. A question without a single word has
-    no text to compare.
+    their vectors, to six decimals, is at least ``threshold``. The first of each kind is kept, in
+    the order given; of several that are near enough, the nearest is named. A question without a
+    single word has no text to compare.
 
     Args:
         questions: n texts.
@@ -60,9 +60,9 @@ def near_duplicates(
             repeats[place] = by_text[text]
             continue
         if kept:
-            cosines = kept_vectors[: len(kept)] @ vectors[place]
+            cosines = settled(kept_vectors[: len(kept)] @ vectors[place])
             nearest = int(np.argmax(cosines))
-            if cosines[nearest] >= threshold - _ROUNDING:
+            if cosines[nearest] >= threshold:
                 repeats[place] = kept[nearest]
                 continue
         kept_vectors[len(kept)] = vectors[place]

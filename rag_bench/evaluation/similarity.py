@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rag_bench.evaluation.precision import settled
+
 SIMILARITY_SCALES: dict[str, tuple[float, float] | None] = {
     "semantic_similarity": (-1.0, 1.0),
     "dot_similarity": None,
@@ -17,7 +19,8 @@ def vector_similarities(
     answers: Sequence[np.ndarray | None], references: Sequence[np.ndarray | None]
 ) -> list[dict[str, float | None]]:
     """Return ``semantic_similarity`` (cosine, -1 to 1), ``dot_similarity`` and
-    ``euclidean_distance`` (L2) of every pair of vectors, computed in float64.
+    ``euclidean_distance`` (L2) of every pair of vectors, computed in float64 and rounded to six
+    decimals: a vector's cosine with itself is exactly 1.
 
     All None where either vector is missing. For unit vectors cosine and dot product agree, and
     the distance is sqrt(2 - 2 cosine).
@@ -40,12 +43,12 @@ def vector_similarities(
         raise ValueError("a vector holds NaN or infinity")
     if not lengths.all():
         raise ValueError("a zero vector has no direction, so no cosine")
-    cosine = np.clip(dot / lengths, -1.0, 1.0)
-    distance = np.linalg.norm(left - right, axis=1)
+    cosine = settled(np.clip(dot / lengths, -1.0, 1.0))
+    distance = settled(np.linalg.norm(left - right, axis=1))
     for row, position in enumerate(there):
         results[position] = {
             "semantic_similarity": float(cosine[row]),
-            "dot_similarity": float(dot[row]),
+            "dot_similarity": settled(float(dot[row])),
             "euclidean_distance": float(distance[row]),
         }
     return results

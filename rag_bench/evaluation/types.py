@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rag_bench.evaluation.precision import published, settled
+
 Scale = tuple[float, float]
 #: With fewer independent groups of cases than this no interval can be trusted to cover 95 %.
 FEW_CLUSTERS = 10
@@ -60,17 +62,18 @@ class Metric:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-safe dictionary; NaN and infinities become None.
 
+        Numbers are rounded to six decimals; without a scale, to six digits where they are small.
         Always ``value, n_scored, n_expected, ci_low, ci_high``; the bounds, the scale and
         ``n_clusters`` only when they are known; ``note`` where the clusters are few.
         """
         result: dict[str, Any] = {
-            "value": finite_or_none(self.value),
+            "value": self._published(self.value),
             "n_scored": int(self.n_scored),
             "n_expected": int(self.n_expected),
-            "ci_low": finite_or_none(self.ci_low),
-            "ci_high": finite_or_none(self.ci_high),
+            "ci_low": self._published(self.ci_low),
+            "ci_high": self._published(self.ci_high),
         }
-        low, high = finite_or_none(self.low_if_missing), finite_or_none(self.high_if_missing)
+        low, high = self._published(self.low_if_missing), self._published(self.high_if_missing)
         if low is not None and high is not None:
             result["low_if_missing"], result["high_if_missing"] = low, high
         if self.scale is not None:
@@ -80,6 +83,12 @@ class Metric:
             if note := few_clusters_note(result):
                 result["note"] = note
         return result
+
+    def _published(self, value: float | None) -> float | None:
+        number = finite_or_none(value)
+        if number is None:
+            return None
+        return published(number) if self.scale is None else settled(number)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metric:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rag_bench.evaluation.dialogs import Repeat, Turn, agreement, dialogs_of, repeats_of
 from rag_bench.evaluation.nearest import best_match, unit_vectors
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric, Scale
 
@@ -62,7 +63,7 @@ def unrelated_similarity(vectors: np.ndarray, users: Sequence[Hashable]) -> floa
     own = [vectors[positions].sum(axis=0) for positions in groups.values()]
     n_pairs = len(vectors) ** 2 - sum(len(positions) ** 2 for positions in groups.values())
     value = (float(total @ total) - sum(float(mine @ mine) for mine in own)) / n_pairs
-    return min(max(value, -1.0), 1.0)
+    return settled(min(max(value, -1.0), 1.0))
 
 
 def dialog_metrics(
@@ -110,7 +111,7 @@ def dialog_metrics(
         for turn, position in enumerate(dialog, 1)
     }
     before = {b: a for dialog in dialogs for a, b in itertools.pairwise(dialog)}
-    cosine = {b: float(np.clip(units[a] @ units[b], -1.0, 1.0)) for b, a in before.items()}
+    cosine = {b: settled(float(np.clip(units[a] @ units[b], -1.0, 1.0))) for b, a in before.items()}
 
     cases = [UxCase() for _ in turns]
     for position, original in enumerate(told):

@@ -19,8 +19,8 @@ from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.settings import Settings
 
 Progress = Callable[[int, int], None]
-# Texts are padded to a multiple of so many tokens, never to their longest neighbour: what a text is
-# padded to decides how its sums are rounded, and a vector must not depend on the neighbours.
+# Texts are padded to a multiple of so many tokens, and share their batch only with texts padded
+# alike: padding costs time, and how a text is padded decides how its sums are rounded.
 _PADDING = 8
 # Tokenizers and models without a stated limit carry a huge number instead.
 _NO_LIMIT = 1_000_000
@@ -86,8 +86,9 @@ class Encoder:
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
         """Encode texts exactly as given: prefixes are the caller's (``query_text``).
 
-        On a processor a text's vector does not depend on the other texts, to the last bit; on
-        other devices but for rounding.
+        A text's vector does not depend on the other texts but for rounding: libraries choose the
+        order of sums by the size of a batch, the processor and the number of threads. Components
+        differ by about 1e-7, which cosines to six decimals hide but for one unit of the last.
 
         Args:
             texts: n texts, any order and length.

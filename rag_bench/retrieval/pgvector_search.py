@@ -16,13 +16,14 @@ import numpy as np
 from sqlalchemy import Engine
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.evaluation.precision import settled
 from rag_bench.retrieval.search import TopK
 from rag_bench.store.tables import SCHEMA
 from rag_bench.store.vectors import MissingVectorsError
 
 Method = Literal["exact", "hnsw"]
 HNSW_MAX_DIMENSION = 2000
-# Scores nearer to the k-th than this are ties: PostgreSQL rounds sums in another order.
+# Scores nearer to the k-th than this are ties: PostgreSQL sums in float32.
 _TIE = 1e-6
 
 
@@ -50,7 +51,7 @@ class PgvectorTable:
             raise ValueError(f"k is {k} (at least 1), ef_search is {ef_search} (1 to 1000)")
         width = min(k, self._n)
         indices = np.zeros((len(queries), width), dtype=np.int64)
-        scores = np.zeros((len(queries), width), dtype=np.float32)
+        scores = np.zeros((len(queries), width))
         with self._connection.cursor() as cursor:
             if self._method == "hnsw":
                 _set(cursor, "hnsw.ef_search", str(ef_search))
@@ -71,9 +72,10 @@ class PgvectorTable:
                         f"The index gave {len(found)} of {width} chunks; raise ef_search."
                     )
                 # Equal distances come in any order; the lower index first, as in ``top_k``.
-                found.sort(key=lambda item: (item[1], item[0]))
-                indices[row] = [item[0] for item in found]
-                scores[row] = [1.0 - item[1] for item in found]
+                cosines = [(settled(1.0 - distance), index) for index, distance in found]
+                cosines.sort(key=lambda item: (-item[0], item[1]))
+                indices[row] = [index for _, index in cosines]
+                scores[row] = [cosine for cosine, _ in cosines]
         return TopK(indices, scores)
 
 
@@ -147,7 +149,7 @@ def pgvector_top_k(
 ) -> TopK:
     """Search one snapshot's chunks with pgvector; see ``pgvector_table`` for the arguments."""
     if not len(text_hashes):
-        return TopK(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
+        return TopK(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0)))
     with pgvector_table(engine, encoder_key, queries.shape[1], text_hashes, method) as table:
         return table.top_k(queries, k, ef_search)
 
@@ -164,7 +166,7 @@ def recall_against_exact(found: TopK, exact: TopK) -> float:
     if found.indices.shape != exact.indices.shape or not exact.indices.size:
         raise ValueError(f"shapes {found.indices.shape} and {exact.indices.shape}")
     same = (found.indices[:, :, None] == exact.indices[:, None, :]).any(axis=2)
-    tied = found.scores >= exact.scores[:, -1:] - _TIE
+    tied = found.scores >= exact.scores[:, -1:] - 1.5 * _TIE  # both are rounded
     return float((same | tied).mean())
 
 

@@ -1,8 +1,9 @@
 """Exact nearest chunks of all questions in one blocked pass, in bounded memory.
 
-Scores are float32 products of unit vectors, so cosines. Two scores closer than float32 can tell
-apart are compared again in float64, and real ties (the same text on two pages) go to the lower
-index: the result does not depend on block sizes or on the BLAS library.
+Candidates are chosen by float32 products of unit vectors; the scores of those are computed again in
+float64 and rounded to six decimals, and equal ones (the same text on two pages) go to the lower
+index. So block sizes, the BLAS library and the processor decide nothing but where a score lies
+next to a rounding boundary.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rag_bench.evaluation.precision import settled
+
 QUERY_BLOCK = 1024
 CORPUS_BLOCK = 8192
-# Rounding of a float32 product of unit vectors is near 1e-7; scores closer than this are
-# compared again.
+# Rounding of a float32 product of unit vectors is near 1e-7 and that of scores 1e-6: scores
+# further apart than this are in the right order.
 _NEAR = np.float32(2e-6)
 # Candidates kept beyond k, so that near ties at the k-th place are all at hand.
 _SPARE = 8
@@ -31,7 +34,7 @@ class TopK:
 
     Attributes:
         indices: int64, shape (q, k'): positions in the corpus.
-        scores: float32, shape (q, k'): cosine similarities.
+        scores: float64, shape (q, k'): cosine similarities, rounded to six decimals.
     """
 
     indices: np.ndarray
@@ -66,13 +69,13 @@ def top_k(
     q, n = len(queries), len(corpus)
     width = min(k, n)
     if q == 0 or n == 0:
-        return TopK(np.zeros((q, width), np.int64), np.zeros((q, width), np.float32))
+        return TopK(np.zeros((q, width), np.int64), np.zeros((q, width)))
     if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
         raise ValueError(f"queries {queries.shape} and corpus {corpus.shape} do not fit")
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     corpus = np.ascontiguousarray(corpus, dtype=np.float32)
     indices = np.empty((q, width), dtype=np.int64)
-    scores = np.empty((q, width), dtype=np.float32)
+    scores = np.empty((q, width))
     buffer = np.empty((min(query_block, q), min(corpus_block, n)), dtype=np.float32)
     for start in range(0, q, query_block):
         rows = slice(start, min(start + query_block, q))
@@ -166,32 +169,29 @@ def _merge(
 def _settle(
     queries: np.ndarray, corpus: np.ndarray, indices: np.ndarray, scores: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Order near ties truly: rows where float32 cannot tell neighbours apart are done again."""
-    doubtful = (scores[:, :-1] - scores[:, 1:] <= _NEAR)[:, :width].any(axis=1)
+    """Return the best ``width`` of the candidates by exact, rounded score; ties: lower index."""
     # A tie at the k-th place may go on among chunks that were not kept.
     endless = scores[:, width - 1] - scores[:, -1] <= _NEAR
     if indices.shape[1] == len(corpus):
         endless[:] = False
-    result_indices, result_scores = indices[:, :width].copy(), scores[:, :width].copy()
-    for row in np.flatnonzero(doubtful | endless):
+    result_indices = np.empty((len(queries), width), dtype=np.int64)
+    result_scores = np.empty((len(queries), width))
+    for row, query in enumerate(queries):
         pool = indices[row]
         if endless[row]:
             least = scores[row, width - 1] - 2 * _NEAR
-            pool = np.flatnonzero(corpus @ queries[row] >= least)
-        exact = _exact_scores(queries[row], corpus, pool)
+            pool = np.flatnonzero(corpus @ query >= least)
+        exact = _exact_scores(query, corpus, pool)
         order = np.lexsort((pool, -exact))[:width]
         result_indices[row], result_scores[row] = pool[order], exact[order]
     return result_indices, result_scores
 
 
 def _exact_scores(query: np.ndarray, corpus: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """Return float64 scores of one query, shape (len(pool),); equal vectors score equally.
-
-    A sum per row and not a matrix product, whose rounding depends on the row's place.
-    """
+    """Return one query's scores, summed in float64 and rounded, shape (len(pool),)."""
     wide = query.astype(np.float64)
     scores = np.empty(len(pool))
     for start in range(0, len(pool), CORPUS_BLOCK):
         rows = corpus[pool[start : start + CORPUS_BLOCK]]
         scores[start : start + len(rows)] = (rows * wide).sum(axis=1)
-    return scores
+    return settled(np.clip(scores, -1.0, 1.0))

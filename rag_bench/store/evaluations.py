@@ -6,6 +6,7 @@ lives in the call ledger. So a killed run leaves no half evaluation.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import and_, func, insert, select, text
 
 from rag_bench.evaluation.aggregate import count_errors, count_flags, is_failure
+from rag_bench.evaluation.precision import published
+from rag_bench.hashing import content_hash
 from rag_bench.provenance import git_commit
 from rag_bench.store.tables import evaluation, evaluation_case
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 Kind = Literal["metrics", "answers", "scores", "ragas", "custom"]
 """What was measured: without a generation model; its answers; rubric or gate scores; RAGAS; the
 metrics that a user added."""
+
+# Of a case's scores: how long a call took says nothing of what was found.
+_DURATIONS = ("latency_ms",)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,16 @@ class StoredEvaluation:
     reused: bool = False
 
     @property
+    def version(self) -> str:
+        """The address of what was found: equal for equal results of equal inputs, on any machine.
+
+        Of an evaluation stored before `outcome_hash` was, it is the one that was recorded then.
+        """
+        outcome = self.inputs.get("outcome_hash")
+        found = self.metrics if outcome is None else outcome
+        return content_hash([self.input_hash, found, self.errors])
+
+    @property
     def needs_retry(self) -> bool:
         """Whether cases are missing that another run may get."""
         return bool(self.inputs.get("n_retryable"))
@@ -111,6 +127,48 @@ def _stored(row: Row[Any], *, reused: bool = False) -> StoredEvaluation:
         *("metrics", "errors", "finished_at", "inputs"),
     )
     return StoredEvaluation(**{name: getattr(row, name) for name in names}, reused=reused)
+
+
+def outcome_hash(cases: Sequence[Case]) -> str:
+    """Return the address of what cases say, without any number that machines may round otherwise.
+
+    Texts, what was retrieved and cited, codes, flags, whole-number scores and verdicts are in it;
+    fractions (cosines, ratios, means) are not: they follow from those and from the inputs. Nor is
+    how long a call took.
+    """
+    return content_hash(
+        [
+            [
+                *(case.case_id, case.repeat, case.answer, case.error_code, sorted(case.flags)),
+                *(_exact(case.retrieved), _exact(case.citations), _exact(dict(case.scores))),
+            ]
+            for case in sorted(cases, key=lambda case: (case.case_id, case.repeat))
+        ]
+    )
+
+
+def _exact(value: Any) -> Any:
+    """Return a JSON value without its fractions and durations."""
+    if isinstance(value, Mapping):
+        return {
+            key: _exact(item)
+            for key, item in value.items()
+            if not isinstance(item, float) and key not in _DURATIONS
+        }
+    if isinstance(value, (list, tuple)):
+        return [_exact(item) for item in value if not isinstance(item, float)]
+    return value
+
+
+def _rounded(value: Any) -> Any:
+    """Return a JSON value with its fractions as they are published: six decimals."""
+    if isinstance(value, float):
+        return published(value) if math.isfinite(value) else value
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
 
 
 def save_evaluation(
@@ -148,6 +206,7 @@ def save_evaluation(
                     **new.inputs,
                     "n_retryable": new.n_retryable,
                     "flags": count_flags(cases),
+                    "outcome_hash": outcome_hash(cases),
                 },
                 started_at=new.started_at,
                 finished_at=datetime.now(UTC),
@@ -167,7 +226,7 @@ def save_evaluation(
                         "answer": case.answer,
                         "retrieved": case.retrieved,
                         "citations": case.citations,
-                        "scores": dict(case.scores),
+                        "scores": _rounded(case.scores),
                         "error_code": case.error_code,
                         "error_detail": case.error_detail,
                         "flags": list(case.flags),
@@ -301,6 +360,26 @@ def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
             {"hash": settings_hash},
         )
         return [dict(row._mapping) for row in rows]
+
+
+def version_of_all(engine: Engine, settings_hash: str) -> str:
+    """Return the address of all that was measured under one settings hash: of every model or pair
+    of models the newest result that counts. `StoredEvaluation.version` says what is in it.
+    """
+    columns = evaluation.c
+    what = (
+        *(columns.tier, columns.kind, columns.generation_model),
+        *(columns.benchmark_judge_model, columns.production_judge_model),
+    )
+    query = (
+        select(evaluation)
+        .distinct(*what)
+        .where(columns.settings_hash == settings_hash, columns.status.in_(["succeeded", "partial"]))
+        .order_by(*what, columns.id.desc())
+    )
+    with engine.connect() as connection:
+        found = [_stored(row) for row in connection.execute(query)]
+    return content_hash(sorted(one.version for one in found))
 
 
 def newest_settings_hash(engine: Engine) -> str | None:

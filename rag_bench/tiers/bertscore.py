@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode
-from rag_bench.retrieval.identity import encoder_folder
+from rag_bench.evaluation.precision import settled
+from rag_bench.retrieval.identity import encoder_folder, encoder_weights
 from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.retrieval.weights_hash import weights_hash
 from rag_bench.settings import Settings
@@ -77,9 +78,9 @@ def bertscore_model(settings: Settings) -> BertScoreModel | None:
     if not settings.bertscore_model:
         return None
     if settings.bertscore_model == ENCODER:
-        given = encoder_folder(settings)
+        given, weights = encoder_folder(settings), encoder_weights(settings)
     else:
-        given = Path(settings.bertscore_model).expanduser()
+        given, weights = Path(settings.bertscore_model).expanduser(), None
     # Older sentence-transformers folders keep the transformer one level down.
     folder = next(
         (f for f in (given, given / "0_Transformer") if (f / "config.json").is_file()), None
@@ -102,7 +103,8 @@ def bertscore_model(settings: Settings) -> BertScoreModel | None:
         raise ConfigurationError(
             f"RAG_BENCH_BERTSCORE_LAYERS is {layers}, but {folder} has {there} layers."
         )
-    return BertScoreModel(folder, given.resolve().name, weights_hash(folder, settings.home), layers)
+    weights = weights or weights_hash(folder, settings.home)
+    return BertScoreModel(folder, given.resolve().name, weights, layers)
 
 
 class BertScorer:
@@ -152,7 +154,8 @@ class BertScorer:
         self._model = loaded.eval().to(self._device)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[BertScore | CaseError]:
-        """Score (answer, reference) pairs; a pair's score does not depend on the others.
+        """Score (answer, reference) pairs; a pair's score does not depend on the others but for
+        rounding (1e-6).
 
         A CaseError stands where a text has no token at all, or P + R is not above 0.
         """
@@ -212,8 +215,8 @@ def _error(detail: str) -> CaseError:
 
 
 def _cosine(value: float) -> float:
-    """Return a mean of cosines; float32 makes 1.0000001 of identical texts."""
-    return min(1.0, value)
+    """Return a mean of cosines, rounded; float32 makes 1.0000001 of identical texts."""
+    return settled(min(1.0, value))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag_bench.evaluation.nearest import best_match, unit_vectors
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import rate_metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.pipeline import Answer, Fragment, is_refusal
@@ -190,7 +191,7 @@ def _page_of(bench: Bench, entry: QuestionRecord) -> tuple[Fragment, ...]:
         return ()
     passages = [bench.encoder_identity.passage_text(chunk.text) for chunk in chunks]
     [question] = unit_vectors(bench.vectors(_texts(bench, [entry])))
-    cosines = np.round(unit_vectors(bench.vectors(passages)) @ question, 6)
+    cosines = settled(unit_vectors(bench.vectors(passages)) @ question)
     nearest = np.argsort(-cosines, kind="stable")[: bench.run.top_k]
     return tuple(
         Fragment(chunk.chunk_hash, chunk.page_url, chunk.text)

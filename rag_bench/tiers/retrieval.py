@@ -70,7 +70,7 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         found_rows = search_as_production(bench, questions, "hnsw")
     ranked: list[Ranking] = [
         [
-            (bench.chunks[int(index)].chunk_hash, round(float(score), 6))
+            (bench.chunks[int(index)].chunk_hash, float(score))
             for index, score in zip(row, scores, strict=True)
         ]
         for row, scores in zip(found_rows.indices, found_rows.scores, strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from rag_bench.evaluation.dialogs import Repeat, Turn
 from rag_bench.evaluation.nearest import unit_vectors
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.evaluation.ux import UxCase, count, dialog_metrics
@@ -152,7 +153,7 @@ def _answer_similarity(
     cosines: list[float] = []
     if pairs:
         later, earlier = (unit_vectors(bench.vectors(texts)) for texts in exact)
-        cosines = [float(value) for value in np.einsum("ij,ij->i", later, earlier)]
+        cosines = settled(np.einsum("ij,ij->i", later, earlier)).tolist()
     clusters = [turns[pair.later].cluster for pair in pairs]
     return mean_metric(cosines, clusters, scale=(-1.0, 1.0))
 

@@ -33,7 +33,8 @@ def test_hand_worked_square() -> None:
             "max_pairwise_distance": 2,
             "n_duplicate_pairs": 0,
             "total_samples": 4,
-        }
+        },
+        abs=1e-6,
     )
 
 
@@ -62,7 +63,7 @@ def test_same_as_scipy(n: int, d: int, block: int) -> None:
         "n_duplicate_pairs": 0,
         "total_samples": n,
     }
-    assert result == pytest.approx(expected, abs=1e-9)
+    assert result == pytest.approx(expected, abs=5e-6)  # of distances to six decimals
     assert set(result) == set(GEOMETRY_NAMES)
 
 

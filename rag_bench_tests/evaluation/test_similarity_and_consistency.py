@@ -18,7 +18,8 @@ def test_hand_worked_similarity() -> None:
     # (3, 4) and (4, 3): dot 24, lengths 5, cosine 0.96, distance sqrt(2).
     [scores] = vector_similarities([np.array([3.0, 4.0])], [np.array([4.0, 3.0])])
     assert scores == pytest.approx(
-        {"semantic_similarity": 0.96, "dot_similarity": 24, "euclidean_distance": math.sqrt(2)}
+        {"semantic_similarity": 0.96, "dot_similarity": 24, "euclidean_distance": math.sqrt(2)},
+        abs=1e-6,
     )
 
 
@@ -35,10 +36,11 @@ def test_unit_vectors_obey_the_law_of_cosines() -> None:
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     for scores in vector_similarities(list(points[:20]), list(points[20:])):
         cosine = scores["semantic_similarity"]
-        assert scores["dot_similarity"] == pytest.approx(cosine, abs=1e-6)
-        assert scores["euclidean_distance"] == pytest.approx(math.sqrt(2 - 2 * cosine), abs=1e-6)
+        assert scores["dot_similarity"] == pytest.approx(cosine, abs=2e-6)
+        assert scores["euclidean_distance"] == pytest.approx(math.sqrt(2 - 2 * cosine), abs=2e-6)
     same = vector_similarities(list(points), list(points))
-    assert all(0.999999 < s["semantic_similarity"] <= 1.0 for s in same)
+    assert {s["semantic_similarity"] for s in same} == {1.0}
+    assert {s["euclidean_distance"] for s in same} == {0.0}
 
 
 def test_vectors_without_a_direction_are_refused() -> None:
@@ -66,7 +68,7 @@ def test_exact_match_counts_answers_that_came_back() -> None:
 def test_semantic_consistency_by_hand() -> None:
     # East, north, north-east: cosines 0, 1/sqrt 2, 1/sqrt 2; mean 0.4714. Lengths do not matter.
     vectors = [np.array([2.0, 0.0]), None, np.array([0.0, 5.0]), np.array([1.0, 1.0])]
-    assert response_semantic_consistency(vectors) == pytest.approx(2 / math.sqrt(2) / 3)
+    assert response_semantic_consistency(vectors) == pytest.approx(2 / math.sqrt(2) / 3, abs=1e-6)
     assert response_semantic_consistency(vectors[:2]) is None
     assert response_semantic_consistency([]) is None
 
@@ -81,5 +83,5 @@ def test_semantic_consistency_is_the_mean_over_pairs(m: int, seed: int) -> None:
         for j in range(i)
     ]
     found = response_semantic_consistency(list(points))
-    assert found == pytest.approx(np.mean(cosines), abs=1e-12)
-    assert response_semantic_consistency(list(points[::-1])) == pytest.approx(found, abs=1e-12)
+    assert found == pytest.approx(np.mean(cosines), abs=1e-6)
+    assert response_semantic_consistency(list(points[::-1])) == pytest.approx(found, abs=1e-6)

@@ -25,6 +25,7 @@ from ragas.metrics.collections.context_recall.util import ContextRecallInput, Co
 from ragas.metrics.result import MetricResult
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.precision import settled
 from rag_bench.llm.ragas import prompts
 from rag_bench.llm.ragas.library import BenchEmbeddings, Chat, FilePrompt, LedgerLLM, VectorsOf
 from rag_bench.llm.ragas.reconcile import (
@@ -285,7 +286,7 @@ def _not_negative(cosine: float) -> float:
 
 
 def within_unit(metric: str, value: float) -> float:
-    """Return a value with its rounding error cut off (1.0000000000000002 becomes 1).
+    """Return a value to six decimals (1.0000000000000002 becomes 1).
 
     Raises:
         CaseError: METRIC_ERROR, it is outside [0, 1] by more than rounding, or no number.
@@ -294,4 +295,4 @@ def within_unit(metric: str, value: float) -> float:
         raise CaseError(ErrorCode.METRIC_ERROR, f"{metric} came out as {value}")
     if not -_ROUNDING <= value <= 1 + _ROUNDING:
         raise CaseError(ErrorCode.METRIC_ERROR, f"{metric} came out as {value}, outside 0 to 1")
-    return min(max(float(value), 0.0), 1.0)
+    return settled(min(max(float(value), 0.0), 1.0))
