@@ -73,6 +73,8 @@ def test_everything_that_names_an_evaluation_is_stored(
     )
     (row,) = rows(engine, "select * from rag_bench.evaluation")
     stored = dict(row._mapping)
+    stored["inputs"] = dict(stored["inputs"])
+    assert len(stored["inputs"].pop("outcome_hash")) == 64
     assert stored.pop("git_commit") == git_commit()
     assert stored.pop("started_at") == started
     assert stored.pop("finished_at") > started

@@ -77,7 +77,7 @@ def test_real_dialogs(free_world: World) -> None:
     assert cases["105"].flags == [NO_TIME]
     hit = metrics["cache_hit_rate"]
     assert (hit["n_scored"], hit["n_expected"]) == (6, 7)
-    assert 3 / 6 <= hit["value"] <= 4 / 6
+    assert 0.5 <= hit["value"] <= 0.666667
     assert (metrics["earlier_cache_hit_rate"]["n_scored"]) == 5
     assert metrics["n_cache_entries"]["value"] == metrics["n_servable_entries"]["value"] == 2
 
@@ -89,7 +89,7 @@ def test_real_dialogs(free_world: World) -> None:
     kept = metrics["context_preservation"]
     assert kept["n_scored"] == 2
     assert kept["value"] == pytest.approx(
-        (cases["101"].scores["previous"] + cases["103"].scores["previous"]) / 2
+        (cases["101"].scores["previous"] + cases["103"].scores["previous"]) / 2, abs=1e-6
     )
     assert cases["103"].scores["previous"] > 0.95 > cases["101"].scores["previous"]
 
@@ -118,13 +118,13 @@ def test_the_dataset_against_the_cache(free_world: World) -> None:
     metrics = dialogs(bench_of(free_world, cache_threshold=-1)).metrics
     assert metrics["dataset_cache_hit_rate"]["value"] == 1.0
     # Questions 3, 4 and 5 are about that page.
-    assert metrics["dataset_cache_hit_precision"]["value"] == pytest.approx(3 / N)
+    assert metrics["dataset_cache_hit_precision"]["value"] == pytest.approx(3 / N, abs=1e-6)
     assert metrics["dataset_cache_hit_precision"]["n_expected"] == N
 
     # A row of a question's own text does not answer it, so this one question has no entry.
     fill(free_world, row(0, 0, 1, question=GOLD[5][0].lower(), **right))
     metrics = dialogs(bench_of(free_world, cache_threshold=-1)).metrics
-    assert metrics["dataset_cache_hit_rate"]["value"] == pytest.approx((N - 1) / N)
+    assert metrics["dataset_cache_hit_rate"]["value"] == pytest.approx((N - 1) / N, abs=1e-6)
     assert metrics["cache_hit_rate"]["n_scored"] == 0  # the only row is the only entry
 
 
