@@ -321,7 +321,7 @@ def test_few_pages_are_said_on_the_number_itself():
         assert said["n_clusters"] == 9
         assert "fewer than 10 pages" in said["note"]
         assert few_pages(said) == "(<10 pages: 9)"
-        assert Metric.from_json(said) == metric
+        assert Metric.from_json(said).to_json() == said
     enough = rate_metric([*yes, True], clusters=[*pages, 9]).to_json()
     assert enough["n_clusters"] == 10
     assert "note" not in enough
