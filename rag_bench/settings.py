@@ -10,10 +10,10 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_bench.errors import ConfigurationError
@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=PROJECT_ROOT / "data")
     dumps_dir: Path | None = Field(default=None, description="Unset: data_dir/dumps.")
-    reports_dir: Path = Field(default=PROJECT_ROOT / "reports")
+    reports_dir: Path = Field(
+        default=PROJECT_ROOT / "reports", description="Unset: reports in home, if that is set."
+    )
 
     encoder: str = Field(
         default="intfloat/multilingual-e5-small",
@@ -108,6 +110,13 @@ class Settings(BaseSettings):
     def asset_owners(self) -> list[str]:
         """The owners of the assets, one by one."""
         return [owner.strip() for owner in self.owners.split(",") if owner.strip()]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reports_follow_home(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("home") and not given.get("reports_dir"):
+            return {**given, "reports_dir": Path(given["home"]) / "reports"}
+        return given
 
     @cached_property
     def dumps(self) -> Path:

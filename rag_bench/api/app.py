@@ -33,9 +33,15 @@ def build(engine: Engine) -> Starlette:
 
     async def model_runs(request: Request) -> JSONResponse:
         wanted = request.query_params.get("settings_hash")
-        settings = wanted or await run_in_threadpool(evaluations.newest_settings_hash, engine)
+        settings = await run_in_threadpool(_settings, wanted)
         rows = await run_in_threadpool(evaluations.model_runs, engine, settings or "")
         return JSONResponse({"settings_hash": settings, "model_runs": rows})
+
+    def _settings(wanted: str | None) -> str | None:
+        # What nothing was measured under is an empty list, not an error.
+        if wanted:
+            return evaluations.find_settings_hash(engine, wanted) or wanted
+        return evaluations.newest_settings_hash(engine)
 
     async def board(request: Request) -> JSONResponse:
         wanted = request.query_params.get("settings_hash")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def leaderboard(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     settings: Annotated[
-        str, typer.Option(help="A settings hash; empty: of the newest evaluation.")
+        str,
+        typer.Option(help="A settings hash or its beginning; empty: the newest without a limit."),
     ] = "",
     rows: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 36,
 ) -> None:

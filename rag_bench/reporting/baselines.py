@@ -31,7 +31,29 @@ BASELINES: Mapping[str, tuple[str, float, bool]] = {
     "recall": ("tier_judge_pipeline", 0.85, True),
     "f1_score": ("tier_judge_pipeline", 0.85, True),
 }
-_ATTENTION_UP_TO = 2  # misses; more is critical
+#: What the targets measure, each once: hit rates, MRR and nDCG are read off the same ranked lists,
+#: rubrics off the same answers, precision and recall off the same verdicts. One fault moves all of
+#: an area's metrics, so an area that misses counts once, however many of its targets it misses.
+AREAS: Mapping[str, tuple[str, ...]] = {
+    "questions' embeddings": ("avg_nn_distance", "density_score"),
+    "retrieval": (
+        "chunk_mrr",
+        "chunk_hit_rate@1",
+        "chunk_hit_rate@5",
+        "chunk_hit_rate@10",
+        "chunk_ndcg@5",
+    ),
+    "answers from the right chunk": (
+        "rubric_faithfulness",
+        "rubric_answer_relevance",
+        "rubric_answer_correctness",
+    ),
+    "answers end to end": ("rubric_e2e_quality", "semantic_similarity"),
+    "repeated answers": ("response_exact_match_rate", "response_semantic_consistency"),
+    "show or hide": ("accuracy", "precision", "recall", "f1_score"),
+}
+_AREA_OF = {metric: area for area, metrics in AREAS.items() for metric in metrics}
+_ATTENTION_UP_TO = 2  # areas that miss; more is critical
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,7 @@ class Verdict:
     value: float
     target: float
     met: bool
+    area: str
 
 
 def verdicts(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Verdict]:
@@ -52,15 +75,21 @@ def verdicts(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Ver
         value = metrics.get(tier, {}).get(name, {}).get("value")
         if value is not None:
             met = value >= target if higher else value <= target
-            found.append(Verdict(tier, name, value, target, met))
+            found.append(Verdict(tier, name, value, target, met, _AREA_OF[name]))
     return found
 
 
 def overall_status(found: list[Verdict]) -> str:
-    """Return good, attention (one or two targets missed), critical, or insufficient_data."""
+    """Return good, attention (one or two areas miss), critical, or insufficient_data."""
     if not found:
         return "insufficient_data"
-    missed = sum(not verdict.met for verdict in found)
+    missed = areas_missed(found)
     if not missed:
         return "good"
-    return "attention" if missed <= _ATTENTION_UP_TO else "critical"
+    return "attention" if len(missed) <= _ATTENTION_UP_TO else "critical"
+
+
+def areas_missed(found: list[Verdict]) -> list[str]:
+    """Return the areas in which at least one target is missed, as they stand in ``AREAS``."""
+    missed = {verdict.area for verdict in found if not verdict.met}
+    return [area for area in AREAS if area in missed]

@@ -140,12 +140,16 @@ class Leaderboard:
 
 
 def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
-    """Read the leaderboard of a settings hash, by default of the newest evaluation.
+    """Read the leaderboard of a settings hash, which may be cut short; by default of the newest
+    run without a limit.
 
     Raises:
-        RagBenchError: nothing was measured yet.
+        RagBenchError: nothing was measured yet, or several settings hashes begin so.
     """
-    settings_hash = settings_hash or evaluations.newest_settings_hash(engine)
+    if settings_hash:
+        settings_hash = evaluations.find_settings_hash(engine, settings_hash)
+    else:
+        settings_hash = evaluations.newest_settings_hash(engine)
     found = evaluations.model_runs(engine, settings_hash) if settings_hash else []
     if not settings_hash or not found:
         raise RagBenchError(

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rag_bench.errors import RagBenchError
 from rag_bench.provenance import git_branch, git_commit
-from rag_bench.reporting import baselines
-from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard
+from rag_bench.reporting import baselines, registry
+from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard, Row
 
-SCHEMA_VERSION = "3.0"
-REGISTRY = "benchmark_runs.json"
+#: 3.1: metrics that rows share are written once, see ``rows_once`` and ``metrics_of``.
+SCHEMA_VERSION = "3.1"
+REGISTRY = registry.NAME
+register = registry.register
 _TIERS = ("0", "1", "2", "3", "judge", "judge_pipeline", "ux")
 
 
@@ -65,10 +65,56 @@ def content(
     for tier in _TIERS:
         report[f"tier_{tier}_metrics"] = best.metrics.get(f"tier_{tier}")
     report["baselines"] = [vars(verdict) for verdict in found]
-    report["model_runs"] = [
-        {**row.as_json(), "judge_model": row.benchmark_judge_model} for row in board.rows
-    ]
+    report["shared_metrics"], report["model_runs"] = rows_once(board.rows)
     return report
+
+
+def rows_once(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the metrics that several rows share, and the rows that refer to them.
+
+    A triple is a join: a thousand of them repeat what a hundred pairs of models and the common
+    tiers were measured to. A tier's metrics that stand in one row only stay in its ``metrics``;
+    others are an item of the first list, and the row's ``metrics_from`` gives its place there.
+    """
+    texts = [
+        {tier: json.dumps(metrics, sort_keys=True) for tier, metrics in row.metrics.items()}
+        for row in rows
+    ]
+    times = Counter((tier, text) for found in texts for tier, text in found.items())
+    shared: list[dict[str, Any]] = []
+    place: dict[tuple[str, str], int] = {}
+    written = []
+    for row, found in zip(rows, texts, strict=True):
+        own: dict[str, Any] = {}
+        places: dict[str, int] = {}
+        for tier, text in found.items():
+            if times[tier, text] == 1:
+                own[tier] = row.metrics[tier]
+                continue
+            if (tier, text) not in place:
+                place[tier, text] = len(shared)
+                shared.append({"tier": tier, "metrics": row.metrics[tier]})
+            places[tier] = place[tier, text]
+        judge = {"judge_model": row.benchmark_judge_model}
+        written.append({**row.as_json(), **judge, "metrics": own, "metrics_from": places})
+    return shared, written
+
+
+def metrics_of(report: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all metrics of one of a report's ``model_runs`` by tier, of any schema version."""
+    shared = report.get("shared_metrics", [])
+    places = row.get("metrics_from", {})
+    return {**row["metrics"], **{tier: shared[n]["metrics"] for tier, n in places.items()}}
+
+
+def entry(report: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Return what the registry keeps of a report: all but the rows' metrics, which its file has."""
+    kept = {name: value for name, value in report.items() if name != "shared_metrics"}
+    rows = [
+        {name: value for name, value in row.items() if name not in ("metrics", "metrics_from")}
+        for row in report["model_runs"]
+    ]
+    return {**kept, "model_runs": rows, "report_file": file}
 
 
 def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> str:
@@ -98,7 +144,11 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
             )
     missed = [verdict for verdict in found if not verdict.met]
     words = ", ".join(f"{v.metric} {v.value:.2f} (target {v.target:g})" for v in missed)
-    parts.append(f"Status: {status}" + (f"; targets missed: {words}." if missed else "."))
+    areas = ", ".join(baselines.areas_missed(found))
+    parts.append(
+        f"Status: {status}"
+        + (f"; areas that miss a target: {areas}; targets missed: {words}." if missed else ".")
+    )
     if any(row.simulated for row in board.rows):
         parts.append("Models named simulator/sim-* are simulated: they show that the bench works.")
     return " ".join(parts)
@@ -127,8 +177,8 @@ def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> Writte
         RagBenchError: the registry is damaged; the report's own files are there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    registry = folder / REGISTRY
-    with _locked(registry):
+    path = folder / REGISTRY
+    with registry.locked(path):
         first_id, number = report["id"], 1
         while (folder / f"rag_benchmark_{report['id']}.json").exists():  # several in one second
             number += 1
@@ -141,44 +191,13 @@ def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> Writte
         }
         for suffix, text in texts.items():
             _replace(folder / f"{name}{suffix}", text)
-        _append(registry, {**report, "report_file": f"{name}.json"})
+        registry.append(path, entry(report, f"{name}.json"))
     return WrittenReport(
         folder / f"{name}.json",
         folder / f"{name}.md",
         folder / f"{name}.html",
         report["overall_status"],
     )
-
-
-def register(path: Path, entry: Mapping[str, Any]) -> None:
-    """Append to the registry: under a lock, and replaced whole, so that no entry is lost.
-
-    Raises:
-        RagBenchError: the file is not a JSON list; it is left as it is.
-    """
-    with _locked(path):
-        _append(path, entry)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _append(path: Path, entry: Mapping[str, Any]) -> None:
-    entries: Any = []
-    if path.exists():
-        try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            entries = None
-        if not isinstance(entries, list):
-            raise RagBenchError(f"{path} is damaged (not a JSON list). Move it away and retry.")
-    # Time, branch, commit and author stand at the top of an entry.
-    entries.append({**entry, **entry["run_metadata"]})
-    _replace(path, json.dumps(entries, ensure_ascii=False, indent=1))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, insert, select, text
 
+from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.aggregate import count_errors, count_flags, is_failure
 from rag_bench.evaluation.precision import published
 from rag_bench.hashing import content_hash
@@ -382,18 +383,64 @@ def version_of_all(engine: Engine, settings_hash: str) -> str:
     return content_hash(sorted(one.version for one in found))
 
 
-def newest_settings_hash(engine: Engine) -> str | None:
-    """Return the settings hash of the newest usable evaluation of a generation model."""
-    with engine.connect() as connection:
-        return connection.execute(
-            select(evaluation.c.settings_hash)
+@dataclass(frozen=True)
+class MeasuredSettings:
+    """Settings under which a generation model was measured; ``limit``: only so many questions."""
+
+    settings_hash: str
+    limit: int | None
+
+    @classmethod
+    def newest_first(cls, engine: Engine) -> list[MeasuredSettings]:
+        """Return all of them, those of the newest usable evaluation first."""
+        columns = evaluation.c
+        query = (
+            select(columns.settings_hash, columns.settings["limit"].as_integer().label("limit"))
+            .distinct(columns.settings_hash)
+            .add_columns(columns.id)
             .where(
-                evaluation.c.generation_model.is_not(None),
-                evaluation.c.status.in_(["succeeded", "partial"]),
+                columns.generation_model.is_not(None),
+                columns.status.in_(["succeeded", "partial"]),
             )
-            .order_by(evaluation.c.id.desc())
-            .limit(1)
-        ).scalar()
+            .order_by(columns.settings_hash, columns.id.desc())
+        )
+        with engine.connect() as connection:
+            rows = sorted(connection.execute(query), key=lambda row: -row.id)
+        return [cls(row.settings_hash, row.limit) for row in rows]
+
+
+def newest_settings_hash(engine: Engine) -> str | None:
+    """Return the settings hash that is shown where none is named: of the newest whole run.
+
+    A trial with a limit measured other things than the runs that it was a trial for: it is shown
+    by default only where there is nothing else.
+    """
+    found = MeasuredSettings.newest_first(engine)
+    whole = [settings for settings in found if settings.limit is None]
+    return next((settings.settings_hash for settings in whole or found), None)
+
+
+def find_settings_hash(engine: Engine, wanted: str) -> str | None:
+    """Return the settings hash that ``wanted`` is, or begins; None if there is none.
+
+    Raises:
+        RagBenchError: several begin so.
+    """
+    columns = evaluation.c
+    query = (
+        select(columns.settings_hash)
+        .where(columns.settings_hash.startswith(wanted, autoescape=True))
+        .distinct()
+        .order_by(columns.settings_hash)
+    )
+    with engine.connect() as connection:
+        found = list(connection.execute(query).scalars())
+    if wanted in found or len(found) < 2:
+        return wanted if wanted in found else next(iter(found), None)
+    raise RagBenchError(
+        f"{len(found)} settings hashes begin with {wanted}: write more of it. "
+        f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}"
+    )
 
 
 def latest_of_kind(

@@ -94,6 +94,19 @@ def test_the_leaderboard(client: TestClient, engine: Engine) -> None:
     assert {row["generation_model"] for row in old["rows"]} == {"a/old"}
 
 
+def test_a_settings_hash_may_be_cut_short(client: TestClient, engine: Engine) -> None:
+    store_sweep(engine, settings="f31b26f711c7", generators={"a/old": 2.0})
+    store_sweep(engine, settings="f4")
+    for path in ("/leaderboard", "/model_runs"):
+        found = client.get(f"{path}?settings_hash=f31b").json()
+        assert found["settings_hash"] == "f31b26f711c7"
+        answer = client.get(f"{path}?settings_hash=f")
+        assert answer.status_code == 404
+        assert "write more of it" in answer.json()["error"]
+    runs = client.get("/model_runs?settings_hash=f31b").json()["model_runs"]
+    assert {run["generation_model"] for run in runs} == {"a/old"}
+
+
 def test_nothing_can_be_written_and_unknown_paths_are_404(client: TestClient) -> None:
     for path in ("/datasets", "/model_runs", "/leaderboard", "/health"):
         for method in ("post", "put", "delete", "patch"):

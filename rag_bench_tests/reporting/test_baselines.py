@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from measured import metric
 
-from rag_bench.reporting.baselines import BASELINES, overall_status, verdicts
+from rag_bench.reporting.baselines import AREAS, BASELINES, areas_missed, overall_status, verdicts
 
 
 def met(**values: float | None) -> dict[str, bool]:
@@ -51,13 +51,34 @@ def test_a_metric_counts_in_its_own_tier_only() -> None:
         ({"chunk_mrr": None}, "insufficient_data"),
         ({"chunk_mrr": 0.9}, "good"),
         ({"chunk_mrr": 0.1}, "attention"),
+        # One ranking misses five targets at once: one area.
+        (
+            {
+                "chunk_mrr": 0.5,
+                "chunk_hit_rate@1": 0.5,
+                "chunk_hit_rate@5": 0.5,
+                "chunk_hit_rate@10": 0.5,
+                "chunk_ndcg@5": 0.5,
+            },
+            "attention",
+        ),
         ({"chunk_mrr": 0.9, "recall": 0.1, "precision": 0.1}, "attention"),
-        ({"chunk_mrr": 0.1, "recall": 0.1, "precision": 0.1}, "critical"),
-        ({"chunk_mrr": 0.1, "recall": 0.1, "precision": 0.1, "accuracy": 0.99}, "critical"),
+        ({"chunk_mrr": 0.1, "recall": 0.1, "precision": 0.1}, "attention"),
+        ({"chunk_mrr": 0.1, "recall": 0.1, "rubric_faithfulness": 5.0}, "attention"),
+        ({"chunk_mrr": 0.1, "recall": 0.1, "rubric_faithfulness": 2.0}, "critical"),
+        ({"rubric_faithfulness": 2.0, "rubric_answer_relevance": 2.0}, "attention"),
+        ({"rubric_faithfulness": 2.0, "rubric_e2e_quality": 2.0, "accuracy": 0.1}, "critical"),
     ],
 )
-def test_the_status_counts_missed_targets(values: dict[str, float], status: str) -> None:
-    metrics = {"tier_1": {}, "tier_judge_pipeline": {}}  # type: ignore[var-annotated]
+def test_the_status_counts_areas_that_miss(values: dict[str, float], status: str) -> None:
+    metrics: dict[str, dict[str, object]] = {}
     for name, value in values.items():
-        metrics[BASELINES[name][0]][name] = metric(value)
+        metrics.setdefault(BASELINES[name][0], {})[name] = metric(value)
     assert overall_status(verdicts(metrics)) == status
+
+
+def test_every_target_is_of_one_area() -> None:
+    assert sorted(name for area in AREAS.values() for name in area) == sorted(BASELINES)
+    found = verdicts({"tier_1": {"chunk_mrr": metric(0.1), "chunk_hit_rate@5": metric(0.99)}})
+    assert areas_missed(found) == ["retrieval"]
+    assert {verdict.area for verdict in found} == {"retrieval"}

@@ -84,7 +84,7 @@ def test_the_fields_of_the_forerunner_are_all_there(
         "git_branch": "release",
         "git_commit_hash": git_commit(),
         "run_author": "Марина",
-        "schema_version": "3.0",
+        "schema_version": "3.1",
         "dataset_file": "золотой набор",
         "dataset_type": "manual",
         "judge_model": JUDGES[0],
@@ -111,6 +111,38 @@ def test_the_fields_of_the_forerunner_are_all_there(
     stored = json.loads(written.json.read_text(encoding="utf-8"))
     assert stored["run_metadata"]["git_branch"] == "release"
     assert stored["executive_summary"] == entry["executive_summary"]
+    assert "metrics" not in entry["model_runs"][0], "the report's own file has them"
+
+
+def test_metrics_that_rows_share_are_written_once() -> None:
+    of = board()
+    stored = json.loads(json.dumps(content(of), ensure_ascii=False))
+    # Eight rows: two tier 3 results (a generator each), and one of tiers 0, 1 and judge_pipeline.
+    assert sorted(item["tier"] for item in stored["shared_metrics"]) == [
+        *("tier_0", "tier_1", "tier_3", "tier_3", "tier_judge_pipeline")
+    ]
+    assert [report.metrics_of(stored, run) for run in stored["model_runs"]] == [
+        row.metrics for row in of.rows
+    ]
+    # What is one row's own stays with it; reports of earlier versions have everything there.
+    lone = board(generators=["a/one"], judges=["b/j"], gates=["c/p"])
+    (run,) = content(lone)["model_runs"]
+    assert (run["metrics"], run["metrics_from"]) == (lone.rows[0].metrics, {})
+    assert report.metrics_of({}, {"metrics": {"tier_1": {}}}) == {"tier_1": {}}
+
+
+def test_a_thousand_rows_do_not_swell_report_and_registry(tmp_path: Path) -> None:
+    names = [f"a/model-{number}" for number in range(10)]
+    of = board(generators=names, judges=names, gates=names)
+    sizes = []
+    for _ in range(3):
+        written = report.write(content(of), of, tmp_path)
+        sizes.append((tmp_path / "benchmark_runs.json").stat().st_size)
+    row_bytes = len(json.dumps(of.rows[0].as_json()))
+    assert written.json.stat().st_size < 1000 * row_bytes * 0.6
+    growth = [after - before for before, after in itertools.pairwise(sizes)]
+    assert max(growth) < 400_000
+    assert max(growth) - min(growth) < 100  # the same for every report: nothing is written again
 
 
 def test_the_summary_says_what_the_numbers_rest_on() -> None:
@@ -296,7 +328,9 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
         assert stored["dataset_file"] == entry["dataset_file"]
 
 
-@pytest.mark.parametrize("damaged", ['[{"id": 1}, {"id"', '{"id": 1}', "", "\x00\x01"])
+@pytest.mark.parametrize(
+    "damaged", ['[{"id": 1}, {"id"', '{"id": 1}', "", "\x00\x01", '[\n {\n  "id": 1,\n  "a', "[1]"]
+)
 def test_a_damaged_registry_is_left_as_it_is(tmp_path: Path, damaged: str) -> None:
     registry = tmp_path / "benchmark_runs.json"
     registry.write_text(damaged, encoding="utf-8")
@@ -314,3 +348,42 @@ def test_entries_of_others_are_kept(tmp_path: Path) -> None:
     first, second = json.loads(registry.read_text(encoding="utf-8"))
     assert first == {"id": "20250101", "schema_version": "2.0", "чужое": 1}
     assert (second["id"], second["timestamp"]) == ("new", "t")
+
+
+def test_a_list_of_an_earlier_version_is_continued_where_it_ends(tmp_path: Path) -> None:
+    registry = tmp_path / "benchmark_runs.json"
+    old = [{"id": str(number), "run_metadata": {}, "текст": "ё" * 50_000} for number in range(3)]
+    registry.write_text(json.dumps(old, ensure_ascii=False, indent=1), encoding="utf-8")
+    inode, before = registry.stat().st_ino, registry.read_bytes()
+    report.register(registry, {"id": "new", "run_metadata": {"timestamp": "t"}})
+    assert registry.stat().st_ino == inode, "appended to, not written anew"
+    assert registry.read_bytes().startswith(before[:-2])
+    assert [entry["id"] for entry in json.loads(registry.read_bytes())] == ["0", "1", "2", "new"]
+
+
+def entries(registry: Path) -> list[str]:
+    return [entry["id"] for entry in json.loads(registry.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_kill_at_any_byte_of_an_append_loses_that_entry_only(
+    tmp_path: Path, indent: int | None
+) -> None:
+    registry = tmp_path / "benchmark_runs.json"
+    old = [{"id": "a", "n": [1, {"m": 2}]}, {"id": "b", "n": [{"m": 2}]}]
+    registry.write_text(json.dumps(old, indent=indent))
+    report.register(registry, {"id": "c", "run_metadata": {"author": "Марина, {1}"}})
+    whole = registry.read_bytes()
+    before = json.dumps(old, indent=indent).rstrip("]\n").encode()
+    for length in range(len(before) + 1, len(whole)):
+        registry.write_bytes(whole[:length])
+        report.register(registry, {"id": "d", "run_metadata": {}})
+        expected = {("a", "b", "d"), ("a", "b", "c", "d")}
+        assert tuple(entries(registry)) in expected, whole[len(before) : length]
+    first = tmp_path / "first.json"
+    report.register(first, {"id": "c", "run_metadata": {}})
+    whole = first.read_bytes()
+    for length in range(2, len(whole)):
+        first.write_bytes(whole[:length])
+        report.register(first, {"id": "d", "run_metadata": {}})
+        assert entries(first) in (["d"], ["c", "d"]), whole[:length]

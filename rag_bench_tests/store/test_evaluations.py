@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 from measured import dataset, metric, store, store_failed
 from sqlalchemy import Engine, text
 
+from rag_bench.errors import RagBenchError
 from rag_bench.provenance import git_commit
 from rag_bench.store.evaluations import (
     Case,
+    MeasuredSettings,
     NewEvaluation,
     cases_of,
     different_instruments,
     find_finished,
+    find_settings_hash,
     latest,
     latest_of_kind,
     newest_settings_hash,
@@ -302,6 +306,44 @@ def test_settings_seen_newest_first_each_once(engine: Engine) -> None:
         ("a", {"name": "a"}),
         ("b", {"name": "b"}),
     ]
+
+
+def test_a_trial_with_a_limit_is_the_newest_only_where_nothing_else_is(engine: Engine) -> None:
+    def measured(settings: str, limit: int | None) -> None:
+        new = NewEvaluation(
+            tier="3",
+            kind="answers",
+            settings_hash=settings,
+            settings={"limit": limit},
+            input_hash=f"{settings}-{uuid.uuid4()}",
+            started_at=datetime.now(UTC),
+            generation_model="a/g",
+        )
+        save_evaluation(engine, new, [], n_scored=1)
+
+    measured("trial-0", 5)
+    assert newest_settings_hash(engine) == "trial-0"
+    measured("whole-1", None)
+    measured("trial-1", 10)
+    assert newest_settings_hash(engine) == "whole-1"
+    measured("whole-2", None)
+    assert newest_settings_hash(engine) == "whole-2"
+    assert [(s.settings_hash, s.limit) for s in MeasuredSettings.newest_first(engine)] == [
+        *(("whole-2", None), ("trial-1", 10), ("whole-1", None), ("trial-0", 5))
+    ]
+
+
+def test_a_settings_hash_is_found_by_its_beginning(engine: Engine) -> None:
+    for settings in ("f31b26f711c7aa", "f31b99", "f31b", "a_c"):
+        store(engine, "3", "answers", {}, generation="a/g", settings=settings)
+    assert find_settings_hash(engine, "f31b26f7") == "f31b26f711c7aa"
+    assert find_settings_hash(engine, "f31b26f711c7aa") == "f31b26f711c7aa"
+    assert find_settings_hash(engine, "f31b") == "f31b"  # one that is written out is meant
+    assert find_settings_hash(engine, "abc") is None
+    assert find_settings_hash(engine, "%") is None
+    assert find_settings_hash(engine, "a_") == "a_c"
+    with pytest.raises(RagBenchError, match=r"3 settings hashes begin with f3: write more.*f31b26"):
+        find_settings_hash(engine, "f3")
 
 
 def test_the_newest_settings_are_those_that_have_something_to_show(engine: Engine) -> None:
