@@ -322,9 +322,14 @@ class World:
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
     """Return what the failed steps of a run said, causes included."""
+    return failure_words(result.all_events)
+
+
+def failure_words(events: Iterable[dg.DagsterEvent | None]) -> str:
+    """Return what failed steps said, causes included."""
     words = []
-    for event in result.all_events:
-        if event.is_step_failure:
+    for event in events:
+        if event is not None and event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data:
                 words.append(data.user_failure_data.description or "")
@@ -383,7 +388,7 @@ def quick_encoder() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(
+def opened_world(
     server: EmbeddedServer, template: str, data: Path, reports: Path, keep: bool = False
 ) -> Iterator[World]:
     """A copy of a template database with the environment that points at it."""
@@ -408,7 +413,7 @@ def _opened(
 def copy_of(server: EmbeddedServer, world: World) -> AbstractContextManager[World]:
     """A copy of a world as it is, in place of it until the block ends."""
     world.engine.dispose()
-    return _opened(server, str(world.engine.url.database), world.data, world.reports)
+    return opened_world(server, str(world.engine.url.database), world.data, world.reports)
 
 
 def drop_database(server: EmbeddedServer, name: str) -> None:
@@ -438,7 +443,7 @@ def _made_once(
     reports: Path,
     run: Callable[[World], Sequence[dg.ExecuteInProcessResult]],
 ) -> Iterator[Done]:
-    with _opened(server, template, data, reports, keep=True) as world:
+    with opened_world(server, template, data, reports, keep=True) as world:
         name = str(world.engine.url.database)
         results = run(world)
         bad = [failure(result) for result in results if not result.success]
@@ -489,7 +494,7 @@ def free_world(
     server: EmbeddedServer, free_part: Done, world_data: Path, quick_encoder: None, tmp_path: Path
 ) -> Iterator[World]:
     """A database of the test's own, in which the free part is done."""
-    with _opened(server, free_part.database, world_data, tmp_path / "reports") as world:
+    with opened_world(server, free_part.database, world_data, tmp_path / "reports") as world:
         yield world
 
 
@@ -498,7 +503,7 @@ def done_world(
     server: EmbeddedServer, whole_graph: Done, world_data: Path, quick_encoder: None, tmp_path: Path
 ) -> Iterator[World]:
     """A database of the test's own, in which the whole graph has been run."""
-    with _opened(server, whole_graph.database, world_data, tmp_path / "reports") as world:
+    with opened_world(server, whole_graph.database, world_data, tmp_path / "reports") as world:
         yield world
 
 
@@ -508,5 +513,5 @@ def empty_world(
 ) -> Iterator[World]:
     """A migrated, empty database and a data folder of the test's own with the world in it."""
     data = write_data(tmp_path / "data")
-    with _opened(server, template_database, data, tmp_path / "reports") as world:
+    with opened_world(server, template_database, data, tmp_path / "reports") as world:
         yield world

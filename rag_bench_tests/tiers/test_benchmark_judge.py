@@ -79,10 +79,10 @@ def interval(evaluation: StoredEvaluation, name: str) -> tuple[float, float]:
 def module_world(
     server: Any, free_part: Any, world_data: Any, quick_encoder: None, tmp_path_factory: Any
 ) -> Iterator[World]:
-    from small_world import _opened
+    from small_world import opened_world
 
     reports = tmp_path_factory.mktemp("reports")
-    with _opened(server, free_part.database, world_data, reports) as world:
+    with opened_world(server, free_part.database, world_data, reports) as world:
         yield world
 
 

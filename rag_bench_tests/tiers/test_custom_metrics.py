@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 from small_world import ANSWERS, GOLD, Done, World, checks_of, failure, materializations
 from small_world import _made_once as made_once
-from small_world import _opened as opened
+from small_world import opened_world as opened
 
 from rag_bench.assets import answers_and_scores, custom_metrics
 from rag_bench.automation import range_tags
