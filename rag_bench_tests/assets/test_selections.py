@@ -180,5 +180,5 @@ def test_without_any_dump_the_first_step_says_what_to_do(
         ended = daemon.materialize(["dump", "chunk", "tier2_answers"])
         assert ended.status is BulkActionStatus.COMPLETED_FAILED
         words = daemon.words(ended)
-    assert words.startswith("No dump to load")
+    assert "No dump to load" in words
     assert "rag-bench load-dump" in words
