@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_bench.analytics.text import content_words, words
+from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import Asked
 from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
+from rag_bench.evaluation.text_folding import compounds
 from rag_bench.evaluation.types import Metric
 
 TOP_ALL, TOP_PART, TOP_TYPICAL = 50, 30, 20
@@ -91,7 +92,7 @@ def domain(questions: Sequence[Asked]) -> Domain:
     )
     result = {
         "total_questions": len(questions),
-        "distinct_questions": len({" ".join(words(question.text)) for question in questions}),
+        "distinct_questions": len({" ".join(compounds(question.text)) for question in questions}),
         "users": len({q.user_id for q in questions if q.user_id is not None}),
         "with_answers": sum(answered),
         "without_answers": len(questions) - sum(answered),
@@ -125,7 +126,7 @@ def slang_counts(texts: Iterable[str]) -> dict[str, int]:
     counts = dict.fromkeys(SLANG, 0)
     for text in texts:
         # Parts of hyphenated words count on their own: «сессия-пересдача».
-        found = {part for word in words(text) for part in word.split("-")}
+        found = {part for word in compounds(text) for part in word.split("-")}
         for slang, pattern in SLANG.items():
             counts[slang] += any(pattern.fullmatch(word) for word in found)
     return counts

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from rag_bench.evaluation.text_folding import compounds, has_words_in_a_row, readable
+
 SHORTEST_WORD = 3
 
-# A hyphen joins ("ПИб-22"); an underscore is Markdown's emphasis and joins nothing.
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
-# Stress marks and soft hyphens stand inside words and would cut them in two. The breve of й and
-# the dots of ё are composed with their letters before these are dropped.
-_INSIDE_WORDS = dict.fromkeys(map(ord, "\u0300\u0301\u00ad\u200b\u200d\u2060"))
-
-_NOT_FOUND = ("ответ", "не", "найден")
+_NOT_FOUND = "ответ не найден"
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _LINK = re.compile(r"(?:https?://|www\.|t\.me/|vk\.com/)\S+", re.IGNORECASE)
@@ -34,17 +28,6 @@ _MASKS = (
     (_LOCAL_PHONE, "[number]"),
     (_DIGITS, "[number]"),
 )
-
-
-def fold(text: str) -> str:
-    """Return the text in NFKC and lower case, ё as е, without marks inside words."""
-    folded = unicodedata.normalize("NFKC", text).lower().replace("ё", "е")
-    return folded.translate(_INSIDE_WORDS)
-
-
-def words(text: str) -> list[str]:
-    """Return all words of a text in order, folded; hyphenated ones are one word."""
-    return _WORD.findall(fold(text))
 
 
 @cache
@@ -67,7 +50,7 @@ def content_words(text: str) -> list[str]:
     dull = stop_words()
     return [
         word
-        for word in words(mask(text, blank=True))
+        for word in compounds(mask(text, blank=True))
         if len(word) >= SHORTEST_WORD and word not in dull
     ]
 
@@ -77,8 +60,8 @@ def mask(text: str, *, blank: bool = False) -> str:
 
     A space instead of a name in brackets with ``blank``. Names of people are not recognised.
     """
-    # Full-width digits and the like would pass the patterns by.
-    text = unicodedata.normalize("NFKC", text)
+    # Full-width digits and what is invisible between digits would pass the patterns by.
+    text = readable(text)
     for pattern, name in _MASKS:
         text = pattern.sub(" " if blank else name, text)
     return text
@@ -98,9 +81,4 @@ def is_answer(answer: str | None) -> bool:
     """
     if answer is None:
         return False
-    found = words(answer)
-    return bool(answer.strip()) and _NOT_FOUND not in _triples(found)
-
-
-def _triples(found: list[str]) -> Iterator[tuple[str, ...]]:
-    return zip(found, found[1:], found[2:], strict=False)
+    return bool(answer.strip()) and not has_words_in_a_row(answer, _NOT_FOUND)

@@ -81,7 +81,7 @@ class DomainRunConfig(dg.Config):
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[chunk_embeddings, question_embeddings, synthetic_dataset],
-    code_version="2",
+    code_version="3",
 )
 def chunk_utilization(
     context: dg.AssetExecutionContext, config: UtilizationRunConfig, database: DatabaseResource
@@ -101,7 +101,7 @@ def chunk_utilization(
     group_name=GROUP,
     kinds={"postgres", "scikitlearn"},
     deps=[chunk_embeddings, question_embeddings],
-    code_version="2",
+    code_version="3",
 )
 def topic_coverage(
     context: dg.AssetExecutionContext, config: TopicsRunConfig, database: DatabaseResource
@@ -119,7 +119,7 @@ def topic_coverage(
     return _analyse(context, database, lambda opened: tier.topic_coverage(opened, given), _topics)
 
 
-@asset(group_name=GROUP, kinds={"postgres", "python"}, deps=[question_answer], code_version="2")
+@asset(group_name=GROUP, kinds={"postgres", "python"}, deps=[question_answer], code_version="3")
 def domain_insights(
     context: dg.AssetExecutionContext, config: DomainRunConfig, database: DatabaseResource
 ) -> dg.MaterializeResult:

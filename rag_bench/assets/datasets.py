@@ -172,7 +172,7 @@ class SyntheticConfig(dg.Config):
     )
 
 
-@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="2", pool=POOL)
+@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="3", pool=POOL)
 def synthetic_dataset(
     context: dg.AssetExecutionContext,
     config: SyntheticConfig,

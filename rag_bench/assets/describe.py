@@ -99,7 +99,7 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> dg.TableMetadataV
                 _metric_value(metric),
                 interval,
                 drawn(metric),
-                _together(f"{metric['n_scored']} of {metric['n_expected']}"),
+                _together(_scored(metric)),
                 _together(scale),
                 _together(bounds),
             ]
@@ -140,6 +140,12 @@ def drawn(metric: Mapping[str, Any] | None, scale: Sequence[float] | None = None
         cells[first], cells[last] = "├", "┤"
     cells[place(metric["value"])] = "●"
     return "".join(cells)
+
+
+def _scored(metric: Mapping[str, Any]) -> str:
+    scored = f"{metric['n_scored']} of {metric['n_expected']}"
+    withheld = sum((metric.get("withheld") or {}).values())
+    return f"{scored}, withheld for {withheld}" if withheld else scored
 
 
 def span(metric: Mapping[str, Any] | None) -> str:
@@ -192,6 +198,9 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
         "dump_sha256": bench.snapshot.sha256,
         "encoder": bench.encoder_identity.name,
     }
+    withheld = {n: m["withheld"] for n, m in evaluation.metrics.items() if m.get("withheld")}
+    if withheld:
+        metadata["withheld"] = dg.MetadataValue.json(withheld)
     if "remark" in evaluation.inputs:
         metadata["remark"] = evaluation.inputs["remark"]
     for role in ("generation_model", "benchmark_judge_model", "production_judge_model"):

@@ -26,7 +26,7 @@ _LONGEST_SHOWN = 6  # turns; longer dialogs share a row of the table
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[question_embeddings, manual_dataset, synthetic_dataset],
-    code_version="2",
+    code_version="3",
 )
 def tier_ux_dialogs(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rag_bench.errors import ErrorCode
@@ -25,6 +25,8 @@ class CaseRecord:
     any; its ``scores`` may still hold the measures that did work. ``flags``: remarks such as
     ``NO_CITATIONS``, counted beside the errors. ``not_applicable``: metrics that this case
     cannot have (correctness without a reference answer): not expected, so not missing.
+    ``withheld``: {metric: reason} of measures that are not right for this case (words of a script
+    without spaces): not expected either, and counted by reason.
     """
 
     case_id: str
@@ -33,6 +35,7 @@ class CaseRecord:
     error_code: str | None = None
     flags: Collection[str] = ()
     not_applicable: Collection[str] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 def aggregate_cases(
@@ -57,7 +60,8 @@ def aggregate_cases(
     for name in names:
         known = CATALOGUE.get(name)
         scale = (scales or {}).get(name, known.scale if known else None)
-        applicable = [record for record in records if name not in record.not_applicable]
+        possible = [record for record in records if name not in record.not_applicable]
+        applicable = [record for record in possible if name not in record.withheld]
         values = [record.scores.get(name) for record in applicable]
         clusters = [record.cluster for record in applicable]
         if name in rates or (known is not None and known.kind == "rate"):
@@ -65,6 +69,9 @@ def aggregate_cases(
             metrics[name] = rate_metric(yes, clusters=clusters)
         else:
             metrics[name] = mean_metric(values, clusters, scale=scale, seed=seed)
+        withheld = Counter(r.withheld[name] for r in possible if name in r.withheld)
+        if withheld:
+            metrics[name] = replace(metrics[name], withheld=dict(sorted(withheld.items())))
     return metrics
 
 

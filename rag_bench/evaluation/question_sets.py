@@ -5,25 +5,19 @@ Pure: texts, vectors and ranks in, numbers out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
+from rag_bench.evaluation.text_folding import words, words_alone
 from rag_bench.evaluation.types import Metric
 
 if TYPE_CHECKING:
     import numpy as np
 
 ROUND_TRIP_CUTOFFS = (1, 10)
-_WORD = re.compile(r"\w+")
 _LEAST_LETTERS = 4  # of a content word; shorter ones are mostly prepositions and pronouns
-
-
-def normalised(question: str) -> str:
-    """Return a question's words in lower case, ё as е: what makes two questions one text."""
-    return " ".join(_words(question))
 
 
 def near_duplicates(
@@ -31,7 +25,7 @@ def near_duplicates(
 ) -> dict[int, int]:
     """Return ``{place of a duplicate: place of the question it repeats}``.
 
-    A question repeats an earlier *kept* one if their normalised texts are equal or the cosine of
+    A question repeats an earlier *kept* one if their words are equal or the cosine of
     their vectors, to six decimals, is at least ``threshold``. The first of each kind is kept, in
     the order given; of several that are near enough, the nearest is named. A question without a
     single word has no text to compare.
@@ -55,7 +49,7 @@ def near_duplicates(
     kept_vectors = np.empty_like(vectors)
     by_text: dict[str, int] = {}
     for place, question in enumerate(questions):
-        text = normalised(question)
+        text = words_alone(question)
         if text and text in by_text:
             repeats[place] = by_text[text]
             continue
@@ -79,7 +73,7 @@ def lexical_overlap(question: str, chunk: str) -> float | None:
     their beginnings, as Russian inflects their ends. None for a question without such words.
     """
     asked = {_beginning(word) for word in _content(question)}
-    known = {_beginning(word) for word in _words(chunk)}
+    known = {_beginning(word) for word in words(chunk)}
     return len(asked & known) / len(asked) if asked else None
 
 
@@ -160,12 +154,8 @@ def same_model(one: str, other: str) -> bool:
 
 
 def _content(text: str) -> list[str]:
-    return [word for word in _words(text) if len(word) >= _LEAST_LETTERS or word.isdigit()]
+    return [word for word in words(text) if len(word) >= _LEAST_LETTERS or word.isdigit()]
 
 
 def _beginning(word: str) -> str:
     return word if word.isdigit() else word[: max(_LEAST_LETTERS, len(word) - 3)]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold().replace("ё", "е"))

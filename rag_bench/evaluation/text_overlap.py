@@ -1,14 +1,17 @@
-"""ROUGE, BLEU and chrF between an answer and its reference, right for Russian.
+"""ROUGE, BLEU and chrF between an answer and its reference, right for Russian and beyond.
 
 rouge-score's own tokenizer keeps [a-z0-9] only, so identical Russian texts score 0 and two
-unlike ones that share a room number score 1. Here it gets a Unicode tokenizer.
+unlike ones that share a room number score 1. Here it gets words of any script. What is measured
+in which script, and BLEU's words there, is declared in `text_scripts`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
+from typing import Any
+
+from rag_bench.evaluation.text_folding import visible, words
+from rag_bench.evaluation.text_scripts import script_of
 
 TEXT_OVERLAP_SCALES: dict[str, tuple[float, float]] = {
     "rouge1_f": (0.0, 1.0),
@@ -18,23 +21,17 @@ TEXT_OVERLAP_SCALES: dict[str, tuple[float, float]] = {
     "chrf": (0.0, 100.0),
 }
 
-# Letters and digits of any script; an underscore is Markdown's emphasis, not part of a word.
-_WORD = re.compile(r"[^\W_]+")
-# Stress marks and soft hyphens stand inside words and would cut them in two.
-_INSIDE_WORDS = dict.fromkeys(map(ord, "\u0300\u0301\u00ad\u200b\u200d\u2060"))
-
 
 class UnicodeTokenizer:
-    """Words of any script for rouge-score: NFKC, lower case, ё as е, no stemming.
+    """Words of any script for rouge-score, folded, without stemming.
 
-    Stress marks and soft hyphens are dropped. rouge-score's stemmer is English; a Russian one
-    would make the measure incomparable between languages.
+    rouge-score's stemmer is English; a Russian one would make the measure incomparable between
+    languages.
     """
 
     def tokenize(self, text: str) -> list[str]:
         """Return the words of ``text`` in order."""
-        folded = unicodedata.normalize("NFKC", text).lower().replace("ё", "е")
-        return _WORD.findall(folded.translate(_INSIDE_WORDS))
+        return words(text)
 
 
 def text_overlap(answer: str, reference: str) -> dict[str, float | None]:
@@ -42,12 +39,14 @@ def text_overlap(answer: str, reference: str) -> dict[str, float | None]:
 
     ``rouge1_f``, ``rouge2_f``, ``rougeL_f``: F1 of unigrams, bigrams and the longest common
     subsequence of words (Lin 2004, by rouge-score), 0 to 1. ``bleu``: sacrebleu's sentence BLEU
-    of the whole text, 0 to 100 (tokenizer 13a, exponential smoothing, effective order, case
-    kept). ``chrf``: sacrebleu's chrF2, 0 to 100.
+    of the whole text, 0 to 100 (exponential smoothing, effective order, case kept; tokenizer by
+    the reference's script: 13a, zh for Chinese, char for Japanese). ``chrf``: sacrebleu's chrF2,
+    0 to 100.
 
     An n-gram measure is None where the reference has no such n-gram (a one-word reference has no
-    ROUGE-2). Raises ValueError when either text is blank: an empty answer is a failed call and
-    has a code upstream; it is not a bad answer with a score of 0.
+    ROUGE-2), and where the reference's script withholds it. Raises ValueError when either text is
+    blank: an empty answer is a failed call and has a code upstream; it is not a bad answer with a
+    score of 0.
     """
     if not answer.strip() or not reference.strip():
         raise ValueError("nothing to compare: the answer or the reference is blank")
@@ -84,21 +83,27 @@ def _scores(pairs: Sequence[tuple[str, str]]) -> list[dict[str, float | None]]:
     tokenizer = UnicodeTokenizer()
     rouge = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=tokenizer)
     # Effective order: a text of three words has no 4-gram, and would score 0 against itself.
-    bleu, chrf = BLEU(effective_order=True), CHRF()
+    bleus: dict[str, Any] = {}
+    chrf = CHRF()
     results: list[dict[str, float | None]] = []
     for answer, reference in pairs:
         overlap = rouge.score(reference, answer)
         n_words = len(tokenizer.tokenize(reference))
         # sacrebleu does not know that a letter and its composed form are one.
-        hypothesis, target = (unicodedata.normalize("NFC", t) for t in (answer, reference))
-        results.append(
-            {
-                "rouge1_f": overlap["rouge1"].fmeasure if n_words else None,
-                "rouge2_f": overlap["rouge2"].fmeasure if n_words > 1 else None,
-                "rougeL_f": overlap["rougeL"].fmeasure if n_words else None,
-                # Rounding gives 100.00000000000004 for identical texts.
-                "bleu": min(bleu.sentence_score(hypothesis, [target]).score, 100.0),
-                "chrf": min(chrf.sentence_score(hypothesis, [target]).score, 100.0),
-            }
-        )
+        hypothesis, target = visible(answer), visible(reference)
+        script = script_of(reference)
+        name = script.bleu_tokenizer
+        if name and name not in bleus:
+            bleus[name] = BLEU(effective_order=True, tokenize=name)
+        scores = {
+            "rouge1_f": overlap["rouge1"].fmeasure if n_words else None,
+            "rouge2_f": overlap["rouge2"].fmeasure if n_words > 1 else None,
+            "rougeL_f": overlap["rougeL"].fmeasure if n_words else None,
+            # Rounding gives 100.00000000000004 for identical texts.
+            "bleu": min(bleus[name].sentence_score(hypothesis, [target]).score, 100.0)
+            if name
+            else None,
+            "chrf": min(chrf.sentence_score(hypothesis, [target]).score, 100.0),
+        }
+        results.append(scores | dict.fromkeys(script.withheld))
     return results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rag_bench.evaluation.precision import published, settled
@@ -34,6 +34,7 @@ class Metric:
     ``scale``: the least and greatest possible value, None when unbounded.
     ``n_clusters``: how many independent groups (pages, users) the scored cases come from; None
     where cases are not grouped.
+    ``withheld``: ``{reason: cases}`` that the measure is not right for; they are not expected.
 
     Raises ValueError when the counts contradict each other.
     """
@@ -47,6 +48,7 @@ class Metric:
     high_if_missing: float | None = None
     scale: Scale | None = None
     n_clusters: int | None = None
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.n_scored <= self.n_expected:
@@ -64,7 +66,8 @@ class Metric:
 
         Numbers are rounded to six decimals; without a scale, to six digits where they are small.
         Always ``value, n_scored, n_expected, ci_low, ci_high``; the bounds, the scale and
-        ``n_clusters`` only when they are known; ``note`` where the clusters are few.
+        ``n_clusters`` only when they are known; ``note`` where the clusters are few, ``withheld``
+        where something is.
         """
         result: dict[str, Any] = {
             "value": self._published(self.value),
@@ -82,6 +85,8 @@ class Metric:
             result["n_clusters"] = int(self.n_clusters)
             if note := few_clusters_note(result):
                 result["note"] = note
+        if self.withheld:
+            result["withheld"] = dict(self.withheld)
         return result
 
     def _published(self, value: float | None) -> float | None:
@@ -104,6 +109,7 @@ class Metric:
             high_if_missing=data.get("high_if_missing"),
             scale=None if scale is None else (float(scale[0]), float(scale[1])),
             n_clusters=data.get("n_clusters"),
+            withheld=data.get("withheld") or {},
         )
 
 

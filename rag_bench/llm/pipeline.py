@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import regex
+
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.text_folding import INVISIBLE, has_words_in_a_row, words
 from rag_bench.llm import prompts
 from rag_bench.llm.finish import finish_problem
 from rag_bench.llm.providers import Role
@@ -27,10 +30,15 @@ INVALID_CITATION = "invalid_citation"
 MENTIONS_NOT_FOUND = "mentions_not_found"
 
 # [1], [1, 2], [1-3], [фрагмент 2]; a year in brackets is text of the answer, not a citation.
-_MARKER = re.compile(
-    r"[ \t]*\[\s*(?:фрагменты?|fragments?|№|#)?\s*(\d{1,2}(?:\s*[,;–-]\s*\d{1,2})*)\s*\]",
-    re.IGNORECASE,
+# Brackets of any width, any dash, and what is invisible between: a reader sees one marker.
+_GAP = rf"[\s{INVISIBLE}]*"
+_MARKER = regex.compile(
+    rf"[ \t\u00a0\u202f\u200b\u2060\ufeff]*[\[［【]{_GAP}(?:фрагменты?|fragments?|№|#)?{_GAP}"
+    rf"(\p{{Nd}}{{1,2}}(?:{_GAP}[,;，、；\p{{Pd}}\u2212]{_GAP}\p{{Nd}}{{1,2}})*){_GAP}[\]］】]",
+    regex.IGNORECASE,
 )
+_SEPARATOR = regex.compile(rf"{_GAP}[,;，、；]{_GAP}")
+_DASH = regex.compile(rf"{_GAP}[\p{{Pd}}\u2212]{_GAP}")
 # What may stand around the word: Markdown and quotation marks, which change nothing of it.
 _DRESS = r"[\s*_`\"'«»“”„]*"
 _VERDICT = re.compile(
@@ -166,7 +174,7 @@ def read_answer(reply: str, fragments: Sequence[Fragment], latency_ms: float | N
         flags.append(NO_CITATIONS)
     if any(not 1 <= n <= len(fragments) for n in numbers):
         flags.append(INVALID_CITATION)
-    if not refused and _plain(NOT_FOUND) in _plain(text):
+    if not refused and has_words_in_a_row(text, NOT_FOUND):
         flags.append(MENTIONS_NOT_FOUND)
     return Answer(
         text=text,
@@ -182,8 +190,8 @@ def split_citations(text: str) -> tuple[list[int], str]:
     """Return the fragment numbers cited, in order, and the text without the markers."""
     numbers: list[int] = []
     for match in _MARKER.finditer(text):
-        for item in re.split(r"\s*[,;]\s*", match.group(1)):
-            first, *last = (int(number) for number in re.split(r"\s*[–-]\s*", item))
+        for item in _SEPARATOR.split(match.group(1)):
+            first, *last = (int(number) for number in _DASH.split(item))
             # A backward range ("3-1") names its ends; a forward one all between.
             numbers += range(first, last[-1] + 1) if last and last[-1] > first else [first, *last]
     return numbers, _MARKER.sub("", text).strip()
@@ -191,7 +199,7 @@ def split_citations(text: str) -> tuple[list[int], str]:
 
 def is_refusal(text: str) -> bool:
     """Tell whether ``text`` is «Ответ не найден» and nothing else, case and punctuation aside."""
-    return _plain(text) == _plain(NOT_FOUND)
+    return words(text) == words(NOT_FOUND)
 
 
 def parse_verdict(text: str) -> tuple[bool, str | None]:
@@ -227,7 +235,3 @@ def as_texts(context: str | Sequence[str]) -> list[str]:
     """Return a context as a list of fragment texts; a blank one as no fragment."""
     texts = [context] if isinstance(context, str) else list(context)
     return [text for text in texts if text.strip()]
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold().replace("ё", "е")))

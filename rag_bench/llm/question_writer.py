@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.text_folding import words
 from rag_bench.llm import prompts
 from rag_bench.llm.pipeline import NOT_FOUND, Chat, complete_text, is_refusal
 from rag_bench.llm.providers import Role
@@ -65,9 +66,6 @@ _POINTS_AT_TEXT = re.compile(
     r"(?:text|passage|fragment|excerpt|paragraph|chunk)\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+")
-
-
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 
@@ -227,7 +225,7 @@ def check_question(question: str, chunk_text: str, longest_copy: int = LONGEST_C
         raise _unusable(f"the question breaks off: {question[-40:]!r}")
     if _POINTS_AT_TEXT.search(question):
         raise _unusable(f"the question points at a text that its reader cannot see: {question!r}")
-    if len(_words(question)) < 2:
+    if len(words(question)) < 2:
         raise _unusable(f"the question is one word: {question!r}")
     _check_copy(question, chunk_text, longest_copy)
     if _language(chunk_text) and _language(question) not in (_language(chunk_text), None):
@@ -235,7 +233,7 @@ def check_question(question: str, chunk_text: str, longest_copy: int = LONGEST_C
 
 
 def _check_copy(question: str, chunk_text: str, longest_copy: int) -> None:
-    asked, chunk = _words(question), _words(chunk_text)
+    asked, chunk = words(question), words(chunk_text)
     run = SequenceMatcher(None, asked, chunk, autojunk=False).find_longest_match().size
     if run > longest_copy or run == len(chunk):
         raise _unusable(f"the question copies {run} words in a row from the chunk")
@@ -247,7 +245,7 @@ def check_misspelt(question: str, clean: str) -> None:
     Raises:
         CaseError: METRIC_ERROR with what is wrong.
     """
-    spoilt, right = " ".join(_words(question)), " ".join(_words(clean))
+    spoilt, right = " ".join(words(question)), " ".join(words(clean))
     if spoilt == right:
         raise _unusable("no word of the misspelt question is misspelt")
     like = SequenceMatcher(None, spoilt, right, autojunk=False).ratio()
@@ -260,7 +258,7 @@ def check_misspelt(question: str, clean: str) -> None:
 def _check_both_used(reference_answer: str, first: str, second: str) -> None:
     """Check that the reference takes something from each chunk that the other does not have."""
     used = {_beginning(word) for word in _content(reference_answer)}
-    known = [{_beginning(word) for word in _words(text)} for text in (first, second)]
+    known = [{_beginning(word) for word in words(text)} for text in (first, second)]
     for number, (own, other) in enumerate((known, known[::-1]), start=1):
         if not used & (own - other):
             raise _unusable(f"the reference answer takes nothing from fragment {number} alone")
@@ -280,21 +278,17 @@ def _support(answer: str, chunk_text: str) -> float:
     Words are compared by their first letters, as Russian inflects their ends; numbers exactly.
     An answer of only short words counts all its words.
     """
-    words = _content(answer) or _words(answer)
-    known = {_beginning(word) for word in _words(chunk_text)}
-    return sum(_beginning(word) in known for word in words) / len(words) if words else 0.0
+    said = _content(answer) or words(answer)
+    known = {_beginning(word) for word in words(chunk_text)}
+    return sum(_beginning(word) in known for word in said) / len(said) if said else 0.0
 
 
 def _content(text: str) -> list[str]:
-    return [word for word in _words(text) if len(word) > 3 or word.isdigit()]
+    return [word for word in words(text) if len(word) > 3 or word.isdigit()]
 
 
 def _beginning(word: str) -> str:
     return word if word.isdigit() else word[: max(4, len(word) - 3)]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold().replace("ё", "е"))
 
 
 def _unusable(reason: str) -> CaseError:

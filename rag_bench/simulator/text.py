@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
+from rag_bench.evaluation.text_folding import words
+
 T = TypeVar("T")
 
-_WORD = re.compile(r"\w+")
 _MARKER = re.compile(r"\[\d{1,2}(?:\s*,\s*\d{1,2})*\]")
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
@@ -47,13 +48,8 @@ STOP_WORDS = frozenset(
 
 @lru_cache(maxsize=65_536)
 def normal(text: str) -> str:
-    """Return the words of ``text`` in lower case, ё as е, without citation markers, one-spaced."""
+    """Return the words of ``text``, folded, without citation markers, one-spaced."""
     return " ".join(words(_MARKER.sub(" ", text)))
-
-
-def words(text: str) -> list[str]:
-    """Return the words and numbers of ``text`` in lower case, ё as е."""
-    return _WORD.findall(text.casefold().replace("ё", "е"))
 
 
 def stem(word: str) -> str:
@@ -101,7 +97,7 @@ def sentences(text: str) -> tuple[str, ...]:
             result.append(line[start : match.end()].strip())
             start = match.end()
         result.append(line[start:].strip())
-    return tuple(piece for piece in result if _WORD.search(piece))
+    return tuple(piece for piece in result if words(piece))
 
 
 def overlap(part: str, whole: str) -> float:

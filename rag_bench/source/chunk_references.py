@@ -6,9 +6,11 @@ Never by a chunk's database id, which the next reindex gives to another chunk.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+from rag_bench.evaluation.text_folding import fold
 
 _SHOWN = 60  # characters of a text in a message
 
@@ -41,7 +43,8 @@ class ChunkReferences:
         for url in self._pages:
             if slug := urlsplit(url).path.rstrip("/").rpartition("/")[2]:
                 self._slugs[slug].append(url)
-        self._plain: dict[str, str] = {}  # hash -> text with single spaces, made when asked for
+        # By hash and form, made when asked for.
+        self._forms: dict[tuple[str, Callable[[str], str]], str] = {}
 
     def by_hash(self, chunk_hash: str) -> Chunk:
         """Return the chunk of this hash."""
@@ -68,18 +71,28 @@ class ChunkReferences:
         raise UnresolvedError(f"page {url} has {len(chunks)} chunks, there is no chunk {number}")
 
     def containing(self, url: str, part: str) -> Chunk:
-        """Return the page's only chunk with this text in it; white space does not matter."""
-        wanted = _plain(part)
-        return self._only(url, part, [c for c in self._pages[url] if wanted in self._text(c)])
+        """Return the page's only chunk with this text in it, as the eye sees it.
+
+        Chunks that have it letter by letter go before those that differ in case or typography.
+        """
+        return self._first(url, part, [str.__contains__])
 
     def beginning(self, url: str, start: str) -> Chunk:
-        """Return the page's only chunk that is this text, or else begins with it."""
-        wanted = _plain(start)
-        chunks = self._pages[url]
-        same = [c for c in chunks if self._text(c) == wanted]
-        return self._only(
-            url, start, same or [c for c in chunks if self._text(c).startswith(wanted)]
-        )
+        """Return the page's only chunk that is this text, or else begins with it.
+
+        As the eye sees it; where there are several, as with `containing`.
+        """
+        return self._first(url, start, [str.__eq__, str.startswith])
+
+    def _first(self, url: str, text: str, relations: Sequence[Callable[[str, str], bool]]) -> Chunk:
+        found: list[Chunk] = []
+        for holds in relations:
+            for form in (_plain, fold):
+                wanted = form(text)
+                if wanted and not found:
+                    chunks = self._pages[url]
+                    found = [c for c in chunks if holds(self._text(c, form), wanted)]
+        return self._only(url, text, found)
 
     def _only(self, url: str, text: str, found: Sequence[Chunk]) -> Chunk:
         if len(found) == 1:
@@ -87,10 +100,10 @@ class ChunkReferences:
         how_many = f"{len(found)} chunks" if found else "no chunk"
         raise UnresolvedError(f"page {url} has {how_many} with the text {_shown(text)}")
 
-    def _text(self, chunk: Chunk) -> str:
-        known = self._plain.get(chunk.chunk_hash)
+    def _text(self, chunk: Chunk, form: Callable[[str], str]) -> str:
+        known = self._forms.get((chunk.chunk_hash, form))
         if known is None:
-            known = self._plain[chunk.chunk_hash] = _plain(chunk.text)
+            known = self._forms[chunk.chunk_hash, form] = form(chunk.text)
         return known
 
 

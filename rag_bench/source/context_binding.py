@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rag_bench.evaluation.text_folding import fold
 from rag_bench.source.chunk_references import Chunk
 
 #: A shorter text stands in chunks that have nothing to do with it (characters, folded).
 SHORTEST = 20
-
-
-def fold(text: str) -> str:
-    """Return a text without what the eye cannot see."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.text_folding import fold
 from rag_bench.hashing import content_hash, text_hash
 from rag_bench.store.tables import chunk, dataset, dataset_item
 
@@ -51,7 +52,7 @@ class Item:
             return str(self.details.get(BESIDE_PAGE) or self.item_id)
         context = self.details.get("context") or ""
         fragments = [context] if isinstance(context, str) else [str(part) for part in context]
-        shared = " ".join((" ".join(fragments).strip() or self.question).casefold().split())
+        shared = fold(" ".join(fragments)) or fold(self.question)
         return f"text {text_hash(shared)[:16]}" if shared else self.item_id
 
     @property

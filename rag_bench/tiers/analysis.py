@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.search import TopK
     from rag_bench.settings import Settings
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 Measured = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
 """Metrics, the result to keep, cases."""

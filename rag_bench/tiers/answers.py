@@ -21,6 +21,7 @@ from rag_bench.evaluation.consistency import (
 )
 from rag_bench.evaluation.similarity import vector_similarities
 from rag_bench.evaluation.text_overlap import text_overlaps
+from rag_bench.evaluation.text_scripts import script_of
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.pipeline import Answer, Fragment, answer_question
@@ -39,7 +40,7 @@ from rag_bench.tiers.run_settings import Tier
 if TYPE_CHECKING:
     import numpy as np
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
@@ -301,6 +302,7 @@ def _metrics(
             [vectors[case.answer] if case.answer else None for case in repeats]
         )
         missing: set[str] = {OUT_OF_SCOPE_REFUSAL}
+        withheld = script_of(item.reference_answer).withheld if item.reference_answer else {}
         if item.out_of_scope:
             missing = {*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL}
         if not item.reference_answer:
@@ -320,6 +322,7 @@ def _metrics(
                 repeats[0].error_code,
                 repeats[0].flags,
                 missing,
+                withheld,
             )
         )
     names = [*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL]

@@ -15,7 +15,6 @@ production would have found them when the question came again.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ import numpy as np
 from rag_bench.evaluation.nearest import best_match, unit_vectors
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import rate_metric
+from rag_bench.evaluation.text_folding import fold, words_alone
 from rag_bench.hashing import content_hash
 from rag_bench.llm.pipeline import Answer, Fragment, is_refusal
 from rag_bench.store import traffic
@@ -166,8 +166,7 @@ def cache_metrics(bench: Bench, cases: Mapping[str, Case]) -> dict[str, Metric]:
 
 def normalised(text: str) -> str:
     """Return a question's words alone: case, punctuation, spaces and ё do not tell two apart."""
-    words = re.findall(r"\w+", text.casefold().replace("ё", "е"))
-    return " ".join(words) or text.strip()
+    return words_alone(text) or fold(text)
 
 
 def _answer(match: Match, fragments: tuple[Fragment, ...]) -> CachedAnswer:

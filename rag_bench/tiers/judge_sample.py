@@ -11,13 +11,13 @@ and the same questions are taken again when others are added (unless they push o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from rag_bench.evaluation.answer_variants import first_half, padded, styled
+from rag_bench.evaluation.text_folding import words_alone
 from rag_bench.hashing import content_hash, text_hash
 from rag_bench.llm.pipeline import as_texts
 from rag_bench.store.datasets import Item
@@ -192,17 +192,13 @@ def _answer_of_another(item: Item, others: Sequence[Item], context: Sequence[str
     One that the question's own context states word for word ("yes", "1943") could be true of it
     and is passed over.
     """
-    stated = f" {_words(' '.join(context))} "
+    stated = f" {words_alone(' '.join(context))} "
     pages = set(item.page_urls) | {item.cluster}
     for other in sorted(others, key=lambda o: text_hash(f"{item.item_id}\n{o.item_id}")):
         answer = other.reference_answer or ""
         if pages.isdisjoint({*other.page_urls, other.cluster}):
-            words = _words(answer)
-            own = _words(item.reference_answer or "")
-            if words and words != own and f" {words} " not in stated:
+            said = words_alone(answer)
+            own = words_alone(item.reference_answer or "")
+            if said and said != own and f" {said} " not in stated:
                 return answer
     return None
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold().replace("ё", "е")))

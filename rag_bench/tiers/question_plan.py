@@ -103,10 +103,10 @@ def with_second_chunks(
     """
     import numpy as np
 
-    from rag_bench.evaluation.question_sets import normalised
+    from rag_bench.evaluation.text_folding import words_alone
 
     place_of = {chunk.chunk_hash: place for place, chunk in enumerate(chunks)}
-    plain = np.array([normalised(chunk.text) for chunk in chunks], dtype=object)
+    plain = np.array([words_alone(chunk.text) for chunk in chunks], dtype=object)
     pages = np.array([chunk.page_url for chunk in chunks], dtype=object)
     hashes = [chunk.chunk_hash for chunk in chunks]
     found = []

@@ -30,7 +30,7 @@ from rag_bench.tiers.measures import UX_TIER
 if TYPE_CHECKING:
     from rag_bench.store.snapshots import QuestionRecord
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 #: What keeps a row out of a measure, as flags of its case.
 NO_TEXT, NO_USER, NO_TIME = "no_text", "no_user", "no_time"
 

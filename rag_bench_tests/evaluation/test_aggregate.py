@@ -16,6 +16,7 @@ from rag_bench.evaluation.aggregate import (
     is_failure,
 )
 from rag_bench.evaluation.catalogue import CATALOGUE, spec
+from rag_bench.evaluation.types import Metric
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,3 +159,22 @@ def test_kinds_and_scales() -> None:
     assert spec("euclidean_distance").higher_is_better is False
     with pytest.raises(KeyError):
         spec("faithfulness")  # which one? the family is part of the name
+
+
+def test_what_a_script_withholds_is_not_expected_and_says_why() -> None:
+    reason = "no words"
+    records = [
+        CaseRecord("a", "p", {"rouge1_f": None, "chrf": 50.0}, withheld={"rouge1_f": reason}),
+        CaseRecord("b", "q", {"rouge1_f": 0.5, "chrf": 30.0}),
+        # A failed answer is missing where the measure could be had only.
+        CaseRecord("c", "r", {}, "LLM_FAILED", withheld={"rouge1_f": reason}),
+    ]
+    found = aggregate_cases(records, ["rouge1_f", "chrf"])
+    rouge = found["rouge1_f"]
+    assert (rouge.value, rouge.n_scored, rouge.n_expected) == (0.5, 1, 1)
+    assert rouge.to_json()["withheld"] == {reason: 2}
+    assert Metric.from_json(rouge.to_json()) == rouge
+    assert "withheld" not in found["chrf"].to_json()
+    assert found["chrf"].n_expected == 3
+    alone = aggregate_cases(records[:1], ["rouge1_f"])["rouge1_f"]
+    assert (alone.value, alone.n_scored, alone.n_expected) == (None, 0, 0)

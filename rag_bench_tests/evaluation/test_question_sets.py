@@ -10,7 +10,6 @@ import pytest
 from rag_bench.evaluation.question_sets import (
     lexical_overlap,
     near_duplicates,
-    normalised,
     overlap_metric,
     round_trip_metrics,
     self_preference,
@@ -51,10 +50,6 @@ def test_a_threshold_of_one_leaves_equal_vectors_and_texts_only():
             near_duplicates(["один"], unit(0), bad)
     with pytest.raises(ValueError, match="2 questions but 1"):
         near_duplicates(["один", "два"], unit(0), 0.9)
-
-
-def test_normalised_forgives_case_marks_and_yo():
-    assert normalised("Ещё   раз: «Где?»") == normalised("еще раз где")
 
 
 def test_lexical_overlap_counts_content_words_by_their_beginnings():

@@ -12,6 +12,15 @@ from rag_bench.evaluation.text_overlap import (
     text_overlap,
     text_overlaps,
 )
+from rag_bench.evaluation.text_scripts import (
+    HAN,
+    KANA,
+    SCRIPTS,
+    SPACED,
+    UNSPACED,
+    Script,
+    script_of,
+)
 
 RUSSIAN = "Стипендию начисляют до двадцать пятого числа. Справку выдаёт Единый деканат."
 
@@ -86,7 +95,7 @@ def test_the_tokenizer() -> None:
         "еще",
         "прием",
         "кабинет",
-        "no408",
+        "408",
         "а",
         "e",
         "mail",
@@ -148,3 +157,84 @@ def test_rouge_l_is_the_longest_common_subsequence(a: list[str], b: list[str]) -
         assert scores[name] is None or low <= scores[name] <= high
     swapped = text_overlap(" ".join(b), " ".join(a))
     assert swapped["rouge1_f"] == pytest.approx(scores["rouge1_f"])
+
+
+HINDI = "छात्रवृत्ति हर महीने की पच्चीस तारीख को मिलती है।"
+CHINESE = "奖学金在每月二十五号之前发放。"
+JAPANESE = "奨学金は毎月二十五日までに支払われます。"
+KOREAN = "장학금은 매월 이십오일까지 지급됩니다."
+THAI = "ทุนการศึกษาจ่ายทุกวันที่ยี่สิบห้าของเดือน"
+KHMER = "អាហារូបករណ៍ត្រូវបានបង់រៀងរាល់ខែ"
+
+
+@pytest.mark.parametrize("text", [HINDI, CHINESE, JAPANESE, KOREAN, RUSSIAN])
+def test_identical_texts_of_scripts_with_words_are_perfect(text: str) -> None:
+    expected = dict.fromkeys(TEXT_OVERLAP_SCALES, 1.0) | {"bleu": 100.0, "chrf": 100.0}
+    assert text_overlap(text, text) == pytest.approx(expected)
+
+
+def test_marks_make_words_of_hindi() -> None:
+    # Without its vowel signs each of these words is the other.
+    scores = text_overlap("दिन की", "दान का")
+    assert scores["rouge1_f"] == 0
+    assert text_overlap("दिन की", "दिन का")["rouge1_f"] == pytest.approx(1 / 2)
+
+
+def test_han_characters_are_words_one_by_one() -> None:
+    # 8 characters against 8, seven of them the same; bigrams 7 and 7, five the same.
+    scores = text_overlap("请到三号窗口领取", "请到四号窗口领取。")
+    assert scores["rouge1_f"] == pytest.approx(7 / 8)
+    assert scores["rouge2_f"] == pytest.approx(5 / 7)
+    # One clause without a space would be one word: 13a gives 0 for a single other character.
+    assert scores["bleu"] is not None
+    assert 30 < scores["bleu"] < 90
+
+
+def test_bleu_of_chinese_is_sacrebleus_own() -> None:
+    from sacrebleu import sentence_bleu
+
+    answer, reference = "奖学金每月二十五号发放。", CHINESE
+    for tokenizer, texts in (
+        ("zh", (answer, reference)),
+        ("char", ("学金は毎月払います", JAPANESE)),
+    ):
+        expected = sentence_bleu(texts[0], [texts[1]], tokenize=tokenizer, use_effective_order=True)
+        assert text_overlap(*texts)["bleu"] == pytest.approx(expected.score)
+
+
+@pytest.mark.parametrize("text", [THAI, KHMER, f"{THAI} (International Office)"])
+def test_measures_of_words_are_withheld_where_none_are_marked(text: str) -> None:
+    scores = text_overlap(text, text)
+    assert scores.pop("chrf") == pytest.approx(100)
+    assert scores == dict.fromkeys(("rouge1_f", "rouge2_f", "rougeL_f", "bleu"))
+    assert set(script_of(text).withheld) == set(scores)
+    assert all(script_of(text).withheld.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        (RUSSIAN, SPACED),
+        ("25", SPACED),
+        ("", SPACED),
+        (HINDI, SPACED),
+        (KOREAN, SPACED),
+        ("Слово «สวัสดี» значит по-тайски «здравствуйте», его говорят при встрече всем.", SPACED),
+        ("The sign 出口 marks every exit of the main building and of both dormitories.", SPACED),
+        (CHINESE, HAN),
+        ("请联系 International Students Office", HAN),
+        (JAPANESE, KANA),
+        ("東京タワー", KANA),
+        (THAI, UNSPACED),
+        ("ພາສາລາວ", UNSPACED),
+        ("မြန်မာဘာသာ", UNSPACED),
+    ],
+)
+def test_the_script_of_a_reference(text: str, script: Script) -> None:
+    assert script_of(text) is script
+
+
+def test_every_withheld_measure_is_one_of_ours() -> None:
+    for script in SCRIPTS:
+        assert set(script.withheld) <= set(TEXT_OVERLAP_SCALES)
+        assert (script.bleu_tokenizer is None) == ("bleu" in script.withheld)
