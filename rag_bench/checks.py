@@ -52,9 +52,10 @@ def every_question_is_embedded(database: DatabaseResource) -> dg.AssetCheckResul
 @asset_check(asset=show_hide_dataset, name="enough_labelled_pairs")
 def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
     """There are pairs of both kinds, and enough of them for an interval that says something."""
-    from rag_bench.store import datasets
+    from rag_bench.store import datasets, snapshots
 
-    found = datasets.newest_pairs(database.engine)
+    current = snapshots.require_current(database.engine)
+    found = datasets.pairs_for(database.engine, current.sha256)
     items = datasets.items_of(database.engine, found.id) if found else []
     shown = sum(bool(item.details["ground_truth_show"]) for item in items)
     return dg.AssetCheckResult(

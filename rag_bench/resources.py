@@ -91,7 +91,14 @@ class BenchmarkResource(dg.ConfigurableResource):
     mode: Literal["", "synthetic", "manual"] = Field(
         default="", description="Which kind of dataset to take when none is named."
     )
-    limit: int | None = Field(default=None, description="Only the first N questions.")
+    limit: int | None = Field(
+        default=None, description="Only the first N questions, and labelled pairs."
+    )
+    pairs: str = Field(
+        default="",
+        description="Labelled pairs (id or name) for tiers judge and judge_pipeline, of whatever "
+        "snapshot; empty: the newest that were imported for the current one.",
+    )
     top_k: int | None = Field(default=None, description="Chunks retrieved in tier 1.")
     search: Literal["", "exact", "hnsw"] = Field(
         default="",
@@ -136,6 +143,7 @@ class BenchmarkResource(dg.ConfigurableResource):
         from rag_bench.store import snapshots
         from rag_bench.tiers.bench import Bench, resolve_dataset
         from rag_bench.tiers.measures import MEASURED_PROMPTS
+        from rag_bench.tiers.pairs import pairs_of
         from rag_bench.tiers.run_settings import RunSettings
 
         settings = get_settings()
@@ -160,10 +168,13 @@ class BenchmarkResource(dg.ConfigurableResource):
         )
         if not -1 <= threshold <= 1:
             raise RagBenchError(f"cache_threshold is a cosine, from -1 to 1, not {threshold}.")
+        own = pairs_of(engine, snapshot)
+        pairs = pairs_of(engine, snapshot, self.pairs) if self.pairs else own
+        # A limit that leaves nothing out is none.
+        most = max(dataset.n_items, pairs.n_items if pairs else 0)
         run = RunSettings(
             dataset_id=dataset.id,
-            # A limit that leaves nothing out is none.
-            limit=self.limit if self.limit and self.limit < dataset.n_items else None,
+            limit=self.limit if self.limit and self.limit < most else None,
             top_k=top_k,
             search=self.search or settings.search,
             contexts_per_answer=contexts,
@@ -176,6 +187,7 @@ class BenchmarkResource(dg.ConfigurableResource):
             corpus_hash=snapshot.corpus_hash,
             encoder=encoder_identity(settings).key,
             prompt_hash=prompts.prompt_hash(MEASURED_PROMPTS),
+            pairs=pairs.id if pairs and pairs != own else None,
         )
         return Bench(
             engine,

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from rag_bench.assets import step_checks
 from rag_bench.store.datasets import Item, save_dataset
+from rag_bench.store.snapshots import require_current
 
 
 def change(world: World, statement: str, **values: Any) -> int:
@@ -63,7 +64,9 @@ def test_coverage(free_world: World, asset: str, check: str, prefix: str) -> Non
     ("n", "n_shown", "passes"), [(60, 30, True), (49, 25, False), (60, 60, False), (60, 0, False)]
 )
 def test_enough_labelled_pairs(free_world: World, n: int, n_shown: int, passes: bool) -> None:
-    save_dataset(free_world.engine, "пары", "show_hide", pairs(n, n_shown))
+    engine = free_world.engine
+    current = require_current(engine).sha256
+    save_dataset(engine, "пары", "show_hide", pairs(n, n_shown), snapshot=current)
     found = free_world.check("show_hide_dataset")["enough_labelled_pairs"]
     assert found.passed is passes
     assert f"{n} pairs, {n_shown} of them to show" in found.description

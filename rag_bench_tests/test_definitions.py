@@ -30,7 +30,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     "chunk_embeddings": ("embeddings", {"chunk"}, NONE, {"postgres", "pytorch"}),
     "question_embeddings": ("embeddings", {"question_answer"}, NONE, {"postgres", "pytorch"}),
     "manual_dataset": ("datasets", {"chunk"}, NONE, {"postgres", "json"}),
-    "show_hide_dataset": ("datasets", set(), NONE, {"postgres", "json"}),
+    "show_hide_dataset": ("datasets", {"chunk"}, NONE, {"postgres", "json"}),
     "synthetic_dataset": ("datasets", {"chunk"}, NONE, PAYS),
     "tier0_embedding_geometry": (
         "retrieval",

@@ -18,6 +18,7 @@ from rag_bench.settings import get_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.store.datasets import Item
     from rag_bench.store.snapshots import ChunkRecord
 
 GROUP = "datasets"
@@ -26,14 +27,17 @@ GROUP = "datasets"
 class FilesConfig(dg.Config):
     """Which files to read; none: those that come with the project's data."""
 
-    paths: list[str] = Field(default=[], description="JSON or JSONL files; empty: the data folder.")
+    paths: list[str] = Field(
+        default=[], description="JSON, JSONL or CSV files; empty: the data folder."
+    )
     name: str = Field(default="", description="The dataset's name; empty: after the files.")
 
 
 def _files(config: FilesConfig, folder: str) -> list[Path]:
     if config.paths:
         return [Path(path) for path in config.paths]
-    return sorted((get_settings().data_dir / folder).glob("*.json*"))
+    found = (get_settings().data_dir / folder).glob("*")
+    return sorted(p for p in found if p.suffix.startswith(".json") or p.suffix == ".csv")
 
 
 def _in_reading_order(chunks: "Sequence[ChunkRecord]") -> "list[ChunkRecord]":
@@ -100,14 +104,37 @@ def manual_dataset(
     )
 
 
-@asset(group_name=GROUP, kinds={"postgres", "json"}, code_version="1")
-def show_hide_dataset(config: FilesConfig, database: DatabaseResource) -> dg.MaterializeResult:
-    """Answers that people labelled show or hide, for the production judges."""
-    from rag_bench.source.dataset_files import read_pairs
-    from rag_bench.store import datasets
+@asset(group_name=GROUP, kinds={"postgres", "json"}, deps=[chunk], code_version="2")
+def show_hide_dataset(
+    context: dg.AssetExecutionContext, config: FilesConfig, database: DatabaseResource
+) -> dg.MaterializeResult:
+    """Answers that people labelled show or hide, for the production judges.
 
-    items = read_pairs(_files(config, "show_hide"))
-    info = datasets.save_dataset(database.engine, config.name or "show_hide", "show_hide", items)
+    Without paths: the pairs of the data folder, if they are about the current snapshot (the
+    context of one is found in it); on any other there is nothing to do, and pairs that were
+    imported for it are used.
+    """
+    from rag_bench.source.dataset_files import read_pairs
+    from rag_bench.store import datasets, snapshots
+
+    engine = database.engine
+    snapshot = snapshots.require_current(engine)
+    files = _files(config, "show_hide")
+    items = read_pairs(files) if files else []
+    if not config.paths and not _are_about(items, snapshots.chunks_of(engine, snapshot.sha256)):
+        items = []
+    if not items:
+        used = datasets.pairs_for(engine, snapshot.sha256)
+        note = "the data folder holds no labelled pairs about this snapshot"
+        note += f"; used are {used}" if used else ""
+        context.log.info(note)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(used.id if used else "none"),
+            metadata={"n_items": 0, "note": note},
+        )
+    info = datasets.save_dataset(
+        engine, config.name or "show_hide", datasets.PAIRS, items, snapshot=snapshot.sha256
+    )
     shown = sum(bool(item.details["ground_truth_show"]) for item in items)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(info.id),
@@ -119,6 +146,15 @@ def show_hide_dataset(config: FilesConfig, database: DatabaseResource) -> dg.Mat
             "n_hide": info.n_items - shown,
         },
     )
+
+
+def _are_about(pairs: "Sequence[Item]", chunks: "Sequence[ChunkRecord]") -> bool:
+    """Tell whether labelled pairs are about these chunks: one's context is, or none has any."""
+    from rag_bench.source.context_binding import Bound, ContextBinder
+
+    binder = ContextBinder(chunks)
+    contexts = [item.details["context"] for item in pairs if item.details["context"]]
+    return not contexts or any(binder.bind(context) != Bound() for context in contexts)
 
 
 def _dataset_id(engine: "Engine", reference: str) -> str:

@@ -50,16 +50,21 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         each production judge on the labelled pairs. Unreadable replies are counted, not guessed.
         Calls models.
         """
-        from rag_bench.errors import RagBenchError
-        from rag_bench.store.datasets import newest_pairs
+        from rag_bench.tiers.pairs import no_pairs
         from rag_bench.tiers.production_judge import judge_cells
 
         keys = keys_of(context, partitions.production_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
-        pairs = newest_pairs(database.engine)
-        if pairs is None:
-            raise RagBenchError("There are no labelled pairs: materialize show_hide_dataset first.")
         record = Recorder(context, bench)
+        pairs = bench.pairs
+        if pairs is None:
+            why = no_pairs(database.engine, bench.snapshot)
+            context.log.warning(why)
+            for key in keys:
+                record.nothing(key, why)
+            yield from end_step(checks, bench, record)
+            return
+        context.log.info(f"labelled pairs: {pairs}")
         with log_progress(context):
             models.run(
                 database.engine, lambda opened: judge_cells(bench, opened, pairs, keys, record)
@@ -84,12 +89,11 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         constructed ones: agreement with itself and with labels, spread of its scores, errors,
         latency, and what order, length and style of answers do to it. Calls models.
         """
-        from rag_bench.store.datasets import newest_pairs
         from rag_bench.tiers.benchmark_judge import judge_cells, sample_of
 
         keys = keys_of(context, partitions.benchmark_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
-        sample = sample_of(bench, newest_pairs(database.engine))
+        sample = sample_of(bench, bench.pairs)
         record = Recorder(context, bench)
         with log_progress(context):
             models.run(

@@ -45,23 +45,23 @@ def build(models: ModelLists) -> list[dg.AssetsDefinition]:
         import asyncio
 
         from rag_bench.llm.providers import Providers
-        from rag_bench.store.datasets import newest_pairs
         from rag_bench.tiers.measures import parse_tiers
         from rag_bench.tiers.plan import plan_sweep
 
         def chosen(named: Sequence[str], known: Sequence[str]) -> Sequence[str]:
             return named or known
 
+        bench = benchmark.open(database.engine, context.run.run_id)
         plan = asyncio.run(
             plan_sweep(
-                benchmark.open(database.engine, context.run.run_id),
+                bench,
                 Providers.from_environment(),
                 get_settings().concurrency,
                 chosen(config.generation_models, models.generation),
                 chosen(config.judge_models, models.benchmark_judges),
                 chosen(config.production_judge_models, models.production_judges),
                 parse_tiers(config.tiers),
-                newest_pairs(database.engine),
+                bench.pairs,
                 ragas=config.ragas,
             )
         )

@@ -37,9 +37,18 @@ def benchmark(
     manual_dataset: Annotated[
         str, typer.Option(help="The same, with --mode manual.", rich_help_panel=_DATA)
     ] = "",
+    pairs: Annotated[
+        str,
+        typer.Option(
+            help="Labelled pairs: id, name or file; empty: the newest imported for this snapshot.",
+            rich_help_panel=_DATA,
+        ),
+    ] = "",
     limit: Annotated[
         int | None,
-        typer.Option(help="Only the first N questions.", min=1, rich_help_panel=_DATA),
+        typer.Option(
+            help="Only the first N questions, and labelled pairs.", min=1, rich_help_panel=_DATA
+        ),
     ] = None,
     top_k: Annotated[
         int | None,
@@ -284,6 +293,7 @@ def benchmark(
             parse_tiers(tier),
             {
                 "dataset": manual_dataset or dataset,
+                "pairs": pairs,
                 "mode": mode,
                 "limit": limit,
                 "top_k": top_k,

@@ -88,7 +88,8 @@ def import_dataset(
     if default and read.kind == "show_hide":
         raise RagBenchError(
             "Labelled pairs are for the production judges and cannot be the default dataset of "
-            "questions. Import them without --default; the newest imported pairs are used."
+            "questions. Import them without --default; the newest pairs that were imported for the "
+            "current snapshot are used."
         )
     found = datasets.save_dataset(
         engine,
@@ -97,11 +98,13 @@ def import_dataset(
         read.items,
         {"file": path.name, **makers(read.items)},
         renew=True,
+        snapshot=snapshot.sha256 if read.kind == datasets.PAIRS else None,
     )
     if default:
         snapshots.set_default_dataset(engine, snapshot.sha256, found.id)
     console.print(f"dataset {found}", highlight=False)
-    typer.echo(read.summary)
+    bound = f", for {snapshot.name}" if read.kind == datasets.PAIRS else ""
+    typer.echo(f"{read.summary}{bound}")
     for note in read.notes:
         typer.echo(f"note: {note}")
 

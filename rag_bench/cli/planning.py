@@ -36,20 +36,20 @@ def make_plan(
 
     from rag_bench.llm.providers import Providers
     from rag_bench.resources import BenchmarkResource
-    from rag_bench.store.datasets import newest_pairs
     from rag_bench.tiers.plan import plan_sweep
 
     settings = get_settings()
+    bench = BenchmarkResource(**benchmark).open(engine, None)
     return asyncio.run(
         plan_sweep(
-            BenchmarkResource(**benchmark).open(engine, None),
+            bench,
             Providers.from_environment(),
             settings.concurrency,
             models.generation,
             models.benchmark_judges,
             models.production_judges,
             tiers,
-            newest_pairs(engine),
+            bench.pairs,
             ragas=ragas,
         )
     )

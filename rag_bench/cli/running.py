@@ -123,9 +123,28 @@ def run(models: ModelLists, options: Options) -> None:
             f"(unknown prices left out). Everything answered is kept. {budget.reached}"
         )
     failed = [error for result in results for error in result.errors]
+    failed += _without_pairs(engine, options.tiers, benchmark)
     if failed:
         raise RagBenchError("The sweep is not complete. " + " ".join(failed))
     typer.echo("\nNext: rag-bench leaderboard --json, or `make dev` to look at it in the UI.")
+
+
+def _without_pairs(
+    engine: Engine, tiers: frozenset[str], benchmark: Mapping[str, Any]
+) -> list[str]:
+    """Return why production judges were not measured: a failure if just they were asked for."""
+    from rag_bench.store import snapshots
+    from rag_bench.tiers.measures import PRODUCTION_TIER, TIERS
+    from rag_bench.tiers.pairs import no_pairs, pairs_of
+
+    snapshot = snapshots.require_current(engine)
+    if PRODUCTION_TIER not in tiers or pairs_of(engine, snapshot, benchmark.get("pairs")):
+        return []
+    why = no_pairs(engine, snapshot)
+    if tiers < frozenset(TIERS):
+        return [why]
+    typer.echo(f"note: production judges were not measured. {why}")
+    return []
 
 
 def chosen_models(generation: RoleModels, judges: RoleModels, production: RoleModels) -> ModelLists:
@@ -203,7 +222,12 @@ def dataset_of(engine: Engine, reference: str) -> str:
         # Who wrote the questions decides what they are, not that they came in a file.
         kind = "synthetic" if read.kind == "questions" and made_by else read.kind
         return datasets.save_dataset(
-            engine, path.stem, kind, read.items, {"file": path.name, **made_by}
+            engine,
+            path.stem,
+            kind,
+            read.items,
+            {"file": path.name, **made_by},
+            snapshot=snapshot.sha256 if kind == datasets.PAIRS else None,
         ).id
     found = datasets.find_dataset(engine, reference)
     if found is None:
@@ -216,6 +240,7 @@ def say_what(engine: Engine, models: ModelLists, benchmark: Mapping[str, Any]) -
     """Print which snapshot, dataset and models are used."""
     from rag_bench.store import snapshots
     from rag_bench.tiers.bench import resolve_dataset
+    from rag_bench.tiers.pairs import made_for, pairs_of
 
     snapshot = snapshots.require_current(engine)
     try:
@@ -224,6 +249,8 @@ def say_what(engine: Engine, models: ModelLists, benchmark: Mapping[str, Any]) -
     except RagBenchError:
         named = "still to be made"
     typer.echo(f"snapshot {snapshot.name}: {snapshot.n_chunks} chunks; dataset {named}")
+    if pairs := pairs_of(engine, snapshot, benchmark.get("pairs")):
+        typer.echo(f"labelled pairs: {pairs}, {made_for(engine, pairs)}")
     for role, names in (
         ("generation models", models.generation),
         ("benchmark judges", models.benchmark_judges),
@@ -280,4 +307,8 @@ def _checked(engine: Engine, benchmark: Mapping[str, Any]) -> dict[str, Any]:
         given["dataset"] = dataset_of(engine, given["dataset"])
     else:
         given.pop("dataset", None)
+    if given.get("pairs"):
+        given["pairs"] = dataset_of(engine, given["pairs"])
+    else:
+        given.pop("pairs", None)
     return given

@@ -41,8 +41,16 @@ def sweep(
     dataset: Annotated[
         str, typer.Option(help="Dataset id, name or file; empty: the snapshot's default.")
     ] = "",
+    pairs: Annotated[
+        str,
+        typer.Option(
+            help="Labelled pairs: id, name or file; empty: the newest imported for this snapshot."
+        ),
+    ] = "",
     mode: Annotated[str, typer.Option(help="synthetic or manual: which default dataset.")] = "",
-    limit: Annotated[int | None, typer.Option(help="Only the first N questions.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only the first N questions, and labelled pairs.", min=1)
+    ] = None,
     top_k: Annotated[int | None, typer.Option(help="Chunks retrieved in tier 1.", min=1)] = None,
     search: Annotated[str, typer.Option(help="exact or hnsw; empty: RAG_BENCH_SEARCH.")] = "",
     contexts_per_answer: Annotated[
@@ -100,6 +108,7 @@ def sweep(
     )
     benchmark = {
         "dataset": dataset,
+        "pairs": pairs,
         "mode": mode,
         "limit": limit,
         "top_k": top_k,

@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, any_, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    any_,
+    exists,
+    func,
+    insert,
+    intersect,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
@@ -20,6 +31,10 @@ if TYPE_CHECKING:
 _SHORTEST_PREFIX = 6
 #: The type, in an item's details, of a question that the knowledge base does not answer.
 OUT_OF_SCOPE = "out_of_scope"
+#: The kind of datasets that hold answers which people labelled.
+PAIRS = "show_hide"
+# In a dataset's record: the snapshots that pairs were imported for, by hash.
+_SNAPSHOTS = "snapshots"
 #: In such an item's details: the chunk (by hash) and the page that it looks like it is about.
 BESIDE_CHUNK, BESIDE_PAGE = "beside_chunk", "beside_page"
 
@@ -94,10 +109,13 @@ def save_dataset(
     source: Mapping[str, Any] | None = None,
     *,
     renew: bool = False,
+    snapshot: str | None = None,
 ) -> DatasetInfo:
     """Store a dataset and return it; the same items under the same kind are stored once.
 
     ``renew``: a dataset that is there already gets this name and source and counts as the newest.
+    ``snapshot``: sha256 of the dump that it is imported for, added to those it was imported for
+    before.
 
     Raises:
         RagBenchError: no items, or two items of one id.
@@ -109,8 +127,17 @@ def save_dataset(
         twice = sorted({i for i in ids if ids.count(i) > 1})[:5]
         raise RagBenchError(f"The dataset {name!r} has several items of one id: {', '.join(twice)}")
     dataset_id = content_hash([kind, [item.as_json() for item in items]])
-    described = {"name": name, "source": dict(source or {})}
+    record: dict[str, Any] = dict(source or {})
     with engine.begin() as connection:
+        stored = connection.execute(
+            select(dataset.c.source).where(dataset.c.id == dataset_id).with_for_update()
+        ).scalar()
+        bound = dict.fromkeys((stored or {}).get(_SNAPSHOTS, []))
+        if snapshot:
+            bound[snapshot] = None
+        if bound:
+            record[_SNAPSHOTS] = list(bound)
+        described = {"name": name, "source": record}
         added = connection.execute(
             upsert(dataset)
             .values(id=dataset_id, kind=kind, n_items=len(items), **described)
@@ -122,6 +149,12 @@ def save_dataset(
                 update(dataset)
                 .where(dataset.c.id == dataset_id)
                 .values(**described, created_at=func.now())
+            )
+        elif not added and snapshot:
+            connection.execute(
+                update(dataset)
+                .where(dataset.c.id == dataset_id)
+                .values(source={**(stored or {}), _SNAPSHOTS: list(bound)})
             )
         if added:
             connection.execute(
@@ -186,10 +219,44 @@ def newest_dataset(engine: Engine, kind: str) -> DatasetInfo | None:
     return _newest(engine, query)
 
 
-def newest_pairs(engine: Engine) -> DatasetInfo | None:
-    """Return the labelled pairs to use: the newest imported ones, else the data folder's."""
-    pairs = select(dataset).where(dataset.c.kind == "show_hide")
-    return _newest(engine, pairs.where(dataset.c.source.has_key("file"))) or _newest(engine, pairs)
+def pairs_for(engine: Engine, dump_sha256: str) -> DatasetInfo | None:
+    """Return the labelled pairs of a snapshot: the newest imported ones, else the data folder's.
+
+    They are a snapshot's if they were imported for it, or for one that has at least half of the
+    chunks of the smaller of the two.
+    """
+    query = (
+        select(dataset)
+        .where(dataset.c.kind == PAIRS)
+        .order_by(
+            dataset.c.source.has_key("file").desc(), dataset.c.created_at.desc(), dataset.c.id
+        )
+    )
+    with engine.connect() as connection:
+        for row in connection.execute(query).all():
+            bound = row.source.get(_SNAPSHOTS, [])
+            if dump_sha256 in bound or any(
+                _same_knowledge(connection, dump_sha256, other) for other in bound
+            ):
+                return DatasetInfo(row.id, row.name, row.kind, row.n_items)
+    return None
+
+
+def bound_to(engine: Engine, dataset_id: str) -> list[str]:
+    """Return the hashes of the snapshots that a dataset was imported for, oldest first."""
+    return list(source_of(engine, dataset_id).get(_SNAPSHOTS, []))
+
+
+def _same_knowledge(connection: Connection, one: str, other: str) -> bool:
+    hashes = [select(chunk.c.chunk_hash).where(chunk.c.dump_sha256 == sha) for sha in (one, other)]
+    sizes = [
+        connection.execute(select(func.count()).select_from(part.subquery())).scalar_one()
+        for part in hashes
+    ]
+    shared = connection.execute(
+        select(func.count()).select_from(intersect(*hashes).subquery())
+    ).scalar_one()
+    return bool(shared) and 2 * shared >= min(sizes)
 
 
 def newest_dataset_about(

@@ -11,6 +11,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.tiers.pairs import pairs_of
 from rag_bench.tiers.run_settings import RunSettings
 from rag_bench.tiers.text_vectors import Progress, TextVectors, silent
 
@@ -48,6 +49,11 @@ class Bench:
     def items(self) -> list[Item]:
         """The questions, cut to the limit."""
         return datasets.items_of(self.engine, self.dataset.id, self.run.limit)
+
+    @cached_property
+    def pairs(self) -> DatasetInfo | None:
+        """The labelled pairs of tiers judge and judge_pipeline; None: the snapshot has none."""
+        return pairs_of(self.engine, self.snapshot, self.run.pairs)
 
     @cached_property
     def chunks(self) -> Sequence[snapshots.ChunkRecord]:

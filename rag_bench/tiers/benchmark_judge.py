@@ -54,6 +54,7 @@ from rag_bench.tiers.judge_sample import (
 )
 from rag_bench.tiers.measures import JUDGE_TIER as TIER
 from rag_bench.tiers.models import Models
+from rag_bench.tiers.pairs import no_pairs
 
 CODE_VERSION = "2"
 
@@ -87,12 +88,12 @@ def sample_of(bench: Bench, pairs: DatasetInfo | None) -> Sample:
     Raises:
         RagBenchError: there is nothing: no labelled pairs, no reference answers with known chunks.
     """
-    labelled = datasets.items_of(bench.engine, pairs.id) if pairs else []
+    labelled = datasets.items_of(bench.engine, pairs.id, bench.run.limit) if pairs else []
     sample = make_sample(bench, labelled, pairs.id if pairs else None)
     if not sample.triples:
         raise RagBenchError(
-            "There is nothing to examine judges on: materialize show_hide_dataset, or use a "
-            "dataset with reference answers and known chunks."
+            "There is nothing to examine judges on: use a dataset with reference answers and known "
+            f"chunks. {no_pairs(bench.engine, bench.snapshot)}"
         )
     return sample
 

@@ -287,7 +287,7 @@ async def plan_sweep(
             )
         elif "judge_pipeline" in tiers and pairs is not None:
             chat.asset, chat.known = "production_judge_scores", True
-            items = datasets.items_of(bench.engine, pairs.id)
+            items = datasets.items_of(bench.engine, pairs.id, bench.run.limit)
             for judge in production_judges:
                 cell = production_judge.make_cell(bench, models, pairs, items, judge, "")
                 await _run(cell.jobs)

@@ -18,6 +18,7 @@ from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.measures import PRODUCTION_TIER as TIER
 from rag_bench.tiers.models import Models
+from rag_bench.tiers.pairs import made_for
 
 CODE_VERSION = "2"
 
@@ -29,8 +30,8 @@ async def judge_cells(
     production_judges: Sequence[str],
     on_done: Callable[[str, StoredEvaluation], None],
 ) -> None:
-    """Ask, or find already asked, each production judge about every labelled pair."""
-    items = datasets.items_of(bench.engine, pairs.id)
+    """Ask, or find already asked, each production judge about the pairs, up to the limit."""
+    items = datasets.items_of(bench.engine, pairs.id, bench.run.limit)
     cells: list[Cell[StoredEvaluation]] = []
     for judge in production_judges:
         input_hash = bench.input_hash(TIER, judge, pairs.id, CODE_VERSION)
@@ -89,6 +90,7 @@ def make_cell(
             input_hash=input_hash,
             started_at=started,
             code_version=CODE_VERSION,
+            inputs={"labelled_pairs": str(pairs), "made_for": made_for(bench.engine, pairs)},
             metrics={name: metric.to_json() for name, metric in metrics.items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
             **{**bench.identity(), "dataset_id": pairs.id},

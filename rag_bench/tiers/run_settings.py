@@ -27,6 +27,7 @@ class RunSettings:
         tier3_all_rubrics: tier 3 is scored by tier 2's three rubrics as well.
         cached_answers: in tier 3 a question close to one that users rated 5 gets that answer, as
             in production, and no model is asked.
+        pairs: id of labelled pairs that were named, of whatever snapshot; None: the snapshot's own.
         cache_threshold: least cosine similarity of such a question; also what tier ux counts by.
     """
 
@@ -44,10 +45,12 @@ class RunSettings:
     corpus_hash: str
     encoder: str
     prompt_hash: str
+    pairs: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as they are stored beside each evaluation."""
-        return asdict(self)
+        # As before there was a choice: settings without one keep their hash.
+        return {k: v for k, v in asdict(self).items() if k != "pairs" or v is not None}
 
     @property
     def hash(self) -> str:
@@ -56,7 +59,7 @@ class RunSettings:
 
     def differences(self, other: dict[str, Any]) -> str:
         """Say in words how another run's settings differ from these."""
-        mine = self.as_json()
+        mine = {**dict.fromkeys(other), **self.as_json()}
         parts = [
             f"{name} {other.get(name)!r} instead of {value!r}"
             for name, value in mine.items()

@@ -17,7 +17,6 @@ from rag_bench.llm.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource
 from rag_bench.simulator.answer_key import AnswerKey
-from rag_bench.store.datasets import newest_pairs
 from rag_bench.tiers.plan import Plan, plan_sweep
 
 ASSET = "benchmark_judge_quality"
@@ -56,7 +55,7 @@ def plan(world: World) -> Plan:
             MODELS.benchmark_judges,
             MODELS.production_judges,
             {"judge"},
-            newest_pairs(world.engine),
+            BenchmarkResource().open(world.engine, None).pairs,
         )
     )
 

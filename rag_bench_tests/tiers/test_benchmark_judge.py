@@ -19,7 +19,7 @@ from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.models import DEFAULT_MODELS, Catalogue, Judge
 from rag_bench.simulator.transport import simulator_transport
 from rag_bench.store import evaluations
-from rag_bench.store.datasets import Item, newest_pairs, save_dataset
+from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.tiers import judge_sample
 from rag_bench.tiers.bench import Bench
@@ -93,7 +93,7 @@ def examined(module_world: World) -> Examined:
 
 @pytest.fixture(scope="module")
 def sample(module_world: World, examined: Examined) -> Sample:
-    return sample_of(examined.bench, newest_pairs(module_world.engine))
+    return sample_of(examined.bench, examined.bench.pairs)
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +321,7 @@ def test_the_sample_is_drawn_by_hash_and_bounded(
     items = bench.items
     monkeypatch.setattr(judge_sample, "MOST_QUESTIONS", 5)
     monkeypatch.setattr(judge_sample, "MOST_LABELLED", 3)
-    few = sample_of(bench, newest_pairs(engine))
+    few = sample_of(bench, bench.pairs)
     assert few.n_labelled == 3
     chosen = {t.question for t in few.triples if t.kind == "constructed"}
     assert len(chosen) == 5

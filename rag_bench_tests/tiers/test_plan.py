@@ -12,7 +12,6 @@ from small_world import ANSWERS, GOLD, LAB, OFFLINE, PAIRS, PRODUCTION, SCORES, 
 from rag_bench.llm.budget import Budget, spending
 from rag_bench.llm.providers import Price, Providers
 from rag_bench.resources import BenchmarkResource
-from rag_bench.store.datasets import newest_pairs
 from rag_bench.tiers.plan import Plan, plan_sweep
 
 TIERS = ("0", "1", "2", "3", "judge_pipeline")
@@ -32,7 +31,7 @@ def plan(
             judges or OFFLINE.benchmark_judges,
             OFFLINE.production_judges,
             TIERS,
-            newest_pairs(world.engine),
+            BenchmarkResource().open(world.engine, None).pairs,
         )
     )
 
