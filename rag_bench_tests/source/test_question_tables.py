@@ -18,6 +18,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.hashing import chunk_hash
 from rag_bench.source.context_binding import ContextBinder
 from rag_bench.source.dataset_files import DatasetFile, read_dataset_file
+from rag_bench.source.reader import read_dump
 
 BASE = "https://help.example/pages/"
 
@@ -340,3 +341,23 @@ def test_reported_rows_of_hugging_face(cases: Path) -> None:
         "3 out of scope (to refuse is right)"
     )
     assert [item.cluster for item in found.items[::2]] == [c.page_url for c in HARBOUR]
+
+
+class OfDump(Chunk):
+    """A chunk whose page is an address."""
+
+    @property
+    def page_url(self) -> str:
+        return self.page
+
+
+def test_a_reported_chunk_in_nfd_is_found_as_people_type_it(cases: Path) -> None:
+    chunks = read_dump(cases / "nfd.sql").chunks
+    [meant] = [row for row in chunks if "кабинет" in row.text]
+    assert not unicodedata.is_normalized("NFC", meant.text)
+    known = [OfDump(row.page_url, row.text) for row in chunks]
+    found = read_dataset_file(cases / "nfd_n1.json", known)
+    assert found.items[0].chunk_hashes == (chunk_hash(meant.page_url, meant.text),)
+    binder = ContextBinder(known)
+    typed = unicodedata.normalize("NFC", meant.text)
+    assert [c.text for c in binder.bind(typed).chunks] == [meant.text]
