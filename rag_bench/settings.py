@@ -73,6 +73,21 @@ class Settings(BaseSettings):
     max_retries: int = Field(
         default=4, ge=0, description="Of a call, on 5xx and lost links; a 429 is waited for."
     )
+    max_tokens_generation: int | None = Field(
+        default=None, ge=1, description="Of a generator's reply; unset: 512."
+    )
+    max_tokens_benchmark_judge: int | None = Field(
+        default=None, ge=1, description="Of a judge's reply; unset: 256, with its reasoning 1,024."
+    )
+    max_tokens_production_judge: int | None = Field(
+        default=None, ge=1, description="Of the gate's reply; unset: 256."
+    )
+    max_tokens_dataset: int | None = Field(
+        default=None, ge=1, description="Of a question writer's or critic's reply; unset: 768, 512."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates to trust beside the usual ones, PEM."
+    )
     prices: Path | None = Field(
         default=None, description="Prices per provider and model, TOML or JSON; unset: unknown."
     )

@@ -7,7 +7,6 @@ asked; the SDK retries nothing, follows no redirect and never sees the provider'
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
+from rag_bench.llm.advice import advise
 from rag_bench.llm.budget import Budget, current_budget
 from rag_bench.llm.context import CallContext, call_context, current_context, role_of_call
 from rag_bench.llm.ledger import (
@@ -31,7 +31,9 @@ from rag_bench.llm.ledger import (
 from rag_bench.llm.limits import Limits, LimitTransport
 from rag_bench.llm.network import network_transport
 from rag_bench.llm.providers import Providers
+from rag_bench.llm.requests import chat_body
 from rag_bench.llm.roles import Provider, Role
+from rag_bench.llm.room import how_to_raise, limits_of_roles, longest_reply
 from rag_bench.llm.structured import UnreadableReplyError, parse_structured, response_format_for
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
@@ -45,8 +47,6 @@ TransportFactory = Callable[[], httpx.AsyncBaseTransport]
 # The SDK insists on a key; the real one is put in below it, by the ledger.
 _NO_KEY = "set-below-the-sdk"
 _UNREADABLE = "unreadable reply"  # how the ledger's message for such a reply begins
-# OpenAI's reasoning models refuse `max_tokens` and any temperature but their own.
-_REASONING_MODEL = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|1\d))(?![\d])(?:[-.:]|$)")
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class ChatModels:
             connect_timeout=settings.connect_timeout_seconds,
             max_retries=settings.max_retries,
         )
+        self._limits_of_roles = limits_of_roles(settings)
         self._budget = current_budget() if budget is None else budget
         self._transports = dict(transports or {})
         self._clients: dict[str, AsyncOpenAI] = {}
@@ -132,7 +133,7 @@ class ChatModels:
         *,
         response_format: Mapping[str, Any] | None = None,
         temperature: float = 0.0,
-        max_tokens: int = 1024,
+        max_tokens: int | None = None,
     ) -> ChatReply:
         """Ask a model, through the ledger.
 
@@ -143,7 +144,9 @@ class ChatModels:
             response_format: of the OpenAI protocol; a JSON schema is put into the prompt for
                 providers that are set up as knowing none (``PROVIDER_<NAME>_RESPONSE_FORMAT``).
             temperature: left out for models that refuse it.
-            max_tokens: the longest reply; a reply cut there is an error.
+            max_tokens: what this kind of reply needs at least; None: what the role needs. The
+                limit that is sent is the settings', if they name one, with room for thinking where
+                the model thinks (`rag_bench.llm.room`); a reply cut there is an error.
 
         Raises:
             CaseError: TIMEOUT, or LLM_FAILED with the cause (HTTP status, connection, truncated,
@@ -153,7 +156,8 @@ class ChatModels:
         """
         provider, model = self.providers.split(model_key)
         client = self.openai_client(model_key)
-        body = chat_body(provider, model, messages, response_format, temperature, max_tokens)
+        limit = longest_reply(provider, model, role, max_tokens, self._limits_of_roles)
+        body = chat_body(provider, model, messages, response_format, temperature, limit)
         import openai
 
         try:
@@ -177,7 +181,7 @@ class ChatModels:
                 ErrorCode.LLM_FAILED, f"{model_key}: {_cause(error)}", retryable=True
             ) from error
         except openai.APIStatusError as error:
-            message = _status(error)
+            message = _status(error, provider, body)
             # A reply that came and cannot be read is kept; every other failure is asked again.
             raise CaseError(
                 ErrorCode.LLM_FAILED,
@@ -191,6 +195,7 @@ class ChatModels:
             latency_ms=None if latency is None else float(latency),
             from_ledger=raw.headers.get(HIT_HEADER) == "hit",
             key=raw.headers[KEY_HEADER],
+            if_cut=f"it is {limit}, {how_to_raise(provider, model, role)}",
         )
 
     async def chat_structured(
@@ -202,7 +207,7 @@ class ChatModels:
         *,
         name: str | None = None,
         temperature: float = 0.0,
-        max_tokens: int = 1024,
+        max_tokens: int | None = None,
     ) -> tuple[T, ChatReply]:
         """Ask for JSON of a shape and read it strictly; what cannot be read is marked so.
 
@@ -310,6 +315,7 @@ def read_chat_reply(
     latency_ms: float | None,
     from_ledger: bool,
     key: str,
+    if_cut: str = "",
 ) -> ChatReply:
     """Return the usable reply in a chat completion that the ledger has found to be one.
 
@@ -323,7 +329,8 @@ def read_chat_reply(
     if context is not None:
         context.add_flags(answer.flags)
     if answer.problem:
-        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {answer.problem}")
+        hint = f": {if_cut}" if if_cut and answer.problem.endswith("raise the token limit") else ""
+        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {answer.problem}{hint}")
     prompt_tokens, completion_tokens = replies.read_usage(completion)
     reason = completion["choices"][0].get("finish_reason")
     return ChatReply(
@@ -337,39 +344,6 @@ def read_chat_reply(
         thinking_tokens=replies.read_thinking_tokens(completion),
         flags=answer.flags,
     )
-
-
-def chat_body(
-    provider: Provider,
-    model: str,
-    messages: Sequence[Mapping[str, Any]],
-    response_format: Mapping[str, Any] | None,
-    temperature: float,
-    max_tokens: int,
-) -> dict[str, Any]:
-    """Return the body of a chat request, as it is sent and as it enters the ledger's key."""
-    body: dict[str, Any] = {"model": model, "messages": [dict(m) for m in messages]}
-    if _REASONING_MODEL.search(model):
-        body["max_completion_tokens"] = max_tokens
-    else:
-        body["temperature"] = temperature
-        body["max_tokens"] = max_tokens
-    if response_format is not None:
-        if provider.response_format == "json_schema":
-            body["response_format"] = dict(response_format)
-        else:
-            schema = response_format.get("json_schema", {}).get("schema", {})
-            body["messages"].insert(
-                0,
-                {
-                    "role": "system",
-                    "content": "Reply with one JSON object that matches this JSON schema, and "
-                    f"nothing else:\n{json.dumps(schema, ensure_ascii=False)}",
-                },
-            )
-            if provider.response_format == "json_object":
-                body["response_format"] = {"type": "json_object"}
-    return body
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -387,10 +361,11 @@ def _cause(error: BaseException) -> str:
     return describe(cause) if cause is not None else replies.shorten(str(error))
 
 
-def _status(error: Any) -> str:
+def _status(error: Any, provider: Provider, body: Mapping[str, Any]) -> str:
     """Return an HTTP error in words; the ledger's own 502 for an unreadable reply as its cause."""
     content = error.response.content
     message = replies.short_error(content)
     if message.startswith(_UNREADABLE):
         return message
-    return f"http {error.status_code}: {message}"
+    hint = advise(provider, body, error.status_code, content)
+    return f"http {error.status_code}: {message}{f' ({hint})' if hint else ''}"

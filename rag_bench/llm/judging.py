@@ -166,7 +166,7 @@ async def ask_in_mode(
         messages,
         response_format=response_format_for(name, shape),
         temperature=temperature,
-        max_tokens=max_tokens or (1024 if "reasoning" in shape.model_fields else 256),
+        max_tokens=max_tokens or (1024 if "reasoning" in shape.model_fields else None),
     )
     return parse_structured(complete_text(reply), shape), reply.latency_ms
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -25,10 +25,13 @@ import httpx
 from rag_bench.errors import ErrorCode, RagBenchError
 from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm import replies
+from rag_bench.llm.advice import advise
 from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
 from rag_bench.llm.hiding import Hider
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
+from rag_bench.llm.options import Options
+from rag_bench.llm.requests import earlier_body, limit_in
 from rag_bench.llm.roles import Provider
 from rag_bench.llm.tally import NOTHING, Usage, current_tally
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
@@ -50,9 +53,42 @@ _LONGEST_UNASKED = 16_384  # tokens of a reply to a request that sets no limit
 _PROMPT_EXTRA = 64  # tokens that a provider puts around the messages
 
 
-def request_hash(provider: str, base_url: str, body: dict[str, Any]) -> str:
-    """Return the hash of a request whatever its replicate; the body names the model."""
-    return text_hash(canonical_json([provider, base_url, body.get("model"), body]))
+def request_hash(
+    provider: str, base_url: str, body: dict[str, Any], query: Mapping[str, str] | None = None
+) -> str:
+    """Return the hash of a request whatever its replicate; the body names the model.
+
+    ``query``: what of the address's query may change the reply (`Options.public_query`).
+    """
+    parts = [provider, base_url, body.get("model"), body, *([dict(query)] if query else [])]
+    return text_hash(canonical_json(parts))
+
+
+def keys_of(
+    provider: Provider, body: dict[str, Any], context: CallContext | None
+) -> tuple[tuple[str, ...], int]:
+    """Return the keys under which a call may be stored, today's first, and its replicate number.
+
+    Makes the context count the request.
+    """
+    base_url = provider.require_base_url()
+    query = provider.options_for(str(body.get("model"))).public_query
+    hashed = request_hash(provider.name, base_url, body, query)
+    replicate = context.next_replicate(hashed) if context else 0
+    earlier = earlier_body(body)
+    hashes = [hashed]
+    if earlier is not None:
+        hashes.append(request_hash(provider.name, base_url, earlier, query))
+    return tuple(_key(h, replicate) for h in hashes), replicate
+
+
+async def find_stored(store: CallStore, keys: Sequence[str]) -> StoredReply | None:
+    """Return the reply that is kept under the first of a call's keys that has one."""
+    for key in keys:
+        stored = await store.lookup(key)
+        if stored is not None:
+            return stored
+    return None
 
 
 def call_key(provider: str, base_url: str, body: dict[str, Any], replicate: int) -> str:
@@ -68,13 +104,17 @@ def _key(hashed_request: str, replicate: int) -> str:
 class _Call:
     """What is to be asked."""
 
-    key: str
+    keys: tuple[str, ...]  # today's, then those of earlier versions
     replicate: int
     body: dict[str, Any]
     content: bytes
     role: str
     retry_failed: bool
     run_id: str | None
+
+    @property
+    def key(self) -> str:
+        return self.keys[0]
 
 
 @dataclass(frozen=True)
@@ -86,6 +126,7 @@ class _Answer:
     hit: bool
     latency_ms: float | None
     usage: Usage = NOTHING
+    key: str | None = None  # under which it is stored, where that is not today's
 
 
 class LedgerTransport(httpx.AsyncBaseTransport):
@@ -153,7 +194,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             raise
         self._count(call, hit=answer.hit, joined=joined, usage=answer.usage)
         if context is not None and answer.status == 200:
-            context.note_reply(call.key)
+            context.note_reply(answer.key or call.key)
         return self._response(call, answer, joined)
 
     async def aclose(self) -> None:
@@ -170,10 +211,9 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         return same_place and url.path.startswith(base.path.rstrip("/") + "/")
 
     def _call(self, body: dict[str, Any], content: bytes, context: CallContext | None) -> _Call:
-        hashed = request_hash(self._provider.name, self._provider.require_base_url(), body)
-        replicate = context.next_replicate(hashed) if context else 0
+        keys, replicate = keys_of(self._provider, body, context)
         return _Call(
-            key=_key(hashed, replicate),
+            keys=keys,
             replicate=replicate,
             body=body,
             content=content,
@@ -192,7 +232,7 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             task.exception()  # seen, also where every caller has gone
 
     async def _resolve(self, call: _Call, request: httpx.Request) -> _Answer:
-        stored = await self._store.lookup(call.key)
+        stored = await find_stored(self._store, call.keys)
         if stored is not None:
             again = (
                 call.retry_failed
@@ -202,7 +242,8 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             if not again:
                 return _from_store(stored)
         self._asked_again.add(call.key)
-        outgoing = self._outgoing(request, _not_streamed(call), call.replicate)
+        options = self._provider.options_for(call.body["model"])
+        outgoing = self._outgoing(request, _not_streamed(call, options), call.replicate, options)
         outgoing.extensions[CALL_SIZE] = self._size(call)
         try:
             response = await self._inner.handle_async_request(outgoing)
@@ -212,18 +253,17 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         except Exception as error:
             self._hider.error(error)
             if stored is not None:
-                await self._store.discard_unusable(call.key)
+                await self._store.discard_unusable(stored.key)
             await self._store_failure(call, error, outgoing)
             raise
         if stored is not None:
-            await self._store.discard_unusable(call.key)
+            await self._store.discard_unusable(stored.key)
         return await self._store_response(call, response, content)
 
     def _size(self, call: _Call) -> CallSize:
         """Return a call's tokens, guessed, and the most that it can cost."""
         model_key = f"{self._provider.name}/{call.body['model']}"
-        longest = call.body.get("max_completion_tokens") or call.body.get("max_tokens")
-        longest = longest if type(longest) is int and longest > 0 else _LONGEST_UNASKED
+        longest = limit_in(call.body) or _LONGEST_UNASKED
         usual = self._completion_tokens if self._n_completions else _USUAL_COMPLETION
         most = None
         if self._cost_of is not None:
@@ -240,6 +280,8 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         status = response.status_code
         if status != 200:
             detail = f"http {status}: {replies.short_error(content)}"
+            if hint := advise(self._provider, call.body, status, content):
+                detail += f" ({hint})"
             await self._store.insert(self._row(call, numbers, None, detail, http_status=status))
             return _Answer(status, content, False, numbers.latency_ms)
         reply = replies.read_reply(content, numbers.oversize)
@@ -329,7 +371,11 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         return httpx.Response(response.status_code, headers=headers, content=content)
 
     def _outgoing(
-        self, request: httpx.Request, content: bytes, replicate: int = 0
+        self,
+        request: httpx.Request,
+        content: bytes,
+        replicate: int = 0,
+        options: Options | None = None,
     ) -> httpx.Request:
         """Return the request as it is sent: our own few headers, and the provider's key."""
         headers = {
@@ -343,13 +389,20 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         if self._provider.kind == "simulator":
             # A real model varies between repeats by itself; a deterministic one has to be told.
             headers[REPLICATE_HEADER] = str(replicate)
-        return httpx.Request(request.method, request.url, headers=headers, content=content)
+        options = options or self._provider.options
+        for name, value in options.headers.items():
+            if value is None:
+                headers.pop(name, None)
+            else:
+                headers[name] = value
+        url = request.url.copy_merge_params(options.query) if options.query else request.url
+        return httpx.Request(request.method, url, headers=headers, content=content)
 
     def _response(self, call: _Call, answer: _Answer, joined: bool) -> httpx.Response:
         headers = {
             "content-type": "application/json",
             HIT_HEADER: "hit" if answer.hit or joined else "miss",
-            KEY_HEADER: call.key,
+            KEY_HEADER: answer.key or call.key,
         }
         if answer.latency_ms is not None:
             headers[LATENCY_HEADER] = f"{answer.latency_ms:.3f}"
@@ -370,12 +423,14 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def _not_streamed(call: _Call) -> bytes:
+def _not_streamed(call: _Call, options: Options) -> bytes:
     """Return the request as it is sent: some servers stream unless they are told not to.
 
     The field is not in the body that the ledger knows: it changes no reply, and the replies of
     earlier versions, which did not send it, answer the same request.
     """
+    if "stream" in options.body and options.body["stream"] is None:
+        return call.content  # a server that refuses the field
     if "stream" in call.body:
         return json.dumps({**call.body, "stream": False}).encode()
     return call.content.rstrip()[:-1] + b',"stream":false}'
@@ -385,8 +440,8 @@ def _from_store(stored: StoredReply, hit: bool = True) -> _Answer:
     # Only a reply with an error code can be an unreadable one, so the others are not parsed.
     if stored.error_code is not None and replies.is_unreadable(stored.response_json):
         content = _error_body(stored.error_detail or "unreadable reply")
-        return _Answer(502, content, hit, stored.latency_ms)
-    return _Answer(200, stored.response_json.encode(), hit, stored.latency_ms)
+        return _Answer(502, content, hit, stored.latency_ms, key=stored.key)
+    return _Answer(200, stored.response_json.encode(), hit, stored.latency_ms, key=stored.key)
 
 
 def _numbers(extensions: Any) -> CallNumbers:

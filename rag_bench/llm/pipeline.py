@@ -68,7 +68,7 @@ class Chat(Protocol):
         *,
         response_format: Mapping[str, Any] | None = None,
         temperature: float = 0.0,
-        max_tokens: int = 512,
+        max_tokens: int | None = None,
     ) -> Reply: ...
 
 
@@ -122,7 +122,7 @@ async def answer_question(
     fragments: Sequence[Fragment],
     *,
     temperature: float = 0.0,
-    max_tokens: int = 512,
+    max_tokens: int | None = None,
 ) -> Answer:
     """Ask the generation model ``model`` to answer from ``fragments``, best first.
 
@@ -147,7 +147,7 @@ async def show_or_hide(
     context: str | Sequence[str],
     *,
     temperature: float = 0.0,
-    max_tokens: int = 256,
+    max_tokens: int | None = None,
 ) -> Verdict:
     """Ask the production judge ``model`` whether to show ``answer``; ``context`` may be empty.
 

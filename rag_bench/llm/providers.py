@@ -12,18 +12,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm import offline, pricing
+from rag_bench.llm.options import (
+    VARIABLES,
+    read_model_options,
+    read_options,
+    read_response_format,
+)
 from rag_bench.llm.roles import (
     ROLE_VARIABLES,
     Price,
     Provider,
-    ResponseFormat,
     Role,
     check_key,
     parse_base_url,
@@ -34,9 +38,10 @@ from rag_bench.llm.roles import (
 
 __all__ = ["Price", "Provider", "Providers", "Role"]
 
+_PLAIN = ("API_KEY", "BASE_URL", "API_URL", "CONCURRENCY", "RPM", "TPM", "TIMEOUT_SECONDS")
 _PROVIDER_VARIABLE = re.compile(
-    r"PROVIDER_(?P<name>.+?)_"
-    r"(?P<what>API_KEY|BASE_URL|API_URL|CONCURRENCY|RPM|TPM|TIMEOUT_SECONDS|RESPONSE_FORMAT)"
+    rf"PROVIDER_(?P<name>.+?)_"
+    rf"(?P<what>{'|'.join((*_PLAIN, 'RESPONSE_FORMAT', 'CA_FILE', *VARIABLES))})"
 )
 
 _NUMBERS: Mapping[str, tuple[str, Callable[[str, str], float]]] = {
@@ -203,6 +208,8 @@ class Providers:
         for variable in sorted(self._environment):
             match = _PROVIDER_VARIABLE.fullmatch(variable)
             if not match:
+                if re.match(r"PROVIDER_.+_", variable):
+                    self.notes.append(f"{variable} is left out: no such variable is known.")
                 continue
             written = match["name"]
             name = written.lower()
@@ -253,12 +260,14 @@ class Providers:
         }
         provider = replace(provider, **numbers)  # type: ignore[arg-type]
         if "RESPONSE_FORMAT" in values:
-            choice = values["RESPONSE_FORMAT"].lower()
-            if choice not in get_args(ResponseFormat):
-                raise ConfigurationError(
-                    f"{prefix}RESPONSE_FORMAT must be json_schema, json_object or none."
-                )
-            provider = replace(provider, response_format=cast(ResponseFormat, choice))
+            choice = read_response_format(values["RESPONSE_FORMAT"], f"{prefix}RESPONSE_FORMAT")
+            provider = replace(provider, response_format=choice)
+        provider = replace(provider, options=read_options(values, prefix))
+        if "MODEL_OPTIONS" in values:
+            options = read_model_options(values["MODEL_OPTIONS"], f"{prefix}MODEL_OPTIONS")
+            provider = replace(provider, model_options=options)
+        if "CA_FILE" in values:
+            provider = replace(provider, ca_file=values["CA_FILE"])
         return provider
 
     def _add_providers_of_roles(self) -> None:
@@ -395,7 +404,7 @@ class Providers:
             f"it could belong to several providers ({', '.join(sorted(owners))})"
             if owners
             else f"{first!r} is no configured provider"
-            if rest
+            if first and rest
             else "it names no provider"
         )
         raise ConfigurationError(

@@ -20,8 +20,7 @@ from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm import offline
-
-ResponseFormat = Literal["json_schema", "json_object", "none"]
+from rag_bench.llm.options import Options, ResponseFormat, fits
 
 
 class Role(StrEnum):
@@ -108,12 +107,30 @@ class Provider:
     tpm: float | None = None
     # What the endpoint accepts as `response_format`; DeepSeek, for one, knows no JSON schema.
     response_format: ResponseFormat = "json_schema"
+    # What its variables change in requests: of all models, and of those that a pattern means.
+    options: Options = field(default_factory=Options)
+    model_options: tuple[tuple[str, Options], ...] = ()
+    ca_file: str | None = None  # certificates to trust for this provider
     kind: Literal["http", "simulator"] = "http"
     models: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)  # full keys, by role
 
     def secrets(self) -> list[str]:
         """Return everything that may not be repeated in a text."""
-        return [self.api_key.get_secret_value()] if self.api_key else []
+        found = [self.api_key.get_secret_value()] if self.api_key else []
+        for options in (self.options, *(options for _, options in self.model_options)):
+            found += options.secrets()
+        return found
+
+    def matching(self, model: str) -> list[tuple[str, Options]]:
+        """Return the entries of MODEL_OPTIONS that mean a model; a later one beats those before."""
+        return [entry for entry in self.model_options if fits(entry[0], model)]
+
+    def options_for(self, model: str) -> Options:
+        """Return what the variables change in a model's requests."""
+        options = self.options
+        for _, own in self.matching(model):
+            options = own.over(options)
+        return options
 
     def require_base_url(self) -> str:
         """Return the base URL.
@@ -174,7 +191,10 @@ def parse_base_url(value: str, variable: str) -> str:
     if parts.username or parts.password:
         raise ConfigurationError(f"{variable} holds a password; use the key variable instead.")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{variable} has a query or fragment, which is not supported.")
+        raise ConfigurationError(
+            f"{variable} has a query or fragment. Put a query into PROVIDER_<NAME>_EXTRA_QUERY, "
+            'as JSON: {"api-version": "…"}.'
+        )
     path = parts.path.rstrip("/")
     if path.endswith(_CHAT_PATH):
         path = path[: -len(_CHAT_PATH)].rstrip("/")
@@ -203,8 +223,6 @@ def parse_names(value: str, variable: str) -> list[str]:
                 f"{variable} has a model name of {len(name)} characters; "
                 f"at most {_MAX_NAME_LENGTH} are allowed."
             )
-        if name.startswith("/") or name.endswith("/"):
-            raise ConfigurationError(f"{variable}: {name!r} begins or ends with a slash.")
     return list(dict.fromkeys(names))
 
 

@@ -81,7 +81,14 @@ async def answer_cells(
     contexts, source = contexts_of(bench, tier)
     cells: list[Cell[StoredEvaluation]] = []
     for model in generation_models:
-        input_hash = bench.input_hash("answers", tier, model, CODE_VERSION, source)
+        input_hash = bench.input_hash(
+            "answers",
+            tier,
+            model,
+            CODE_VERSION,
+            source,
+            *models.asked_otherwise(bench.settings, model, Role.generation),
+        )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(model, found)

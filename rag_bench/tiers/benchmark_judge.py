@@ -109,7 +109,14 @@ async def judge_cells(
     prompt_hash = prompts.prompt_hash(prompts_of(bench.run.judge_eval_mode))
     cells: list[Cell[StoredEvaluation]] = []
     for judge in judges:
-        input_hash = bench.input_hash(TIER, judge, CODE_VERSION, prompt_hash, sample.hash)
+        input_hash = bench.input_hash(
+            TIER,
+            judge,
+            CODE_VERSION,
+            prompt_hash,
+            sample.hash,
+            *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
+        )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(judge, found)

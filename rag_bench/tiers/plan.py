@@ -23,12 +23,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
-from rag_bench.llm.client import ChatReply, chat_body, read_chat_reply
+from rag_bench.llm.client import ChatReply, read_chat_reply
 from rag_bench.llm.context import CallContext, call_context, current_context
-from rag_bench.llm.ledger import CHARS_PER_TOKEN, call_key, request_hash
+from rag_bench.llm.ledger import CHARS_PER_TOKEN, find_stored, keys_of
 from rag_bench.llm.pipeline import Answer
 from rag_bench.llm.providers import Providers, Role
 from rag_bench.llm.replies import is_unreadable
+from rag_bench.llm.requests import chat_body, limit_in
+from rag_bench.llm.room import limits_of_roles, longest_reply
 from rag_bench.store import calls, datasets
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.evaluations import Case
@@ -158,8 +160,11 @@ class _Tally:
 class _LedgerOnly:
     """What the jobs take for `ChatModels`: replies come from the ledger, or not at all."""
 
-    def __init__(self, providers: Providers, store: calls.CallStore) -> None:
+    def __init__(
+        self, providers: Providers, store: calls.CallStore, of_roles: Mapping[str, int]
+    ) -> None:
         self._providers = providers
+        self._of_roles = of_roles
         self._store = store
         self._seen: set[str] = set()
         self.tallies: dict[tuple[str, str, str], _Tally] = {}
@@ -174,29 +179,28 @@ class _LedgerOnly:
         *,
         response_format: Mapping[str, Any] | None = None,
         temperature: float = 0.0,
-        max_tokens: int = 1024,
+        max_tokens: int | None = None,
     ) -> ChatReply:
         provider, model = self._providers.split(model_key)
-        body = chat_body(provider, model, messages, response_format, temperature, max_tokens)
+        limit = longest_reply(provider, model, role, max_tokens, self._of_roles)
+        body = chat_body(provider, model, messages, response_format, temperature, limit)
+        longest = limit_in(body) or limit
         tally = self.tallies.setdefault((self.asset, str(role), model_key), _Tally())
         tally.n_requests += 1
         if not self.known:
             tally.n_unknown += 1
-            self._count(tally, body, max_tokens)
+            self._count(tally, body, longest)
             raise NotSentError
         context = current_context()
-        base_url = provider.require_base_url()
-        replicate = 0
-        if context is not None:
-            replicate = context.next_replicate(request_hash(provider.name, base_url, body))
-        key = call_key(provider.name, base_url, body, replicate)
-        stored = await self._store.lookup(key)
+        keys, _ = keys_of(provider, body, context)
+        stored = await find_stored(self._store, keys)
+        key = keys[0]
         retry = context is not None and context.retry_failed
         if stored is None or (retry and stored.error_code is not None):
             if key not in self._seen:
                 self._seen.add(key)
                 tally.to_send.add(key)
-                self._count(tally, body, max_tokens)
+                self._count(tally, body, longest)
             raise NotSentError
         if key not in self._seen:
             self._seen.add(key)
@@ -208,7 +212,7 @@ class _LedgerOnly:
             stored.response_json,
             latency_ms=stored.latency_ms,
             from_ledger=True,
-            key=key,
+            key=stored.key,
         )
 
     def _count(self, tally: _Tally, body: Mapping[str, Any], longest: int) -> None:
@@ -260,7 +264,7 @@ async def plan_sweep(
     notes: list[str] = []
     url = bench.engine.url.render_as_string(hide_password=False)
     async with calls.CallStore(url) as store:
-        chat = _LedgerOnly(providers, store)
+        chat = _LedgerOnly(providers, store, limits_of_roles(bench.settings))
         models = Models(cast("ChatModels", chat), providers, default_slots)
         paid: tuple[Tier, ...] = ("2", "3")
         for tier in paid:

@@ -34,7 +34,13 @@ async def judge_cells(
     items = datasets.items_of(bench.engine, pairs.id, bench.run.limit)
     cells: list[Cell[StoredEvaluation]] = []
     for judge in production_judges:
-        input_hash = bench.input_hash(TIER, judge, pairs.id, CODE_VERSION)
+        input_hash = bench.input_hash(
+            TIER,
+            judge,
+            pairs.id,
+            CODE_VERSION,
+            *models.asked_otherwise(bench.settings, judge, Role.production_judge),
+        )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
             on_done(judge, found)

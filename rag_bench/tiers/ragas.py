@@ -186,7 +186,13 @@ class _Work:
         """
         hashed = {**inputs, **self.instrument.as_json()}
         input_hash = self.bench.input_hash(
-            "ragas", self.tier, generation_model, judge, CODE_VERSION, hashed
+            "ragas",
+            self.tier,
+            generation_model,
+            judge,
+            CODE_VERSION,
+            hashed,
+            *self.models.asked_otherwise(self.bench.settings, judge, Role.benchmark_judge),
         )
         found = evaluations.find_finished(
             self.bench.engine, input_hash, retry_failed=self.bench.retry_failed

@@ -51,7 +51,13 @@ async def score_cells(
         generator, judge = pair
         evaluation, cases = answers[generator]
         input_hash = bench.input_hash(
-            "scores", tier, generator, judge, CODE_VERSION, answers_hash(cases)
+            "scores",
+            tier,
+            generator,
+            judge,
+            CODE_VERSION,
+            answers_hash(cases),
+            *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
         )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:

@@ -11,6 +11,13 @@ from rag_bench.errors import ConfigurationError
 from rag_bench.llm import offline
 from rag_bench.llm.providers import Price, Providers, Role
 from rag_bench.llm.roles import parse_base_url
+from rag_bench.partitions import (
+    BENCHMARK_JUDGE,
+    GENERATION_MODEL,
+    ModelLists,
+    Partitions,
+    cell_key,
+)
 from rag_bench.settings import PROJECT_ROOT
 
 MISTRAL = {
@@ -233,18 +240,46 @@ def test_flags_that_lead_nowhere_say_so(arguments: dict[str, str], message: str)
     assert "sk-" not in str(failed.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a|b", "a[0]", "x" * 201, "a\tb", "a...b", "a\x85b", "/a", "a/", "ok,"]
-)
+@pytest.mark.parametrize("name", ["", "a|b", "a[0]", "x" * 201, "a\tb", "a...b", "a\x85b", "ok,"])
 def test_names_that_break_partition_keys_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="MISTRAL_GEN_MODELS"):
         Providers({**MISTRAL, "MISTRAL_GEN_MODELS": f"good,{name}"})
 
 
-@pytest.mark.parametrize("name", ["модель", "a:free", "org/a-b_c.d@1", "a b", "a..b"])
-def test_names_that_do_not_are_taken(name: str) -> None:
-    providers = Providers({**MISTRAL, "MISTRAL_GEN_MODELS": name})
-    assert providers.models_for(Role.generation)[-1] == f"mistral/{name}"
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("модель", "a:free", "org/a-b_c.d@1", "a b", "a..b", "gpt://folder/yandexgpt/latest"),
+        *(
+            "/models/qwen2.5-7b",
+            "/models/qwen2.5-7b/",
+            "C:\\models\\m.gguf",
+            "m@sha256:0a",
+            "a#b?c=d%20",
+        ),
+    ],
+)
+def test_names_that_do_not_are_taken_from_everywhere(name: str) -> None:
+    key = f"mistral/{name}"
+    listed = Providers({**MISTRAL, "MISTRAL_GEN_MODELS": name})
+    assert listed.models_for(Role.generation)[-1] == key
+    named = Providers({**MISTRAL, "GENERATION_MODEL": key})
+    assert named.resolve_models(Role.generation) == [key]
+    bare = Providers(
+        {**MISTRAL, "GENERATION_MODEL": name, "GENERATION_API_KEY": "sk-mistral-secret"}
+    )
+    assert bare.resolve_models(Role.generation) == [key]
+    providers = Providers(MISTRAL)
+    assert providers.resolve_models(Role.generation, key) == [key]
+    assert providers.resolve_models(Role.generation, name, source="mistral") == [key]
+    assert providers.split(key)[1] == name
+    partitions = Partitions.of(ModelLists([key], [key], [key]))
+    assert partitions.generation.get_partition_keys() == [key]
+    cell = cell_key(key, key)
+    assert partitions.grid.get_partition_keys() == [cell]
+    assert cell.keys_by_dimension == {GENERATION_MODEL: key, BENCHMARK_JUDGE: key}
+    with pytest.raises(ConfigurationError, match="whose model is"):
+        Providers(MISTRAL).resolve_models(Role.generation, name)
 
 
 @pytest.mark.parametrize(

@@ -247,4 +247,4 @@ def test_reasoning_models_are_not_sent_what_they_refuse(
             await client.chat(f"fake/{model}", "generation", question("?"))
 
     asyncio.run(run())
-    assert set(provider.bodies[0]) == {"model", "messages", *expected}
+    assert set(provider.bodies[0]) == {"model", "messages", "stream", *expected}
