@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=PROJECT_ROOT / "data")
     dumps_dir: Path | None = Field(default=None, description="Unset: data_dir/dumps.")
+    dump_left_out: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Share of a table's rows that may be unusable; a dump with more is refused.",
+    )
     reports_dir: Path = Field(
         default=PROJECT_ROOT / "reports", description="Unset: reports in home, if that is set."
     )

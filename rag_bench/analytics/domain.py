@@ -162,5 +162,5 @@ def months(questions: Sequence[Asked]) -> dict[str, int]:
     return known | ({UNKNOWN_MONTH: counts[UNKNOWN_MONTH]} if counts[UNKNOWN_MONTH] else {})
 
 
-def _number(score: int | None) -> int:
+def _number(score: float | None) -> float:
     return score or 0

@@ -24,8 +24,8 @@ class Asked:
     id: str
     text: str
     answer: str | None = None
-    score: int | None = None
-    user_id: int | None = None
+    score: int | float | None = None
+    user_id: int | str | None = None
     month: str | None = None
     group: str | None = None
 

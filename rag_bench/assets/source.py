@@ -1,7 +1,8 @@
 """Group source: the dump, and the two tables taken from it. No model is asked."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from rag_bench.store.snapshots import LoadReport
 
 GROUP = "source"
+
+
+def _left_out(report: Mapping[str, Any], *names: str) -> dict[str, dg.MetadataValue]:
+    """Return what of these tables was left out or could not be read, if anything was."""
+    rows = [
+        [name, what, found["count"], found["reason"], ", ".join(found["examples"])]
+        for name in names
+        for what, key in (("row left out", "left_out"), ("value absent", "unread_values"))
+        for found in report.get("tables", {}).get(name, {}).get(key, [])
+    ]
+    return {"left_out": table(["table", "what", "count", "why", "first"], rows)} if rows else {}
+
+
+def _notes(report: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    """Return the snapshot's notes for people."""
+    warnings = report.get("warnings", [])
+    return {"notes": table(["note"], [[text] for text in warnings])} if warnings else {}
 
 
 class DumpConfig(dg.Config):
@@ -83,6 +101,8 @@ def dump(
         "loaded_before": report.reused,
         "report": dg.MetadataValue.json(info.report),
     }
+    metadata |= _notes(info.report)
+    metadata |= _left_out(info.report, "chunk", "question_answer")
     if aside:
         metadata["set_aside"] = table(
             ["file", "why"], [[f.path.name, f.reason.removeprefix(f"{f.path}: ")] for f in aside]
@@ -119,6 +139,7 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
             "median_characters": lengths[len(lengths) // 2],
             "longest_characters": lengths[-1],
             "snapshot": snapshot.sha256,
+            **_left_out(snapshot.report, "chunk"),
             "preview": table(
                 ["page", "id in dump", "text"],
                 [[row.page_url, row.source_id, row.text] for row in rows[:8]],
@@ -138,6 +159,7 @@ def question_answer(database: DatabaseResource) -> dg.MaterializeResult:
         "dagster/row_count": len(rows),
         **column_schema("question_answer"),
         "snapshot": snapshot.sha256,
+        **_left_out(snapshot.report, "question_answer"),
     }
     if rows:
         answered = sum(bool(row.answer and row.answer.strip()) for row in rows)

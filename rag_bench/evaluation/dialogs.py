@@ -31,8 +31,8 @@ class Turn:
     nothing was answered (a refusal is no answer).
     """
 
-    key: int
-    user: int | None = None
+    key: int | str
+    user: int | str | None = None
     asked_at: datetime | None = None
     rated_5: bool = False
     ends_dialog: bool = False
@@ -63,12 +63,12 @@ def dialogs_of(
     after a turn with ``ends_dialog``. A turn without user or time is in no dialog.
     """
     placed = sorted(
-        (turn.user, turn.asked_at.timestamp(), turn.key, position)
+        (_order(turn.user), turn.asked_at.timestamp(), _order(turn.key), position)
         for position, turn in enumerate(turns)
         if turn.user is not None and turn.asked_at is not None
     )
     found: list[list[int]] = []
-    before: tuple[int, float] | None = None
+    before: tuple[object, float] | None = None
     for user, moment, _, position in placed:
         goes_on = before is not None and before[0] == user and moment - before[1] <= gap_seconds
         if goes_on and not turns[found[-1][-1]].ends_dialog:
@@ -94,7 +94,7 @@ def repeats_of(
     """
     dialog_of = {position: n for n, dialog in enumerate(dialogs) for position in dialog}
     dated = sorted(
-        (turn.asked_at.timestamp(), turn.key, position)
+        (turn.asked_at.timestamp(), _order(turn.key), position)
         for position, turn in enumerate(turns)
         if turn.asked_at is not None
     )
@@ -128,3 +128,8 @@ def agreement(earlier: Turn, later: Turn) -> bool | None:
     return earlier.answer == later.answer or (
         earlier.page is not None and earlier.page == later.page
     )
+
+
+def _order(found: int | str) -> tuple[bool, int, str]:
+    """Return what ids of any type are sorted by: numbers by size before texts."""
+    return (False, found, "") if isinstance(found, int) else (True, 0, found)

@@ -1,7 +1,8 @@
 """The text of a pg_dump archive (custom or tar), by way of ``pg_restore --file=-``.
 
 pg_restore only unpacks here: it is given no database, and its output is read as text. The whole
-of the data is unpacked, not the two tables alone, as that is what proves the archive whole.
+is unpacked, not the two tables alone, as that is what proves the archive whole; the schema tells
+which tables are partitions of which.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _restore(
     with tempfile.TemporaryFile() as complaints:
         try:
             process = subprocess.Popen(
-                [str(program), "--data-only", "--file=-", str(archive)],
+                [str(program), "--file=-", str(archive)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=complaints,

@@ -107,10 +107,10 @@ class ChunkReferences:
         return known
 
 
-def database_id(chunk: Chunk) -> int | None:
+def database_id(chunk: Chunk) -> int | str | None:
     """Return the chunk's id in the dump, where it has one: for people to look up."""
     found: Any = getattr(chunk, "source_id", None)
-    return found if isinstance(found, int) else None
+    return found if isinstance(found, int | str) else None
 
 
 def by_hash(chunks: Iterable[Chunk]) -> Mapping[str, Chunk]:

@@ -15,20 +15,17 @@ from typing import Protocol
 from rag_bench.errors import DumpError
 from rag_bench.source.copy_text import codec_of, unescape
 from rag_bench.source.limits import DEFAULT_LIMITS, READABLE_DUMP, Limits, listed, quoted
+from rag_bench.source.relations import NAME, Relations, plain_name, table_pattern
 from rag_bench.source.sql_scanner import Statement, StatementScanner
 
-_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$]*)'
-_TABLE = rf"(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})"
+_TABLE = table_pattern()
 _COPY = re.compile(
     rf"COPY\s+(?P<binary>BINARY\s+)?{_TABLE}\s*(?:\((?P<columns>.*?)\)\s*)?"
     r"FROM\s+STDIN\b\s*(?P<options>.*)",
     re.I | re.S,
 )
 _INSERT = re.compile(rf"INSERT\s+INTO\s+(?:ONLY\s+)?{_TABLE}", re.I)
-_CREATE_TABLE = re.compile(
-    rf"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE}", re.I
-)
-_COLUMN = re.compile(rf"\s*({_NAME})\s*(?:,|$)")
+_COLUMN = re.compile(rf"\s*({NAME})\s*(?:,|$)")
 _SET = re.compile(
     r"SET\s+(?:SESSION\s+)?(?P<name>client_encoding|standard_conforming_strings|search_path|NAMES)"
     r"\s*(?:=|\bTO\b|)\s*(?P<value>.*)",
@@ -37,6 +34,7 @@ _SET = re.compile(
 
 _BEGINS = ("PostgreSQL database dump", "PostgreSQL database cluster dump")
 _ENDS = tuple(f"{text} complete" for text in _BEGINS)
+_CONNECT = ("\\connect", "\\c ")
 _MOST_NAMES = 1000
 _VERSION = "Dumped from database version "
 _CUT_OFF = "The file was cut off: copy it again, or make it again with pg_dump."
@@ -44,12 +42,24 @@ _CUT_OFF = "The file was cut off: copy it again, or make it again with pg_dump."
 
 @dataclass(frozen=True)
 class CopyHeader:
-    """``COPY schema.table (columns) FROM stdin;`` and the line it ends on."""
+    r"""``COPY schema.table (columns) FROM stdin;`` and the line it ends on.
+
+    Attributes:
+        root: schema and name of the wanted table whose rows these are: the table itself, or the
+            one that it is a partition or child of.
+        inherits: it is a child by inheritance, which may have more columns.
+        section: number of the dump in the text, if several were joined.
+        database: number of the ``\connect`` before it.
+    """
 
     schema: str
     table: str
     columns: tuple[str, ...]
     line: int
+    root: tuple[str, str] = ("", "")
+    inherits: bool = False
+    section: int = 0
+    database: int = 0
 
 
 class RowSink(Protocol):
@@ -59,6 +69,9 @@ class RowSink(Protocol):
 
     def take(self, values: list[str | None], line: int) -> None:
         """Take one row's wanted values, unescaped and decoded, and the row's line number."""
+
+    def leave_out(self, reason: str, line: int) -> None:
+        """Note that the row on this line cannot be read, and why."""
 
 
 @dataclass
@@ -72,21 +85,17 @@ class ScriptFacts:
     ended: int = 0  # and their trailers
     copied: list[str] = field(default_factory=list)  # tables with a COPY block, the first 1,000
     inserted: set[str] = field(default_factory=set)  # wanted tables filled by INSERT
-    declared: set[str] = field(default_factory=set)  # wanted tables created
-
-
-def _plain_name(name: str) -> str:
-    """Fold as PostgreSQL does: quoted names as they are, others to lower case."""
-    if name.startswith('"'):
-        return name[1:-1].replace('""', '"')
-    return name.lower()
+    relations: Relations = field(default_factory=Relations)  # tables declared, and their parents
+    databases: int = 0  # psql's \connect
 
 
 class CopyReader:
     """Reads one dump text; use once.
 
     Args:
-        wanted: table names to take, in whatever schema.
+        wanted: table names to take, in whatever schema, with the rows of their partitions and
+            children.
+        never: names of tables that are not taken, whatever they are said to be partitions of.
         open_block: asked at each block of a wanted table for where its rows go.
 
     """
@@ -96,9 +105,12 @@ class CopyReader:
         wanted: Iterable[str],
         open_block: Callable[[CopyHeader], RowSink],
         limits: Limits = DEFAULT_LIMITS,
+        never: Iterable[str] = (),
     ) -> None:
         self.facts = ScriptFacts()
         self._wanted = frozenset(wanted)
+        self._never = frozenset(never)
+        self._skipped: set[tuple[str, str]] = set()  # tables whose rows were passed over
         self._open_block = open_block
         self._limits = limits
         self._scanner = StatementScanner(self._aside)
@@ -142,6 +154,7 @@ class CopyReader:
                 for statement in self._scanner.feed(line, facts.lines):
                     self._statement(statement, line)
         self._check_end()
+        self._check_skipped()
         return facts
 
     def _skip(self, line: bytes, header: CopyHeader) -> None:
@@ -177,6 +190,25 @@ class CopyReader:
                 f'its closing line ("PostgreSQL database dump complete") is missing. {_CUT_OFF}'
             )
 
+    def _check_skipped(self) -> None:
+        """Refuse a text that says only behind a table's rows that they belong to a wanted one."""
+        for table in sorted(self._skipped):
+            if self._root(*table) is not None:
+                raise DumpError(
+                    f"the rows of {quoted('.'.join(table))} come before the statement that says "
+                    f"what it is a partition of. Make the dump with {READABLE_DUMP}."
+                )
+
+    def _root(self, schema: str, table: str) -> tuple[str, str] | None:
+        root = self.facts.relations.root((schema, table), self._wanted)
+        if root is not None and table in self._never:
+            raise DumpError(
+                f"table {quoted(f'{schema}.{table}')} is said to be a part of "
+                f"{quoted('.'.join(root))}. Its rows are never read; the dump is not of the "
+                "assistant's database."
+            )
+        return root
+
     def _aside(self, text: str) -> None:
         if text in _BEGINS:
             self.facts.begun += 1
@@ -187,6 +219,8 @@ class CopyReader:
         elif text.startswith("\\unrestrict "):
             key = text.removeprefix("\\unrestrict ")
             self._restrict_keys = [open_key for open_key in self._restrict_keys if open_key != key]
+        elif text.startswith(_CONNECT):
+            self.facts.databases += 1
         elif text.startswith(_VERSION) and self.facts.server_version is None:
             self.facts.server_version = text[len(_VERSION) :][:80]
 
@@ -198,38 +232,49 @@ class CopyReader:
         elif match := _SET.fullmatch(text):
             self._set(match["name"].lower(), match["value"].strip())
         elif match := _INSERT.match(text):
-            self._note(self.facts.inserted, match)
-        elif match := _CREATE_TABLE.match(text):
-            self._note(self.facts.declared, match)
+            root = self._root(self._schema_of(match), plain_name(match["table"]))
+            if root is not None:
+                self.facts.inserted.add(root[1])
+        else:
+            self.facts.relations.note(text, self._schema)
 
-    def _note(self, into: set[str], match: re.Match[str]) -> None:
-        table = _plain_name(match["table"])
-        if table in self._wanted:
-            into.add(table)
+    def _schema_of(self, match: re.Match[str]) -> str:
+        return plain_name(match["schema"]) if match["schema"] else self._schema
 
     def _set(self, name: str, value: str) -> None:
         if name == "standard_conforming_strings":
             self._scanner.standard_strings = value.strip("'").lower() in ("on", "true", "1", "yes")
         elif name == "search_path":
-            first = re.match(_NAME, value)
-            self._schema = _plain_name(first.group()) if first else "public"
+            first = re.match(NAME, value)
+            self._schema = plain_name(first.group()) if first else "public"
         else:
             self.facts.encoding = value.strip("'\"")[:40]
             self._codec = codec_of(self.facts.encoding)
 
     def _copy(self, match: re.Match[str], statement: Statement, line: bytes) -> None:
-        schema = _plain_name(match["schema"]) if match["schema"] else self._schema
-        table = _plain_name(match["table"])
+        schema, table = self._schema_of(match), plain_name(match["table"])
+        root = self._root(schema, table)
         where = f"line {self.facts.lines:,}: COPY of table {quoted(table)}"
         columns = _columns(match["columns"])
-        header = CopyHeader(schema, table, columns, self.facts.lines)
+        header = CopyHeader(
+            schema,
+            table,
+            columns,
+            self.facts.lines,
+            root=root or ("", ""),
+            inherits=root is not None and self.facts.relations.inherits((schema, table), root),
+            section=self.facts.begun,
+            database=self.facts.databases,
+        )
         if statement.cut or not statement.ends_line:
             raise DumpError(f"{where} is not as pg_dump writes it. Make it with {READABLE_DUMP}.")
         self._header, self._sink = header, None
         self._crlf = line.endswith(b"\r\n")
         if len(self.facts.copied) < _MOST_NAMES:
             self.facts.copied.append(f"{schema}.{table}")
-        if table not in self._wanted:
+        if root is None:
+            if len(self._skipped) < _MOST_NAMES:
+                self._skipped.add((schema, table))
             if match["options"].strip():  # CSV, another delimiter: rows are not counted
                 self._header = CopyHeader(schema, table, (), self.facts.lines)
             return
@@ -256,22 +301,24 @@ class CopyReader:
         if len(fields) != len(header.columns):
             raise self._field_count(len(fields), header)
         values: list[str | None] = []
+        unreadable = None
         for index in self._sink.fields:
             try:
                 raw = unescape(fields[index])
                 values.append(None if raw is None else raw.decode(self._codec))
-            except UnicodeDecodeError as error:
-                raise DumpError(
-                    f"line {number:,}: {quoted(header.columns[index])} is not valid "
-                    f"{quoted(self.facts.encoding)} text ({error.reason}); the dump is damaged or "
-                    "its encoding is wrong. Make it with `pg_dump --encoding=UTF8 ...`."
-                ) from error
+            except UnicodeDecodeError:
+                unreadable = unreadable or (
+                    f"{header.columns[index]} is not valid {quoted(self.facts.encoding)} text"
+                )
             except ValueError as error:
                 raise DumpError(
                     f"line {number:,}: {quoted(header.columns[index])} holds {error}; the dump is "
                     "damaged. Make it again with pg_dump."
                 ) from error
-        self._sink.take(values, number)
+        if unreadable is not None:
+            self._sink.leave_out(unreadable, number)
+        else:
+            self._sink.take(values, number)
 
     def _without_end(self, line: bytes) -> bytes:
         """Drop the line end, which must be the one that the COPY line has."""
@@ -295,7 +342,7 @@ def _columns(text: str | None) -> tuple[str, ...]:
     names: list[str] = []
     position = 0
     while match := _COLUMN.match(text, position):
-        names.append(_plain_name(match.group(1)))
+        names.append(plain_name(match.group(1)))
         position = match.end()
         if position == len(text):
             return () if text.rstrip().endswith(",") else tuple(names)

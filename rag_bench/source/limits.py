@@ -23,6 +23,7 @@ class Limits:
     kept_bytes: int = 2 * GIB  # of all values taken together
     chunks: int = 1_000_000
     questions: int = 10_000_000
+    left_out_share: float = 0.2  # of a table's rows that cannot be used; more is refused
 
 
 DEFAULT_LIMITS = Limits()
@@ -30,6 +31,13 @@ DEFAULT_LIMITS = Limits()
 # Works with every pg_dump; `--compress=gzip` only since version 16.
 READABLE_DUMP = (
     "`pg_dump -Fc -Z6 -f FILE.dump DATABASE` or, as plain text, `pg_dump -f FILE.sql DATABASE`"
+)
+
+# `pg_dump -t` takes a partitioned table without its partitions, where all its rows are.
+WITH_PARTITIONS = (
+    "`pg_dump -Fc -Z6 --table-and-children=chunk --table-and-children=question_answer -f FILE.dump "
+    "DATABASE` (pg_dump 16 or later), with an older one `pg_dump -Fc -Z6 -t 'chunk*' "
+    "-t 'question_answer*' -f FILE.dump DATABASE`"
 )
 
 

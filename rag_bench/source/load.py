@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from rag_bench.errors import DumpError
 from rag_bench.hashing import file_sha256
+from rag_bench.settings import get_settings
 from rag_bench.source.folder import candidates
+from rag_bench.source.limits import DEFAULT_LIMITS
 from rag_bench.source.reader import read_dump
 from rag_bench.source.squad import read_squad
 from rag_bench.store import datasets, snapshots
@@ -35,7 +37,8 @@ def load_dump(engine: Engine, path: Path) -> LoadReport:
             raise DumpError(f"{path}: cannot be read ({error.strerror}).") from None
         if snapshots.snapshot_exists(engine, sha256):
             return reuse_snapshot(engine, sha256)
-    report = snapshots.save_snapshot(engine, read_dump(path).to_snapshot())
+    limits = replace(DEFAULT_LIMITS, left_out_share=get_settings().dump_left_out)
+    report = snapshots.save_snapshot(engine, read_dump(path, limits=limits).to_snapshot())
     return _with_default_dataset(engine, report)
 
 

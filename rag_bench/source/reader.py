@@ -13,15 +13,24 @@ from rag_bench.errors import DumpError
 from rag_bench.source.archive import read_archive
 from rag_bench.source.copy_blocks import CopyHeader, CopyReader, ScriptFacts, foreign_tables
 from rag_bench.source.formats import DumpFormat
-from rag_bench.source.limits import DEFAULT_LIMITS, READABLE_DUMP, Limits, listed, quoted
+from rag_bench.source.limits import (
+    DEFAULT_LIMITS,
+    READABLE_DUMP,
+    WITH_PARTITIONS,
+    Limits,
+    listed,
+    quoted,
+)
 from rag_bench.source.rows import ChunkRow, ParsedDump
 from rag_bench.source.source_file import SourceFile
 from rag_bench.source.tables import (
     CHUNK,
+    PRIVATE,
     QUESTION_ANSWER,
+    Block,
     ChunkRows,
     QuestionRows,
-    open_table,
+    new_table,
 )
 
 _BOM = b"\xef\xbb\xbf"
@@ -53,7 +62,7 @@ def read_dump(
             else:
                 facts, unpacked_by_tool = read_archive(source, tables.read, limits)
             chunks, questions = tables.choose(facts)
-            rows, warnings = _check(chunks, questions)
+            rows, warnings = _check(chunks, questions, facts)
             sha256, size = source.finish()
     except DumpError as error:
         raise DumpError(f"{path}: {error}") from error.__cause__
@@ -67,6 +76,7 @@ def read_dump(
         size_bytes=size,
         chunks=rows,
         questions=questions.rows,
+        tables={table.name: table.to_json() for table in (chunks, questions)},
         warnings=[*warnings, *(f"pg_restore: {quoted(text, 200)}" for text in unpacked_by_tool)],
     )
 
@@ -82,7 +92,7 @@ def _lines(source: SourceFile, limits: Limits) -> Iterator[bytes]:
 
 
 class _Tables:
-    """The blocks of the two tables, by schema, as they come by."""
+    """The rows of the two tables, by schema, as their blocks come by."""
 
     def __init__(self, schema: str | None, limits: Limits) -> None:
         self._schema = schema
@@ -94,18 +104,14 @@ class _Tables:
 
     def read(self, lines: Iterable[bytes]) -> ScriptFacts:
         """Parse a dump's text."""
-        return CopyReader(self._found, self._open, self._limits).read(lines)
+        return CopyReader(self._found, self._open, self._limits, PRIVATE).read(lines)
 
-    def _open(self, header: CopyHeader) -> ChunkRows | QuestionRows:
-        of_table = self._found[header.table]
-        if header.schema in of_table:
-            raise DumpError(
-                f"line {header.line:,}: the data of {quoted(f'{header.schema}.{header.table}')} "
-                "comes a second time: several databases in one file (pg_dumpall?), or dumps "
-                f"joined together. Dump the assistant's database alone: {READABLE_DUMP}."
-            )
-        of_table[header.schema] = open_table(header, self._limits)
-        return of_table[header.schema]
+    def _open(self, header: CopyHeader) -> Block:
+        schema, table = header.root
+        of_table = self._found[table]
+        if schema not in of_table:
+            of_table[schema] = new_table(table, self._limits)
+        return of_table[schema].open(header)
 
     def choose(self, facts: ScriptFacts) -> tuple[ChunkRows, QuestionRows]:
         """Return the two tables' rows.
@@ -114,6 +120,10 @@ class _Tables:
             DumpError: one is missing, or it is unclear which is meant.
 
         """
+        # First what makes a dump by the usual command useless, whichever table it is.
+        for table, found in self._found.items():
+            if not found and table not in facts.inserted:
+                _refuse_partitioned(table, facts)
         chunks, questions = self._one(CHUNK, facts), self._one(QUESTION_ANSWER, facts)
         assert isinstance(chunks, ChunkRows)
         assert isinstance(questions, QuestionRows)
@@ -127,14 +137,20 @@ class _Tables:
                 f"statements are not executed here. Make a dump with {READABLE_DUMP}."
             )
         if not found:
-            if table in facts.declared:
+            if any(name == table for _, name in facts.relations.declared):
                 raise DumpError(
                     f"table {table} is declared but its data is not in the dump (made with "
                     f"--schema-only or --exclude-table-data?). Make one with {READABLE_DUMP}."
                 )
+            parts = [name for name in facts.copied if name.rpartition(".")[2].startswith(table)]
             raise DumpError(
                 f"there is no data of table {table}. Tables with data: {foreign_tables(facts)}. "
-                f"Is it a dump of the assistant's database? Make one with {READABLE_DUMP}."
+                + (
+                    "Some may be its partitions, which a dump made with --data-only does not say. "
+                    if parts
+                    else ""
+                )
+                + f"Is it a dump of the assistant's database? Make one with {READABLE_DUMP}."
             )
         if self._schema is not None and self._schema not in found:
             raise DumpError(
@@ -152,16 +168,44 @@ class _Tables:
         return found["public"] if "public" in found else next(iter(found.values()))
 
 
-def _check(chunks: ChunkRows, questions: QuestionRows) -> tuple[list[ChunkRow], list[str]]:
+def _refuse_partitioned(table: str, facts: ScriptFacts) -> None:
+    """Say which command takes a partitioned table's rows along, if the dump has none of them."""
+    if any(name == table for _, name in facts.relations.partitioned):
+        raise DumpError(
+            f"table {table} is partitioned: its rows are in its partitions, and the dump has none "
+            f"of them (`pg_dump -t {table}` takes the parent alone). Make one with "
+            f"{WITH_PARTITIONS}."
+        )
+
+
+def _without_rows(rows: ChunkRows | QuestionRows, facts: ScriptFacts) -> list[str]:
+    """Return a warning if partitions or children are declared and the dump has no rows of them."""
+    present = {(header.schema, header.table) for header in rows.headers}
+    root = rows.headers[0].root
+    if root in present and root in facts.relations.partitioned:
+        return []  # all rows were written as the parent's (--load-via-partition-root)
+    absent = [
+        quoted(".".join(child)).strip("'")
+        for child in facts.relations.children(root)
+        if child not in present and child in facts.relations.declared
+    ]
+    if not absent:
+        return []
+    return [
+        f"{len(absent):,} tables that belong to {rows.name} are in the dump without their rows: "
+        f"{listed(absent, 8)}"
+    ]
+
+
+def _check(
+    chunks: ChunkRows, questions: QuestionRows, facts: ScriptFacts
+) -> tuple[list[ChunkRow], list[str]]:
     """Check what only the whole table can tell; return the distinct chunks and the warnings."""
     warnings: list[str] = []
-    if not chunks.rows:
+    if not chunks.n_rows:
         raise DumpError("table chunk is empty: there is no knowledge base to measure.")
-    if chunks.empty:
-        raise DumpError(
-            f"{len(chunks.empty):,} chunks have no text or no page URL "
-            f"(id {listed(chunks.empty)}). Repair them in the source database and dump again."
-        )
+    for table in (chunks, questions):
+        table.check_share()
     distinct: dict[tuple[str, str], ChunkRow] = {}
     for row in chunks.rows:
         distinct.setdefault((row.page_url, row.text), row)
@@ -170,17 +214,14 @@ def _check(chunks: ChunkRows, questions: QuestionRows) -> tuple[list[ChunkRow], 
             f"{repeats:,} of {len(chunks.rows):,} chunks repeat another's page and text; "
             "the first of each was kept"
         )
-    if not questions.rows:
-        warnings.append("question_answer is empty: no data on real questions")
-    if questions.blank:
-        warnings.append(f"{questions.blank:,} questions are blank")
     for table in (chunks, questions):
-        name = table.header.table
-        if "embedding" in table.header.columns:
+        name, columns = table.name, {c for header in table.headers for c in header.columns}
+        warnings += table.warnings() + _without_rows(table, facts)
+        if "embedding" in columns:
             warnings.append(
                 f"{name}.embedding was ignored: nobody knows which model and text made it"
             )
-        if {"confluence_url", "url"} <= set(table.header.columns):
+        if {"confluence_url", "url"} <= columns:
             warnings.append(f"{name} has confluence_url and url; confluence_url was taken")
         if table.with_control:
             warnings.append(f"{table.with_control:,} texts of {name} hold control characters")
@@ -188,9 +229,9 @@ def _check(chunks: ChunkRows, questions: QuestionRows) -> tuple[list[ChunkRow], 
             warnings.append(
                 f"{table.without_zone:,} timestamps of {name} have no zone and were taken as UTC"
             )
-    if chunks.header.schema != questions.header.schema:
+    schema, other = (table.headers[0].root[0] for table in (chunks, questions))
+    if schema != other:
         warnings.append(
-            f"chunk was taken from schema {quoted(chunks.header.schema)}, question_answer from "
-            f"{quoted(questions.header.schema)}"
+            f"chunk was taken from schema {quoted(schema)}, question_answer from {quoted(other)}"
         )
     return list(distinct.values()), warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from rag_bench.hashing import chunk_hash, corpus_hash
 from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, QuestionRecord
@@ -13,7 +14,7 @@ from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, QuestionRecord
 class ChunkRow:
     """A chunk of the knowledge base; ``source_id`` is its id in the dump, for people only."""
 
-    source_id: int | None
+    source_id: int | str | None
     page_url: str
     text: str
     created_at: datetime | None = None
@@ -24,12 +25,12 @@ class ChunkRow:
 class QuestionRow:
     """A question that a user asked, with what production answered ('' or None: nothing)."""
 
-    source_id: int
+    source_id: int | str
     question: str
     answer: str | None
     page_url: str | None
-    score: int | None
-    user_id: int | None
+    score: int | float | None
+    user_id: int | str | None
     stop_point: bool | None
     created_at: datetime | None
 
@@ -64,6 +65,7 @@ class ParsedDump:
     chunks: list[ChunkRow]
     questions: list[QuestionRow]
     warnings: list[str] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)  # rows read and left out, by table
 
     @property
     def corpus_hash(self) -> str:
@@ -97,5 +99,6 @@ class ParsedDump:
                 "archive_version": self.archive_version,
                 "server_version": self.server_version,
                 "warnings": self.warnings,
+                "tables": self.tables,
             },
         )

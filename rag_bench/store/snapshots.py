@@ -8,7 +8,7 @@ leaves the last good snapshot current.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from rag_bench.errors import DumpError
 from rag_bench.hashing import corpus_hash, text_hash
 from rag_bench.store import tables
 from rag_bench.store.chunk_diff import ChunkDiff, diff_chunks
+from rag_bench.store.ids import id_order, identifier, plain_number
 
 __all__ = [
     "ChunkDiff",
@@ -50,7 +51,7 @@ class ChunkRecord:
 
     chunk_hash: str
     position: int
-    source_id: int | None
+    source_id: int | str | None
     page_url: str
     text: str
     created_at: datetime | None = None
@@ -61,12 +62,12 @@ class ChunkRecord:
 class QuestionRecord:
     """A user's question of a snapshot; ``source_id`` is its id in the dump."""
 
-    source_id: int
+    source_id: int | str
     question: str
     answer: str | None = None
     page_url: str | None = None
-    score: int | None = None
-    user_id: int | None = None
+    score: int | float | None = None
+    user_id: int | str | None = None
     stop_point: bool | None = None
     created_at: datetime | None = None
 
@@ -184,7 +185,7 @@ def _write(
         "created_at, updated_at",
         (
             (
-                *(sha, row.chunk_hash, row.position, row.source_id, row.page_url, row.text),
+                *(sha, row.chunk_hash, row.position, _text(row.source_id), row.page_url, row.text),
                 *(text_hash(row.text), row.created_at, row.updated_at),
             )
             for row in snapshot.chunks
@@ -197,12 +198,16 @@ def _write(
         "created_at",
         (
             (
-                *(sha, row.source_id, row.question, row.answer, row.page_url, row.score),
-                *(row.user_id, row.stop_point, row.created_at),
+                *(sha, _text(row.source_id), row.question, row.answer, row.page_url, row.score),
+                *(_text(row.user_id), row.stop_point, row.created_at),
             )
             for row in snapshot.questions
         ),
     )
+
+
+def _text(found: int | str | None) -> str | None:
+    return None if found is None else str(found)
 
 
 def _copy(
@@ -336,7 +341,9 @@ def _set_default(connection: Connection, sha256: str, dataset_id: str | None) ->
 
 
 _CHUNK = tuple(tables.chunk.c[name] for name in ChunkRecord.__dataclass_fields__)
-_QUESTION = tuple(tables.question_answer.c[name] for name in QuestionRecord.__dataclass_fields__)
+QUESTION_COLUMNS = tuple(
+    tables.question_answer.c[name] for name in QuestionRecord.__dataclass_fields__
+)
 
 
 def _chunks(connection: Connection, sha256: str) -> list[ChunkRecord]:
@@ -345,7 +352,12 @@ def _chunks(connection: Connection, sha256: str) -> list[ChunkRecord]:
         .where(tables.chunk.c.dump_sha256 == sha256)
         .order_by(tables.chunk.c.position)
     )
-    return [ChunkRecord(*row) for row in rows]
+    return [_with_id(ChunkRecord(*row)) for row in rows]
+
+
+def _with_id(chunk: ChunkRecord) -> ChunkRecord:
+    stored = chunk.source_id
+    return replace(chunk, source_id=identifier(stored)) if isinstance(stored, str) else chunk
 
 
 def chunks_of(engine: Engine, sha256: str) -> list[ChunkRecord]:
@@ -358,8 +370,19 @@ def questions_of(engine: Engine, sha256: str) -> list[QuestionRecord]:
     """Return a snapshot's user questions by their id in the dump."""
     with engine.connect() as connection:
         rows = connection.execute(
-            select(*_QUESTION)
-            .where(tables.question_answer.c.dump_sha256 == sha256)
-            .order_by(tables.question_answer.c.source_id)
+            select(*QUESTION_COLUMNS).where(tables.question_answer.c.dump_sha256 == sha256)
         )
-        return [QuestionRecord(*row) for row in rows]
+        found = [question_record(row) for row in rows]
+    return sorted(found, key=lambda row: id_order(row.source_id))
+
+
+def question_record(row: Sequence[Any]) -> QuestionRecord:
+    """Return a stored row of ``QUESTION_COLUMNS``, its ids and rating as they were in the dump."""
+    found = QuestionRecord(*row)
+    user = found.user_id
+    return replace(
+        found,
+        source_id=identifier(str(found.source_id)),
+        user_id=None if user is None else identifier(str(user)),
+        score=plain_number(found.score),
+    )

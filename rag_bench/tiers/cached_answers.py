@@ -124,7 +124,7 @@ def cached_answers(bench: Bench) -> dict[str, CachedAnswer]:
         for item_id, match in matches(bench).items()
         if match.cosine >= bench.run.cache_threshold
     }
-    fragments: dict[int, tuple[Fragment, ...]] = {}
+    fragments: dict[int | str, tuple[Fragment, ...]] = {}
     for match in near.values():
         if match.entry.source_id not in fragments:
             fragments[match.entry.source_id] = _page_of(bench, match.entry)

@@ -90,6 +90,14 @@ def test_with_nothing_good_the_reason_is_the_error(folder: Path, engine: Engine)
     assert "is damaged" in str(failure.step_failure_data)
 
 
+def test_rows_that_were_left_out_are_listed(folder: Path, engine: Engine) -> None:
+    odd = GOOD.replace("\\.\n", "77\thttps://kb/blank\t \t\\N\t\\N\t\\N\n\\.\n", 1)
+    assert odd != GOOD
+    found = metadata(materialize(put(folder, "monday.sql", odd, 1)))
+    assert "its text is blank" in str(found["left_out"])
+    assert "id 77" in str(found["notes"])
+
+
 def test_a_damaged_file_named_by_its_path_fails_and_leaves_the_last_good_one(
     folder: Path, engine: Engine
 ) -> None:

@@ -24,7 +24,7 @@ from rag_bench.source.load import load_dump
 from rag_bench.source.reader import read_dump
 from rag_bench.source.source_file import SourceFile
 from rag_bench.store.snapshots import chunks_of, current_snapshot
-from rag_bench_tests.source.production_database import CHUNKS, Database, gzipped
+from rag_bench_tests.source.production_database import CHUNKS, QUESTIONS, Database, gzipped
 
 COPY_CHUNK = b"COPY public.chunk (id, confluence_url, text, embedding, created_at, updated_at)"
 
@@ -92,10 +92,21 @@ def test_flipped_bits_never_change_a_row(custom: Path, tmp_path: Path) -> None:
 def test_flipped_bits_in_the_data(custom: Path, tmp_path: Path) -> None:
     content = custom.read_bytes()
     # Each block of data ends with zlib's checksum; the last ones are at the end of the file.
+    refused = 0
     for back in (8, 40, 80, 120):
         damaged = bytearray(content)
         damaged[-back] ^= 16
-        refusal(write(tmp_path, bytes(damaged)))
+        path = write(tmp_path, bytes(damaged))
+        try:
+            parsed = read_dump(path)
+        except DumpError:
+            refusal(path)
+            refused += 1
+        else:  # it hit a block's header, whose place depends on how well the rows pack
+            assert [(row.page_url, row.text) for row in parsed.chunks] == CHUNKS
+            assert len(parsed.questions) == len(QUESTIONS)
+            assert not parsed.tables["question_answer"]["left_out"]
+    assert refused
 
 
 def test_what_is_not_a_dump(tmp_path: Path) -> None:
@@ -194,41 +205,19 @@ QUESTION_TABLE = """create table question_answer (id int, question text, answer 
     ("rows", "message"),
     [
         ("", "chunk is empty"),
-        ("insert into chunk values ('1', 'u', ' ')", r"no text or no page URL \(id 1\)"),
-        ("insert into chunk values ('1', '', 't'), ('2', null, 't')", r"\(id 1, 2\)"),
-        ("insert into chunk select n, 'u', '' from generate_series(1, 9) n", "and 4 more"),
-        ("insert into chunk values ('1', 'u', 't'), ('1', 'u', 'v')", "id 1 comes twice"),
-        ("insert into chunk values ('one', 'u', 't')", "id 'one' is not an integer"),
-        ("insert into chunk values ('99999999999999999999', 'u', 't')", "not an integer"),
-        ("insert into chunk values (null, 'u', 't')", "id is NULL"),
-        ("insert into chunk values ('1', 'u', repeat('ы', 600000))", "1,200,000 bytes"),
+        ("insert into chunk values ('1', 'u', ' ')", r"1: its text is blank \(id 1, line"),
+        ("insert into chunk values ('1', '', 't'), ('2', null, 't')", "2: it has no page URL"),
+        ("insert into chunk select n, 'u', '' from generate_series(1, 9) n", r"9: .*, \.\.\.\)"),
+        ("insert into chunk values ('1', 'u', repeat('ы', 600000))", "1,048,576 bytes allowed"),
     ],
 )
-def test_impossible_chunks(
+def test_chunks_that_cannot_be_used_at_all(
     rows: str, message: str, make_database: Callable[[str], Database]
 ) -> None:
     database = make_database(
         f"create table chunk (id text, url text, text text); {QUESTION_TABLE} {rows}"
     )
     assert re.search(message, refusal(database.dump("-Fc")))
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("1, 'q', 'a', 'u', '4.5', 1, '2026-01-01'", "score '4.5' is not an integer"),
-        ("1, 'q', 'a', 'u', '5', 1, 'yesterday'", "created_at 'yesterday' is not a timestamp"),
-        ("1, null, 'a', 'u', '5', 1, '2026-01-01'", "question of id 1 is NULL"),
-    ],
-)
-def test_impossible_questions(
-    row: str, message: str, make_database: Callable[[str], Database]
-) -> None:
-    database = make_database(
-        "create table chunk (id int, url text, text text); insert into chunk values (1, 'u', 't');"
-        f"{QUESTION_TABLE} insert into question_answer values ({row})"
-    )
-    assert message in refusal(database.dump("-Fp"))
 
 
 def test_damage_in_the_middle(plain: Path, tmp_path: Path) -> None:
@@ -245,9 +234,8 @@ def test_damage_in_the_middle(plain: Path, tmp_path: Path) -> None:
         (middle, b"'", "has no end|is not an SQL|no table data began|inside a statement"),
         (middle, b"((((", "has no end|is not an SQL|no table data began|inside a statement"),
         (rows, b"1\tonly two\n", "2 fields where table 'chunk' has 6 columns"),
-        (rows, b"x\ty\tz\t[1]\t\\N\t\\N\n", "id 'x' is not an integer"),
-        (rows, b"7\tu\t\xff\xfe\t[1]\t\\N\t\\N\n", "not valid 'UTF8' text"),
-        (rows, b"7\tu\tt\\000t\t[1]\t\\N\t\\N\n", "NUL character"),
+        (rows, 3 * b"7\tu\t\xff\xfe\t[1]\t\\N\t\\N\n", "3: text is not valid 'UTF8' text"),
+        (rows, 3 * b"7\tu\tt\\000t\t[1]\t\\N\t\\N\n", "3: text holds a NUL character"),
         (rows, b"7\tu\tt\\\t[1]\t\\N\t\\N\n", "lone backslash"),
         (rows, b"7\tu\tt\\.\t[1]\t\\N\t\\N\n", "end-of-data marker"),
         (rows, b"7\tu\tt\t[1]\t\\N\t\\N\r\n", "line ends are mixed"),
