@@ -31,7 +31,7 @@ def _code_version() -> str:
     from rag_bench.llm.ragas.prompts import prompt_hash
 
     # The language is a run's own, so a change of any language's prompts counts.
-    return f"2-{prompt_hash()[:12]}"
+    return f"3-{prompt_hash()[:12]}"
 
 
 def _answer_scores(

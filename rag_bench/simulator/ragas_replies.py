@@ -69,7 +69,16 @@ class _Asked:
     def texts(self, name: str) -> list[str]:
         """Return a value that should be a list of texts."""
         value = self.given.get(name)
-        return [str(part) for part in value] if isinstance(value, list) else []
+        return [_text_of(part) for part in value] if isinstance(value, list) else []
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of a list's parts, which count from 1 where none are given."""
+        value = self.given.get(name)
+        parts = value if isinstance(value, list) else []
+        return [
+            int(part["number"]) if isinstance(part, Mapping) and "number" in part else place
+            for place, part in enumerate(parts, start=1)
+        ]
 
     def sees(self, true: bool, *seed: object) -> bool:
         """Return how the judge sees something that is so, or is not so."""
@@ -186,29 +195,47 @@ def _attributions(asked: _Asked) -> dict[str, Any]:
     return {"classifications": found}
 
 
+def _by_number(asked: _Asked) -> dict[str, Any]:
+    """Judge numbered statements of an answer, or numbered sentences of a reference."""
+    context = asked.text("context")
+    name, field, seed = ("statements", "verdict", "faithful")
+    if "sentences" in asked.given:
+        name, field, seed = ("sentences", "attributed", "attributed")
+    judged = []
+    for number, text in zip(asked.numbers(name), asked.texts(name), strict=True):
+        held = asked.sees(_supported(text, context), seed, text, context)
+        judged.append({"number": number, "reason": _reason(text, held), field: int(held)})
+    return {"verdicts": judged}
+
+
 def _sorted(asked: _Asked) -> dict[str, Any]:
-    """Sort statements by the answer's known quality, else by shared words."""
+    """Sort statements by the answer's known quality, else by shared words.
+
+    By their numbers where they have some, else word for word.
+    """
     question, mine, true = (
         asked.text("question"),
         asked.texts("answer"),
         asked.texts("ground_truth"),
     )
     quality = asked.recall(question, " ".join(mine))
-    lists: dict[str, list[dict[str, str]]] = {"TP": [], "FP": [], "FN": []}
-    for statement in mine:
+    numbered = any(isinstance(part, Mapping) for part in asked.given.get("answer", ()))
+    lists: dict[str, list[dict[str, Any]]] = {"TP": [], "FP": [], "FN": []}
+    for number, statement in zip(asked.numbers("answer"), mine, strict=True):
         right = _is_there(quality, statement, " ".join(true))
         seen = asked.sees(right, "right", question, statement)
-        lists["TP" if seen else "FP"].append(_with_reason(statement, seen))
-    for statement in true:
+        lists["TP" if seen else "FP"].append(_with_reason(statement, seen, number, numbered))
+    for number, statement in zip(asked.numbers("ground_truth"), true, strict=True):
         told = _is_there(quality, statement, " ".join(mine))
         if not asked.sees(told, "told", question, statement, " ".join(mine)):
-            lists["FN"].append(_with_reason(statement, False))
+            lists["FN"].append(_with_reason(statement, False, number, numbered))
     return lists
 
 
 _KINDS: dict[frozenset[str], Callable[[_Asked], dict[str, Any]]] = {
     frozenset({"statements", "texts"}): _statements,
     frozenset({"statements", "verdicts"}): _verdicts,
+    frozenset({"verdicts"}): _by_number,
     frozenset({"question", "noncommittal"}): _question,
     frozenset({"reason", "verdict"}): _usefulness,
     frozenset({"classifications"}): _attributions,
@@ -244,8 +271,15 @@ def _without_last(reply: dict[str, Any]) -> dict[str, Any]:
     return lists or {"verdict": 2}
 
 
-def _with_reason(statement: str, yes: bool) -> dict[str, str]:
-    return {"statement": statement, "reason": _reason(statement, yes)}
+def _with_reason(statement: str, yes: bool, number: int, numbered: bool) -> dict[str, Any]:
+    what = {"number": number} if numbered else {"statement": statement}
+    return what | {"reason": _reason(statement, yes)}
+
+
+def _text_of(part: Any) -> str:
+    if isinstance(part, Mapping):
+        return str(part.get("statement", part.get("sentence", "")))
+    return str(part)
 
 
 def _reason(text: str, yes: bool) -> str:

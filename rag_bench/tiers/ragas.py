@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rag_bench.llm.ragas.library import BenchEmbeddings
     from rag_bench.llm.ragas.metrics import RagasJudge, RagasScore, Sample
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 CONTEXT_TIER: Tier = "3"
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"

@@ -83,20 +83,19 @@ def statements(each: Sequence[str]) -> dict[str, Any]:
     return {"statements": list(each)}
 
 
-def verdicts(each: Sequence[str], *values: int) -> dict[str, Any]:
-    rows = zip(each, values, strict=False)
-    return {"statements": [{"statement": s, "reason": "так", "verdict": v} for s, v in rows]}
+def verdicts(*values: int, numbers: Sequence[int] = ()) -> dict[str, Any]:
+    pairs = zip(numbers or range(1, len(values) + 1), values, strict=True)
+    return {"verdicts": [{"number": n, "reason": "так", "verdict": v} for n, v in pairs]}
 
 
-def attributions(each: Sequence[str], *values: int) -> dict[str, Any]:
-    rows = zip(each, values, strict=False)
-    found = [{"statement": s, "reason": "так", "attributed": v} for s, v in rows]
-    return {"classifications": found}
+def attributions(*values: int, numbers: Sequence[int] = ()) -> dict[str, Any]:
+    pairs = zip(numbers or range(1, len(values) + 1), values, strict=True)
+    return {"verdicts": [{"number": n, "reason": "так", "attributed": v} for n, v in pairs]}
 
 
-def parts(tp: Sequence[str], fp: Sequence[str], fn: Sequence[str]) -> dict[str, Any]:
+def parts(tp: Sequence[int], fp: Sequence[int], fn: Sequence[int]) -> dict[str, Any]:
     lists = {"TP": tp, "FP": fp, "FN": fn}
-    return {k: [{"statement": s, "reason": "так"} for s in each] for k, each in lists.items()}
+    return {k: [{"number": n, "reason": "так"} for n in each] for k, each in lists.items()}
 
 
 def ragas_with(reply: Mapping[str, Any]) -> Any:
@@ -119,7 +118,7 @@ def ragas_with(reply: Mapping[str, Any]) -> Any:
 def test_faithfulness_is_supported_over_stated():
     chat = Scripted(
         lambda name, given: (
-            statements(FIVE) if name == "ragas_statements" else verdicts(FIVE, 1, 0, 1, 1, 0)
+            statements(FIVE) if name == "ragas_statements" else verdicts(1, 0, 1, 1, 0)
         )
     )
     score = scored("faithfulness", chat)
@@ -129,37 +128,117 @@ def test_faithfulness_is_supported_over_stated():
 
 
 def test_one_verdict_on_five_statements_is_no_score():
-    one = verdicts(FIVE, 1)
     from ragas.metrics.collections import Faithfulness
 
-    plain = Faithfulness(
-        ragas_with({"StatementGeneratorOutput": statements(FIVE), "NLIStatementOutput": one})
-    )
+    said = [{"statement": FIVE[0], "reason": "так", "verdict": 1}]
+    ragas = {"StatementGeneratorOutput": statements(FIVE), "NLIStatementOutput": statements(said)}
+    plain = Faithfulness(ragas_with(ragas))
     asked = {"user_input": QUESTION, "response": ANSWER, "retrieved_contexts": CONTEXTS}
     assert asyncio.run(plain.ascore(**asked)).value == 1.0  # the fault
-    error = failed(
-        "faithfulness", lambda name, _: statements(FIVE) if name == "ragas_statements" else one
-    )
+    error = failed("faithfulness", judging_five(verdicts(1)))
     assert error.code is ErrorCode.METRIC_ERROR
-    assert "5 statements submitted, 1 verdicts returned" in error.detail
+    assert "5 statements submitted, 1 verdicts returned; none for 2, 3, 4, 5" in error.detail
+
+
+def judging_five(reply: Any) -> Answer:
+    return lambda name, _: statements(FIVE) if name == "ragas_statements" else reply
+
+
+@pytest.mark.parametrize(
+    ("numbers", "problem"),
+    [
+        ([1, 2, 3, 4], "4 verdicts returned; none for 5"),  # two merged into one
+        ([1, 2, 3, 4, 4], "5 verdicts returned; none for 5; several for 4"),
+        ([1, 2, 3, 4, 5, 5], "6 verdicts returned; several for 5"),
+        ([1, 2, 3, 4, 6], "none for 5; not asked 6"),
+        ([0, 1, 2, 3, 4], "none for 5; not asked 0"),
+        ([], "0 verdicts returned; none for 1, 2, 3, 4, 5"),
+    ],
+)
+def test_every_number_has_one_verdict(numbers, problem):
+    reply = verdicts(*([1] * len(numbers)), numbers=numbers)
+    error = failed("faithfulness", judging_five(reply))
+    assert error.code is ErrorCode.METRIC_ERROR
+    assert problem in error.detail
+    recall = attributions(*([1] * len(numbers)), numbers=numbers)
+    reference = " ".join(f"Пункт {n} находится в комнате {n * 100}." for n in range(1, 6))
+    assert problem in failed("context_recall", lambda *_: recall, reference=reference).detail
+
+
+def test_verdicts_in_another_order_are_those_of_their_numbers():
+    reply = verdicts(0, 1, 1, 1, 1, numbers=[5, 3, 1, 2, 4])
+    score = scored("faithfulness", Scripted(judging_five(reply)))
+    assert (score.value, score.evidence["unsupported"]) == (4 / 5, [FIVE[4]])
+
+
+def test_statements_that_are_the_same_have_a_verdict_each():
+    twice = [FIVE[0], FIVE[0]]
+    reply = verdicts(1, 0)
+    chat = Scripted(lambda name, _: statements(twice) if name == "ragas_statements" else reply)
+    assert scored("faithfulness", chat).value == 1 / 2
+
+
+LONG = (
+    "Да. Оплатить обучение можно до 1 сентября. Счёт на 150 000 руб. выдаёт бухгалтерия, каб. 408, "
+    "т. е. второй этаж. При оплате после срока начисляют 0,1 % в день. Льготы есть у сирот и т. д."
+)
+LONG_PARTS = [
+    "Да. Оплатить обучение можно до 1 сентября.",
+    "Счёт на 150 000 руб. выдаёт бухгалтерия, каб. 408, т. е. второй этаж.",
+    "При оплате после срока начисляют 0,1 % в день.",
+    "Льготы есть у сирот и т. д.",
+]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda part: part,
+        # One word changed, a number grouped otherwise, a yes taken into the sentence, no words.
+        lambda part: part.replace("обучение", "учёбу").replace("оплате", "уплате"),
+        lambda part: part.replace("150 000", "150000").replace("0,1 %", "0.1%"),
+        lambda part: part.replace("Да. Оплатить", "Да, оплатить"),
+        lambda _: "",
+    ],
+)
+def test_a_judge_may_put_sentences_in_its_own_words(said):
+    asked: list[dict[str, Any]] = []
+
+    def reply(_, given):
+        asked.extend(given["sentences"])
+        rows = attributions(1, 0, 1, 1)
+        for row, part in zip(rows["verdicts"], given["sentences"], strict=True):
+            row["reason"] = said(part["sentence"])
+        return rows
+
+    score = scored("context_recall", Scripted(reply), reference=LONG)
+    assert asked == [{"number": n, "sentence": s} for n, s in enumerate(LONG_PARTS, 1)]
+    assert score.value == 3 / 4
+    assert score.evidence == {"n_statements": 4, "not_attributed": [LONG_PARTS[1]]}
+
+
+def test_a_reference_of_one_word_or_none_is_one_sentence():
+    for reference in ("Да", "25", "🙂"):
+        score = scored("context_recall", Scripted(lambda *_: attributions(1)), reference=reference)
+        assert (score.value, score.evidence["n_statements"]) == (1.0, 1)
 
 
 def test_one_classification_of_five_facts_is_no_score():
     reference = " ".join(f"Пункт {n} находится в комнате {n * 100}." for n in range(1, 6))
-    one = attributions(["Пункт 1 находится в комнате 100."], 1)
     from ragas.metrics.collections import ContextRecall
 
     asked = {"user_input": QUESTION, "reference": reference, "retrieved_contexts": CONTEXTS}
-    plain = ContextRecall(ragas_with({"ContextRecallOutput": one}))
+    said = [{"statement": "Пункт 1 в комнате 100.", "reason": "так", "attributed": 1}]
+    plain = ContextRecall(ragas_with({"ContextRecallOutput": {"classifications": said}}))
     assert asyncio.run(plain.ascore(**asked)).value == 1.0  # the fault
-    error = failed("context_recall", lambda *_: one, reference=reference)
+    error = failed("context_recall", lambda *_: attributions(1), reference=reference)
     assert error.code is ErrorCode.METRIC_ERROR
-    assert "5 sentences, 1 classifications returned, 4 sentences not covered" in error.detail
+    assert "5 sentences submitted, 1 verdicts returned; none for 2, 3, 4, 5" in error.detail
 
 
 def test_context_recall_is_attributed_over_stated():
     said = ["Справку заказывают в личном кабинете.", "Выдают её в окне 4."]
-    score = scored("context_recall", Scripted(lambda *_: attributions(said, 1, 0)))
+    score = scored("context_recall", Scripted(lambda *_: attributions(1, 0)))
     assert score.value == 1 / 2
     assert score.evidence["not_attributed"] == said[1:]
 
@@ -187,7 +266,7 @@ def test_context_precision_is_average_precision(useful, expected):
 def test_answer_correctness_weighs_f1_and_cosine():
     mine, true = FIVE[:3], ["А.", "Б."]
     replies = {
-        "ragas_answer_correctness": parts(mine[:1], mine[1:], true[:1]),
+        "ragas_answer_correctness": parts([1], [2, 3], [4]),
     }
     chat = Scripted(
         lambda name, given: (
@@ -202,20 +281,20 @@ def test_answer_correctness_weighs_f1_and_cosine():
     assert score.evidence["factuality"] == f1
     assert score.evidence["fn"] == true[:1]
     # Every statement of the answer must be in one of two lists.
-    replies["ragas_answer_correctness"] = parts(mine[:1], [], [])
-    assert (
-        "3 statements of the answer, 1 TP and 0 FP"
-        in failed("answer_correctness", chat.answer).detail
-    )
+    for sorted_, problem in (
+        (parts([1], [], []), "3 statements of the answer, 1 TP and 0 FP; none for 2, 3"),
+        (parts([1, 2], [2, 3], []), "2 TP and 2 FP; several for 2"),
+        (parts([1, 2, 4], [3], []), "not asked 4"),
+        (parts([1, 2, 3], [], [2]), "2 statements of the reference, 1 FN; not asked 2"),
+        (parts([1, 2, 3], [], [5, 5]), "2 FN; several for 5"),
+    ):
+        replies["ragas_answer_correctness"] = sorted_
+        assert problem in failed("answer_correctness", chat.answer).detail
 
 
 def test_identical_texts_are_never_past_one():
     same = statements(["Справку выдают."])
-    chat = Scripted(
-        lambda name, given: (
-            same if name == "ragas_statements" else parts(same["statements"], [], [])
-        )
-    )
+    chat = Scripted(lambda name, given: same if name == "ragas_statements" else parts([1], [], []))
     assert scored("answer_correctness", chat, answer=REFERENCE).value == 1.0
     from rag_bench.llm.ragas.metrics import Sample, semantic_similarities
 
@@ -302,7 +381,7 @@ def test_what_a_metric_reads_must_be_there(metric, sample, name):
         ("context_precision", {"reason": "так", "verdict": "1"}),
         ("context_precision", {"verdict": 1}),
         ("context_precision", "Полезен, 1 из 1."),
-        ("context_recall", attributions([REFERENCE], 3)),
+        ("context_recall", attributions(3, 1)),
         ("answer_relevancy", {"question": " ", "noncommittal": 0}),
         ("faithfulness", {"statements": [" "]}),
         ("faithfulness", {"statements": "Справку выдают."}),
@@ -422,7 +501,7 @@ def test_two_judges_on_one_ledger_keep_their_own_scores(models, provider):
         kind = body["model"] == "kind"
         if "statements" not in prompt:
             return statements(FIVE)
-        return verdicts(FIVE, *([1] * 5 if kind else [0, 0, 1, 0, 0]))
+        return verdicts(*([1] * 5 if kind else [0, 0, 1, 0, 0]))
 
     async def behaviour(body: dict[str, Any], number: int) -> Response:
         return JSONResponse(completion(json.dumps(reply(body), ensure_ascii=False)))
@@ -446,7 +525,7 @@ def test_an_unfit_reply_is_marked_and_asked_again_on_demand_only(models, provide
     def reply(name: str, given: Mapping[str, Any]) -> Any:
         if name == "ragas_statements":
             return statements(FIVE)
-        return verdicts(FIVE, *([1] * 5 if good else [1]))
+        return verdicts(*([1] * 5 if good else [1]))
 
     provider.behaviour = replying(reply)
 
@@ -484,9 +563,7 @@ FAULTS: list[tuple[str, Callable[[], Response], ErrorCode, bool]] = [
 @pytest.mark.parametrize(("fault", "code", "retryable"), [f[1:] for f in FAULTS], ids=lambda _: "")
 def test_a_fault_ends_as_its_code_and_spoils_no_neighbour(models, provider, fault, code, retryable):
     fine = replying(
-        lambda name, _: (
-            statements(FIVE) if name == "ragas_statements" else verdicts(FIVE, 1, 1, 1, 1, 0)
-        )
+        lambda name, _: statements(FIVE) if name == "ragas_statements" else verdicts(1, 1, 1, 1, 0)
     )
 
     async def behaviour(body: dict[str, Any], number: int) -> Response:

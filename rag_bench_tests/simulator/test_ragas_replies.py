@@ -20,6 +20,7 @@ TEXTS = {"statements": {"type": "array", "items": {"type": "string"}}}
 QUESTION = {"question": {"type": "string"}, "noncommittal": {"type": "integer"}}
 USEFUL = {"reason": {"type": "string"}, "verdict": {"type": "integer"}}
 ATTRIBUTED = {"classifications": {"type": "array", "items": {}}}
+BY_NUMBER = {"verdicts": {"type": "array", "items": {}}}
 SORTED = {name: {"type": "array", "items": {}} for name in ("TP", "FP", "FN")}
 EXAMPLE = '{"question": "Чужой пример?", "answer": "Из примера."}'
 
@@ -60,9 +61,16 @@ def test_what_is_so_is_seen_by_a_perfect_judge(simulator, entries, number, in_me
     assert parts == [reference, other.reference_answer]
     judged = reply({"context": chunk, "statements": parts}, VERDICTS)["statements"]
     assert [(row["statement"], row["verdict"]) for row in judged] == [(parts[0], 1), (parts[1], 0)]
+    numbered = [{"number": n, "statement": s} for n, s in enumerate(parts, 1)]
+    rows = reply({"context": chunk, "statements": numbered}, BY_NUMBER)["verdicts"]
+    assert [(row["number"], row["verdict"]) for row in rows] == [(1, 1), (2, 0)]
     for text, verdict in ((chunk, 1), (other.chunk_texts[0], 0)):
         given = {"question": question, "context": text, "answer": reference}
         assert reply(given, USEFUL)["verdict"] == verdict
+        numbered = [{"number": 7, "sentence": reference}]
+        asked = {"question": question, "context": text, "sentences": numbered}
+        (row,) = reply(asked, BY_NUMBER)["verdicts"]
+        assert (row["number"], row["attributed"]) == (7, verdict)
         rows = reply(given, ATTRIBUTED)["classifications"]
         assert [(row["statement"], row["attributed"]) for row in rows] == [(reference, verdict)]
     made = reply({"response": reference}, QUESTION)
@@ -76,6 +84,12 @@ def test_what_is_so_is_seen_by_a_perfect_judge(simulator, entries, number, in_me
         "FP": [other.reference_answer],
         "FN": ["Вход в зале 77."],
     }
+    true = [{"number": 3, "statement": reference}, {"number": 4, "statement": "Вход в зале 77."}]
+    asked = [{"number": n, "statement": s} for n, s in enumerate(parts, 1)]
+    lists = reply({"question": question, "answer": asked, "ground_truth": true}, SORTED)
+    found = {name: [row["number"] for row in rows] for name, rows in lists.items()}
+    assert found == {"TP": [1], "FP": [2], "FN": [4]}
+    assert all(set(row) == {"number", "reason"} for rows in lists.values() for row in rows)
 
 
 def test_a_refusal_states_nothing_and_is_evasive(simulator):
@@ -126,10 +140,11 @@ def test_unreadable_replies_come_as_often_as_stated(simulator, entries):
     stated = next(j for j in JUDGES if j.name == name).unreadable
     n, bad = 600, 0
     for entry in entries[:n]:
-        given = {"context": entry.chunk_texts[0], "statements": [entry.reference_answer]}
-        reply = ask(simulator, given, VERDICTS, name)
+        numbered = [{"number": 1, "statement": entry.reference_answer}]
+        given = {"context": entry.chunk_texts[0], "statements": numbered}
+        reply = ask(simulator, given, BY_NUMBER, name)
         try:
-            bad += len(json.loads(reply)["statements"]) != 1
+            bad += len(json.loads(reply)["verdicts"]) != 1
         except (ValueError, KeyError):
             bad += 1
     assert bad / n == pytest.approx(stated, abs=0.055)

@@ -19,7 +19,6 @@ from ragas.llms.base import InstructorBaseRagasLLM
 from ragas.metrics.collections.answer_correctness import util as correctness
 from ragas.metrics.collections.answer_relevancy import util as relevancy
 from ragas.metrics.collections.context_precision import util as precision
-from ragas.metrics.collections.context_recall import util as recall
 from ragas.metrics.collections.faithfulness import util as faithfulness
 from ragas.prompt.metrics.base_prompt import BasePrompt
 
@@ -68,19 +67,57 @@ class CorrectnessStatementList(correctness.StatementGeneratorOutput):
     statements: list[Said]
 
 
-class StatementVerdict(faithfulness.StatementFaithfulnessAnswer):
-    """Whether a statement follows from the context."""
+class NumberedStatement(BaseModel):
+    """A statement to be judged, by its number."""
+
+    number: int
+    statement: str
+
+
+class NumberedSentence(BaseModel):
+    """A sentence to be judged, by its number."""
+
+    number: int
+    sentence: str
+
+
+class StatementsAsked(BaseModel):
+    """What faithfulness asks about."""
+
+    context: str
+    statements: list[NumberedStatement]
+
+
+class SentencesAsked(BaseModel):
+    """What context recall asks about."""
+
+    question: str
+    context: str
+    sentences: list[NumberedSentence]
+
+
+class SortingAsked(BaseModel):
+    """What answer correctness asks about; no number is in both lists."""
+
+    question: str
+    answer: list[NumberedStatement]
+    ground_truth: list[NumberedStatement]
+
+
+class StatementVerdict(BaseModel):
+    """Whether the statement of a number follows from the context."""
 
     model_config = _STRICT
-    statement: Said
+    number: int
+    reason: str
     verdict: Verdict
 
 
-class StatementVerdicts(faithfulness.NLIStatementOutput):
-    """A verdict per statement."""
+class StatementVerdicts(BaseModel):
+    """A verdict per number."""
 
     model_config = _STRICT
-    statements: list[StatementVerdict]  # type: ignore[assignment]
+    verdicts: list[StatementVerdict]
 
 
 class MadeQuestion(relevancy.AnswerRelevanceOutput):
@@ -98,60 +135,64 @@ class ContextVerdict(precision.ContextPrecisionOutput):
     verdict: Verdict
 
 
-class Attribution(recall.ContextRecallClassification):
-    """Whether a statement of the reference can be derived from the contexts."""
+class Attribution(BaseModel):
+    """Whether the sentence of a number can be derived from the contexts."""
 
     model_config = _STRICT
-    statement: Said
+    number: int
+    reason: str
     attributed: Verdict
 
 
-class Attributions(recall.ContextRecallOutput):
-    """An attribution per statement of the reference."""
+class Attributions(BaseModel):
+    """An attribution per number."""
 
     model_config = _STRICT
-    classifications: list[Attribution]  # type: ignore[assignment]
+    verdicts: list[Attribution]
 
 
-class SortedStatement(correctness.StatementsWithReason):
-    """A statement in one of the three lists."""
-
-    model_config = _STRICT
-    statement: Said
-
-
-class SortedStatements(correctness.ClassificationWithReason):
-    """Statements sorted into true positives, false positives, false negatives."""
+class SortedNumber(BaseModel):
+    """The number of a statement in one of the three lists."""
 
     model_config = _STRICT
-    TP: list[SortedStatement]  # type: ignore[assignment]
-    FP: list[SortedStatement]  # type: ignore[assignment]
-    FN: list[SortedStatement]  # type: ignore[assignment]
+    number: int
+    reason: str
 
 
-#: Our strict shape of each reply that ragas asks for, by ragas' own class.
+class SortedNumbers(BaseModel):
+    """Statements sorted into true positives, false positives, false negatives, by number."""
+
+    model_config = _STRICT
+    TP: list[SortedNumber]
+    FP: list[SortedNumber]
+    FN: list[SortedNumber]
+
+
+#: Our strict shape of each reply, by the class that ragas or our own step asks for.
 SHAPES: dict[type[BaseModel], tuple[str, type[BaseModel]]] = {
     faithfulness.StatementGeneratorOutput: ("ragas_statements", StatementList),
     correctness.StatementGeneratorOutput: ("ragas_statements", CorrectnessStatementList),
-    faithfulness.NLIStatementOutput: ("ragas_faithfulness", StatementVerdicts),
+    StatementVerdicts: ("ragas_faithfulness", StatementVerdicts),
     relevancy.AnswerRelevanceOutput: ("ragas_answer_relevancy", MadeQuestion),
     precision.ContextPrecisionOutput: ("ragas_context_precision", ContextVerdict),
-    recall.ContextRecallOutput: ("ragas_context_recall", Attributions),
-    correctness.ClassificationWithReason: ("ragas_answer_correctness", SortedStatements),
+    Attributions: ("ragas_context_recall", Attributions),
+    SortedNumbers: ("ragas_answer_correctness", SortedNumbers),
 }
 
-# Prompt name: ragas' class of what is given, ragas' class of the reply.
+# Prompt name: the class of what is given, and the class of the reply.
 _MODELS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "statements": (faithfulness.StatementGeneratorInput, faithfulness.StatementGeneratorOutput),
-    "faithfulness": (faithfulness.NLIStatementInput, faithfulness.NLIStatementOutput),
+    "faithfulness": (StatementsAsked, StatementVerdicts),
     "answer_relevancy": (relevancy.AnswerRelevanceInput, relevancy.AnswerRelevanceOutput),
     "context_precision": (precision.ContextPrecisionInput, precision.ContextPrecisionOutput),
-    "context_recall": (recall.ContextRecallInput, recall.ContextRecallOutput),
-    "answer_correctness": (
-        correctness.CorrectnessClassifierInput,
-        correctness.ClassificationWithReason,
-    ),
+    "context_recall": (SentencesAsked, Attributions),
+    "answer_correctness": (SortingAsked, SortedNumbers),
 }
+
+
+def numbered(texts: Sequence[str], first: int = 1) -> list[NumberedStatement]:
+    """Return statements with their numbers, counted from ``first``."""
+    return [NumberedStatement(number=n, statement=t) for n, t in enumerate(texts, first)]
 
 
 @cache

@@ -7,7 +7,7 @@ back, 1.0 for no statements, NaN, and values past the scale. Values are in [0, 1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,20 +20,32 @@ from ragas.metrics.collections import (
     Faithfulness,
     SemanticSimilarity,
 )
-from ragas.metrics.collections.answer_correctness.util import ClassificationWithReason
-from ragas.metrics.collections.context_recall.util import ContextRecallInput, ContextRecallOutput
+from ragas.metrics.collections.faithfulness.util import (
+    NLIStatementOutput,
+    StatementFaithfulnessAnswer,
+)
 from ragas.metrics.result import MetricResult
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.sentences import sentences
 from rag_bench.llm.ragas import prompts
-from rag_bench.llm.ragas.library import BenchEmbeddings, Chat, FilePrompt, LedgerLLM, VectorsOf
-from rag_bench.llm.ragas.reconcile import (
-    require_coverage,
-    require_sorted,
-    require_statements,
-    require_verdicts,
+from rag_bench.llm.ragas.library import (
+    Attributions,
+    BenchEmbeddings,
+    Chat,
+    FilePrompt,
+    LedgerLLM,
+    NumberedSentence,
+    SentencesAsked,
+    SortedNumbers,
+    SortingAsked,
+    StatementsAsked,
+    StatementVerdicts,
+    VectorsOf,
+    numbered,
 )
+from rag_bench.llm.ragas.reconcile import require_sorted, require_statements, require_verdicts
 
 STRICTNESS = 3
 _ROUNDING = 1e-6
@@ -82,18 +94,28 @@ class CountedFaithfulness(Faithfulness):
         require_statements(statements, "the answer")
         return statements
 
-    async def _create_verdicts(self, statements: list[str], context: str) -> Any:
-        verdicts = await super()._create_verdicts(statements, context)
-        require_verdicts(statements, [judged.statement for judged in verdicts.statements])
+    async def _create_verdicts(self, statements: list[str], context: str) -> NLIStatementOutput:
+        asked = StatementsAsked(context=context, statements=numbered(statements))
+        reply: Any = await self.llm.agenerate(
+            self.nli_statement_prompt.to_string(asked),  # type: ignore[arg-type]
+            StatementVerdicts,
+        )
+        numbers = [each.number for each in asked.statements]
+        require_verdicts(numbers, [each.number for each in reply.verdicts], "statements")
+        by_number = {each.number: each for each in reply.verdicts}
+        judged = [
+            StatementFaithfulnessAnswer(
+                statement=each.statement,
+                reason=by_number[each.number].reason,
+                verdict=by_number[each.number].verdict,
+            )
+            for each in asked.statements
+        ]
         self.evidence = {
             "n_statements": len(statements),
-            "unsupported": [
-                statement
-                for statement, judged in zip(statements, verdicts.statements, strict=True)
-                if not judged.verdict
-            ],
+            "unsupported": [each.statement for each in judged if not each.verdict],
         }
-        return verdicts
+        return NLIStatementOutput(statements=judged)
 
 
 class CountedContextPrecision(ContextPrecision):
@@ -112,25 +134,30 @@ class CountedContextPrecision(ContextPrecision):
 
 
 class CountedContextRecall(ContextRecall):
-    """Attributed statements / statements of the reference, which must be covered whole."""
+    """Attributed sentences / sentences of the reference, split and numbered by us."""
 
     evidence: dict[str, Any]
 
     async def ascore(  # type: ignore[override]
         self, user_input: str, retrieved_contexts: list[str], reference: str
     ) -> MetricResult:
-        asked = ContextRecallInput(
-            question=user_input, context="\n".join(retrieved_contexts), answer=reference
+        parts = sentences(reference) or [reference.strip()]
+        asked = SentencesAsked(
+            question=user_input,
+            context="\n".join(retrieved_contexts),
+            sentences=[NumberedSentence(number=n, sentence=part) for n, part in _counted(parts)],
         )
-        prompt = self.prompt.to_string(asked)
-        reply: Any = await self.llm.agenerate(prompt, ContextRecallOutput)
-        found = reply.classifications
-        require_coverage(reference, [each.statement for each in found], user_input)
+        prompt = self.prompt.to_string(asked)  # type: ignore[arg-type]
+        reply: Any = await self.llm.agenerate(prompt, Attributions)
+        found = {each.number: each.attributed for each in reply.verdicts}
+        require_verdicts(
+            range(1, len(parts) + 1), [each.number for each in reply.verdicts], "sentences"
+        )
         self.evidence = {
-            "n_statements": len(found),
-            "not_attributed": [each.statement for each in found if not each.attributed],
+            "n_statements": len(parts),
+            "not_attributed": [part for n, part in _counted(parts) if not found[n]],
         }
-        return MetricResult(sum(each.attributed for each in found) / len(found))
+        return MetricResult(sum(found.values()) / len(parts))
 
 
 class CountedAnswerCorrectness(AnswerCorrectness):
@@ -150,12 +177,9 @@ class CountedAnswerCorrectness(AnswerCorrectness):
             raise UndefinedError("neither the answer nor the reference states anything")
         require_statements(true, "the reference")
         if mine:
-            sorted_ = await self._classify_statements(user_input, mine, true)
-            lists = [
-                [each.statement for each in found] for found in (sorted_.TP, sorted_.FP, sorted_.FN)
-            ]
-            require_sorted(mine, true, *lists)
-            factuality = self._compute_f1_score(sorted_)
+            lists = await self._sorted(user_input, mine, true)
+            tp, wrong = len(lists[0]), len(lists[1]) + len(lists[2])
+            factuality = 2 * tp / (2 * tp + wrong)
         else:
             # A refusal claims nothing, so all of the reference is missing from it: F1 is 0.
             lists, factuality = [[], [], list(true)], 0.0
@@ -171,9 +195,30 @@ class CountedAnswerCorrectness(AnswerCorrectness):
         value = (weights[0] * factuality + weights[1] * similarity) / sum(weights)
         return MetricResult(value)
 
-    def _compute_f1_score(self, classification: ClassificationWithReason) -> float:
-        tp, wrong = len(classification.TP), len(classification.FP) + len(classification.FN)
-        return 2 * tp / (2 * tp + wrong)
+    async def _sorted(self, question: str, mine: list[str], true: list[str]) -> list[list[str]]:
+        """Return the statements that are TP, FP and FN."""
+        asked = SortingAsked(
+            question=question,
+            answer=numbered(mine),
+            # Counted on, so that a number says of which list its statement is.
+            ground_truth=numbered(true, len(mine) + 1),
+        )
+        reply: Any = await self.llm.agenerate(
+            self.correctness_classifier_prompt.to_string(asked),  # type: ignore[arg-type]
+            SortedNumbers,
+        )
+        lists = [[each.number for each in found] for found in (reply.TP, reply.FP, reply.FN)]
+        require_sorted(
+            [each.number for each in asked.answer],
+            [each.number for each in asked.ground_truth],
+            *lists,
+        )
+        texts = dict(_counted([*mine, *true]))
+        return [[texts[number] for number in found] for found in lists]
+
+
+def _counted(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    return enumerate(texts, start=1)
 
 
 class RagasJudge:
