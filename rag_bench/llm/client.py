@@ -101,6 +101,7 @@ class ChatModels:
             connect_timeout=settings.connect_timeout_seconds,
             max_retries=settings.max_retries,
         )
+        self._ca_file = settings.ca_file
         self._limits_of_roles = limits_of_roles(settings)
         self._budget = current_budget() if budget is None else budget
         self._transports = dict(transports or {})
@@ -273,6 +274,13 @@ class ChatModels:
             client = self._clients[provider.name] = self._make_client(provider)
         return client
 
+    def _ca_files(self, provider: Provider) -> dict[str, str]:
+        named = {
+            "RAG_BENCH_CA_FILE": self._ca_file,
+            f"PROVIDER_{provider.name.upper()}_CA_FILE": provider.ca_file,
+        }
+        return {variable: str(path) for variable, path in named.items() if path}
+
     def _make_client(self, provider: Provider) -> AsyncOpenAI:
         import openai
 
@@ -290,7 +298,7 @@ class ChatModels:
         elif provider.kind == "simulator":
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
-            inner = network_transport(base_url)
+            inner = network_transport(base_url, self._ca_files(provider))
         ledger = LedgerTransport(
             LimitTransport(inner, limits, self._budget),
             self._store,

@@ -30,6 +30,7 @@ from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role
 from rag_bench.llm.hiding import Hider
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
+from rag_bench.llm.network import HopelessError, road_to
 from rag_bench.llm.options import Options
 from rag_bench.llm.requests import earlier_body, limit_in
 from rag_bench.llm.roles import Provider
@@ -154,7 +155,11 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         self._completion_tokens = 0.0  # the mean so far, for guesses of a call's size
         self._n_completions = 0
         key = provider.api_key
-        self._hider = Hider(provider.secrets() if provider.kind == "http" else ())
+        secrets: list[str] = []
+        if provider.kind == "http":
+            road = road_to(provider.require_base_url())
+            secrets = provider.secrets() + (road.secrets() if road else [])
+        self._hider = Hider(secrets)
         self._authorization = f"Bearer {key.get_secret_value()}" if key else None
 
     def __repr__(self) -> str:
@@ -413,9 +418,11 @@ def describe(error: BaseException) -> str:
     """Return a transport's exception in words."""
     words = replies.shorten(str(error))
     if isinstance(error, httpx.ConnectTimeout):
-        return "no connection within the connect timeout"
+        return f"no connection within the connect timeout {words}".strip()
     if isinstance(error, httpx.TimeoutException):
         return words or "no complete reply in time"
+    if isinstance(error, HopelessError):
+        return words
     if isinstance(error, httpx.ConnectError):
         return f"cannot connect: {words}"
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):

@@ -31,6 +31,7 @@ import httpx
 
 from rag_bench.llm import replies
 from rag_bench.llm.budget import Budget, CapReachedError, Reservation
+from rag_bench.llm.network import HopelessError
 from rag_bench.llm.pacing import Pace, Permit
 
 RETRIED_STATUSES = frozenset({500, 502, 503, 504})
@@ -435,7 +436,8 @@ def _tokens_used(content: bytes) -> float | None:
 
 
 def _may_pass(failure: Exception) -> bool:
-    # A bad scheme, a refusing proxy or a body that cannot be decompressed stays as it is.
+    # A bad scheme or certificate, a refusing proxy, a body that cannot be decompressed stay so.
     return not isinstance(
-        failure, (httpx.UnsupportedProtocol, httpx.ProxyError, httpx.DecodingError)
+        failure,
+        (HopelessError, httpx.UnsupportedProtocol, httpx.ProxyError, httpx.DecodingError),
     )

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +58,10 @@ def completion(text: Any, **choice: Any) -> dict[str, Any]:
 class FakeProvider:
     """An OpenAI-style endpoint on 127.0.0.1; `behaviour` gets the body and the call's number."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: tuple[Path, Path] | None = None) -> None:
+        """``tls``: files of a private key and of a certificate; without, plain HTTP."""
+        self._scheme = "https" if tls else "http"
+        files = {"ssl_keyfile": str(tls[0]), "ssl_certfile": str(tls[1])} if tls else {}
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.queries: list[dict[str, str]] = []
@@ -68,7 +72,12 @@ class FakeProvider:
             routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])],
         )
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_level="error",
+            timeout_graceful_shutdown=1,
+            **files,  # type: ignore[arg-type]
         )
         self._server = uvicorn.Server(config)
         self._socket = socket.socket()
@@ -82,7 +91,7 @@ class FakeProvider:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self._scheme}://127.0.0.1:{self.port}/v1"
 
     @property
     def count(self) -> int:
