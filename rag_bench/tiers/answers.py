@@ -34,6 +34,7 @@ from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cached_answers import CACHED_ANSWER, CachedAnswer
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.models import Models
+from rag_bench.tiers.rehearsal import rehearse_overlaps
 from rag_bench.tiers.retrieval import Ranking, given, rankings
 from rag_bench.tiers.run_settings import Tier
 
@@ -199,7 +200,12 @@ def make_cell(
 
     provider = models.provider_of(model)
     jobs = [partial(job, item, r) for item, r in asked if not contexts[item.item_id].cached]
-    return Cell(model, provider, jobs, finish)
+    return Cell(model, provider, jobs, finish, partial(_rehearse, bench))
+
+
+def _rehearse(bench: Bench) -> None:
+    bench.rehearse_encoding()
+    rehearse_overlaps()
 
 
 def asked_of(bench: Bench, tier: Tier) -> list[tuple[Item, int]]:

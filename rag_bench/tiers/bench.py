@@ -78,6 +78,10 @@ class Bench:
         """Make sure that these exact texts (prefix included) have a vector."""
         return self._texts.embed(texts, label)
 
+    def rehearse_encoding(self) -> None:
+        """Load the encoder before threads are at work; see `rag_bench.tiers.rehearsal`."""
+        self._texts.rehearse()
+
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Return the stored vectors (n, d) of exact texts, in their order."""
         return self._texts.stored(texts)

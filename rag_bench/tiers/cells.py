@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.budget import CapReachedError
 from rag_bench.llm.tally import asking_for
+from rag_bench.tiers.rehearsal import rehearse_calls, rehearse_measuring
 
 R = TypeVar("R")
 
@@ -35,12 +36,16 @@ class Cell(Generic[R]):
         jobs: one coroutine function per case, in order.
         finish: makes and stores the result of all jobs, off the event loop; gets one entry per
             job, a value or the CaseError that it ended with.
+        rehearse: does once, in small, what ``finish`` does with libraries, so that they are
+            imported before other threads are at work; the same thing twice costs nothing. Means
+            and rates are rehearsed for every cell.
     """
 
     key: Any
     provider: str
     jobs: Sequence[Callable[[], Awaitable[Any]]]
     finish: Callable[[list[Any]], R]
+    rehearse: Callable[[], None] | None = None
     results: list[Any] = field(default_factory=list)
     n_left: int = 0
 
@@ -85,13 +90,20 @@ async def run_cells(
     Raises:
         Exception: a fault of the program itself; the failure of a case is no exception here.
     """
+    # On this thread, before there is another: nothing may be imported for the first time beside
+    # the running cells.
+    if cells:
+        await rehearse_calls()
+        rehearse_measuring()
+    for cell in cells:
+        if cell.rehearse:
+            cell.rehearse()
     total = sum(len(cell.jobs) for cell in cells)
     done = 0
     if total:
         progress(0, total)
 
-    # One at a time: finishing is work for the processor, and two threads that import the same
-    # heavy libraries for the first time can each be given the other's half-made modules.
+    # One at a time: finishing is work for the processor.
     finishing = asyncio.Lock()
 
     async def finish(cell: Cell[R]) -> None:

@@ -216,10 +216,6 @@ class _Work:
 
     async def run(self, label: str) -> None:
         """Run all cells on the event loop; each is reported as it ends."""
-        if self._cells:
-            # In this thread, before others work: two that import the same libraries for the first
-            # time can each be given the other's half-made modules.
-            import scipy.stats  # noqa: F401
         await run_cells(
             self._cells,
             self.models.slots,
@@ -279,7 +275,8 @@ class _Work:
             )
 
         jobs = [partial(job, item, metric) for item, metric in asked]
-        return Cell(key, self.models.provider_of(judge), jobs, finish)
+        rehearse = self._quiet.rehearse_encoding if metrics == ANSWER_METRICS else None
+        return Cell(key, self.models.provider_of(judge), jobs, finish, rehearse)
 
     def _judge(self, judge: str) -> RagasJudge:
         from rag_bench.llm.ragas.library import BenchEmbeddings

@@ -36,6 +36,7 @@ class TextVectors:
     engine: Engine
     settings: Settings
     progress: Progress = field(default=silent)
+    _rehearsed: bool = field(default=False, init=False)
 
     @cached_property
     def identity(self) -> EncoderIdentity:
@@ -73,6 +74,16 @@ class TextVectors:
             exact,
             progress=lambda done, total: self.progress(label, done, total),
         )
+
+    def rehearse(self) -> None:
+        """Load the encoder and encode a word, so that nothing is left to import for the next text.
+
+        Raises:
+            ConfigurationError: as of `load_encoder`.
+        """
+        if not self._rehearsed:
+            self._encoder.encode([self.identity.query_text("проба")])
+            self._rehearsed = True
 
     def stored(self, exact: Sequence[str]) -> np.ndarray:
         """Return the stored vectors (n, d) of exact texts, in their order."""

@@ -1,0 +1,98 @@
+"""Nothing is imported for the first time beside running cells: whoever looks into `sys.modules` at
+that moment (openai does, for every reply) finds half-made modules, and the sweep ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import first_imports
+import pytest
+from local_provider import LocalProvider
+from small_world import World
+
+from rag_bench.simulator.answer_key import answer_key_from_database
+from rag_bench.tiers.cells import Cell, run_cells
+
+JUDGES = ["simulator/sim-judge-sharp"]
+GATES = ["simulator/sim-gate-balanced"]
+
+
+def swept(request: dict[str, Any], **environment: str) -> dict[str, Any]:
+    """Run a sweep in a process that has imported nothing and loaded no encoder."""
+    result = subprocess.run(
+        [sys.executable, str(Path(first_imports.__file__)), json.dumps(request)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_sweep_over_a_store_that_has_its_vectors_imports_nothing_beside_its_cells(
+    free_world: World,
+) -> None:
+    """All tiers, RAGAS and BERTScore, of a model in this process, one over HTTP and a dead one:
+    only the answers are without vectors, so the encoder is needed first when a cell is finished.
+    """
+    with LocalProvider(lambda: answer_key_from_database(free_world.engine)).serving() as server:
+        found = swept(
+            {
+                "models": [["simulator/sim-strong", "x/sim-weak", "gone/m"], JUDGES, GATES],
+                "tiers": ["2", "3", "judge", "judge_pipeline"],
+                "benchmark": {"limit": 3},
+                "ragas": True,
+                "custom_metrics": True,
+            },
+            PROVIDER_X_BASE_URL=server.url.replace("127.0.0.1", "localhost"),
+            PROVIDER_X_API_KEY="sk-local",
+            PROVIDER_GONE_BASE_URL="http://127.0.0.1:1/v1",
+            PROVIDER_GONE_API_KEY="sk-gone",
+            RAG_BENCH_MAX_RETRIES="0",
+            RAG_BENCH_BERTSCORE_MODEL="encoder",
+        )
+    assert found["imports"] == []
+    assert all("gone/m" in message for message in found["failed"]), found["failed"]
+    assert free_world.count("evaluation", "kind = 'answers' and status = 'succeeded'") == 4
+    assert free_world.count("evaluation", "kind = 'ragas'") == 5
+    assert free_world.count("evaluation", "kind = 'custom'") == 4
+
+
+def test_what_is_imported_by_a_finishing_cell_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch itself: or the test above could not fail."""
+    (tmp_path / "never_before.py").write_text("")
+    (tmp_path / "rehearsed_before.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    for name in ("__aenter__", "__aexit__"):
+        monkeypatch.setattr(asyncio.TaskGroup, name, getattr(asyncio.TaskGroup, name))
+    watch = first_imports.FirstImports()
+    first_imports.watch_cells(watch)
+
+    def rehearse() -> None:
+        import rehearsed_before  # type: ignore[import-not-found]  # noqa: F401
+
+    def finish(results: Sequence[object]) -> None:
+        import never_before  # type: ignore[import-not-found]
+        import rehearsed_before  # noqa: F401
+
+        assert never_before
+
+    async def job() -> None:
+        await asyncio.sleep(0)
+
+    cells = [Cell("a", "x", [job], finish, rehearse)]
+    asyncio.run(run_cells(cells, lambda _: 1, lambda *_: None, lambda *_: None))
+    assert [(one["module"], one["main"]) for one in watch.found()] == [("never_before", False)]
