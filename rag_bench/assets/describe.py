@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.types import few_pages
 
 if TYPE_CHECKING:
@@ -173,6 +174,14 @@ def _metric_value(metric: Mapping[str, Any]) -> str:
     return number(value)
 
 
+def _followed(name: str, metric: Mapping[str, Any]) -> float | int:
+    """Return a metric's value as the UI plots it; a count is a whole number."""
+    value = float(f"{metric['value']:.6g}")
+    known = CATALOGUE.get(name)
+    is_count = known.kind == "count" if known else not metric.get("scale")
+    return int(value) if is_count and value.is_integer() else value
+
+
 def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
     """Return an evaluation's metadata, the most telling first: a table of all metrics with
     intervals, each metric as a number (the UI plots those; six digits, the store has all), the
@@ -180,7 +189,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     """
     metadata: dict[str, Any] = {"metrics": metrics_table(evaluation.metrics)}
     metadata |= {
-        name: float(f"{evaluation.metrics[name]['value']:.6g}")
+        name: _followed(name, evaluation.metrics[name])
         for name in reading_order(evaluation.metrics)
         if evaluation.metrics[name]["value"] is not None
     }
@@ -189,7 +198,8 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
         "n_errors": evaluation.n_errors,
         "flags": dg.MetadataValue.json(dict(evaluation.flags)),
         "status": evaluation.status,
-        "evaluation_id": evaluation.id,
+        # Text, or the UI would plot it among the metrics.
+        "evaluation_id": str(evaluation.id),
         "reused": evaluation.reused,
         "settings_hash": evaluation.settings_hash,
         "settings": dg.MetadataValue.json(bench.run.as_json()),
@@ -256,4 +266,39 @@ def bars(
     axes.spines[["top", "right"]].set_visible(False)
     if limits:
         axes.set_xlim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
+    return figure
+
+
+def heatmap(
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+) -> Figure:
+    """Draw numbers as coloured cells, each column by its own range; a missing one stays white.
+
+    Judges have scales of their own, so a colour tells models apart within a column only.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure as NewFigure
+
+    figure = NewFigure(figsize=(2.6 + 1.1 * max(len(columns), 1), 1.6 + 0.36 * max(len(rows), 1)))
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.spines[:].set_visible(False)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_xticks(range(len(columns)), columns, fontsize=8, rotation=30, ha="right")
+    table = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=float)
+    table = table.reshape(len(rows), len(columns))
+    if table.size and np.isfinite(table).any():
+        shades = np.full(table.shape, np.nan)
+        for column in range(table.shape[1]):
+            found = table[:, column]
+            if np.isfinite(found).any():
+                low, width = np.nanmin(found), np.nanmax(found) - np.nanmin(found)
+                shades[:, column] = (found - low) / width if width else found * 0 + 0.5
+        axes.imshow(shades, cmap="Blues", vmin=-0.2, vmax=1.4, aspect="auto")
+        for (row, column), value in np.ndenumerate(table):
+            text = "–" if np.isnan(value) else f"{value:.2f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8)
     return figure

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rag_bench.reporting.leaderboard import Leaderboard
 
 
+# With more the table does not fit a screen.
+_JUDGES_SHOWN = 4
+
+
 @app.command()
 def leaderboard(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
@@ -22,34 +26,150 @@ def leaderboard(
         str,
         typer.Option(help="A settings hash or its beginning; empty: the newest without a limit."),
     ] = "",
-    rows: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 36,
+    rows: Annotated[
+        int | None, typer.Option(help="Also show so many combinations of models.", min=1)
+    ] = None,
 ) -> None:
-    """Show every combination of models, best first. Asks no model."""
+    """Show the models, best first, one row each. Asks no model."""
     from rag_bench.reporting.leaderboard import build
 
     board = build(open_engine(), settings or None)
     if as_json:
         typer.echo(json.dumps(board.as_json(), ensure_ascii=False, indent=1))
     else:
-        show(board, console, rows)
+        show(board, console, rows or 0)
 
 
-def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
-    """Print a leaderboard."""
-    from rag_bench.reporting.leaderboard import COLUMNS
+def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
+    """Print a leaderboard, and so many of its combinations."""
+    from rag_bench.reporting.board import notes
 
+    # Wide enough for the models' names, also where the output goes into a file.
+    printer = to if to.is_terminal else Console(file=to.file, width=190)
+    printer.print(_generators(board))
+    for table in (_judges(board), _gates(board)):
+        if table.row_count:
+            printer.print(table)
+    if rows:
+        printer.print(_combinations(board, rows))
+        if len(board.rows) > rows:
+            printer.print(f"… and {len(board.rows) - rows} more (--json)")
+    for note in notes(board):
+        printer.print(note, highlight=False, markup=False)
+    if not rows:
+        printer.print(
+            f"{len(board.rows)} combinations of models: --rows N, --json.", highlight=False
+        )
+
+
+def _generators(board: Leaderboard) -> Table:
+    from rag_bench.reporting.board import columns_shown, generators
+    from rag_bench.reporting.leaderboard import lead_column
+
+    lines, lead = generators(board), lead_column(board.rows)
     table = Table(
         title=f"Leaderboard on {board.n_questions} questions of {board.dataset}, "
         f"settings {board.settings_hash[:12]}",
         title_justify="left",
     )
+    table.add_column("#", no_wrap=True)
+    table.add_column("generation model", no_wrap=True)
+    judges = list(lines[0].by_judge) if lines else []
+    for judge in judges[:_JUDGES_SHOWN] or [""]:
+        by = f"\nby {judge.rpartition('/')[2]}" if judge else ""
+        table.add_column(f"{lead.title}{by}", justify="right", max_width=12, overflow="fold")
+    for column in columns_shown(board):
+        table.add_column(column.title, justify="right")
+    for name in ("scored", "latency\nms", "USD per\n1,000"):
+        table.add_column(name, justify="right")
+    table.add_column("behind the first", no_wrap=True)
+    for line in lines:
+        leading = [line.by_judge.get(judge) for judge in judges[:_JUDGES_SHOWN]]
+        leading = leading or [line.row.metric(lead)]
+        table.add_row(
+            line.place,
+            line.model + ("" if line.configured else " (not configured)"),
+            *(_number(metric["value"] if metric else None) for metric in leading),
+            *(_number(line.row.value(column)) for column in columns_shown(board)),
+            f"{line.n_scored}/{line.n_expected}",
+            _number(line.latency["value"] if line.latency else None, 0),
+            _number(line.cost_per_1000, 2),
+            line.against_first,
+        )
+    if len(judges) > _JUDGES_SHOWN:
+        table.caption = f"{len(judges) - _JUDGES_SHOWN} more judges: --json"
+    return table
+
+
+def _judges(board: Leaderboard) -> Table:
+    from rag_bench.reporting.board import judges
+
+    table = Table(title="Benchmark judges", title_justify="left")
+    table.add_column("benchmark judge", no_wrap=True)
+    for name in ("AUC", "consistency", "error rate"):
+        table.add_column(name, justify="right")
+    table.add_column("orders the models", overflow="fold")
+    for line in judges(board):
+        measured = line.metrics or {}
+        auc = measured.get("label_auc", {}).get("value")
+        if auc is None:
+            auc = measured.get("constructed_auc", {}).get("value")
+        table.add_row(
+            line.model + ("" if line.configured else " (not configured)"),
+            _number(auc),
+            *(
+                _number(measured.get(name, {}).get("value"))
+                for name in ("consistency_score", "error_rate")
+            ),
+            ("yes" if line.counts else f"no: {line.reason}")
+            + ("" if line.metrics else " (not checked by tier judge)"),
+        )
+    return table
+
+
+def _gates(board: Leaderboard) -> Table:
+    from rag_bench.reporting.board import gates
+    from rag_bench.reporting.leaderboard import SHOW_F1, gate_value
+
+    table = Table(title="Production judges", title_justify="left")
+    table.add_column("#", no_wrap=True)
+    table.add_column("production judge", no_wrap=True)
+    names = ("accuracy", "precision", "recall", "f1_score", "avg_latency_ms")
+    for title in ("accuracy", "precision", "recall", "F1", "latency\nms", "F1 at\nworst"):
+        table.add_column(title, justify="right")
+    for name in ("read", "USD per\n1,000"):
+        table.add_column(name, justify="right")
+    table.add_column("remark", overflow="fold")
+    for line in gates(board):
+        f1 = line.metric(SHOW_F1.metric)
+        table.add_row(
+            "–" if line.rank is None else str(line.rank),
+            line.model + ("" if line.configured else " (not configured)"),
+            *(
+                _number(
+                    (line.metric(name) or {}).get("value"), 0 if name.endswith("latency_ms") else 3
+                )
+                for name in names
+            ),
+            _number(gate_value(f1)),
+            f"{f1['n_scored']}/{f1['n_expected']}" if f1 else "–",
+            _number(line.cost_per_1000, 2),
+            line.remark,
+        )
+    return table
+
+
+def _combinations(board: Leaderboard, rows: int) -> Table:
+    from rag_bench.reporting.leaderboard import COLUMNS, E2E
+
+    table = Table(title="Combinations", title_justify="left")
     for name in ("#", "generation model", "benchmark judge", "production judge"):
         table.add_column(name, no_wrap=True)
     for column in COLUMNS:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")
     for row in board.rows[:rows]:
-        lead = row.metric(COLUMNS[0])
+        lead = row.metric(E2E)
         table.add_row(
             str(row.rank),
             row.generation_model,
@@ -58,24 +178,8 @@ def show(board: Leaderboard, to: Console, rows: int = 36) -> None:
             *(_number(row.value(column)) for column in COLUMNS),
             f"{lead['n_scored']}/{lead['n_expected']}" if lead else "–",
         )
-    # Wide enough for the models' names, also where the output goes into a file.
-    printer = to if to.is_terminal else Console(file=to.file, width=190)
-    printer.print(table)
-    if len(board.rows) > rows:
-        printer.print(f"… and {len(board.rows) - rows} more (--rows, --json)")
-    best = board.rows[0]
-    lead = best.metric(COLUMNS[0])
-    if lead and lead["ci_low"] is not None:
-        printer.print(
-            f"First: {best.generation_model}, by {best.benchmark_judge_model} e2e quality "
-            f"{lead['value']:.2f} of 5, 95 % interval {lead['ci_low']:.2f} to "
-            f"{lead['ci_high']:.2f}.\nGeneration models are ordered by their mean rank over the "
-            "judges, as each judge has a scale of its own; then by the production judge's F1.",
-            highlight=False,
-        )
-    if any(row.simulated for row in board.rows):
-        printer.print("Models named simulator/sim-* are simulated.", highlight=False)
+    return table
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"

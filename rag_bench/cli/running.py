@@ -285,14 +285,14 @@ def show_tally(tally: Tally, seconds: float) -> None:
 
 
 def show_board(engine: Engine, running: Sweep, benchmark: Mapping[str, Any]) -> None:
-    """Print the best combinations under these settings."""
+    """Print the models under these settings, best first."""
     from rag_bench.cli.results import show
     from rag_bench.reporting.leaderboard import build
     from rag_bench.resources import BenchmarkResource
 
     try:
         bench = BenchmarkResource(**benchmark).open(engine, None)
-        show(build(engine, bench.run.hash), console, rows=12)
+        show(build(engine, bench.run.hash), console)
     except RagBenchError as error:
         typer.echo(f"No leaderboard: {error}")
 

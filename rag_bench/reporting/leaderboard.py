@@ -1,13 +1,22 @@
-"""The leaderboard: every triple of models with its metrics, best first."""
+"""The leaderboard: every triple of models with its metrics, best first.
+
+Which model is first is decided in `rag_bench.evaluation.ranking`, on the cases that the judges
+scored for every model; `rag_bench.reporting.board` shows one row per model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.judge_quality import failed_requirements
+from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.ranking import Cell, Ranking, rank
 from rag_bench.store import datasets, evaluations
+from rag_bench.store.case_scores import CaseScores, case_scores
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -27,23 +36,29 @@ class Column:
     higher_is_better: bool = True
 
 
+E2E = Column("tier_3", "rubric_e2e_quality", "e2e quality", (1, 5))
+CORRECTNESS = Column("tier_2", "rubric_answer_correctness", "correctness", (1, 5))
+SIMILARITY = Column("tier_3", "semantic_similarity", "similarity", (-1, 1))
+SHOW_F1 = Column("tier_judge_pipeline", "f1_score", "show F1", (0, 1))
 COLUMNS = (
-    Column("tier_3", "rubric_e2e_quality", "e2e quality", (1, 5)),
-    Column("tier_2", "rubric_answer_correctness", "correctness", (1, 5)),
+    E2E,
+    CORRECTNESS,
     Column("tier_2", "rubric_faithfulness", "faithfulness", (1, 5)),
     Column("tier_2", "rubric_answer_relevance", "relevance", (1, 5)),
-    Column("tier_3", "semantic_similarity", "similarity", (-1, 1)),
+    SIMILARITY,
     Column("tier_3", "rougeL_f", "ROUGE-L", (0, 1)),
-    Column("tier_judge_pipeline", "f1_score", "show F1", (0, 1)),
+    SHOW_F1,
 )
-#: By what generation models are ranked under each judge; the first that differs decides.
-RANKED_BY = (COLUMNS[0], COLUMNS[1], COLUMNS[4])
-SHOW_F1 = COLUMNS[6]
+#: By what generation models are ranked: the first that was measured; the others decide between
+#: equal models.
+RANKED_BY = (E2E, CORRECTNESS, SIMILARITY)
 #: In words, for the reader of the JSON.
 ORDERED_BY = (
-    "generation model: mean rank over the benchmark judges by "
-    + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY),
-    "production judge: tier_judge_pipeline.f1_score",
+    "generation model: mean over benchmark judges, each standardised, on the cases that a judge "
+    "scored for every ranked model, by "
+    + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY)
+    + "; models with less than 95 % of their cases scored come last, unranked",
+    "production judge: tier_judge_pipeline.f1_score if every unreadable reply were wrong",
     "benchmark judge: as configured, BENCHMARKS_JUDGE_MODEL first",
 )
 
@@ -86,12 +101,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Configured:
+    """The models that the environment names now, by role; the main benchmark judge first."""
+
+    generation: Sequence[str]
+    benchmark_judges: Sequence[str]
+    production_judges: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Leaderboard:
-    """All triples measured under one settings hash on one dataset."""
+    """All triples measured under one settings hash on one dataset.
+
+    ``given_ranking``: how the models stand, if their cases were read. ``costs``: what a call of a
+    model costs on average in USD, by role and model, where prices are known. ``configured``: None
+    if it is not known.
+    """
 
     settings_hash: str
     dataset: datasets.DatasetInfo
     rows: Sequence[Row]
+    given_ranking: Ranking | None = None
+    costs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    configured: Configured | None = None
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """How the generation models stand; by their means alone if no case was read."""
+        return self.given_ranking or ranking_of(self.rows, {}, {}, judges_of(self.rows))
 
     @property
     def n_questions(self) -> int:
@@ -106,6 +143,8 @@ class Leaderboard:
 
     def as_json(self) -> dict[str, Any]:
         """Return the board for ``--json`` and the report."""
+        from rag_bench.reporting.board import board_json
+
         return {
             "settings_hash": self.settings_hash,
             "dataset_id": self.dataset.id,
@@ -115,6 +154,7 @@ class Leaderboard:
             "n_questions": self.n_questions,
             "ordered_by": list(ORDERED_BY),
             "rows": [row.as_json() for row in self.rows],
+            **board_json(self),
         }
 
     def matrix(self, column: Column) -> tuple[list[str], list[str], dict[tuple[str, str], Any]]:
@@ -166,71 +206,159 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         )
         for row in found
     ]
-    mean_rank = mean_ranks(rows)
-    judges = _configured_judges()
-    rows.sort(key=lambda row: _sort_key(row, mean_rank, judges))
-    ranked = [Row(rank, *_parts(row)) for rank, row in enumerate(rows, start=1)]
-    return Leaderboard(settings_hash, datasets.get_dataset(engine, found[0]["dataset_id"]), ranked)
-
-
-def _parts(row: Row) -> tuple[str, str | None, str | None, Metrics]:
-    return (
-        row.generation_model,
-        row.benchmark_judge_model,
-        row.production_judge_model,
-        row.metrics,
+    configured = configured_models()
+    judges = judges_of(rows, configured.benchmark_judges)
+    dataset_id = found[0]["dataset_id"]
+    pages = {item.item_id: item.cluster for item in datasets.items_of(engine, dataset_id)}
+    ranking = ranking_of(rows, _cases_of(engine, settings_hash, rows), pages, judges)
+    generators = [standing.model for standing in ranking.standings]
+    gates = ordered_gates(rows)
+    rows.sort(
+        key=lambda row: (
+            generators.index(row.generation_model),
+            gates.index(row.production_judge_model) if row.production_judge_model else -1,
+            judges.index(row.benchmark_judge_model),
+        )
+    )
+    return Leaderboard(
+        settings_hash,
+        datasets.get_dataset(engine, dataset_id),
+        [replace(row, rank=rank) for rank, row in enumerate(rows, start=1)],
+        ranking,
+        _costs(engine),
+        configured,
     )
 
 
-def mean_ranks(rows: Sequence[Row]) -> dict[str, float]:
-    """Return each generation model's rank (1 is best) under each judge, averaged over judges.
+def ranking_of(
+    rows: Sequence[Row],
+    cases: CaseScores,
+    pages: Mapping[str, Hashable],
+    judges: Sequence[str | None],
+) -> Ranking:
+    """Return how the generation models of the rows stand.
 
-    Judges have scales of their own: sorting by the raw score would put whatever a lenient judge
-    saw above everything else. Equal models share the mean of their ranks; a model that a judge
-    did not score comes last with that judge.
+    ``cases``: their scores by the leading measure, case by case; what is not there is compared by
+    its mean. ``pages``: each case's page. ``judges``: in the user's order.
     """
-    generators = sorted({row.generation_model for row in rows})
-    cells = {(row.generation_model, row.benchmark_judge_model): row for row in rows}
-    ranks: dict[str, list[float]] = {generator: [] for generator in generators}
-    # A model that no judge scored has a row without a judge: no judge of its own to be first by.
-    judges: set[str | None] = {row.benchmark_judge_model for row in rows}
-    for judge in judges - {None} or {None}:
-        keys = {g: _quality(cells.get((g, judge))) for g in generators}
-        for generator, key in keys.items():
-            better = sum(other < key for other in keys.values())
-            equal = sum(other == key for other in keys.values())
-            ranks[generator].append(better + (equal + 1) / 2)
-    return {generator: sum(found) / len(found) for generator, found in ranks.items()}
+    lead = lead_column(rows)
+    by_judge = lead.metric.startswith("rubric_")
+    least = lead.scale[0] if lead.scale else 0.0
+    cells: dict[tuple[str, str | None], Cell] = {}
+    of_judge: dict[str, Mapping[str, Any]] = {}
+    then_by: dict[str, list[list[float]]] = {}
+    for row in rows:
+        judge = row.benchmark_judge_model
+        if judge and "tier_judge" in row.metrics:
+            of_judge[judge] = row.metrics["tier_judge"]
+        metric = row.metric(lead)
+        key = (row.generation_model, judge if by_judge else None)
+        if metric is None or key in cells or (by_judge and judge is None):
+            continue
+        cells[key] = Cell(
+            metric["value"], metric["n_scored"], metric["n_expected"], cases.get(key, {}), least
+        )
+        others = [(column, row.value(column)) for column in RANKED_BY if column is not lead]
+        then_by.setdefault(row.generation_model, []).append(
+            [_worst(column) if value is None else value for column, value in others]
+        )
+    failed = {judge: failed_requirements(metrics) for judge, metrics in of_judge.items()}
+    spreads = {
+        judge: spread
+        for judge, metrics in of_judge.items()
+        if (spread := metrics.get("score_std", {}).get("value"))
+    }
+    return rank(
+        cells,
+        pages,
+        judges=judges if by_judge else [None],
+        failed_judges={judge: "; ".join(reasons) for judge, reasons in failed.items() if reasons},
+        spreads=spreads,
+        then_by={
+            model: [sum(values) / len(values) for values in zip(*found, strict=True)]
+            for model, found in then_by.items()
+        },
+        models=sorted({row.generation_model for row in rows}),
+    )
 
 
-def _quality(row: Row | None) -> tuple[tuple[bool, float], ...]:
-    """Return what two generation models are compared by: smaller is better, missing last."""
-    values = [row.value(column) if row else None for column in RANKED_BY]
-    return tuple((value is None, -(value or 0.0)) for value in values)
+def lead_column(rows: Sequence[Row]) -> Column:
+    """Return the measure that models are ranked by: the first of ``RANKED_BY`` that has a value."""
+    for column in RANKED_BY:
+        if any(row.value(column) is not None for row in rows):
+            return column
+    return E2E
 
 
-def _configured_judges() -> list[str | None]:
-    """Return the benchmark judges in the user's order, the main one first: its scores are the
-    headline. The order of the scores themselves would prefer the most lenient judge.
+def _worst(column: Column) -> float:
+    return column.scale[0] if column.scale else float("-inf")
+
+
+def _cases_of(engine: Engine, settings_hash: str, rows: Sequence[Row]) -> CaseScores:
+    lead = lead_column(rows)
+    return case_scores(
+        engine,
+        settings_hash,
+        tier=lead.tier.removeprefix("tier_"),
+        kind="scores" if lead.metric.startswith("rubric_") else "answers",
+        metric=lead.metric,
+    )
+
+
+def gate_value(metric: Mapping[str, Any] | None) -> float | None:
+    """Return what a production judge is ordered by: F1 if every unreadable reply were wrong."""
+    if metric is None or metric["value"] is None:
+        return None
+    return float(metric.get("low_if_missing", metric["value"]))
+
+
+def ordered_gates(rows: Sequence[Row]) -> list[str]:
+    """Return the production judges, best first; those without a value last."""
+    found = {
+        row.production_judge_model: row.metric(SHOW_F1)
+        for row in rows
+        if row.production_judge_model
+    }
+
+    def key(gate: str) -> tuple[bool, float, float, str]:
+        value, shown = gate_value(found[gate]), (found[gate] or {}).get("value")
+        return value is None, -settled(value or 0.0), -settled(shown or 0.0), gate
+
+    return sorted(found, key=key)
+
+
+def judges_of(rows: Sequence[Row], configured: Sequence[str] = ()) -> list[str | None]:
+    """Return the benchmark judges of the rows in the user's order, the main one first: its scores
+    are the headline. The order of the scores themselves would prefer the most lenient judge. None,
+    for what no judge scored, is the last.
     """
+    there = {row.benchmark_judge_model for row in rows}
+    named = [judge for judge in configured if judge in there]
+    others = sorted(judge for judge in there - set(named) if judge is not None)
+    return [*named, *others, None]
+
+
+def configured_models() -> Configured:
+    """Return the models that the environment names now."""
     from rag_bench.llm.providers import Providers, Role
 
     providers = Providers.from_environment()
     main = providers.resolve_models(Role.benchmark_judge)
-    return [*dict.fromkeys([*main, *providers.models_for(Role.benchmark_judge)])]
-
-
-def _sort_key(
-    row: Row, mean_rank: Mapping[str, float], judges: Sequence[str | None]
-) -> tuple[Any, ...]:
-    f1 = row.value(SHOW_F1)
-    judge = row.benchmark_judge_model
-    return (
-        mean_rank[row.generation_model],
-        row.generation_model,
-        f1 is None,
-        -(f1 or 0.0),
-        row.production_judge_model or "",
-        judges.index(judge) if judge in judges else len(judges),
-        judge or "",
+    return Configured(
+        providers.models_for(Role.generation),
+        [*dict.fromkeys([*main, *providers.models_for(Role.benchmark_judge)])],
+        providers.models_for(Role.production_judge),
     )
+
+
+def _costs(engine: Engine) -> dict[tuple[str, str], float]:
+    """Return what a call costs on average, by role and model, over all calls with a price."""
+    from rag_bench.store.calls import usage
+
+    found: dict[tuple[str, str], float] = {}
+    with engine.connect() as connection:
+        for used in usage(connection):
+            priced = used.n_ok + used.n_discarded - used.n_cost_unknown
+            if used.cost_usd is not None and priced > 0:
+                found[used.role, f"{used.provider}/{used.model}"] = float(used.cost_usd) / priced
+    return found

@@ -7,13 +7,24 @@ import json
 from typing import Any
 
 import pytest
-from measured import GATES, GENERATORS, JUDGES, metric, store, store_sweep
+from measured import GATES, GENERATORS, JUDGES, dataset, metric, store, store_sweep
 from sqlalchemy import Engine
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.reporting import baselines
-from rag_bench.reporting.leaderboard import COLUMNS, RANKED_BY, Leaderboard, Row, build, mean_ranks
+from rag_bench.reporting.board import gates, generators, notes
+from rag_bench.reporting.leaderboard import (
+    COLUMNS,
+    RANKED_BY,
+    Leaderboard,
+    Row,
+    build,
+    judges_of,
+    ordered_gates,
+    ranking_of,
+)
+from rag_bench.store.evaluations import Case
 
 E2E, CORRECTNESS, SIMILARITY = RANKED_BY
 
@@ -67,16 +78,20 @@ def test_a_lenient_judge_does_not_lift_what_it_saw(engine: Engine) -> None:
     assert order(build(engine)) == ["a/strong", "a/weak"]
 
 
-def test_the_mean_rank_counts_each_judge_once() -> None:
+def stand(rows: list[Row]) -> list[tuple[str, bool]]:
+    """The models in their order, and whether they are ranked."""
+    found = ranking_of(rows, {}, {}, judges_of(rows)).standings
+    return [(standing.model, standing.rank is not None) for standing in found]
+
+
+def test_each_judge_counts_once() -> None:
     rows = [
         row("a", "j1", e2e=4.0),
         row("b", "j1", e2e=3.0),
-        row("c", "j1", e2e=2.0),
-        row("a", "j2", e2e=1.0),
-        row("b", "j2", e2e=1.0),
-        row("c", "j2", e2e=5.0),
+        row("a", "j2", e2e=2.0),
+        row("b", "j2", e2e=2.5),
     ]
-    assert mean_ranks(rows) == {"a": 1.75, "b": 2.25, "c": 2.0}
+    assert stand(rows) == [("a", True), ("b", True)]
 
 
 def test_a_tie_is_broken_by_the_next_measure() -> None:
@@ -85,22 +100,18 @@ def test_a_tie_is_broken_by_the_next_measure() -> None:
         row("b", "j", e2e=4.0, correctness=3.5, similarity=0.1),
         row("c", "j", e2e=4.0, correctness=3.0, similarity=0.95),
     ]
-    assert mean_ranks(rows) == {"b": 1.0, "c": 2.0, "a": 3.0}
+    assert [model for model, _ in stand(rows)] == ["b", "c", "a"]
 
 
-def test_what_was_not_measured_comes_last_and_a_zero_does_not() -> None:
+def test_what_was_not_measured_is_not_ranked_and_a_zero_is() -> None:
     rows = [
         row("a-missing", "j", similarity=0.99),
         row("b-without-value", "j", e2e=None, similarity=0.9),
         row("c-poor", "j", e2e=1.0, similarity=-0.5),
         row("d-zero", "j", e2e=0.0),
     ]
-    ranks = mean_ranks(rows)
-    assert sorted(ranks, key=ranks.__getitem__) == [
-        "c-poor",
-        "d-zero",
-        "a-missing",
-        "b-without-value",
+    assert stand(rows) == [
+        *(("c-poor", True), ("d-zero", True), ("b-without-value", False), ("a-missing", False))
     ]
 
 
@@ -110,8 +121,88 @@ def test_a_model_that_no_judge_scored_is_behind_every_scored_one() -> None:
         row("b", "j1", e2e=2.0, similarity=0.5),
         row("b", "j2", e2e=2.0, similarity=0.5),
     ]
-    assert mean_ranks(rows) == {"b": 1.0, "a-unscored": 2.0}
-    assert mean_ranks(rows[:1]) == {"a-unscored": 1.0}
+    assert stand(rows) == [("b", True), ("a-unscored", False)]
+    assert stand(rows[:1]) == [("a-unscored", True)]  # by similarity, where nothing else is
+
+
+def test_a_gate_is_ordered_by_what_it_had_if_the_unreadable_were_wrong(engine: Engine) -> None:
+    store_sweep(engine, gates={"c/steady": 0.85})
+    half_read = {**metric(0.95, n=166, of=194), "low_if_missing": 0.80, "high_if_missing": 0.96}
+    store(engine, "judge_pipeline", "scores", {"f1_score": half_read}, gate="c/a-unreadable")
+    board = build(engine)
+    assert ordered_gates(board.rows) == ["c/steady", "c/a-unreadable"]
+    steady, unreadable = gates(board)
+    assert steady.remark == ""
+    assert "only 85 % of its replies could be read; F1 0.800" in unreadable.remark
+
+
+def test_a_judge_that_fails_its_examination_does_not_order_models(engine: Engine) -> None:
+    made = store_sweep(engine, generators={"a/x": 4.0, "a/y": 3.0}, judges=("beta/j1",))
+    common: dict[str, Any] = {"settings": "settings-1", "dataset_id": made.id}
+    for generator, value in (("a/x", 1.0), ("a/y", 5.0)):
+        metrics = {"rubric_e2e_quality": metric(value)}
+        store(engine, "3", "scores", metrics, generation=generator, judge="beta/j2", **common)
+    assert order(build(engine)) == ["a/y", "a/x"]
+    bad = {"constructed_auc": metric(0.5, half=0.1), "score_std": metric(1.0)}
+    good = {"constructed_auc": metric(0.9, half=0.1), "score_std": metric(1.0)}
+    store(engine, "judge", "scores", bad, judge="beta/j2", **common)
+    board = build(engine)
+    assert order(board) == ["a/x", "a/y"]
+    assert "it hardly tells good from bad" in board.ranking.left_out["beta/j2"]
+    assert any("Not checked by tier judge: beta/j1" in note for note in notes(board))
+    store(engine, "judge", "scores", good, judge="beta/j1", **common)
+    assert not any("Not checked" in note for note in notes(build(engine)))
+
+
+def test_models_are_compared_on_the_cases_that_all_have(engine: Engine) -> None:
+    """The worst fifth of one model's answers failed: what is left is better than the best model."""
+    made = dataset(engine, n=50)
+    common: dict[str, Any] = {"settings": "settings-1", "dataset_id": made.id}
+    quality = {"a/best": 4.0, "a/survivor": 3.9, "a/near": 3.95}
+    for generator, level in quality.items():
+        found = {str(n): min(5.0, max(1.0, round(level + (n % 5 - 2) * 0.6, 2))) for n in range(50)}
+        if generator == "a/survivor":
+            found = {case: score for case, score in found.items() if int(case) % 5}
+        cases = [
+            Case(case, scores={"rubric_e2e_quality": found[case]})
+            if case in found
+            else Case(case, error_code="LLM_FAILED")
+            for case in map(str, range(50))
+        ]
+        mean = sum(found.values()) / len(found)
+        for tier_kind, metrics in (
+            ("answers", {"semantic_similarity": metric(0.9)}),
+            ("scores", {"rubric_e2e_quality": metric(mean, n=len(found), of=50)}),
+        ):
+            store(
+                engine, "3", tier_kind, metrics, generation=generator,
+                judge="beta/j1" if tier_kind == "scores" else None,
+                cases=cases if tier_kind == "scores" else (), **common,
+            )  # fmt: skip
+    board = build(engine)
+    lines = {line.model: line for line in generators(board)}
+    assert lines["a/survivor"].row.value(E2E) > lines["a/best"].row.value(E2E)
+    assert order(board) == ["a/best", "a/near", "a/survivor"]
+    assert [line.place for line in lines.values()] == ["1", "2", "–"]
+    assert "40 of 50 cases have a score" in (lines["a/survivor"].standing.reason or "")
+    assert any("a/survivor is not ranked" in note for note in notes(board))
+    assert board.ranking.n_common == 50
+    found_json = board.as_json()
+    assert [line["rank"] for line in found_json["generation_models"]] == [1, 2, None]
+    assert found_json["generation_models"][1]["behind_first"]["n_scored"] == 50
+    json.dumps(found_json, allow_nan=False)
+
+
+def test_models_that_are_no_longer_configured_are_marked(engine: Engine) -> None:
+    store_sweep(engine, generators={"simulator/sim-strong": 4.0, "gone/model": 3.0})
+    board = build(engine)
+    assert {line.model: line.configured for line in generators(board)} == {
+        "simulator/sim-strong": True,
+        "gone/model": False,
+    }
+    marked = {line["generation_model"]: line for line in board.as_json()["generation_models"]}
+    assert marked["gone/model"]["configured"] is False
+    assert any("No longer configured" in n and "gone/model" in n for n in notes(board))
 
 
 def test_a_gate_without_results_comes_after_those_with_some(engine: Engine) -> None:
