@@ -34,17 +34,34 @@ class ErrorCode(StrEnum):
     METRIC_ERROR = "METRIC_ERROR"
 
 
+class Blame(StrEnum):
+    """What a failed call tells of: the road to the provider, the provider, or the model alone."""
+
+    connection = "connection"
+    provider = "provider"
+    model = "model"
+
+
 class CaseError(RagBenchError):
     """One case failed: ``code`` is counted, ``detail`` says the cause.
 
     ``retryable``: no reply was got (network, limit, server fault, timeout), so that another run
     may succeed; a reply that was got and cannot be used stays as it is until asked for anew.
-    ``flags``: remarks on the replies of the case up to its failure.
+    ``flags``: remarks on the replies of the case up to its failure. ``blame``: what a failure to
+    get a reply is about.
     """
 
-    def __init__(self, code: ErrorCode, detail: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str,
+        *,
+        retryable: bool = False,
+        blame: Blame | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.retryable = retryable
+        self.blame = blame
         self.flags: tuple[str, ...] = ()

@@ -16,11 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
+from rag_bench.errors import Blame, CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
 from rag_bench.llm.advice import advise
 from rag_bench.llm.budget import Budget, current_budget
-from rag_bench.llm.context import CallContext, call_context, current_context, role_of_call
+from rag_bench.llm.context import (
+    CallContext,
+    call_context,
+    current_context,
+    current_watch,
+    role_of_call,
+)
 from rag_bench.llm.ledger import (
     HIT_HEADER,
     KEY_HEADER,
@@ -34,6 +40,7 @@ from rag_bench.llm.providers import Providers
 from rag_bench.llm.requests import chat_body
 from rag_bench.llm.roles import Provider, Role
 from rag_bench.llm.room import how_to_raise, limits_of_roles, longest_reply
+from rag_bench.llm.statuses import is_of_the_model
 from rag_bench.llm.structured import UnreadableReplyError, parse_structured, response_format_for
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
@@ -172,14 +179,20 @@ class ChatModels:
                 )
         except openai.APITimeoutError as error:
             raise CaseError(
-                ErrorCode.TIMEOUT, f"{model_key}: {_cause(error)}", retryable=True
+                ErrorCode.TIMEOUT,
+                f"{model_key}: {_cause(error)}",
+                retryable=True,
+                blame=_blame_of_road(error),
             ) from error
         except openai.APIConnectionError as error:
             for cause in _chain(error):
                 if isinstance(cause, RagBenchError):
                     raise cause from None
             raise CaseError(
-                ErrorCode.LLM_FAILED, f"{model_key}: {_cause(error)}", retryable=True
+                ErrorCode.LLM_FAILED,
+                f"{model_key}: {_cause(error)}",
+                retryable=True,
+                blame=Blame.connection,
             ) from error
         except openai.APIStatusError as error:
             message = _status(error, provider, body)
@@ -188,13 +201,19 @@ class ChatModels:
                 ErrorCode.LLM_FAILED,
                 f"{model_key}: {message}",
                 retryable=not message.startswith(_UNREADABLE),
+                blame=Blame.model if is_of_the_model(error.status_code) else Blame.provider,
             ) from error
         latency = raw.headers.get(LATENCY_HEADER)
+        from_ledger = raw.headers.get(HIT_HEADER) == "hit"
+        watch = current_watch()
+        if watch is not None:
+            watch.answered |= not from_ledger
+            watch.recalled |= from_ledger
         return read_chat_reply(
             model_key,
             raw.content,
             latency_ms=None if latency is None else float(latency),
-            from_ledger=raw.headers.get(HIT_HEADER) == "hit",
+            from_ledger=from_ledger,
             key=raw.headers[KEY_HEADER],
             if_cut=f"it is {limit}, {how_to_raise(provider, model, role)}",
         )
@@ -367,6 +386,12 @@ def _cause(error: BaseException) -> str:
     """Return the words of what the SDK wrapped."""
     cause = error.__cause__
     return describe(cause) if cause is not None else replies.shorten(str(error))
+
+
+def _blame_of_road(error: BaseException) -> Blame:
+    """A server that never takes a connection is gone; one that takes long may be slow for one."""
+    road = any(isinstance(cause, httpx.ConnectTimeout) for cause in _chain(error))
+    return Blame.connection if road else Blame.provider
 
 
 def _status(error: Any, provider: Provider, body: Mapping[str, Any]) -> str:

@@ -6,12 +6,12 @@ the case, the repeat and the wish to ask failed calls again travel in a context 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from rag_bench.errors import ConfigurationError
+from rag_bench.errors import CaseError, ConfigurationError
 
 CALLS_PER_REPEAT = 1000  # replicate numbers of one repeat; the next repeat starts after them
 
@@ -127,3 +127,38 @@ def role_of_call(role: str) -> Iterator[None]:
         yield
     finally:
         _role.reset(token)
+
+
+@dataclass
+class Watch:
+    """Set by whoever runs many jobs, around one of them.
+
+    Attributes:
+        may_retry: whether a failed attempt may be repeated still; asked at each failure.
+        refusal: why nothing may be sent any more, if so; what the ledger holds is read still.
+        answered: a provider has answered a call of the job.
+        recalled: the ledger has.
+    """
+
+    may_retry: Callable[[], bool] = lambda: True
+    refusal: Callable[[], CaseError | None] = lambda: None
+    answered: bool = False
+    recalled: bool = False
+
+
+_watch: ContextVar[Watch | None] = ContextVar("rag_bench_watch", default=None)
+
+
+def current_watch() -> Watch | None:
+    """Return the innermost watch, or None outside of any."""
+    return _watch.get()
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Watch the calls made in the block, those of tasks started there included."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)

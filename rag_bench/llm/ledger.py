@@ -27,7 +27,7 @@ from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm import replies
 from rag_bench.llm.advice import advise
 from rag_bench.llm.budget import Reservation
-from rag_bench.llm.context import CallContext, current_context, current_role
+from rag_bench.llm.context import CallContext, current_context, current_role, current_watch
 from rag_bench.llm.hiding import Hider
 from rag_bench.llm.limits import CALL_NUMBERS, CALL_SIZE, RESERVATION, CallNumbers, CallSize
 from rag_bench.llm.network import HopelessError, road_to
@@ -246,6 +246,10 @@ class LedgerTransport(httpx.AsyncBaseTransport):
             )
             if not again:
                 return _from_store(stored)
+        watch = current_watch()
+        refusal = watch.refusal() if watch is not None else None
+        if refusal is not None:
+            raise refusal  # nothing is sent
         self._asked_again.add(call.key)
         options = self._provider.options_for(call.body["model"])
         outgoing = self._outgoing(request, _not_streamed(call, options), call.replicate, options)

@@ -31,13 +31,14 @@ import httpx
 
 from rag_bench.llm import replies
 from rag_bench.llm.budget import Budget, CapReachedError, Reservation
+from rag_bench.llm.context import current_watch
 from rag_bench.llm.network import HopelessError
 from rag_bench.llm.pacing import Pace, Permit
+from rag_bench.llm.statuses import LIMITED, RETRIED
 
-RETRIED_STATUSES = frozenset({500, 502, 503, 504})
-LIMITED = 429
 MAX_REPLY_BYTES = 4_000_000
 _MAX_ERROR_BYTES = 64_000
+_ERROR_WITHIN = 4_096  # bytes of a 200, in which an error in place of a completion shows
 
 # Where the numbers of a call are left: in the response's extensions, and in the request's, as a
 # call that ends in an exception has no response.
@@ -249,7 +250,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
         finally:
             if response is None:
                 pace.failed(permit)
-            elif response.status_code == LIMITED:
+            elif _status(response) == LIMITED:
                 asked = retry_after_seconds(response.headers)
                 waited_for = asked is not None and asked <= limits.max_retry_after
                 if self._is_singled_out(tries):
@@ -260,7 +261,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                         # A pause that was asked for is not the provider's silence.
                         until = time.perf_counter() + asked
                         self._silent_since = max(self._silent_since, until)
-            elif response.is_success:
+            elif response.is_success and _status(response) == response.status_code:
                 used = None if limits.tpm is None else _tokens_used(response.content)
                 pace.answered(permit, used)
                 self._n_answered += 1
@@ -282,7 +283,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
     ) -> float | None:
         """Return the seconds until the call is tried again, or None if it is not."""
         limits = self._limits
-        if response is not None and response.status_code == LIMITED:
+        status = None if response is None else _status(response)
+        if response is not None and status == LIMITED:
             if self._is_hopeless(response, tries):
                 return None
             if tries.refusals > 1:
@@ -299,10 +301,11 @@ class LimitTransport(httpx.AsyncBaseTransport):
             tries.timeouts += isinstance(failure, (httpx.TimeoutException, TimeoutError))
             if _may_pass(failure) and tries.timeouts <= limits.max_timeout_retries:
                 pause = self._backoff(tries.failures)
-        elif response is not None and response.status_code in RETRIED_STATUSES:
+        elif response is not None and status in RETRIED:
             pause = self._pause_after(response.headers, tries.failures)
         tries.failures += 1
-        return pause
+        watch = current_watch()
+        return pause if watch is None or watch.may_retry() else None
 
     def _is_singled_out(self, tries: _Tries) -> bool:
         """Count a refusal; say whether it is about this request and not about the pace."""
@@ -416,13 +419,20 @@ def _close(
     """
     if reservation is None:
         return
-    refused = response is not None and response.status_code == LIMITED
+    refused = response is not None and _status(response) == LIMITED
     if refused or isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
         reservation.cancel()
     elif failure is None:
         reservation.settle(Decimal(0))
     else:
         reservation.settle(None)
+
+
+def _status(response: httpx.Response) -> int:
+    """Return the status, of an error inside a 200 that of the error: routers send such ones."""
+    if response.status_code != 200 or b'"error"' not in response.content[:_ERROR_WITHIN]:
+        return response.status_code
+    return replies.read_reply(response.content).provider_error or 200
 
 
 def _tokens_used(content: bytes) -> float | None:

@@ -9,19 +9,19 @@ other: a dead provider costs only its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.budget import CapReachedError
+from rag_bench.errors import CaseError
+from rag_bench.llm.context import Watch, watching
 from rag_bench.llm.tally import asking_for
+from rag_bench.tiers.health import ModelHealth, ProviderHealth
 from rag_bench.tiers.rehearsal import rehearse_calls, rehearse_measuring
 
 R = TypeVar("R")
 
-#: After so many failed calls in a row without one success a provider is not asked again.
-GIVE_UP_AFTER = 25
 #: Workers per call in flight: while one waits for its reply to be committed, another calls.
 _WORKERS_PER_SLOT = 2
 
@@ -33,6 +33,7 @@ class Cell(Generic[R]):
     Attributes:
         key: its model or models; requests are counted for it.
         provider: whose limit its jobs count against.
+        model: which of its models is asked, if the key does not say so.
         jobs: one coroutine function per case, in order.
         finish: makes and stores the result of all jobs, off the event loop; gets one entry per
             job, a value or the CaseError that it ended with.
@@ -48,32 +49,69 @@ class Cell(Generic[R]):
     rehearse: Callable[[], None] | None = None
     results: list[Any] = field(default_factory=list)
     n_left: int = 0
-
-
-class _Breaker:
-    """Counts a provider's failures in a row; a dead one is not asked a thousand times."""
-
-    def __init__(self) -> None:
-        self.failed_in_a_row = 0
+    model: str | None = None
 
     @property
-    def open(self) -> bool:
-        return self.failed_in_a_row >= GIVE_UP_AFTER
-
-    def note(self, result: Any) -> None:
-        if isinstance(result, CapReachedError):
-            return  # it was not asked, so it says nothing about the provider
-        failed = isinstance(result, CaseError) and result.retryable
-        self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
+    def asked(self) -> str:
+        """The model that answers the jobs, by which failures are counted."""
+        return self.model or str(self.key)
 
 
-def gave_up() -> CaseError:
-    """Return the error of a case that was not asked because its provider answers nothing."""
-    return CaseError(
-        ErrorCode.LLM_FAILED,
-        f"not asked: the provider failed {GIVE_UP_AFTER} times in a row; run again later",
-        retryable=True,
-    )
+class _Work(Generic[R]):
+    """The jobs of one provider's cells: which is next, and whether its model is asked at all."""
+
+    def __init__(self, cells: Sequence[Cell[R]]) -> None:
+        self._left = [(cell, list(reversed(range(len(cell.jobs))))) for cell in cells]
+        self._health = ProviderHealth({cell.asked: ModelHealth() for cell in cells})
+        self._changed = asyncio.Event()
+
+    async def next(self) -> tuple[Cell[R], int] | None:
+        """Return a job that may begin now, waiting for one; None if there are no more."""
+        while self._left:
+            place = self._choose()
+            if place is not None:
+                cell, indexes = self._left[place]
+                index = indexes.pop()
+                if not indexes:
+                    del self._left[place]
+                return cell, index
+            await self._changed.wait()
+        return None
+
+    async def do(self, cell: Cell[R], index: int) -> Any:
+        """Return what a job ends with, a CaseError included; of a model given up, that error,
+        unless the ledger has all that the job asks.
+        """
+        model = self._health.models[cell.asked]
+        watch = Watch(
+            partial(self._health.may_retry, cell.asked), partial(self._health.why_not, cell.asked)
+        )
+        model.running += 1
+        try:
+            with watching(watch):
+                result = await _result(cell, index)
+        finally:
+            model.running -= 1
+        self._health.note(cell.asked, result, watch)
+        self._changed.set()  # whoever waits looks again
+        self._changed = asyncio.Event()
+        return result
+
+    def _choose(self) -> int | None:
+        """Return the place of the first cell whose model may be asked; where there is trouble,
+        of the one that failed least, so that a model that works is found behind one that does not.
+        """
+        health, best, fewest = self._health, None, 0
+        for place, (cell, _) in enumerate(self._left):
+            if health.why_not(cell.asked) is not None:
+                return place  # nothing is sent
+            failed = health.failures_that_count(cell.asked)
+            if health.is_full(cell.asked) or (best is not None and failed >= fewest):
+                continue
+            if not failed:
+                return place
+            best, fewest = place, failed
+        return best
 
 
 async def run_cells(
@@ -112,12 +150,11 @@ async def run_cells(
         cell.results = []
         on_done(cell, result)
 
-    async def work(queue: Iterator[tuple[Cell[R], int]], breaker: _Breaker) -> None:
+    async def labour(work: _Work[R]) -> None:
         nonlocal done
-        for cell, index in queue:
-            cell.results[index] = gave_up() if breaker.open else await _result(cell, index)
-            if not breaker.open:
-                breaker.note(cell.results[index])
+        while (job := await work.next()) is not None:
+            cell, index = job
+            cell.results[index] = await work.do(cell, index)
             done += 1
             progress(done, total)
             cell.n_left -= 1
@@ -135,11 +172,10 @@ async def run_cells(
                 else:
                     tasks.create_task(finish(cell))
             for provider, mine in by_provider.items():
-                queue = ((cell, index) for cell in mine for index in range(len(cell.jobs)))
-                breaker = _Breaker()
+                work = _Work(mine)
                 n_jobs = sum(len(cell.jobs) for cell in mine)
                 for _ in range(min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)):
-                    tasks.create_task(work(queue, breaker))
+                    tasks.create_task(labour(work))
     except BaseExceptionGroup as group:
         # The first fault says it all; the others are its echoes.
         raise group.exceptions[0] from None

@@ -276,7 +276,8 @@ class _Work:
 
         jobs = [partial(job, item, metric) for item, metric in asked]
         rehearse = self._quiet.rehearse_encoding if metrics == ANSWER_METRICS else None
-        return Cell(key, self.models.provider_of(judge), jobs, finish, rehearse)
+        provider = self.models.provider_of(judge)
+        return Cell(key, provider, jobs, finish, rehearse, model=judge)
 
     def _judge(self, judge: str) -> RagasJudge:
         from rag_bench.llm.ragas.library import BenchEmbeddings

@@ -161,7 +161,8 @@ def make_cell(
         return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
     provider = models.provider_of(judge)
-    return Cell(pair, provider, [partial(job, item, measure) for item, measure in asked], finish)
+    jobs = [partial(job, item, measure) for item, measure in asked]
+    return Cell(pair, provider, jobs, finish, model=judge)
 
 
 def _context_texts(bench: Bench, case: Case) -> list[str]:

@@ -268,14 +268,14 @@ def test_an_error_inside_a_200_is_an_error_and_not_a_kept_reply(
     models: MakeModels, provider: FakeProvider, engine: Engine
 ) -> None:
     async def router(body: dict[str, Any], number: int) -> Response:
-        return JSONResponse({"error": {"code": 429, "message": "upstream is busy"}})
+        return JSONResponse({"error": {"code": 402, "message": "no credits upstream"}})
 
     async def ask() -> Any:
         async with models() as client:
             return await client.chat("fake/m", "generation", question("?"))
 
     provider.behaviour = router
-    with pytest.raises(CaseError, match="http 429: upstream is busy"):
+    with pytest.raises(CaseError, match="http 402: no credits upstream"):
         asyncio.run(ask())
     provider.behaviour = provider.number_of_call
     assert asyncio.run(ask()).text == "ответ 2"
