@@ -83,7 +83,7 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         deps=which.upstream,
         partitions_def=partitions.generation,
         # A changed prompt shows as a new code version: what was made with the old one is stale.
-        code_version=f"3-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
+        code_version=f"4-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
         check_specs=specs(answers_name, checks_of_answers),
     )
     def answers(

@@ -1,5 +1,8 @@
 """Group retrieval: tier 0 and tier 1. No model is asked."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
 from rag_bench.assets.cells import log_progress, result_version
@@ -43,7 +46,7 @@ def tier0_embedding_geometry(
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[manual_dataset, synthetic_dataset, chunk_embeddings],
-    code_version="3",
+    code_version="4",
 )
 def tier1_retrieval(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
@@ -72,6 +75,7 @@ def tier1_retrieval(
         )
     )
     metadata = {"plot": plot, **evaluation_metadata(bench, evaluation)}
+    metadata |= _twins(evaluation.inputs.get("twins", {}))
     question_of = {item.item_id: item.question for item in bench.items}
     missed = [
         [question_of[case.case_id], (case.retrieved or [{}])[0].get("page_url")]
@@ -87,6 +91,18 @@ def tier1_retrieval(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata
     )
+
+
+def _twins(met: Mapping[str, int]) -> dict[str, Any]:
+    """Say how many questions are about a text that stands on several pages."""
+    if not met.get("chunks"):
+        return {}
+    return {
+        "questions_with_twins": met["questions"],
+        "twins": f"{met['chunks']} chunks share {met['texts']} texts. {met['questions']} questions "
+        f"have such a chunk as relevant; in {met['counted']} a twin was found first and counted as "
+        f"it. {met['contexts_repeated']} questions are given the same text more than once.",
+    }
 
 
 ASSETS = [tier0_embedding_geometry, tier1_retrieval]

@@ -21,7 +21,7 @@ from rag_bench.source.limits import (
     listed,
     quoted,
 )
-from rag_bench.source.rows import ChunkRow, ParsedDump
+from rag_bench.source.rows import ChunkRow, ParsedDump, twin_notes
 from rag_bench.source.source_file import SourceFile
 from rag_bench.source.tables import (
     CHUNK,
@@ -214,6 +214,7 @@ def _check(
             f"{repeats:,} of {len(chunks.rows):,} chunks repeat another's page and text; "
             "the first of each was kept"
         )
+    warnings += twin_notes(list(distinct.values()))
     for table in (chunks, questions):
         name, columns = table.name, {c for header in table.headers for c in header.columns}
         warnings += table.warnings() + _without_rows(table, facts)

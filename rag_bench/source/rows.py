@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rag_bench.evaluation.text_folding import fold
 from rag_bench.hashing import chunk_hash, corpus_hash
+from rag_bench.source.limits import listed, quoted
 from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, QuestionRecord
 
 
@@ -48,6 +51,23 @@ def snapshot_chunks(rows: list[ChunkRow]) -> list[ChunkRecord]:
             updated_at=row.updated_at,
         )
         for position, row in enumerate(rows)
+    ]
+
+
+def twin_notes(rows: list[ChunkRow]) -> list[str]:
+    """Return a note if texts stand on several pages: which page's chunk is found is chance."""
+    urls: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        urls[fold(row.text)].append(row.page_url)
+    shared = [found for found in urls.values() if len(found) > 1]
+    if not shared:
+        return []
+    most = max(shared, key=len)
+    return [
+        f"{sum(map(len, shared)):,} chunks share {len(shared):,} texts with other chunks; the most "
+        f"frequent stands in {len(most):,} chunks, as on "
+        f"{listed([quoted(url, 80).strip(chr(39)) for url in sorted(set(most))], 3)}. A twin of a "
+        "relevant chunk counts as relevant"
     ]
 
 

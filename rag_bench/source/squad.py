@@ -22,7 +22,7 @@ from typing import Any
 from rag_bench.errors import DumpError
 from rag_bench.hashing import chunk_hash, content_hash, corpus_hash
 from rag_bench.source.limits import DEFAULT_LIMITS, MIB, Limits, quoted
-from rag_bench.source.rows import ChunkRow, snapshot_chunks
+from rag_bench.source.rows import ChunkRow, snapshot_chunks, twin_notes
 from rag_bench.store.datasets import BESIDE_CHUNK, BESIDE_PAGE, OUT_OF_SCOPE, Item
 from rag_bench.store.snapshots import NewSnapshot
 
@@ -147,6 +147,7 @@ def read_squad(paths: Sequence[Path], limits: Limits = DEFAULT_LIMITS) -> Parsed
         warnings.append(f"{unknown:,} questions have no reference answer")
     if not builder.items:
         warnings.append("the files hold no question")
+    warnings += twin_notes(list(builder.chunks.values()))
     return ParsedSquad(
         name=", ".join(path.name for path in ordered),
         sha256=content_hash(["squad", files]),

@@ -22,6 +22,7 @@ from rag_bench.evaluation.consistency import (
 from rag_bench.evaluation.similarity import vector_similarities
 from rag_bench.evaluation.text_overlap import text_overlaps
 from rag_bench.evaluation.text_scripts import script_of
+from rag_bench.evaluation.twins import Twins
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.pipeline import Answer, Fragment, answer_question
@@ -41,7 +42,7 @@ from rag_bench.tiers.run_settings import Tier
 if TYPE_CHECKING:
     import numpy as np
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 
 
 OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
@@ -181,7 +182,7 @@ def make_cell(
     def finish(replies: list[Answer | CaseError]) -> StoredEvaluation:
         results = with_cached(asked, contexts, replies)
         vectors = _answer_vectors(bench, asked, results)
-        cases = _cases(asked, results, contexts, vectors)
+        cases = _cases(asked, results, contexts, vectors, bench.twins)
         metrics = _metrics(bench, tier, cases, vectors)
         new = NewEvaluation(
             tier=tier,
@@ -228,6 +229,7 @@ def _cases(
     results: Sequence[Answer | CaseError],
     contexts: Mapping[str, Context],
     vectors: Vectors,
+    twins: Twins,
 ) -> list[Case]:
     texts = [r.text if isinstance(r, Answer) else None for r in results]
     references = [item.reference_answer for item, _ in asked]
@@ -256,7 +258,10 @@ def _cases(
             continue
         scores: dict[str, Any] = {**overlap, **similarity, REFUSAL: float(result.refused)}
         cited, _ = citation_metrics(
-            result.citations, [f.chunk_hash for f in fragments], item.chunk_hashes
+            result.citations,
+            [f.chunk_hash for f in fragments],
+            item.chunk_hashes,
+            twins.same,
         )
         scores |= cited
         if item.out_of_scope:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.twins import Twins
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo, Item
@@ -64,6 +65,11 @@ class Bench:
     def chunk_by_hash(self) -> dict[str, snapshots.ChunkRecord]:
         """The same, by content hash."""
         return {chunk.chunk_hash: chunk for chunk in self.chunks}
+
+    @cached_property
+    def twins(self) -> Twins:
+        """The chunks whose text stands in another chunk, too."""
+        return Twins.of((chunk.chunk_hash, chunk.text) for chunk in self.chunks)
 
     @cached_property
     def _texts(self) -> TextVectors:

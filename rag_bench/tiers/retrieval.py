@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     from rag_bench.retrieval.search import TopK
 
-CODE_VERSION = "4"
+GEOMETRY_VERSION, CODE_VERSION = "4", "5"
 SCORE_TOLERANCE = 1e-4
+#: A twin of the relevant chunk was found before it, and counted as it.
+TWIN_COUNTED = "twin_counted"
 
 Ranking = list[tuple[str, float]]
 """Chunk hashes with their cosine similarity, best first."""
@@ -31,7 +34,7 @@ Ranking = list[tuple[str, float]]
 
 def embedding_geometry(bench: Bench) -> StoredEvaluation:
     """Measure how the dataset's questions lie in the embedding space (tier 0)."""
-    input_hash = bench.input_hash("metrics", "0", CODE_VERSION)
+    input_hash = bench.input_hash("metrics", "0", GEOMETRY_VERSION)
     if found := evaluations.find_finished(bench.engine, input_hash):
         return found
     started = datetime.now(UTC)
@@ -43,7 +46,7 @@ def embedding_geometry(bench: Bench) -> StoredEvaluation:
         kind="metrics",
         input_hash=input_hash,
         started_at=started,
-        code_version=CODE_VERSION,
+        code_version=GEOMETRY_VERSION,
         metrics={name: metric.to_json() for name, metric in metrics.items()},
         **bench.identity(),
     )
@@ -76,6 +79,10 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         for row, scores in zip(found_rows.indices, found_rows.scores, strict=True)
     ]
     page_of = {chunk.chunk_hash: chunk.page_url for chunk in bench.chunks}
+    as_judged: list[Ranking] = []
+    for item, ranking in zip(bench.items, ranked, strict=True):
+        chunks = bench.twins.as_judged([h for h, _ in ranking], item.chunk_hashes)
+        as_judged.append([(h, score) for h, (_, score) in zip(chunks, ranking, strict=True)])
     cases = [
         RetrievalCase(
             item.item_id,
@@ -85,14 +92,14 @@ def retrieve(bench: Bench) -> StoredEvaluation:
             item.page_urls,
             cluster=item.cluster,
         )
-        for item, ranking in zip(bench.items, ranked, strict=True)
+        for item, ranking in zip(bench.items, as_judged, strict=True)
     ]
     scores = score_retrieval(cases, top_k=bench.run.top_k)
     # No chunk should be found for a question out of scope: it is no miss, and not expected.
     apart = {item.item_id for item in bench.items if item.out_of_scope}
     judged = [case for case in cases if case.case_id not in apart]
     metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
-    for item, ranking in zip(bench.items, ranked, strict=True):
+    for item, ranking in zip(bench.items, as_judged, strict=True):
         scores[item.item_id] |= id_based_context(given(bench, ranking), item.chunk_hashes)
     for name, scale in ID_BASED_SCALES.items():
         values = [scores[case.case_id][name] for case in judged]
@@ -108,6 +115,7 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         input_hash=input_hash,
         started_at=started,
         code_version=CODE_VERSION,
+        inputs={"twins": _twins_met(bench, ranked, as_judged)},
         metrics={name: metric.to_json() for name, metric in metrics.items()},
         **bench.identity(),
     )
@@ -116,10 +124,26 @@ def retrieve(bench: Bench) -> StoredEvaluation:
             item.item_id,
             retrieved=[{"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking],
             scores=scores[item.item_id],
+            flags=[TWIN_COUNTED] if ranking != judged_as else [],
         )
-        for item, ranking in zip(bench.items, ranked, strict=True)
+        for item, ranking, judged_as in zip(bench.items, ranked, as_judged, strict=True)
     ]
     return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+
+
+def _twins_met(
+    bench: Bench, ranked: Sequence[Ranking], as_judged: Sequence[Ranking]
+) -> dict[str, int]:
+    """Return how many chunks share their text, and how many questions that touches."""
+    twins = bench.twins
+    contexts = [[twins.same(h) for h in given(bench, ranking)] for ranking in ranked]
+    return {
+        "chunks": twins.n_chunks,
+        "texts": twins.n_texts,
+        "questions": sum(twins.touch(item.chunk_hashes) for item in bench.items),
+        "counted": sum(a != b for a, b in zip(ranked, as_judged, strict=True)),
+        "contexts_repeated": sum(len(set(found)) < len(found) for found in contexts),
+    }
 
 
 def given(bench: Bench, ranking: Ranking) -> list[str]:
