@@ -17,6 +17,7 @@ from rag_bench.evaluation.types import Metric
 
 TOP_ALL, TOP_PART, TOP_TYPICAL = 50, 30, 20
 UNKNOWN_MONTH = "unknown"
+_MOST_MONTHS = 120
 # Strength of the prior of ``typical_words``, in words; and the least z worth showing.
 _PRIOR_WORDS = 500.0
 _LEAST_Z = 1.96
@@ -160,6 +161,22 @@ def months(questions: Sequence[Asked]) -> dict[str, int]:
     counts = Counter(question.month or UNKNOWN_MONTH for question in questions)
     known = {month: counts[month] for month in sorted(counts) if month != UNKNOWN_MONTH}
     return known | ({UNKNOWN_MONTH: counts[UNKNOWN_MONTH]} if counts[UNKNOWN_MONTH] else {})
+
+
+def every_month(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return ``months`` with those between them that have no question, so that a gap is seen.
+
+    Over more than ten years, which a wrong clock makes, nothing is filled in.
+    """
+    known = [month for month in counts if month != UNKNOWN_MONTH]
+    if not known:
+        return dict(counts)
+    first, last = (int(month[:4]) * 12 + int(month[5:7]) - 1 for month in (min(known), max(known)))
+    if last - first >= _MOST_MONTHS:
+        return dict(counts)
+    between = [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(first, last + 1)]
+    rest = {month: n for month, n in counts.items() if month == UNKNOWN_MONTH}
+    return {month: counts.get(month, 0) for month in between} | rest
 
 
 def _number(score: float | None) -> float:

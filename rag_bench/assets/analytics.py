@@ -12,6 +12,7 @@ from rag_bench.assets.datasets import synthetic_dataset
 from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import (
     bars,
+    followed,
     metrics_table,
     picture,
     reading_order,
@@ -155,14 +156,14 @@ def _analyse(
         **describe(content, found),
         "metrics": metrics_table(found.metrics),
         **{
-            name: float(f"{found.metrics[name]['value']:.6g}")
+            name: followed(name, found.metrics[name])
             for name in reading_order(found.metrics)
             if found.metrics[name]["value"] is not None
         },
         "questions_in_source": content["questions_in_source"],
         "questions_sampled": content["questions_sampled"],
         "blank_questions": content["blank_questions"],
-        "evaluation_id": found.id,
+        "evaluation_id": str(found.id),
         "reused": found.reused,
         "settings_hash": found.settings_hash,
         "dump_sha256": analysis.snapshot.sha256,
@@ -273,7 +274,9 @@ def _topic_table(topics: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def _domain(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, Any]:
-    months = content["questions_per_month"]
+    from rag_bench.analytics.domain import every_month
+
+    months = every_month(content["questions_per_month"])
     typical = content["typical_tokens_without_answers"]
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = {
         "typical_of_unanswered": (["word", "times", "z"], typical),

@@ -174,7 +174,7 @@ def _metric_value(metric: Mapping[str, Any]) -> str:
     return number(value)
 
 
-def _followed(name: str, metric: Mapping[str, Any]) -> float | int:
+def followed(name: str, metric: Mapping[str, Any]) -> float | int:
     """Return a metric's value as the UI plots it; a count is a whole number."""
     value = float(f"{metric['value']:.6g}")
     known = CATALOGUE.get(name)
@@ -189,7 +189,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     """
     metadata: dict[str, Any] = {"metrics": metrics_table(evaluation.metrics)}
     metadata |= {
-        name: _followed(name, evaluation.metrics[name])
+        name: followed(name, evaluation.metrics[name])
         for name in reading_order(evaluation.metrics)
         if evaluation.metrics[name]["value"] is not None
     }
@@ -247,6 +247,8 @@ def bars(
 
     figure = NewFigure(figsize=(7.5, 0.9 + 0.38 * max(len(labels), 1)))
     axes = figure.subplots()
+    # Without a scale these are counts, which have no decimals.
+    are_counts = limits is None and all(v is None or float(v).is_integer() for v in values)
     for row, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
         if value is None:
             axes.text(limits[0] if limits else 0, row, " no result", va="center", color="#888888")
@@ -254,8 +256,9 @@ def bars(
         axes.barh(row, value, color="#4c78a8", height=0.62)
         if low is not None and high is not None:
             axes.plot([low, high], [row, row], color="#222222", linewidth=1.4)
+        label = f"{value:,.0f}" if are_counts else f"{value:.2f}"
         axes.annotate(
-            f"{value:.2f}", (max(value, high or value), row), (5, 0),
+            label, (max(value, high or value), row), (5, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
     axes.set_yticks(range(len(labels)), labels, fontsize=8)

@@ -11,9 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rag_bench.evaluation.types import few_clusters_note, few_pages
 from rag_bench.provenance import git_branch, git_commit
 from rag_bench.reporting import baselines, registry
-from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard, Row
+from rag_bench.reporting.board import (
+    GeneratorLine,
+    board_json,
+    columns_shown,
+    gates,
+    generators,
+    notes,
+)
+from rag_bench.reporting.board import judges as judge_lines
+from rag_bench.reporting.leaderboard import (
+    COLUMNS,
+    Column,
+    Leaderboard,
+    Row,
+    gate_value,
+    lead_column,
+)
 
 #: 3.1: metrics that rows share are written once, see ``rows_once`` and ``metrics_of``.
 SCHEMA_VERSION = "3.1"
@@ -64,6 +81,7 @@ def content(
     }
     for tier in _TIERS:
         report[f"tier_{tier}_metrics"] = best.metrics.get(f"tier_{tier}")
+    report |= board_json(board)
     report["baselines"] = [vars(verdict) for verdict in found]
     report["shared_metrics"], report["model_runs"] = rows_once(board.rows)
     return report
@@ -120,7 +138,7 @@ def entry(report: Mapping[str, Any], file: str) -> dict[str, Any]:
 def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> str:
     """Say in a few sentences what was found, without more certainty than the data has."""
     best = board.rows[0]
-    lead = COLUMNS[0] if best.value(COLUMNS[0]) is not None else COLUMNS[1]
+    lead = lead_column(board.rows)
     metric = best.metric(lead)
     parts = [
         f"{len(board.rows)} combinations of models were compared on {board.n_questions} "
@@ -137,11 +155,17 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
             f"{lead.title} {metric['value']:.2f} of {metric.get('scale', [0, 5])[1]:g}{interval}, "
             f"{metric['n_scored']} of {metric['n_expected']} answers scored."
         )
-        if others := _overlapping(board, lead):
+        if few := few_clusters_note(metric):
+            parts.append(f"It rests on {few}.")
+        if others := _tied(board, lead):
             parts.append(
-                f"The intervals of {', '.join(others)} overlap with it: this data does not "
-                "tell them apart for certain."
+                f"{', '.join(others)} cannot be told from it: this data does not tell them apart "
+                "for certain."
             )
+    unranked = [line for line in board.ranking.standings if line.reason]
+    if unranked:
+        words = "; ".join(f"{line.model}: {line.reason}" for line in unranked)
+        parts.append(f"Not ranked: {words}.")
     missed = [verdict for verdict in found if not verdict.met]
     words = ", ".join(f"{v.metric} {v.value:.2f} (target {v.target:g})" for v in missed)
     areas = ", ".join(baselines.areas_missed(found))
@@ -152,6 +176,15 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
     if any(row.simulated for row in board.rows):
         parts.append("Models named simulator/sim-* are simulated: they show that the bench works.")
     return " ".join(parts)
+
+
+def _tied(board: Leaderboard, column: Column) -> list[str]:
+    """Return the models that cannot be told from the first: by the paired test of the board, or,
+    where no scores of single questions are stored, by intervals that overlap.
+    """
+    if board.ranking.n_common:
+        return [line.model for line in board.ranking.standings if line.tied]
+    return _overlapping(board, column)
 
 
 def _overlapping(board: Leaderboard, column: Any) -> list[str]:
@@ -220,15 +253,24 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    generators, judges, cells = board.matrix(COLUMNS[0])
+    environment.filters["short"] = _short
+    environment.filters["few"] = few_pages
+    environment.filters["worst"] = gate_value
+    lead = lead_column(board.rows)
+    lines = generators(board)
+    judges = list(lines[0].by_judge) if lines else []
     return environment.get_template(template).render(
         report=report,
         board=board,
         columns=COLUMNS,
-        generators=generators,
+        lead=lead,
+        shown=columns_shown(board),
+        lines=lines,
         judges=judges,
-        cells=cells,
-        production=board.production_judges(),
+        shades=_shades(lines, judges),
+        examined=judge_lines(board),
+        gates=gates(board),
+        notes=notes(board),
         now=datetime.now(UTC),
     )
 
@@ -242,3 +284,25 @@ def _as_markdown(value: Any) -> Any:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _short(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _shades(lines: Sequence[GeneratorLine], judges: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return how dark each cell of the heatmap is, 0 to 1: every judge by its own range, as judges
+    have scales of their own.
+    """
+    shades = {}
+    for judge in judges:
+        found = {
+            line.model: metric["value"]
+            for line in lines
+            if (metric := line.by_judge[judge]) and metric["value"] is not None
+        }
+        if found:
+            low, width = min(found.values()), max(found.values()) - min(found.values())
+            for model, value in found.items():
+                shades[model, judge] = (value - low) / width if width else 0.5
+    return shades

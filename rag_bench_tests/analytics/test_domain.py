@@ -7,7 +7,15 @@ from collections import Counter
 
 import pytest
 
-from rag_bench.analytics.domain import SLANG, domain, most_common, slang_counts, typical_words
+from rag_bench.analytics.domain import (
+    SLANG,
+    UNKNOWN_MONTH,
+    domain,
+    every_month,
+    most_common,
+    slang_counts,
+    typical_words,
+)
 from rag_bench.analytics.traffic import Asked
 
 QUESTIONS = [
@@ -106,3 +114,14 @@ def test_typical_words_against_the_formula_written_out() -> None:
     assert typical_words(here, there) == [["пропуск", 40, round(z, 2)]]
     assert typical_words(there, here)[0][0] == "стипендия"
     assert typical_words(Counter(), there) == []
+
+
+def test_months_without_a_question_are_seen() -> None:
+    counts = {"2025-11": 3, "2026-02": 1, UNKNOWN_MONTH: 2}
+    assert list(every_month(counts).items()) == [
+        *(("2025-11", 3), ("2025-12", 0), ("2026-01", 0), ("2026-02", 1), (UNKNOWN_MONTH, 2))
+    ]
+    assert every_month({UNKNOWN_MONTH: 2}) == {UNKNOWN_MONTH: 2}
+    assert every_month({}) == {}
+    wrong_clock = {"1970-01": 1, "2026-02": 1}
+    assert every_month(wrong_clock) == wrong_clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rag_bench.assets.describe import drawn, metrics_table, span, table
+from rag_bench.assets.describe import bars, drawn, followed, heatmap, metrics_table, span, table
 
 
 def metric(value: float | None, low: float | None = None, high: float | None = None) -> Any:
@@ -69,3 +69,24 @@ def test_bounds_are_shown_only_where_something_is_missing() -> None:
 
 def names(found: Any) -> list[str]:
     return [column.name for column in found.schema.columns]
+
+
+def test_counts_have_no_decimals_and_ids_are_no_numbers() -> None:
+    plotted = bars("", ["2026-01", "2026-02"], [487.0, 0.0], [(None, None)] * 2, "questions")
+    assert [text.get_text() for text in plotted.axes[0].texts] == ["487", "0"]
+    scores = bars("", ["a"], [4.0], [(3.5, 4.5)], "rubric", (1, 5))
+    assert [text.get_text() for text in scores.axes[0].texts] == ["4.00"]
+    assert (followed("n_users", {"value": 487.0}), type(followed("n_users", {"value": 487.0}))) == (
+        487,
+        int,
+    )
+    assert type(followed("rubric_e2e_quality", {"value": 4.0, "scale": [1, 5]})) is float
+    assert followed("avg_turns", {"value": 1.25}) == 1.25
+
+
+def test_the_heatmap_keeps_what_is_missing_apart() -> None:
+    figure = heatmap("by judge", ["a", "b"], ["x", "y"], [[4.0, None], [3.0, None]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["4.00", "–", "3.00", "–"]
+    shades = figure.axes[0].images[0].get_array()
+    assert (shades[0, 0], shades[1, 0]) == (1.0, 0.0)
+    assert not heatmap("", ["a"], [], [[]]).axes[0].images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import multiprocessing
@@ -18,7 +19,7 @@ from measured import GATES, GENERATORS, JUDGES, metric
 from rag_bench.errors import RagBenchError
 from rag_bench.provenance import git_commit
 from rag_bench.reporting import report
-from rag_bench.reporting.leaderboard import COLUMNS, Leaderboard, Row
+from rag_bench.reporting.leaderboard import COLUMNS, Configured, Leaderboard, Row
 from rag_bench.store.datasets import DatasetInfo
 
 NOW = datetime(2026, 2, 23, 18, 35, 30, 123456, tzinfo=UTC)
@@ -152,13 +153,14 @@ def test_the_summary_says_what_the_numbers_rest_on() -> None:
     assert "95 % interval 4.40 to 4.60" in said
     assert "20 of 20 answers scored" in said
     assert "f1_score 0.70 (target 0.85)" in said
-    assert "overlap" not in said
+    assert "cannot be told" not in said
     assert "simulated" not in said
 
 
 def test_overlapping_intervals_are_not_sold_as_a_difference() -> None:
     said = content(board(half=0.6))["executive_summary"]
-    assert f"The intervals of {GENERATORS[1]} overlap" in said
+    # Without scores of single questions; with them the paired test of the board decides.
+    assert f"{GENERATORS[1]} cannot be told from it" in said
 
 
 def test_nothing_scored_is_said_without_a_number() -> None:
@@ -197,25 +199,50 @@ def tables(markdown: str) -> list[list[list[str]]]:
 def test_the_markdown_has_proper_tables_with_every_row() -> None:
     of = board()
     found = tables(report.render("report.md.j2", content(of), of))
-    leaders, *tiers, targets = found
-    assert leaders[0][:4] == ["#", "generation model", "benchmark judge", "production judge"]
-    assert leaders[0][4:] == [*(column.title for column in COLUMNS), "scored"]
-    assert len(leaders) == 1 + 8
-    assert leaders[1] == [
+    models, judges, gates, triples, *tiers, targets = found
+    by = [f"e2e quality by {judge}" for judge in JUDGES]
+    assert models[0][:5] == ["#", "generation model", *by, "behind the first"]
+    assert models[0][-3:] == ["scored", "latency, ms", "USD per 1,000"]
+    assert [row[:3] for row in models[1:]] == [
+        ["1", GENERATORS[0], "4.500 [4.400, 4.600]"],
+        ["2", GENERATORS[1], "3.500 [3.400, 3.600]"],
+    ]
+    assert [row[:3] for row in judges[1:]] == [[j, "yes", "not checked"] for j in JUDGES]
+    assert gates[0][:6] == ["#", "production judge", "accuracy", "precision", "recall", "F1"]
+    assert [row[1] for row in gates[1:]] == list(GATES)
+    assert triples[0][:4] == ["#", "generation model", "benchmark judge", "production judge"]
+    assert triples[0][4:] == [*(column.title for column in COLUMNS), "scored"]
+    assert len(triples) == 1 + 8
+    assert triples[1] == [
         *("1", GENERATORS[0], JUDGES[0], GATES[0]),
         *("4.500", "–", "–", "–", "–", "0.000", "0.700", "20 of 20"),
     ]
     assert [len(table) - 1 for table in tiers] == [2, 1, 2, 2]
     assert tiers[0][2] == ["density_score", "–", "– … –", "0 of 20"]
-    assert targets[0] == ["tier", "metric", "value", "target", "met"]
-    assert ["tier_judge_pipeline", "f1_score", "0.700", "0.85", "no"] in targets
-    assert ["tier_1", "chunk_mrr", "0.900", "0.8", "yes"] in targets
+    assert targets[0] == ["area", "tier", "metric", "value", "target", "met"]
+    assert ["show or hide", "tier_judge_pipeline", "f1_score", "0.700", "0.85", "no"] in targets
+    assert ["retrieval", "tier_1", "chunk_mrr", "0.900", "0.8", "yes"] in targets
+
+
+def test_few_pages_and_removed_models_are_said_in_every_form() -> None:
+    few = {**metric(4.0), "n_clusters": 4, "note": "fewer than 10 pages"}
+    rows = [Row(1, "gone/model", "b/j", None, {"tier_3": {"rubric_e2e_quality": few}})]
+    of = Leaderboard("f" * 64, DatasetInfo("d" * 64, "gold", "manual", 20), rows)
+    of = dataclasses.replace(of, configured=Configured([], ["b/j"], []))
+    found = content(of)
+    assert "rests on fewer than 10 pages" in found["executive_summary"]
+    assert found["generation_models"][0]["configured"] is False
+    for template in ("report.md.j2", "report.html.j2"):
+        text = report.render(template, found, of)
+        assert "(<10 pages: 4)" in text.replace("&lt;", "<")
+        assert "No longer configured, or named to a command only: gone/model." in text
+        assert "not configured" in text
 
 
 def test_long_leaderboards_are_cut_and_say_so() -> None:
     of = board(generators=[f"a/g{number}" for number in range(30)])
     markdown = report.render("report.md.j2", content(of), of)
-    assert len(tables(markdown)[0]) == 51
+    assert [len(tables(markdown)[number]) for number in (0, 3)] == [31, 51]
     assert "… and 70 more in the JSON file." in markdown
     assert "… and 20 more in the JSON file." in report.render("report.html.j2", content(of), of)
 
@@ -260,7 +287,10 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
         assert model in page.cells
     assert "4.500 [4.400, 4.600]" in page.cells
     widths = re.findall(r"<i style=\"width: ([\d.]+)%", html)
-    assert [float(width) for width in widths] == [87.5] * 4 + [62.5] * 4
+    assert [float(width) for width in widths] == [87.5, 62.5]
+    # The heatmap: the best of each judge's column is darkest.
+    shades = re.findall(r"rgba\(76, 120, 168, ([\d.]+)\)", html)
+    assert [float(shade) for shade in shades] == [0.5, 0.5, 0.06, 0.06]
 
 
 def test_hostile_names_stay_text_in_the_page() -> None:
@@ -277,8 +307,8 @@ def test_hostile_names_break_no_markdown_table() -> None:
     markdown = report.render("report.md.j2", content(of), of)
     assert not re.search(r"^# и заголовком", markdown, re.MULTILINE)
     assert "<b>" not in markdown
-    assert markdown.count("| a/&lt;b>\\|b |") == 4
-    assert len(tables(markdown.replace("\\|", "/"))[0]) == 9
+    assert markdown.count("| a/&lt;b>\\|b |") == 1 + 4
+    assert len(tables(markdown.replace("\\|", "/"))[3]) == 9
 
 
 def test_reports_of_one_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
