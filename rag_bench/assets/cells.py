@@ -15,6 +15,7 @@ from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import evaluation_metadata
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
+from rag_bench.tiers.causes import RETRY_FLAG
 
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
@@ -97,6 +98,9 @@ class Recorder:
             if dependency.to_user_string() != upstream:
                 self._shared |= self._input_tags(dependency)
         self.failed: list[str] = []
+        self._causes: dict[str, list[str]] = {}  # cells by why they failed
+        self._kept = False  # a failed cell holds replies that are not asked for again
+        self._missing = False  # a failed cell lacks replies that the next run asks for
         #: Why cells could not even begin; each says what to do about it.
         self.blocked: list[str] = []
 
@@ -126,17 +130,50 @@ class Recorder:
     ) -> None:
         """Record a finished cell; one that must be run again is noted as failed instead."""
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
+        why = self._why(evaluation)
         if evaluation.status != "failed":
             self._log(
                 partition,
                 result_version(evaluation),
-                evaluation_metadata(self._bench, evaluation) | _asked(evaluation),
+                evaluation_metadata(self._bench, evaluation) | _asked(evaluation) | why,
                 evaluation.generation_model,
                 upstream_version,
             )
+        else:
+            # Nothing was measured, so nothing is materialized; the partition says why all the same.
+            metadata = evaluation_metadata(self._bench, evaluation) | _asked(evaluation) | why
+            self._context.log_event(
+                dg.AssetObservation(self._context.asset_key, partition=partition, metadata=metadata)
+            )
+        if why:
+            self._context.log.warning(f"{partition}: {why['cause']}")
         if retryable:
             errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
             self.failed.append(f"{partition} ({errors})")
+            self._causes.setdefault(why.get("cause", ""), []).append(partition)
+            self._missing |= evaluation.needs_retry
+            self._kept |= not evaluation.needs_retry
+
+    def _why(self, evaluation: StoredEvaluation) -> dict[str, Any]:
+        """Return the most frequent cause of a cell's failures and what to do, as metadata."""
+        from rag_bench.llm.providers import Providers
+        from rag_bench.store.evaluations import failures_of
+        from rag_bench.tiers.causes import most_frequent
+
+        if not evaluation.n_errors:
+            return {}
+        asked = (
+            evaluation.benchmark_judge_model,
+            evaluation.production_judge_model,
+            evaluation.generation_model,
+        )
+        providers = Providers.from_environment()
+        cause = most_frequent(
+            failures_of(self._bench.engine, evaluation.id),
+            [model for model in asked if model],
+            {name: providers.provider(name).base_url or "" for name in providers.names},
+        )
+        return {} if cause is None else {"cause": str(cause)}
 
     def nothing(self, partition: str, why: str, generation_model: str | None = None) -> None:
         """Record a cell in which there is nothing to measure: it is neither missing nor failed."""
@@ -170,10 +207,23 @@ class Recorder:
         problems = [reason.rstrip(".") + "." for reason in self.blocked]
         if self.failed:
             problems.append(
-                f"{len(self.failed)} of the cells are not complete: {'; '.join(self.failed)}. "
-                "Everything that was answered is kept. Run the same command, or materialize these "
-                "partitions again, to ask only for what is missing."
+                f"{len(self.failed)} of the cells are not complete: {'; '.join(self.failed)}."
             )
+            for cause, cells in self._causes.items():
+                if cause:
+                    more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+                    problems.append(f"Why, in {cells[0]}{more}: {cause.rstrip('.')}.")
+            problems.append("Everything that was answered is kept.")
+            if self._missing:
+                problems.append(
+                    "Run the same command, or materialize these partitions again, to ask only for "
+                    "what is missing."
+                )
+            if self._kept:
+                problems.append(
+                    "Replies that came and could not be used are asked for again only with "
+                    f"{RETRY_FLAG} (retry_failed in the run config)."
+                )
         if problems:
             raise dg.Failure(" ".join(problems), allow_retries=False)
 

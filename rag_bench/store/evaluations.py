@@ -238,6 +238,20 @@ def save_evaluation(
     return _stored(row)
 
 
+def failures_of(engine: Engine, evaluation_id: int) -> list[tuple[str, str | None]]:
+    """Return error code and detail of each case that has no result, in the cases' order."""
+    query = (
+        select(evaluation_case.c.error_code, evaluation_case.c.error_detail)
+        .where(
+            evaluation_case.c.evaluation_id == evaluation_id,
+            evaluation_case.c.error_code.is_not(None),
+        )
+        .order_by(evaluation_case.c.case_id, evaluation_case.c.repeat)
+    )
+    with engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query) if is_failure(row[0])]
+
+
 def find_finished(
     engine: Engine, input_hash: str, *, retry_failed: bool = False
 ) -> StoredEvaluation | None:

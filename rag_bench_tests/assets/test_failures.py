@@ -118,6 +118,9 @@ def test_a_judge_that_never_gives_a_score_fails_its_cell_without_a_number(
     assert not result.success
     assert "1 of the cells are not complete" in failure(result)
     assert f"x/sim-judge-sharp|simulator/sim-strong (METRIC_ERROR {N})" in failure(result)
+    assert "unreadable reply: it is JSON, but no object" in failure(result)
+    assert "--retry-failed" in failure(result)
+    assert "Run the same command" not in failure(result)  # it would send nothing
     assert [value(m.metadata, "benchmark_judge_model") for m in
             materializations(result, "tier3_scores")] == [SHARP]  # fmt: skip
     [row] = evaluations(free_world, kind="scores", benchmark_judge_model="x/sim-judge-sharp")
@@ -141,6 +144,7 @@ def test_a_provider_that_is_down_hides_nobody_elses_results(
     assert not answers.success
     assert "x/sim-strong" in failure(answers)
     assert "materialize these partitions again" in failure(answers)
+    assert f"http 503: отказ 503 (at {provider.url})" in failure(answers)
     made = {str(m.partition): m for m in materializations(answers, "tier2_answers")}
     assert value(made["simulator/sim-weak"].metadata, "status") == "succeeded"
     assert value(made["x/sim-strong"].metadata, "status") == "partial"
@@ -205,6 +209,16 @@ def test_a_wrong_key_is_said_and_never_shown(free_world: World, provider: LocalP
     result = free_world.run(["tier2_answers"], models)
     assert not result.success
     assert f"x/sim-strong (LLM_FAILED {N})" in failure(result)
+    cause = f"http 401: отказ 401 (at {provider.url}). Check the key: PROVIDER_X_API_KEY"
+    assert f"Why, in x/sim-strong: {cause}" in failure(result)
+    # Nothing is materialized; the partition has an event that says why.
+    [seen] = [
+        event.event_specific_data.asset_observation
+        for event in result.all_events
+        if event.event_type_value == "ASSET_OBSERVATION"
+    ]
+    assert (seen.partition, value(seen.metadata, "status")) == ("x/sim-strong", "failed")
+    assert value(seen.metadata, "cause").startswith(cause)
     details = free_world.rows("select distinct error_detail as d from rag_bench.evaluation_case "
                               "where error_code is not null")  # fmt: skip
     assert any("http 401: отказ 401" in row["d"] for row in details)
