@@ -18,7 +18,10 @@ def words(*details: str, code: str = "LLM_FAILED", model: str = "x/m") -> str:
 @pytest.mark.parametrize(
     ("detail", "said"),
     [
-        ("x/m: http 404: Not Found", ["http 404: Not Found (at http://here:1/api)", "Does the address end in /v1,"]),
+        (
+            "x/m: http 404: Not Found",
+            ["http 404: Not Found (at http://here:1/api)", "Does the address end in /v1,"],
+        ),
         ("x/m: http 401: no", ["http 401", "PROVIDER_X_API_KEY"]),
         ("x/m: http 403: no", ["PROVIDER_X_API_KEY"]),
         ("x/m: http 402: pay", ["no money left"]),
