@@ -69,7 +69,7 @@ def project_instance(place: Path) -> Iterator[dict[str, str]]:
     """Dagster's storage in a database of its own; yield the environment that names it."""
     home = place / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
+    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
     with database() as url:
         yield {"DAGSTER_HOME": str(home), "RAG_BENCH_DAGSTER_DATABASE_URL": url}
 

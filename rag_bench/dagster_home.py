@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_bench.resources import PROCESS_TAG, process_identity
+from rag_bench.resources import PROCESS_TAG, PROCESS_TAG_BEFORE, process_identity
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.database import dagster_url, ensure_database
 
@@ -32,7 +32,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         return environment
     home = settings.home.absolute() / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    source, target = PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml"
+    source, target = PROJECT_ROOT / "instance.yaml", home / "dagster.yaml"
     text = source.read_text(encoding="utf-8")
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         staging = target.with_name(f"dagster.yaml.{os.getpid()}.part")
@@ -61,11 +61,12 @@ def clear_dead_runs(instance: DagsterInstance) -> list[str]:
     ended = []
     own_host = (process_identity(os.getpid()) or "").partition(":")[0]
     for run in instance.get_runs(RunsFilter(statuses=working)):
-        host, _, rest = run.tags.get(PROCESS_TAG, "").partition(":")
+        process = run.tags.get(PROCESS_TAG) or run.tags.get(PROCESS_TAG_BEFORE, "")
+        host, _, rest = process.partition(":")
         pid = rest.partition(":")[0]
         if host != own_host or not pid.isdecimal():
             continue
-        if process_identity(int(pid)) == run.tags[PROCESS_TAG]:
+        if process_identity(int(pid)) == process:
             continue
         instance.report_run_failed(
             run, "The process that executed this run is gone (killed, or the machine restarted)."

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from rag_bench.tiers.models import Models
 
 T = TypeVar("T")
-PROCESS_TAG = "rag_bench/process"
+#: Which process executes a run; Dagster's UI hides tags of this prefix.
+PROCESS_TAG = ".dagster/rag_bench_process"
+#: Its name in runs of earlier versions.
+PROCESS_TAG_BEFORE = "rag_bench/process"
 
 
 def process_identity(pid: int) -> str | None:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists, Partitions
+from rag_bench.settings import PROJECT_ROOT
 from rag_bench.tiers.measures import TIERS
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.execution.job_execution_result import JobExecutionResult
+    from dagster._core.remote_origin import RemoteJobOrigin
 
 SOURCE = ("dump", "chunk", "question_answer")
 
@@ -58,11 +61,13 @@ class Sweep:
     """Materializes assets in this process, on the project's Dagster instance."""
 
     def __init__(self, instance: dg.DagsterInstance, models: ModelLists) -> None:
+        from rag_bench.automation import stages
         from rag_bench.definitions import build_defs
 
         self._instance = instance
         self._partitions = Partitions.of(models)
-        self._job = build_defs(models).resolve_implicit_global_asset_job_def()
+        self._defs = build_defs(models)
+        self._jobs = {stage.name: frozenset(stage.assets) for stage in stages(self._partitions)}
 
     def materialize(
         self,
@@ -75,8 +80,6 @@ class Sweep:
         skip_checks: bool = False,
     ) -> StageResult:
         """Materialize assets in one run: all partitions, or none if they have none."""
-        import dagster as dg
-
         from rag_bench.automation import range_tags
 
         run_config: dict[str, Any] = {
@@ -89,17 +92,39 @@ class Sweep:
         if partitions:
             tags |= range_tags(partitions)
         started = time.monotonic()
-        result = self._job.execute_in_process(
-            instance=self._instance,
-            asset_selection=[dg.AssetKey(asset) for asset in assets],
-            run_config=run_config,
-            tags=tags,
-            raise_on_error=False,
-        )
+        result = self._execute(frozenset(assets), run_config, tags)
         errors = tuple(_failures(result, with_checks=not skip_checks))
         if not result.success and not errors:
             errors = (f"the run {result.run_id} failed; see it in the UI",)
         return StageResult(name, time.monotonic() - started, errors)
+
+    def _execute(
+        self, assets: frozenset[str], run_config: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> JobExecutionResult:
+        """Execute a run here that the UI shows as one of the code location's.
+
+        ``execute_in_process`` records no location, and Timeline and Jobs leave such runs out. The
+        run is one of the smallest job that has all the assets, else of the one of all assets.
+        """
+        import dagster as dg
+        from dagster._core.definitions.job_base import InMemoryJob
+        from dagster._core.execution.api import execute_run
+
+        fitting = [(len(has), name) for name, has in self._jobs.items() if assets <= has]
+        job = (
+            self._defs.resolve_job_def(min(fitting)[1])
+            if fitting
+            else self._defs.resolve_implicit_global_asset_job_def()
+        )
+        keys = frozenset(dg.AssetKey(asset) for asset in assets)
+        run = self._instance.create_run_for_job(
+            job.get_subset(asset_selection=keys),
+            run_config=run_config,
+            tags={**job.run_tags, **tags},
+            asset_selection=keys,
+            remote_job_origin=_origin_in_ui(job.name),
+        )
+        return execute_run(InMemoryJob(job), run, self._instance)
 
     def run(self, request: SweepRequest, announce: Announce) -> list[StageResult]:
         """Run the stages that the request needs, in order. A stage whose cells partly failed does
@@ -164,7 +189,17 @@ def _free_assets(tiers: frozenset[str]) -> list[str]:
     return assets
 
 
-def _failures(result: dg.ExecuteInProcessResult, with_checks: bool) -> list[str]:
+def _origin_in_ui(job_name: str) -> RemoteJobOrigin:
+    """Return where the UI finds a job of ours: the code location of `workspace.yaml`."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    [location] = WorkspaceFileTarget([str(PROJECT_ROOT / "workspace.yaml")]).create_origins()
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job_name)
+
+
+def _failures(result: JobExecutionResult, with_checks: bool) -> list[str]:
     """Return what the failed steps and checks said, without stack traces; warnings are none."""
     import dagster as dg
 

@@ -135,7 +135,7 @@ def ui(
     folder = tmp_path_factory.mktemp("ui")
     home = folder / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
+    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

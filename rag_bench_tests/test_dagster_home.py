@@ -15,7 +15,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from rag_bench.dagster_home import clear_dead_runs, open_instance, prepare
-from rag_bench.resources import PROCESS_TAG, process_identity
+from rag_bench.resources import PROCESS_TAG, PROCESS_TAG_BEFORE, process_identity
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.embedded import EmbeddedServer
 
@@ -65,8 +65,9 @@ def run_of(
     instance: dg.DagsterInstance,
     process: str | None,
     status: DagsterRunStatus = DagsterRunStatus.STARTED,
+    tag: str = PROCESS_TAG,
 ) -> str:
-    tags = {} if process is None else {PROCESS_TAG: process}
+    tags = {} if process is None else {tag: process}
     return instance.create_run_for_job(asking, status=status, tags=tags).run_id
 
 
@@ -114,6 +115,7 @@ def test_only_runs_whose_process_is_gone_are_ended(
     dead = {
         run_of(instance, gone),
         run_of(instance, gone, canceling),
+        run_of(instance, gone, tag=PROCESS_TAG_BEFORE),
         run_of(instance, f"{host}:{pid}:{int(start) + 1}"),  # the id went to another process
     }
     alive = {
@@ -181,7 +183,7 @@ def test_prepare_writes_the_project_file_and_names_what_dagster_needs(
         "RAG_BENCH_HOME": str(tmp_path / "home"),
         "DAGSTER_HOME": str(written.parent),
     }
-    project = (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+    project = (PROJECT_ROOT / "instance.yaml").read_text(encoding="utf-8")
     assert written.read_text(encoding="utf-8") == project
     before = written.stat()
     prepare(mine)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from dagster import RunsFilter
 from small_world import GOLD, OFFLINE, World
 from sqlalchemy import text
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.partitions import ModelLists
+from rag_bench.resources import PROCESS_TAG
 from rag_bench.sweep import StageResult, Sweep, SweepRequest
 from rag_bench.tiers.measures import TIERS, parse_tiers
 
@@ -134,3 +136,24 @@ def test_only_the_chosen_models_are_cells(free_world: World) -> None:
     found = free_world.rows("select distinct generation_model as g from rag_bench.evaluation")
     assert {row["g"] for row in found} - {None} == set(MODELS.generation)
     assert set(MODELS.generation) < set(OFFLINE.generation)
+
+
+def test_the_runs_of_commands_are_the_ui_s(free_world: World) -> None:
+    """Timeline and Jobs show runs by code location and job; without an origin, none."""
+    run(free_world, MODELS, "2", limit=2)
+    runs = {r.tags["rag_bench/stage"]: r for r in free_world.instance.get_runs()}
+    jobs = {stage: r.job_name for stage, r in runs.items()}
+    assert jobs == {
+        BASE: "refresh",
+        "answers": "answers",
+        "scores": "scores",
+        "leaderboard and report": "report",
+    }
+    here = RunsFilter(tags={".dagster/repository": "__repository__@rag_bench"})
+    assert free_world.instance.get_runs_count(here) == len(runs)
+    for one in runs.values():
+        assert one.remote_job_origin
+        assert one.remote_job_origin.job_name == one.job_name
+        shown = {name for name in one.tags if not name.startswith(".dagster/")}
+        assert "rag_bench/process" not in shown
+        assert PROCESS_TAG in one.tags

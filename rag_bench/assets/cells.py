@@ -41,12 +41,17 @@ SWEEP: dict[str, Any] = {
 
 def sweep_asset(**arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return Dagster's asset decorator with what all assets of the sweep share."""
-    with warnings.catch_warnings():
-        # The one beta parameter in use; nothing else may hide behind it.
-        warnings.filterwarnings(
-            "ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning
-        )
-        return asset(**{**SWEEP, **arguments})
+    declare = asset(**{**SWEEP, **arguments})
+
+    def quietly(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        with warnings.catch_warnings():
+            # The one beta parameter in use; nothing else may hide behind it.
+            warnings.filterwarnings(
+                "ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning
+            )
+            return declare(function)
+
+    return quietly
 
 
 def recorded() -> dg.MaterializeResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -159,6 +160,21 @@ def prepare() -> None:
     open_instance(get_settings())
     open_engine().dispose()
     typer.echo(f"DAGSTER_HOME={os.environ['DAGSTER_HOME']}")
+
+
+@app.command("env")
+def environment_lines() -> None:
+    """Print the variables that Dagster's own commands need: eval "$(rag-bench env)".
+
+    Starts the embedded database unless RAG_BENCH_DATABASE_URL names another.
+    """
+    from rag_bench.dagster_home import prepare as prepare_home
+
+    found = prepare_home(get_settings())
+    if "DAGSTER_HOME" not in found:  # the user's own
+        found["DAGSTER_HOME"] = os.environ["DAGSTER_HOME"]
+    for name, value in found.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()

@@ -29,7 +29,7 @@ def dagster_environment(server: EmbeddedServer, tmp_path: Path) -> Iterator[dict
         admin.execute(f'create database "{name}"')
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
+    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
     yield {"DAGSTER_HOME": str(home), "RAG_BENCH_DAGSTER_DATABASE_URL": server.url(name)}
     drop_database(server, name)
 
