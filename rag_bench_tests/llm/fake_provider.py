@@ -65,6 +65,7 @@ class FakeProvider:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.queries: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.in_flight = self.most_in_flight = 0
         self.behaviour: Behaviour = self.number_of_call
         self.released = threading.Event()  # of calls that hang until the test lets them go
@@ -109,6 +110,7 @@ class FakeProvider:
         self.bodies.append(json.loads(raw) if raw else {})
         self.headers.append(dict(request.headers))
         self.queries.append(dict(request.query_params))
+        self.paths.append(request.url.path)
         number = len(self.bodies)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
