@@ -76,22 +76,21 @@ def _generator_table(board: Leaderboard, lines: list[GeneratorLine]) -> dg.Table
     lead = lines[0].lead
     scale = f" ({lead.scale[0]:g} to {lead.scale[1]:g})" if lead.scale else ""
     shown = columns_shown(board)
-    columns = ["#", "generation model", f"{lead.title}{scale}", "95 % interval"]
-    columns += ["behind the first", *(column.title for column in shown)]
-    columns += ["scored", "latency, ms", "USD per 1,000 answers"]
+    # The page cuts what is wide: what models are chosen by comes first.
+    columns = ["#", "generation model", f"{lead.title}{scale}", "behind the first", "scored"]
+    columns += ["latency, ms", "USD per 1,000", *(column.title for column in shown)]
     return table(
         columns,
         [
             [
                 line.place,
                 _named(line),
-                number(line.row.value(lead)),
-                span(line.row.metric(lead)),
+                _with_interval(line.row.metric(lead)),
                 line.against_first,
-                *(number(line.row.value(column)) for column in shown),
                 f"{line.n_scored} of {line.n_expected}",
                 number(_value(line.latency), 0),
                 number(line.cost_per_1000, 2),
+                *(number(line.row.value(column)) for column in shown),
             ]
             for line in lines
         ],
@@ -111,16 +110,16 @@ def _with_interval(metric: Any) -> str:
     if not metric or metric["value"] is None:
         return "–"
     if metric["ci_low"] is None:
-        return f"{metric['value']:.2f} {few_pages(metric)}".strip()
+        return f"{number(metric['value'])} {few_pages(metric)}".strip()
     ends = f"[{metric['ci_low']:.2f}, {metric['ci_high']:.2f}]"
-    return f"{metric['value']:.2f} {ends} {few_pages(metric)}".strip()
+    return f"{number(metric['value'])} {ends} {few_pages(metric)}".strip()
 
 
 def _gate_table(board: Leaderboard) -> dg.TableMetadataValue:
     from rag_bench.reporting.board import gates
     from rag_bench.reporting.leaderboard import SHOW_F1, gate_value
 
-    names = ("accuracy", "precision", "recall", "f1_score")
+    names = ("f1_score", "accuracy", "precision", "recall")
 
     def row(line: GateLine) -> list[Any]:
         f1 = line.metric(SHOW_F1.metric)
@@ -128,24 +127,17 @@ def _gate_table(board: Leaderboard) -> dg.TableMetadataValue:
             "–" if line.rank is None else str(line.rank),
             _named(line),
             *(number(_value(line.metric(name))) for name in names),
+            number(_value(line.metric("avg_latency_ms")), 0),
             span(f1),
             number(gate_value(f1)),
             f"{f1['n_scored']} of {f1['n_expected']}" if f1 else "–",
-            number(_value(line.metric("avg_latency_ms")), 0),
             number(line.cost_per_1000, 2),
             line.remark,
         ]
 
-    columns = [
-        "#",
-        "production judge",
-        "accuracy",
-        "precision",
-        "recall",
-        "F1",
-        "F1, 95 % interval",
-    ]
-    columns += ["F1 if unreadable were wrong", "read", "latency, ms", "USD per 1,000", "remark"]
+    columns = ["#", "production judge", "F1", "accuracy", "precision", "recall", "latency, ms"]
+    columns += ["F1, 95 % interval", "F1 if unreadable were wrong", "read", "USD per 1,000"]
+    columns += ["remark"]
     return table(columns, [row(line) for line in gates(board)])
 
 

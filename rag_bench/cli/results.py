@@ -45,7 +45,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     from rag_bench.reporting.board import notes
 
     # Wide enough for the models' names, also where the output goes into a file.
-    printer = to if to.is_terminal else Console(file=to.file, width=190)
+    printer = to if to.is_terminal else Console(file=to.file, width=210)
     printer.print(_generators(board))
     for table in (_judges(board), _gates(board)):
         if table.row_count:
@@ -77,7 +77,7 @@ def _generators(board: Leaderboard) -> Table:
     judges = list(lines[0].by_judge) if lines else []
     for judge in judges[:_JUDGES_SHOWN] or [""]:
         by = f"\nby {judge.rpartition('/')[2]}" if judge else ""
-        table.add_column(f"{lead.title}{by}", justify="right", max_width=12, overflow="fold")
+        table.add_column(f"{lead.title}{by}", justify="right", max_width=17, overflow="fold")
     for column in columns_shown(board):
         table.add_column(column.title, justify="right")
     for name in ("scored", "latency\nms", "USD per\n1,000"):

@@ -253,6 +253,7 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["measured"] = _measured
     environment.filters["short"] = _short
     environment.filters["few"] = few_pages
     environment.filters["worst"] = gate_value
@@ -284,6 +285,13 @@ def _as_markdown(value: Any) -> Any:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _measured(metric: Mapping[str, Any]) -> str:
+    """Return a metric's value; a count, which has neither scale nor interval, without decimals."""
+    value = metric["value"]
+    is_count = value is not None and not metric.get("scale") and metric["ci_low"] is None
+    return f"{value:,.0f}" if is_count and float(value).is_integer() else _number(value)
 
 
 def _short(value: float | None, digits: int = 0) -> str:
