@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
-from small_world import Done
+from small_world import Done, write_data
 
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.embedded import EmbeddedServer
@@ -40,6 +40,7 @@ SWEEP = (
     *("--judge-models", "simulator/sim-judge-sharp"),
     *("--production-judge-models", "simulator/sim-gate-balanced"),
 )
+PAGE_SECONDS = 30
 _READY_SECONDS = 90
 _STOP_SECONDS = 45
 
@@ -100,6 +101,49 @@ class Ui:
         return bool(found["assetNodes"]) and "QUEUED_RUN_COORDINATOR" in healthy
 
 
+class Page:
+    """A page of the UI: everything is waited for by looking."""
+
+    def __init__(self, browser: Chrome, ui: Ui, path: str) -> None:
+        self.browser = browser
+        browser.get(ui.url + path)
+
+    def text(self) -> str:
+        text = str(self.browser.execute_script("return document.body.innerText"))
+        return text.replace("\u00a0", " ")
+
+    def shows(self, *words: str) -> None:
+        missing = list(words)
+
+        def look() -> bool:
+            text = self.text()
+            missing[:] = [word for word in words if word not in text]
+            return not missing
+
+        try:
+            until(f"{words}", PAGE_SECONDS, look)
+        except pytest.fail.Exception:
+            pytest.fail(f"the page does not show {missing}:\n{self.text()[:2000]}")
+
+    def click(self, words: str, nth: int = 0) -> None:
+        """Click the n-th visible, enabled element whose text is just this."""
+        script = """
+            const [words, nth] = arguments;
+            const found = [...document.querySelectorAll('button, a, [role=button], span')].filter(
+                e => e.innerText && e.innerText.trim() === words && e.offsetParent && !e.disabled
+                     && ![...e.children].some(c => c.innerText && c.innerText.trim() === words));
+            if (found.length <= nth) return false;
+            found[nth].scrollIntoView({block: 'center'});
+            found[nth].click();
+            return true;
+        """
+        until(
+            f"something to click: {words!r}",
+            PAGE_SECONDS,
+            lambda: self.browser.execute_script(script, words, nth),
+        )
+
+
 @contextmanager
 def _databases(server: EmbeddedServer, template: str) -> Iterator[tuple[str, str]]:
     """A copy of a database of ours and an empty one for Dagster; both are dropped at the end."""
@@ -115,24 +159,23 @@ def _databases(server: EmbeddedServer, template: str) -> Iterator[tuple[str, str
                 admin.execute(f'drop database if exists "{name}" with (force)')
 
 
-@pytest.fixture(scope="module")
-def ui(
+@contextmanager
+def running_ui(
     server: EmbeddedServer,
-    whole_graph: Done,
-    world_data: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    template: str,
+    data: Path,
+    folder: Path,
+    before: Sequence[str] = (),
 ) -> Iterator[Ui]:
-    """`rag-bench dev` on a free port, over the small world with everything measured.
+    """`rag-bench dev` on a free port, over a copy of a database of ours.
 
-    The sweep before it asks and encodes nothing: it tells Dagster's database of the test's own
-    about two generators by one judge.
+    ``before``: a command of rag-bench that is run first, on the same databases.
     """
     if not (CHROMIUM and DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
     pytest.importorskip("selenium")
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to see that no process is left")
-    folder = tmp_path_factory.mktemp("ui")
     home = folder / "dagster"
     home.mkdir()
     shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
@@ -140,18 +183,19 @@ def ui(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     rag_bench = [sys.executable, "-c", "from rag_bench.cli import main; main()"]
-    with _databases(server, whole_graph.database) as (ours, dagster):
+    with _databases(server, template) as (ours, dagster):
         environment = {
             **os.environ,
             "DAGSTER_HOME": str(home),
             "RAG_BENCH_DATABASE_URL": ours,
             "RAG_BENCH_DAGSTER_DATABASE_URL": dagster,
-            "RAG_BENCH_DATA_DIR": str(world_data),
+            "RAG_BENCH_DATA_DIR": str(data),
             "RAG_BENCH_REPORTS_DIR": str(folder / "reports"),
         }
         log = folder / "dev.log"
         try:
-            subprocess.run([*rag_bench, "sweep", *SWEEP], env=environment, check=True)
+            if before:
+                subprocess.run([*rag_bench, *before], env=environment, check=True)
             with log.open("wb") as out:
                 process = subprocess.Popen(
                     [*rag_bench, "dev", "--port", str(port), "--api-port", "0"],
@@ -171,8 +215,35 @@ def ui(
                     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def ui(
+    server: EmbeddedServer,
+    whole_graph: Done,
+    world_data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Ui]:
+    """The UI over the small world with everything measured.
+
+    The sweep before it asks and encodes nothing: it tells Dagster's database of the test's own
+    about two generators by one judge.
+    """
+    folder = tmp_path_factory.mktemp("ui")
+    with running_ui(server, whole_graph.database, world_data, folder, ["sweep", *SWEEP]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty_ui(
+    server: EmbeddedServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ui]:
+    """The UI of an installation that has a data folder and nothing else."""
+    folder = tmp_path_factory.mktemp("empty_ui")
+    with running_ui(server, template_database, write_data(folder / "data"), folder) as running:
+        yield running
+
+
 @pytest.fixture
-def browser(ui: Ui, tmp_path: Path) -> Iterator[Chrome]:
+def browser(tmp_path: Path) -> Iterator[Chrome]:
     """A headless Chromium with an empty profile."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service

@@ -99,6 +99,14 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     "leaderboard": ("model_lab", {"model_runs"}, NONE, {"postgres", "matplotlib"}),
     "benchmark_report": ("reports", {"leaderboard"}, NONE, {"json", "html"}),
 }
+#: What measures under a run's settings: the texts of the chunks are in them.
+MEASURED = {
+    *("tier0_embedding_geometry", "tier1_retrieval", "tier_ux_dialogs", "sweep_plan"),
+    *(f"tier{tier}_{what}" for tier in "23" for what in ("answers", "scores", "ragas_scores")),
+    *("tier2_custom_metrics", "tier3_custom_metrics", "tier3_context_scores"),
+    *("production_judge_scores", "benchmark_judge_quality"),
+    *("model_runs", "leaderboard", "benchmark_report"),
+}
 CHECKS = {
     ("chunk_embeddings", "every_chunk_is_embedded"),
     ("question_embeddings", "every_question_is_embedded"),
@@ -159,7 +167,10 @@ def test_the_graph_is_the_one_that_was_meant(graph: dg.AssetGraph) -> None:
         split = next(s for s, wanted in keys.items() if partitions_of(graph, name) == wanted)
         parents = {parent.to_user_string() for parent in node.parent_keys}
         found[name] = (node.group_name, parents, split, set(node.kinds))
-    assert found == EXPECTED
+    assert found == {
+        name: (group, inputs | ({"chunk"} if name in MEASURED else set()), split, kinds)
+        for name, (group, inputs, split, kinds) in EXPECTED.items()
+    }
 
 
 def test_everything_says_what_it_is(graph: dg.AssetGraph) -> None:

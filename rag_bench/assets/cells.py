@@ -13,6 +13,7 @@ from rag_bench import progress
 from rag_bench.assets.calls import calls_metadata
 from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import evaluation_metadata
+from rag_bench.assets.trials import log_cell
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import content_hash
 from rag_bench.tiers.causes import RETRY_FLAG
@@ -121,7 +122,9 @@ class Recorder:
             limit=_RECENT,
         ).records
         # A run with other settings may have been recorded since the one that we were made from.
-        made_from = next((r for r in found if version in (None, _version(r))), None)
+        made_from = next(
+            (r for r in found if version in (None, _version(r)) and self._may_be_ours(r)), None
+        )
         name = asset.to_user_string()
         return {
             f"dagster/input_data_version/{name}": version or _version(made_from) or "INITIAL",
@@ -129,6 +132,12 @@ class Recorder:
                 made_from.storage_id if made_from else "NULL"
             ),
         }
+
+    def _may_be_ours(self, record: dg.EventLogRecord) -> bool:
+        """Whether a record is of no settings, as a snapshot is, or of this run's."""
+        event = record.asset_materialization
+        settings = event.metadata.get("settings_hash") if event else None
+        return settings is None or settings.value == self._bench.run.hash
 
     def __call__(
         self, partition: str, evaluation: StoredEvaluation, upstream_version: str | None = None
@@ -201,11 +210,10 @@ class Recorder:
             tags |= self._input_tags(
                 dg.AssetKey(self._upstream), generation_model, upstream_version
             )
-        self._context.log_event(
-            dg.AssetMaterialization(
-                self._context.asset_key, partition=partition, metadata=metadata, tags=tags
-            )
+        event = dg.AssetMaterialization(
+            self._context.asset_key, partition=partition, metadata=metadata, tags=tags
         )
+        log_cell(self._context, self._bench, event)
 
     def close(self) -> None:
         """End the step: as failed if cells have to be run again, after all others were recorded."""

@@ -12,6 +12,9 @@ import dagster as dg
 
 from rag_bench.errors import RagBenchError
 
+#: The resource that a run's settings are read by, and the asset whose texts are part of them.
+SETTINGS, CORPUS = "benchmark", "chunk"
+
 Compute = Callable[..., Any]
 
 
@@ -45,10 +48,18 @@ def _plain(function: Compute) -> Compute:
 
 
 def asset(**arguments: Any) -> Callable[[Compute], dg.AssetsDefinition]:
-    """Return Dagster's asset decorator; what the asset fails with is told in plain words."""
+    """Return Dagster's asset decorator; what the asset fails with is told in plain words.
+
+    What measures under a run's settings depends on the chunks as well: their texts are in the
+    settings, so that after a dump with other texts a result counts no longer. Dagster looks one
+    step up only, so each such asset says so itself.
+    """
 
     def declare(function: Compute) -> dg.AssetsDefinition:
-        return dg.asset(**arguments)(_plain(function))
+        deps = list(arguments.get("deps", ()))
+        if SETTINGS in inspect.signature(function).parameters:
+            deps.append(CORPUS)
+        return dg.asset(**{**arguments, "deps": deps})(_plain(function))
 
     return declare
 

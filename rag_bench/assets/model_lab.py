@@ -7,7 +7,10 @@ import dagster as dg
 from rag_bench.assets.board_metadata import board_metadata
 from rag_bench.assets.calls import ledger_metadata
 from rag_bench.assets.declare import asset
+from rag_bench.assets.joined import ids_of, input_versions, joined_by_asset
 from rag_bench.assets.tables import column_schema
+from rag_bench.assets.trials import apart
+from rag_bench.errors import RagBenchError
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 GROUP = "model_lab"
@@ -24,10 +27,14 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         the view `rag_bench.model_runs`, a join of what was measured once. 0 calls.
         """
         from rag_bench.store import evaluations
+        from rag_bench.tiers.missing import nothing_measured
 
         bench = benchmark.open(database.engine, context.run.run_id)
         rows = evaluations.model_runs(database.engine, bench.run.hash)
-        return dg.MaterializeResult(
+        if not rows:
+            raise RagBenchError(nothing_measured(bench))
+        joined = joined_by_asset(evaluations.joined(database.engine, bench.run.hash))
+        result: dg.MaterializeResult[None] = dg.MaterializeResult(
             data_version=dg.DataVersion(
                 evaluations.version_of_all(database.engine, bench.run.hash)
             ),
@@ -41,10 +48,13 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
                 "n_production_judges": len(
                     {row["production_judge_model"] for row in rows} - {None}
                 ),
+                "evaluation_ids": dg.MetadataValue.json(ids_of(joined)),
                 **column_schema("model_runs"),
                 **ledger_metadata(database.engine),
             },
+            tags=input_versions(joined),
         )
+        return apart(context, bench, result)
 
     @asset(group_name=GROUP, kinds={"postgres", "matplotlib"}, deps=[model_runs], code_version="2")
     def leaderboard(
@@ -56,9 +66,10 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
-        return dg.MaterializeResult(
+        result: dg.MaterializeResult[None] = dg.MaterializeResult(
             data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
             metadata={**board_metadata(board), **ledger_metadata(database.engine)},
         )
+        return apart(context, bench, result)
 
     return [model_runs, leaderboard]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from rag_bench.assets.declare import asset
+from rag_bench.assets.trials import apart
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
 
@@ -29,7 +30,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
             board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC)
         )
         written = report.write(content, board, get_settings().reports_dir)
-        return dg.MaterializeResult(
+        result: dg.MaterializeResult[None] = dg.MaterializeResult(
             data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
             metadata={
                 "overall_status": written.overall_status,
@@ -40,5 +41,6 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
                 "report": dg.MetadataValue.md(written.markdown.read_text(encoding="utf-8")),
             },
         )
+        return apart(context, bench, result)
 
     return [benchmark_report]

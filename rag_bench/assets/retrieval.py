@@ -16,6 +16,7 @@ from rag_bench.assets.describe import (
     table,
 )
 from rag_bench.assets.embeddings import chunk_embeddings
+from rag_bench.assets.trials import apart
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 GROUP = "retrieval"
@@ -36,10 +37,11 @@ def tier0_embedding_geometry(
     bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
         evaluation = embedding_geometry(bench)
-    return dg.MaterializeResult(
+    result: dg.MaterializeResult[None] = dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)),
         metadata=evaluation_metadata(bench, evaluation),
     )
+    return apart(context, bench, result)
 
 
 @asset(
@@ -88,9 +90,10 @@ def tier1_retrieval(
             [f"question whose chunk is not among the first {bench.run.top_k}", "best page"],
             missed[:10],
         )
-    return dg.MaterializeResult(
+    result: dg.MaterializeResult[None] = dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata
     )
+    return apart(context, bench, result)
 
 
 def _twins(met: Mapping[str, int]) -> dict[str, Any]:

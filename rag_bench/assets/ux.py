@@ -9,6 +9,7 @@ from rag_bench.assets.datasets import manual_dataset, synthetic_dataset
 from rag_bench.assets.declare import asset
 from rag_bench.assets.describe import evaluation_metadata, picture, table
 from rag_bench.assets.embeddings import question_embeddings
+from rag_bench.assets.trials import apart
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ def tier_ux_dialogs(
     metadata |= evaluation_metadata(bench, evaluation)
     flags = [flag for case in cases for flag in case.flags]
     metadata["left_out"] = dg.MetadataValue.json({f: flags.count(f) for f in sorted(set(flags))})
-    return dg.MaterializeResult(
+    result: dg.MaterializeResult[None] = dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata
     )
+    return apart(context, bench, result)
 
 
 def _curves(cases: "Sequence[Case]", threshold: float) -> "Figure":

@@ -377,6 +377,38 @@ def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in rows]
 
 
+def joined(engine: Engine, settings_hash: str) -> list[StoredEvaluation]:
+    """Return what `model_runs` joins under one settings hash: of every model or pair of models the
+    newest result, if it is of the answers that are there now.
+    """
+    columns = evaluation.c
+    what = (
+        *(columns.tier, columns.kind, columns.generation_model),
+        *(columns.benchmark_judge_model, columns.production_judge_model),
+    )
+    query = (
+        select(evaluation)
+        .distinct(*what)
+        .where(columns.settings_hash == settings_hash, columns.status.in_(["succeeded", "partial"]))
+        .order_by(*what, columns.id.desc())
+    )
+    with engine.connect() as connection:
+        found = [_stored(row) for row in connection.execute(query)]
+    answers = {
+        (one.tier, one.generation_model): one.inputs.get("answers_hash")
+        for one in found
+        if one.kind == "answers"
+    }
+
+    def counts(one: StoredEvaluation) -> bool:
+        if one.generation_model is None or one.kind == "answers":
+            return True
+        answered = (one.tier, one.generation_model)
+        return answered in answers and answers[answered] == one.inputs.get("answers_hash")
+
+    return [one for one in found if counts(one)]
+
+
 def version_of_all(engine: Engine, settings_hash: str) -> str:
     """Return the address of all that was measured under one settings hash: of every model or pair
     of models the newest result that counts. `StoredEvaluation.version` says what is in it.

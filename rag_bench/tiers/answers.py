@@ -34,6 +34,7 @@ from rag_bench.tiers import cached_answers
 from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cached_answers import CACHED_ANSWER, CachedAnswer
 from rag_bench.tiers.cells import Cell, run_cells
+from rag_bench.tiers.missing import no_answers
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.rehearsal import rehearse_overlaps
 from rag_bench.tiers.retrieval import Ranking, given, rankings
@@ -372,13 +373,7 @@ def answers_of(
         generation_model=generation_model,
     )
     if found is None:
-        asset = "tier2_answers" if tier == "2" else "tier3_answers"
-        other = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
-        hint = f" The newest answers have {bench.run.differences(other[0][1])}." if other else ""
-        raise RagBenchError(
-            f"There are no tier {tier} answers of {generation_model} under these settings: "
-            f"materialize {asset} with the same run config first.{hint}"
-        )
+        raise RagBenchError(no_answers(bench, tier, generation_model))
     return found, first_answers(evaluations.cases_of(bench.engine, found.id))
 
 

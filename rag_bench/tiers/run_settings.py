@@ -16,6 +16,15 @@ Search = Literal["exact", "hnsw"]
 JudgeEvalMode = Literal["direct", "reasoned"]
 
 
+#: Two hashes side by side tell nobody what happened.
+_IN_WORDS = {
+    "dataset_id": "questions of another dataset",
+    "corpus_hash": "texts of another dump",
+    "encoder": "another encoder",
+    "prompt_hash": "other prompts",
+}
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """What a run measures, as given by the user and resolved against the store.
@@ -61,8 +70,17 @@ class RunSettings:
         """Say in words how another run's settings differ from these."""
         mine = {**dict.fromkeys(other), **self.as_json()}
         parts = [
-            f"{name} {other.get(name)!r} instead of {value!r}"
+            _IN_WORDS.get(name, f"{name} {other.get(name)!r} instead of {value!r}")
             for name, value in mine.items()
             if other.get(name) != value
         ]
         return "; ".join(parts) or "nothing"
+
+    def only_corpus_differs(self, other: dict[str, Any]) -> bool:
+        """Whether another run had these settings, on the texts of another dump.
+
+        A dataset names texts, so it may be another one as well.
+        """
+        mine = self.as_json()
+        unlike = {name for name, value in mine.items() if other.get(name) != value}
+        return "corpus_hash" in unlike and unlike <= {"corpus_hash", "dataset_id"}

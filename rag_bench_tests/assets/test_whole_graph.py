@@ -284,7 +284,7 @@ def test_a_reindexed_dump_changes_nothing_downstream(done_world: World, tmp_path
         result = done_world.run(stage)
         assert result.success, failure(result)
     assert {table: done_world.count(table) for table in STORED} == before
-    with_ids = done_world.rows("select source_id from rag_bench.chunk where source_id > 5000")
+    with_ids = done_world.rows("select source_id from rag_bench.chunk where source_id::int > 5000")
     assert len(with_ids) == len(CHUNKS)
 
 
