@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         le=1,
         description="Share of a table's rows that may be unusable; a dump with more is refused.",
     )
+    ratings: Literal["auto", "1-5", "0-5", "1-10", "0-10", "thumbs", "0-1", "percent"] = Field(
+        default="auto", description="Scale of users' ratings; auto: told from the ratings."
+    )
     reports_dir: Path = Field(
         default=PROJECT_ROOT / "reports", description="Unset: reports in home, if that is set."
     )

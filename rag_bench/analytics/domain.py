@@ -11,6 +11,7 @@ from typing import Any
 
 from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import Asked
+from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
 from rag_bench.evaluation.text_folding import compounds
 from rag_bench.evaluation.types import Metric
@@ -55,8 +56,8 @@ class Domain:
     metrics: dict[str, Metric]
 
 
-def domain(questions: Sequence[Asked]) -> Domain:
-    """Describe questions of users.
+def domain(questions: Sequence[Asked], scale: RatingScale = FIVE) -> Domain:
+    """Describe questions of users; ``scale`` is that of their ratings.
 
     A word is counted as often as it occurs, a slang word once per question that holds it.
 
@@ -79,7 +80,7 @@ def domain(questions: Sequence[Asked]) -> Domain:
     metrics = {
         "with_answers_rate": rate_metric(answered, clusters=clusters),
         "satisfied_rate": rate_metric(
-            [question.score == 5 for question in rated],
+            [scale.satisfied(question.score) for question in rated],
             clusters=[question.cluster for question in rated],
         ),
         "scored_rate": rate_metric([q.score is not None for q in questions], clusters=clusters),
@@ -102,6 +103,11 @@ def domain(questions: Sequence[Asked]) -> Domain:
         "with_answers_rate": metrics["with_answers_rate"].value,
         "scored_questions": len(rated),
         "score_distribution": {str(s): distribution[s] for s in sorted(distribution, key=_number)},
+        "rating_scale": scale.name,
+        "rating_note": scale.note,
+        "satisfied_questions": sum(bool(scale.satisfied(q.score)) for q in rated)
+        if scale.known
+        else None,
         "score_5_questions": distribution[5],
         "score_1_questions": distribution[1],
         "avg_question_length": metrics["avg_question_length"].value,

@@ -12,6 +12,7 @@ from rag_bench.analytics.clusters import Clusters
 from rag_bench.analytics.text import sample_text
 from rag_bench.analytics.traffic import Asked
 from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -93,6 +94,7 @@ def describe_topics(
     *,
     top_k: int,
     show_samples: bool = True,
+    scale: RatingScale = FIVE,
 ) -> TopicCoverage:
     """Say of every topic what retrieval finds for it and what users got.
 
@@ -103,6 +105,7 @@ def describe_topics(
         best_scores: shape (n,): cosine similarity of each question's first chunk.
         pages: the page of each chunk.
         top_k: the k that was asked for.
+        scale: of the users' ratings.
         show_samples: keep up to five questions per topic, those nearest to its centre, masked.
     """
     overall_answered = _answered(questions)
@@ -130,8 +133,10 @@ def describe_topics(
                 unique_urls=len({pages[i] for i in chunks}),
                 with_answers=answered,
                 best_similarity=similar,
-                satisfied=rate_metric([q.score == 5 for q in rated], clusters=raters),
-                mean_score=mean_metric([float(q.score or 0) for q in rated], raters, scale=(1, 5)),
+                satisfied=rate_metric([scale.satisfied(q.score) for q in rated], clusters=raters),
+                mean_score=mean_metric(
+                    [q.score if scale.known else None for q in rated], raters, scale=scale.ends
+                ),
                 silhouette=clusters.by_topic[number],
                 sample_questions=_samples(asked, clusters.distances[members])
                 if show_samples

@@ -295,6 +295,7 @@ def _domain(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, 
             )
         ),
         **{name: table(columns, rows) for name, (columns, rows) in tables.items() if rows},
+        **({"ratings": content["rating_note"]} if content.get("rating_note") else {}),
         "with_answers": content["with_answers"],
         "refusal_texts": content["refusal_texts"],
     }

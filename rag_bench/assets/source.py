@@ -152,6 +152,7 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
 def question_answer(database: DatabaseResource) -> dg.MaterializeResult:
     """What real users asked and what production answered. May be empty: then it says no data."""
     from rag_bench.store import snapshots
+    from rag_bench.store.traffic import rating_scale
 
     snapshot = snapshots.require_current(database.engine)
     rows = snapshots.questions_of(database.engine, snapshot.sha256)
@@ -164,11 +165,14 @@ def question_answer(database: DatabaseResource) -> dg.MaterializeResult:
     if rows:
         answered = sum(bool(row.answer and row.answer.strip()) for row in rows)
         scores = [row.score for row in rows if row.score is not None]
+        scale = rating_scale(database.engine, snapshot.sha256)
         metadata |= {
             "distinct_questions": len({row.question for row in rows}),
             "users": len({row.user_id for row in rows if row.user_id is not None}),
             "with_answers_rate": answered / len(rows),
             "scored_questions": len(scores),
+            "rating_scale": scale.name,
+            **({"ratings": scale.note} if scale.note else {}),
             "score_distribution": dg.MetadataValue.json(
                 {str(score): scores.count(score) for score in sorted(set(scores))}
             ),

@@ -52,6 +52,8 @@ def tier_ux_dialogs(
     else:
         metadata["note"] = "no data: the snapshot holds no questions of users"
     metadata |= evaluation_metadata(bench, evaluation)
+    if said := evaluation.inputs.get("ratings_note"):
+        metadata["ratings"] = said
     flags = [flag for case in cases for flag in case.flags]
     metadata["left_out"] = dg.MetadataValue.json({f: flags.count(f) for f in sorted(set(flags))})
     result: dg.MaterializeResult[None] = dg.MaterializeResult(

@@ -278,6 +278,8 @@ def _show_domain(content: Mapping[str, Any]) -> None:
     for name in ("with_answers_rate", "satisfied_rate", "avg_question_length"):
         _line(name.replace("_", " "), content["metrics"][name])
     console.print(f"scores: {content['score_distribution']}", highlight=False, markup=False)
+    if said := content.get("rating_note"):
+        console.print(f"note: {said}", highlight=False, markup=False)
     for name in ("top_tokens_all", "typical_tokens_without_answers"):
         found = ", ".join(f"{row[0]} {row[1]}" for row in content[name][:_ROWS]) or "–"
         console.print(f"{name.replace('_', ' ')}: {found}", highlight=False, markup=False)

@@ -21,7 +21,7 @@ from rag_bench.source.limits import (
     listed,
     quoted,
 )
-from rag_bench.source.rows import ChunkRow, ParsedDump, twin_notes
+from rag_bench.source.rows import ChunkRow, ParsedDump, rating_scale, twin_notes
 from rag_bench.source.source_file import SourceFile
 from rag_bench.source.tables import (
     CHUNK,
@@ -215,6 +215,8 @@ def _check(
             "the first of each was kept"
         )
     warnings += twin_notes(list(distinct.values()))
+    if questions.has("score") and questions.rows and (said := rating_scale(questions.rows).note):
+        warnings.append(said)
     for table in (chunks, questions):
         name, columns = table.name, {c for header in table.headers for c in header.columns}
         warnings += table.warnings() + _without_rows(table, facts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from rag_bench.evaluation.ratings import RatingScale, recognise
 from rag_bench.evaluation.text_folding import fold
 from rag_bench.hashing import chunk_hash, corpus_hash
 from rag_bench.source.limits import listed, quoted
@@ -54,6 +55,16 @@ def snapshot_chunks(rows: list[ChunkRow]) -> list[ChunkRecord]:
     ]
 
 
+def rating_scale(rows: list[QuestionRow]) -> RatingScale:
+    """Return the scale on which users rated."""
+    return recognise({float(value): n for value, n in _by_rating(rows).items()})
+
+
+def _by_rating(rows: list[QuestionRow]) -> dict[str, int]:
+    counts = Counter(row.score for row in rows if row.score is not None)
+    return {str(value): counts[value] for value in sorted(counts)}
+
+
 def twin_notes(rows: list[ChunkRow]) -> list[str]:
     """Return a note if texts stand on several pages: which page's chunk is found is chance."""
     urls: dict[str, list[str]] = defaultdict(list)
@@ -92,6 +103,11 @@ class ParsedDump:
         """The address of the chunks together: equal for equal texts, whatever their ids."""
         return corpus_hash(chunk_hash(row.page_url, row.text) for row in self.chunks)
 
+    @property
+    def ratings(self) -> RatingScale:
+        """The scale on which users rated."""
+        return rating_scale(self.questions)
+
     def to_snapshot(self) -> NewSnapshot:
         """Return what ``save_snapshot`` stores."""
         return NewSnapshot(
@@ -120,5 +136,6 @@ class ParsedDump:
                 "server_version": self.server_version,
                 "warnings": self.warnings,
                 "tables": self.tables,
+                "ratings": {"scale": self.ratings.name, "counts": _by_rating(self.questions)},
             },
         )

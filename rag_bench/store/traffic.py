@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
+
+from rag_bench.evaluation.ratings import SCALES, RatingScale, recognise
+from rag_bench.settings import get_settings
 from rag_bench.store.ids import id_order
-from rag_bench.store.snapshots import QuestionRecord, questions_of
+from rag_bench.store.snapshots import QuestionRecord, get_snapshot, questions_of
+from rag_bench.store.tables import question_answer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-#: The best rating, by which production takes an answer into its cache.
-BEST_SCORE = 5
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -27,14 +29,38 @@ def questions_by_time(engine: Engine, sha256: str) -> list[QuestionRecord]:
     return sorted(questions_of(engine, sha256), key=_by_time)
 
 
+def rating_scale(engine: Engine, sha256: str) -> RatingScale:
+    """Return the scale of a snapshot's ratings: the setting's, or the one noted when it was loaded.
+
+    A snapshot of a version that noted none has it told from its rows.
+    """
+    chosen = get_settings().ratings
+    if chosen != "auto":
+        return SCALES[chosen]
+    info = get_snapshot(engine, sha256)
+    noted = info.report.get("ratings") if info is not None else None
+    if noted is not None:
+        return recognise({float(value): int(n) for value, n in noted["counts"].items()})
+    columns = question_answer.c
+    query = (
+        select(columns.score, func.count())
+        .where(columns.dump_sha256 == sha256, columns.score.is_not(None))
+        .group_by(columns.score)
+    )
+    with engine.connect() as connection:
+        return recognise({float(score): int(n) for score, n in connection.execute(query)})
+
+
 def servable_answers(engine: Engine, sha256: str) -> list[QuestionRecord]:
     """Return what production could answer from its cache, oldest first.
 
-    Rated 5, with a question, an answer and the address of a page, none of them blank.
+    Rated 5 (or as well on the snapshot's scale; none where that is not known), with a question, an
+    answer and the address of a page, none of them blank.
     """
+    scale = rating_scale(engine, sha256)
     return [
         row
         for row in questions_by_time(engine, sha256)
-        if row.score == BEST_SCORE
+        if scale.satisfied(row.score)
         and all((text or "").strip() for text in (row.question, row.answer, row.page_url))
     ]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.analytics.traffic import SEED, Asked, Population, take
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, evaluations, snapshots
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store.traffic import rating_scale
 from rag_bench.tiers.bench import Progress, silent
 from rag_bench.tiers.text_vectors import TextVectors
 
@@ -43,6 +45,7 @@ class Questions:
     population: Population
     address: str
     dataset_id: str | None = None
+    scale: RatingScale = FIVE  # of the users' ratings
 
 
 @dataclass
@@ -93,12 +96,13 @@ class Analysis:
             NoQuestionsError: the snapshot has none.
         """
         rows = snapshots.questions_of(self.engine, self.snapshot.sha256)
+        scale = rating_scale(self.engine, self.snapshot.sha256)
         asked = [
             Asked(
                 id=str(row.source_id),
                 text=row.question,
                 answer=row.answer,
-                score=row.score if row.score in range(1, 6) else None,
+                score=scale.rating(row.score),
                 user_id=row.user_id,
                 month=f"{row.created_at.astimezone(UTC):%Y-%m}" if row.created_at else None,
             )
@@ -110,7 +114,11 @@ class Analysis:
                 f"The current snapshot ({self.snapshot.name}) holds no questions of users, so "
                 "there is nothing to analyse. Load a dump whose question_answer has rows."
             )
-        return Questions(chosen, population, content_hash([asdict(q) for q in asked]))
+        address = [asdict(q) for q in asked]
+        # The usual scale is not named, so that what was analysed on it stays found.
+        if scale.name != FIVE.name:
+            address.append({"ratings": scale.name})
+        return Questions(chosen, population, content_hash(address), scale=scale)
 
     def synthetic_questions(self, limit: int | None, reference: str | None) -> Questions:
         """Return a sample of the questions that a model wrote about the snapshot's chunks.

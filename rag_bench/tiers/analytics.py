@@ -111,6 +111,7 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
             [chunk.page_url for chunk in analysis.chunks],
             top_k=config.top_k,
             show_samples=config.show_samples,
+            scale=questions.scale,
         )
         result = {
             "n_topics": len(coverage.topics),
@@ -144,7 +145,7 @@ def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluatio
     def measure() -> Measured:
         from rag_bench.analytics.domain import domain
 
-        found = domain(questions.asked)
+        found = domain(questions.asked, questions.scale)
         return found.metrics, found.result, []
 
     settings = {"limit": _limit(questions, config.limit)}

@@ -15,6 +15,7 @@ import numpy as np
 from rag_bench.evaluation.dialogs import Repeat, Turn
 from rag_bench.evaluation.nearest import unit_vectors
 from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.evaluation.ux import UxCase, count, dialog_metrics
@@ -41,11 +42,14 @@ def dialogs(bench: Bench) -> StoredEvaluation:
     Without any questions of users every measure is undefined.
     """
     rows = traffic.questions_by_time(bench.engine, bench.snapshot.sha256)
-    input_hash = bench.input_hash("metrics", UX_TIER, CODE_VERSION, _traffic_hash(rows))
+    scale = traffic.rating_scale(bench.engine, bench.snapshot.sha256)
+    # The usual scale is not named, so that what was measured on it stays found.
+    of_scale = [] if scale.name == FIVE.name else [scale.name]
+    input_hash = bench.input_hash("metrics", UX_TIER, CODE_VERSION, _traffic_hash(rows), *of_scale)
     if found := evaluations.find_finished(bench.engine, input_hash):
         return found
     started = datetime.now(UTC)
-    turns = [turn_of(row) for row in rows]
+    turns = [turn_of(row, scale) for row in rows]
     metrics, cases, repeats = dialog_metrics(
         turns, _question_vectors(bench, rows), cache_threshold=bench.run.cache_threshold
     )
@@ -57,6 +61,7 @@ def dialogs(bench: Bench) -> StoredEvaluation:
     }
     new = NewEvaluation(
         tier=UX_TIER,
+        inputs={"ratings": scale.name, "ratings_note": scale.note},
         kind="metrics",
         input_hash=input_hash,
         started_at=started,
@@ -68,15 +73,18 @@ def dialogs(bench: Bench) -> StoredEvaluation:
     return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
 
 
-def turn_of(row: QuestionRecord) -> Turn:
-    """Return a row of the snapshot as a turn; «Ответ не найден» is no answer."""
+def turn_of(row: QuestionRecord, scale: RatingScale = FIVE) -> Turn:
+    """Return a row of the snapshot as a turn; ``scale`` is that of its ratings.
+
+    «Ответ не найден» is no answer.
+    """
     text = (row.answer or "").strip()
     answered = bool(text) and not is_refusal(text)
     return Turn(
         key=row.source_id,
         user=row.user_id,
         asked_at=row.created_at,
-        rated_5=row.score == traffic.BEST_SCORE,
+        rated_5=bool(scale.satisfied(row.score)),
         ends_dialog=bool(row.stop_point),
         answer=normalised(text) if answered else None,
         page=(row.page_url or "").strip() or None if answered else None,
