@@ -15,6 +15,7 @@ from rag_bench.llm.roles import Provider
 
 _REFUSED = frozenset((400, 404, 405, 415, 422))
 _READ = 8_000  # characters of a message
+_SHOWN = 120  # of them, before the line to add
 _MUST_BE = re.compile(
     r"\b([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)\W{1,4}(?:must|should|has to|needs to) be "
     r"(?:set to |equal to )?[`'\"]?(true|false)\b"
@@ -85,6 +86,14 @@ def advise(provider: Provider, body: Mapping[str, Any], status: int, content: by
     if _SYSTEM.search(words):
         return f"add {prefix}SYSTEM_MESSAGE=none, and what it says begins the user's message"
     return None
+
+
+def in_words(status: int, message: str, hint: str | None) -> str:
+    """Return a refusal in words, so short that the line to add is seen wherever it is shown."""
+    if hint is None:
+        return f"http {status}: {message}"
+    shown = message if len(message) <= _SHOWN else message[: _SHOWN - 1] + "…"
+    return f"http {status}: {shown} ({hint})"
 
 
 def _body_line(provider: Provider, model: str, fields: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from rag_bench.errors import Blame, CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
-from rag_bench.llm.advice import advise
+from rag_bench.llm.advice import advise, in_words
 from rag_bench.llm.budget import Budget, current_budget
 from rag_bench.llm.context import (
     CallContext,
@@ -401,4 +401,4 @@ def _status(error: Any, provider: Provider, body: Mapping[str, Any]) -> str:
     if message.startswith(_UNREADABLE):
         return message
     hint = advise(provider, body, error.status_code, content)
-    return f"http {error.status_code}: {message}{f' ({hint})' if hint else ''}"
+    return in_words(error.status_code, message, hint)

@@ -25,7 +25,7 @@ import httpx
 from rag_bench.errors import ErrorCode, RagBenchError
 from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm import replies
-from rag_bench.llm.advice import advise
+from rag_bench.llm.advice import advise, in_words
 from rag_bench.llm.budget import Reservation
 from rag_bench.llm.context import CallContext, current_context, current_role, current_watch
 from rag_bench.llm.hiding import Hider
@@ -288,9 +288,8 @@ class LedgerTransport(httpx.AsyncBaseTransport):
         reservation = response.extensions.get(RESERVATION)
         status = response.status_code
         if status != 200:
-            detail = f"http {status}: {replies.short_error(content)}"
-            if hint := advise(self._provider, call.body, status, content):
-                detail += f" ({hint})"
+            hint = advise(self._provider, call.body, status, content)
+            detail = in_words(status, replies.short_error(content), hint)
             await self._store.insert(self._row(call, numbers, None, detail, http_status=status))
             return _Answer(status, content, False, numbers.latency_ms)
         reply = replies.read_reply(content, numbers.oversize)

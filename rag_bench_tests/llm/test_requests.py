@@ -23,6 +23,7 @@ from rag_bench.llm.requests import asked_otherwise, chat_body, earlier_body
 from rag_bench.llm.room import REASONING_ROOM, longest_reply
 from rag_bench.llm.structured import response_format_for
 from rag_bench.settings import Settings
+from rag_bench.tiers.causes import most_frequent
 
 MakeModels = Callable[..., ChatModels]
 
@@ -451,6 +452,8 @@ def test_a_refusal_is_told_with_the_line_to_add(
             max_tokens=256,
         )
     assert line in failed.value.detail
+    cause = most_frequent([("LLM_FAILED", failed.value.detail)], ["x/m"], {"x": provider.base_url})
+    assert line in str(cause)  # the command and the step show it whole
     with engine.connect() as connection:
         detail = connection.execute(
             text("select error_detail from rag_bench.llm_call")

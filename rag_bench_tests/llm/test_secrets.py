@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import logging
 import traceback
 from pathlib import Path
@@ -17,7 +19,20 @@ from starlette.responses import JSONResponse, Response
 from rag_bench.partitions import ModelLists
 
 KEY = "sk-planted-d41d8cd98f00b204e980"
-MODELS = ModelLists(["echo/gen", "dead/gen"], ["echo/judge"], ["echo/gate", "dead/gate"])
+#: A name that is a path, as local servers have them; it has to be a partition like any other.
+MODELS = ModelLists(["echo//models/gen 7b", "dead/gen"], ["echo/judge"], ["echo/gate", "dead/gate"])
+
+#: How the key may come back, and what of it may be nowhere: base64 without its ends, which depend
+#: on what stands beside it.
+SENT = [
+    KEY,
+    "".join(f"\\u{ord(letter):04x}" for letter in KEY),
+    "".join(f"%{ord(letter):02X}" for letter in KEY),
+    KEY.replace("-", "%2D"),
+    *(base64.b64encode(b"\0" * cut + KEY.encode()).decode() for cut in range(3)),
+    KEY.encode().hex(),
+]
+FORMS = {*SENT[:4], *(form[4:-4] for form in SENT[4:7]), SENT[7]}
 
 
 def echoing(provider: FakeProvider) -> Any:
@@ -26,7 +41,7 @@ def echoing(provider: FakeProvider) -> Any:
     async def behaviour(body: dict[str, Any], number: int) -> Response:
         told = provider.headers[-1]["authorization"]
         all_told = repr(provider.headers[-1])
-        kind = number % 6
+        kind = number % 9
         if kind == 0:
             return JSONResponse({"error": {"message": f"bad key {told}"}}, 401)
         if kind == 1:
@@ -35,6 +50,13 @@ def echoing(provider: FakeProvider) -> Any:
             return Response(f"<html>{all_told}</html>", 200, media_type="text/html")
         if kind == 3:
             return JSONResponse(completion(f"Вы прислали {told}. [1]"), headers={"x-echo": told})
+        if kind == 6:
+            return JSONResponse({"error": {"message": f"bad keys {SENT}"}}, 400)
+        if kind == 7:
+            raw = f'{{"error": {{"message": "{json.dumps(SENT)[1:-1]}"}}}}'
+            return Response(raw.replace('", "', "; ").encode("utf-16"), 403)
+        if kind == 8:
+            return JSONResponse(completion(f"Вы прислали {' '.join(SENT)}. [1]"))
         if kind == 4:
             refused = {"role": "assistant", "content": None, "refusal": f"no, {told}"}
             return JSONResponse(completion(None, message=refused))
@@ -86,7 +108,9 @@ def test_no_key_in_ledger_logs_event_log_or_run_storage(
         if record.exc_info
     ]
     shown += capfd.readouterr()
-    assert [text[:300] for text in shown if KEY in text] == []
+    assert [t[:300] for t in shown if any(form.lower() in t.lower() for form in FORMS)] == []
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".db" for path in files)
-    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    held = {path: path.read_bytes().lower() for path in files}
+    forms = [form.lower().encode() for form in FORMS]
+    assert [path for path, content in held.items() if any(f in content for f in forms)] == []
