@@ -1,5 +1,6 @@
 ## make demo   install, build and load the demo, run the whole graph offline, show the leaderboard
 ## make test   lint, types, import contracts, tests
+## make test-numerics   the numeric tests under other processors' kernels, one thread and two
 ## make dev    the Dagster UI on http://127.0.0.1:3000, the results as JSON on port 8000
 ## make clean  stop what runs and remove what the other targets made (your own dumps stay)
 SHELL := /bin/bash
@@ -10,7 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint dev clean
+.PHONY: help install demo test test-numerics lint dev clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -43,6 +44,9 @@ lint: install
 
 test: lint
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-numerics: install
+	@$(BIN)/python benchmarks/same_on_any_machine.py tests
 
 dev: install
 	@$(BIN)/rag-bench dev

@@ -93,7 +93,7 @@ def test_a_russian_question_finds_its_answer_in_either_language(default_encoder:
     assert top_k(asked.vectors, corpus.vectors, 1).indices.ravel().tolist() == [0, 1, 2]
 
 
-@pytest.mark.timeout(900)  # half a minute on two idle cores
+@pytest.mark.once  # half a minute on two idle cores
 def test_retrieval_on_real_russian_questions(xquad: Path, default_encoder: Encoder) -> None:
     """The bar of the requirement: 240 chunks, 1,190 questions, one relevant chunk each."""
     chunks, questions, relevant = [], [], []

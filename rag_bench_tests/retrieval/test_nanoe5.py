@@ -97,6 +97,7 @@ def test_four_bit_blocks_by_hand() -> None:
     assert values[31] == 0.0
 
 
+@pytest.mark.once
 def test_two_builders_make_one_folder_the_same_as_everywhere(
     tmp_path: Path, default_encoder: Encoder
 ) -> None:
