@@ -213,7 +213,7 @@ def run_demo(switches: list[Switch], n_models: int, limit: int | None) -> int:
     generators = list(SIMULATED[:n_models])
     wanted = {
         "models": [generators, ["simulator/sim-judge-sharp"], ["simulator/sim-gate-balanced"]],
-        "tiers": ["0", "1", "2", "3", "judge_pipeline", "ux"],
+        "tiers": ["0", "1", "2", "3", "judge_pipeline"],
         "limit": limit,
     }
     first: dict[str, Any] = {}
