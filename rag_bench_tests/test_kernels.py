@@ -1,6 +1,6 @@
 """The same results by the kernels of another processor: a sweep of the small world, twice.
 
-`make test-numerics` runs the tests marked ``numeric`` under more of them.
+`make test-numerics` runs the tests of numbers under more of them.
 """
 
 from __future__ import annotations
