@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(
         default=None, description="Certificates to trust beside the usual ones, PEM."
     )
+    reask_unreadable: Literal["judges", "all", "none"] = Field(
+        default="judges",
+        description="Who is asked once more where a reply cannot be read: benchmark judges; all, "
+        "with question writer and critics; nobody.",
+    )
     prices: Path | None = Field(
         default=None, description="Prices per provider and model, TOML or JSON; unset: unknown."
     )

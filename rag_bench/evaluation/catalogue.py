@@ -26,6 +26,8 @@ RAGAS_ANSWER_NAMES = (
     "ragas_answer_correctness",
     "ragas_semantic_similarity",
 )
+#: Of judges' replies, those that could not be read at first, so that the judge was asked again.
+ASKED_AGAIN_RATE = "asked_again_rate"
 BERTSCORE_NAMES = ("bertscore_precision", "bertscore_recall", "bertscore_f1")
 _UNIT: Scale = (0.0, 1.0)
 
@@ -108,6 +110,10 @@ def _specs() -> Iterator[MetricSpec]:
     for name in ("avg_latency_ms", "p50_latency_ms", "p95_latency_ms"):
         yield MetricSpec(name, ("2", "3", "judge", "judge_pipeline"), "summary", None, False)
         yield MetricSpec(f"judge_{name}", ("2", "3"), "summary", None, False)
+    # Replies that could be read at the second try only: how well a judge keeps to the form.
+    for name in (ASKED_AGAIN_RATE, f"ragas_{ASKED_AGAIN_RATE}"):
+        tiers = ("2", "3", "judge") if name == ASKED_AGAIN_RATE else ("2", "3")
+        yield MetricSpec(name, tiers, "rate", _UNIT, False)
     yield from _judge_specs()
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from rag_bench.errors import Blame, CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm import replies
 from rag_bench.llm.advice import advise, in_words
+from rag_bench.llm.asking import asks_again
 from rag_bench.llm.budget import Budget, current_budget
 from rag_bench.llm.context import (
     CallContext,
@@ -111,6 +112,7 @@ class ChatModels:
         self._ca_file = settings.ca_file
         self._limits_of_roles = limits_of_roles(settings)
         self._budget = current_budget() if budget is None else budget
+        self._reask = settings.reask_unreadable
         self._transports = dict(transports or {})
         self._clients: dict[str, AsyncOpenAI] = {}
 
@@ -269,13 +271,17 @@ class ChatModels:
         marks that reply in the ledger and goes on up. Calls of one block are made one after
         another, or the marked one may be a neighbour's.
         """
-        with call_context(str(role), case_id, metric, repeat, retry_failed, run_id) as context:
+        again = asks_again(self._reask, role)
+        with call_context(
+            str(role), case_id, metric, repeat, retry_failed, run_id, again
+        ) as context:
             try:
                 yield context
             except CaseError as error:
                 error.flags = context.flags
                 if context.last_reply_key:
-                    await self.mark_unreadable(context.last_reply_key, error.detail)
+                    for key in context.unusable:
+                        await self.mark_unreadable(key, error.detail)
                 raise
 
     def openai_client(self, model_key: str) -> AsyncOpenAI:

@@ -30,9 +30,21 @@ class CallContext:
     repeat: int = 0
     retry_failed: bool = False
     run_id: str | None = None
+    asks_again: bool = False  # where a reply cannot be read
     _seen: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     _keys: list[str] = field(default_factory=list, repr=False, compare=False)
     _flags: dict[str, None] = field(default_factory=dict, repr=False, compare=False)
+    _unusable: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The ledger's keys of replies that could not be used, and of the last one."""
+        last = [self.last_reply_key] if self.last_reply_key else []
+        return tuple(dict.fromkeys([*self._unusable, *last]))
+
+    def note_unusable(self, key: str) -> None:
+        """Remember a reply before the last one that could not be used."""
+        self._unusable.append(key)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -100,6 +112,7 @@ def call_context(
     repeat: int = 0,
     retry_failed: bool = False,
     run_id: str | None = None,
+    asks_again: bool = False,
 ) -> Iterator[CallContext]:
     """Set the context of the calls made in the block, tasks started there included.
 
@@ -110,8 +123,9 @@ def call_context(
         repeat: enters the replicate number.
         retry_failed: ask again where the ledger holds a reply that could not be used.
         run_id: the Dagster run, written into the ledger's rows.
+        asks_again: where a reply cannot be read, the model is asked once more.
     """
-    context = CallContext(str(role), case_id, metric, repeat, retry_failed, run_id)
+    context = CallContext(str(role), case_id, metric, repeat, retry_failed, run_id, asks_again)
     token = _current.set(context)
     try:
         yield context

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm import prompts
-from rag_bench.llm.pipeline import Chat, as_texts, complete_text
+from rag_bench.llm.asking import ask_and_read
+from rag_bench.llm.pipeline import Chat, as_texts
 from rag_bench.llm.providers import Role
 from rag_bench.llm.structured import parse_structured, response_format_for
 
@@ -160,15 +161,16 @@ async def ask_in_mode(
         CaseError: LLM_FAILED when the reply is empty or cut off; METRIC_ERROR when it is not the
             JSON that was asked for.
     """
-    reply = await chat.chat(
+    return await ask_and_read(
+        chat,
         judge_model,
         Role.benchmark_judge,
         messages,
+        lambda text: parse_structured(text, shape),
         response_format=response_format_for(name, shape),
         temperature=temperature,
         max_tokens=max_tokens or (1024 if "reasoning" in shape.model_fields else None),
     )
-    return parse_structured(complete_text(reply), shape), reply.latency_ms
 
 
 def measure_named(name: str) -> Measure:

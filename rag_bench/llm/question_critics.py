@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm import prompts
+from rag_bench.llm.asking import ask_and_read
 from rag_bench.llm.judging import Score
-from rag_bench.llm.pipeline import Chat, complete_text
+from rag_bench.llm.pipeline import Chat
 from rag_bench.llm.providers import Role
 from rag_bench.llm.question_writer import QuestionType
 from rag_bench.llm.structured import parse_structured, response_format_for
@@ -122,15 +123,17 @@ async def _ask(
     max_tokens: int,
 ) -> Shape:
     name = prompt_name(critic)
-    reply = await chat.chat(
+    found, _ = await ask_and_read(
+        chat,
         model,
         Role.dataset,
         prompts.render(name, **values),
+        lambda text: parse_structured(text, shape),
         response_format=response_format_for(name, shape),
         temperature=0.0,
         max_tokens=max_tokens,
     )
-    return parse_structured(complete_text(reply), shape)
+    return found
 
 
 def _read_answer(answer: CriticAnswer, question_type: QuestionType, n_chunks: int) -> Opinion:

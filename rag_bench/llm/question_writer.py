@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.text_folding import words
 from rag_bench.llm import prompts
-from rag_bench.llm.pipeline import NOT_FOUND, Chat, complete_text, is_refusal
+from rag_bench.llm.asking import ask_and_read
+from rag_bench.llm.pipeline import NOT_FOUND, Chat, is_refusal
 from rag_bench.llm.providers import Role
 from rag_bench.llm.structured import parse_structured, response_format_for
 
@@ -152,15 +153,16 @@ async def write_question(
     else:
         values["chunk"] = chunk_text
     shape = _SHAPES.get(question_type, SyntheticQuestion)
-    reply = await chat.chat(
+    made, _ = await ask_and_read(
+        chat,
         model,
         Role.dataset,
         prompts.render(base, parts=(part,), **values),
+        lambda text: parse_structured(text, shape),
         response_format=response_format_for(schema_name(question_type), shape),
         temperature=temperature,
         max_tokens=max_tokens,
     )
-    made = parse_structured(complete_text(reply), shape)
     question = " ".join(made.question.split())  # type: ignore[attr-defined]
     if isinstance(made, OutOfScopeQuestion):
         check_question(question, chunk_text)

@@ -34,6 +34,7 @@ from rag_bench.simulator.schema_filler import fill, schema_in_messages
 from rag_bench.simulator.sections import Sections, message_text, read_sections
 from rag_bench.simulator.truth import MemoryTruth, Quality, TruthStore
 
+_TURN = 500  # replicates of one turn of a conversation
 REPLICATE_HEADER = "X-Rag-Bench-Replicate"
 SYNTHETIC_QUESTION = "synthetic_question"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -95,7 +96,7 @@ class Simulator:
                 f"The model '{model_name}' does not exist. Simulated models: {known}.",
                 code="model_not_found",
             )
-        messages = body["messages"]
+        messages, replicate = _asked_first(body["messages"], replicate)
         asked = read_sections(messages)
         schema_name, schema = _schema(body)
         if schema_name and not isinstance(model, Gate):
@@ -231,6 +232,19 @@ class Simulator:
             "by_body": dict(self.by_body),
             "by_call": dict(self.by_call),
         }
+
+
+def _asked_first(
+    messages: Sequence[Mapping[str, Any]], replicate: int
+) -> tuple[Sequence[Mapping[str, Any]], int]:
+    """Return what a conversation began with, and a replicate of its own for each later turn.
+
+    Whoever asks once more about a reply wants the same question answered anew.
+    """
+    roles = [message.get("role") for message in messages]
+    turns = roles.count("assistant")
+    first = messages[: roles.index("assistant")] if turns else messages
+    return first, replicate + _TURN * turns
 
 
 def _checked(raw: bytes) -> dict[str, Any]:

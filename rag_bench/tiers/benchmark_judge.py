@@ -55,6 +55,7 @@ from rag_bench.tiers.judge_sample import (
 from rag_bench.tiers.measures import JUDGE_TIER as TIER
 from rag_bench.tiers.models import Models
 from rag_bench.tiers.pairs import no_pairs
+from rag_bench.tiers.reasked import asked_again_metrics, reask_inputs
 
 CODE_VERSION = "2"
 
@@ -116,6 +117,7 @@ async def judge_cells(
             prompt_hash,
             sample.hash,
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
+            *reask_inputs(bench),
         )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
@@ -197,6 +199,7 @@ def make_cell(
             (ask.subject.case_id, ask.what, ask.repeat): result
             for ask, result in zip(asks, given, strict=True)
         }
+        metrics = metrics_of(sample, results) | asked_again_metrics(bench, given)
         inputs: dict[str, Any] = {
             "sample_hash": sample.hash,
             "labelled_pairs": sample.labelled_from,
@@ -215,7 +218,7 @@ def make_cell(
             started_at=started,
             code_version=CODE_VERSION,
             inputs=inputs,
-            metrics={name: m.to_json() for name, m in metrics_of(sample, results).items()},
+            metrics={name: m.to_json() for name, m in metrics.items()},
             n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in given),
             **bench.identity(),
         )

@@ -4,7 +4,8 @@ The tiers' own jobs are run against a client that only reads the ledger, so a pl
 from the sweep in what it asks. A request that the ledger answers goes on with the reply: answers
 that are there make their judges' requests known. Behind a reply that is not there yet, requests are
 counted with a stand-in text and are called unknown: two answers may turn out alike and share their
-calls, or not come at all, so their number is the most that it can be.
+calls, or not come at all, so their number is the most that it can be. Only a judge's replies that
+cannot be read add to it: it is asked once more about each (`rag_bench.llm.asking`).
 
 Estimates, each named as one: a prompt's tokens are its characters by
 `rag_bench.llm.ledger.CHARS_PER_TOKEN`; a completion's are the mean in the ledger, of this role and
@@ -23,6 +24,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.llm.asking import asks_again
 from rag_bench.llm.client import ChatReply, read_chat_reply
 from rag_bench.llm.context import CallContext, call_context, current_context
 from rag_bench.llm.ledger import CHARS_PER_TOKEN, find_stored, keys_of
@@ -161,8 +163,13 @@ class _LedgerOnly:
     """What the jobs take for `ChatModels`: replies come from the ledger, or not at all."""
 
     def __init__(
-        self, providers: Providers, store: calls.CallStore, of_roles: Mapping[str, int]
+        self,
+        providers: Providers,
+        store: calls.CallStore,
+        of_roles: Mapping[str, int],
+        reask: str,
     ) -> None:
+        self._reask = reask
         self._providers = providers
         self._of_roles = of_roles
         self._store = store
@@ -231,7 +238,10 @@ class _LedgerOnly:
         run_id: str | None = None,
     ) -> AsyncIterator[CallContext]:
         """Number the case's requests as the client does, and mark nothing."""
-        with call_context(str(role), case_id, metric, repeat, retry_failed, run_id) as context:
+        again = asks_again(self._reask, role)
+        with call_context(
+            str(role), case_id, metric, repeat, retry_failed, run_id, again
+        ) as context:
             yield context
 
 
@@ -264,7 +274,9 @@ async def plan_sweep(
     notes: list[str] = []
     url = bench.engine.url.render_as_string(hide_password=False)
     async with calls.CallStore(url) as store:
-        chat = _LedgerOnly(providers, store, limits_of_roles(bench.settings))
+        chat = _LedgerOnly(
+            providers, store, limits_of_roles(bench.settings), bench.settings.reask_unreadable
+        )
         models = Models(cast("ChatModels", chat), providers, default_slots)
         paid: tuple[Tier, ...] = ("2", "3")
         for tier in paid:

@@ -28,6 +28,7 @@ from rag_bench.tiers.answers import answers_hash, answers_of
 from rag_bench.tiers.bench import Bench, silent
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.models import Models
+from rag_bench.tiers.reasked import asked_again_metrics, reask_inputs
 from rag_bench.tiers.retrieval import given, rankings
 from rag_bench.tiers.run_settings import Tier
 from rag_bench.tiers.scores import Pair
@@ -193,6 +194,7 @@ class _Work:
             CODE_VERSION,
             hashed,
             *self.models.asked_otherwise(self.bench.settings, judge, Role.benchmark_judge),
+            *reask_inputs(self.bench),
         )
         found = evaluations.find_finished(
             self.bench.engine, input_hash, retry_failed=self.bench.retry_failed
@@ -263,6 +265,7 @@ class _Work:
                 for item, case in zip(bench.items, cases, strict=True)
             ]
             found = aggregate_cases(records, [PREFIX + name for name in names])
+            found |= asked_again_metrics(bench, results, PREFIX)
             return evaluations.save_evaluation(
                 bench.engine,
                 new(

@@ -20,6 +20,7 @@ from rag_bench.tiers.bench import Bench
 from rag_bench.tiers.cells import Cell, run_cells
 from rag_bench.tiers.measures import measures_of
 from rag_bench.tiers.models import Models
+from rag_bench.tiers.reasked import asked_again_metrics, reask_inputs
 from rag_bench.tiers.run_settings import Tier
 
 CODE_VERSION = "3"
@@ -58,6 +59,7 @@ async def score_cells(
             CODE_VERSION,
             answers_hash(cases),
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
+            *reask_inputs(bench),
         )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
@@ -140,6 +142,7 @@ def make_cell(
         metrics = aggregate_cases(records, [metric_name(m) for m in measures])
         latencies = [r.latency_ms if isinstance(r, JudgeScore) else None for r in results]
         metrics |= {f"judge_{k}": metric for k, metric in latency_metrics(latencies).items()}
+        metrics |= asked_again_metrics(bench, results)
         new = NewEvaluation(
             tier=tier,
             kind="scores",

@@ -62,7 +62,7 @@ def test_unreadable_judges_are_counted_and_asked_again_on_demand_only(
     bad = ("Какого числа приходит стипендия?", "Сколько стоит комната?")
 
     async def prose(body: dict[str, Any], number: int) -> Response | None:
-        asks = body["messages"][-1]["content"]
+        asks = body["messages"][1]["content"]
         relevance = body["response_format"]["json_schema"]["name"] == "answer_relevance"
         if relevance and any(question in asks for question in bad):
             return completion("Отличный ответ, 5 из 5!")  # a digit is in it; it is no score
@@ -90,7 +90,10 @@ def test_unreadable_judges_are_counted_and_asked_again_on_demand_only(
     asked = provider.count
     again = free_world.run(["tier2_scores"], models)
     assert again.success
-    assert provider.count == asked == 3 * N
+    assert provider.count == asked == 3 * N + len(bad)  # each was asked about once more
+    rate = row["metrics"]["asked_again_rate"]
+    assert (rate["value"], rate["n_scored"]) == (pytest.approx(2 / (3 * N), abs=1e-6), 3 * N)
+    assert row["inputs"]["flags"]["asked_again"] == len(bad)
     [event] = materializations(again, "tier2_scores")
     assert value(event.metadata, "reused") is True
 

@@ -567,7 +567,7 @@ def test_a_fault_ends_as_its_code_and_spoils_no_neighbour(models, provider, faul
     )
 
     async def behaviour(body: dict[str, Any], number: int) -> Response:
-        if "СЛОМАННЫЙ" in body["messages"][-1]["content"]:
+        if "СЛОМАННЫЙ" in body["messages"][0]["content"]:
             return fault()
         return await fine(body, number)
 

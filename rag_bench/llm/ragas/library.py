@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from ragas.embeddings.base import BaseRagasEmbedding
@@ -22,6 +22,8 @@ from ragas.metrics.collections.context_precision import util as precision
 from ragas.metrics.collections.faithfulness import util as faithfulness
 from ragas.prompt.metrics.base_prompt import BasePrompt
 
+from rag_bench.llm.asking import ask_and_read
+from rag_bench.llm.pipeline import Chat
 from rag_bench.llm.providers import Role
 from rag_bench.llm.ragas import prompts
 from rag_bench.llm.structured import parse_structured, response_format_for
@@ -29,7 +31,6 @@ from rag_bench.llm.structured import parse_structured, response_format_for
 if TYPE_CHECKING:
     import numpy as np
 
-    from rag_bench.llm.client import ChatReply
 
 T = TypeVar("T", bound=BaseModel)
 VectorsOf = Callable[[Sequence[str]], "np.ndarray"]
@@ -200,21 +201,6 @@ def _format_of(response_model: type[BaseModel]) -> dict[str, Any]:
     return response_format_for(*SHAPES[response_model])
 
 
-class Chat(Protocol):
-    """What is needed of `rag_bench.llm.client.ChatModels`."""
-
-    async def chat(
-        self,
-        model_key: str,
-        role: Role | str,
-        messages: Sequence[dict[str, Any]],
-        *,
-        response_format: dict[str, Any] | None = None,
-        temperature: float = 0.0,
-        max_tokens: int = 1024,
-    ) -> ChatReply: ...
-
-
 class LedgerLLM(InstructorBaseRagasLLM):
     """A judge as ragas asks it: one request, one strict reply or an error with a code.
 
@@ -238,15 +224,17 @@ class LedgerLLM(InstructorBaseRagasLLM):
         """
         shape = SHAPES[response_model][1]
         several = response_model is relevancy.AnswerRelevanceOutput
-        reply = await self.chat.chat(
+        reply, _ = await ask_and_read(
+            self.chat,
             self.model_key,
             Role.benchmark_judge,
             [{"role": "user", "content": prompt}],
+            lambda text: parse_structured(text, shape),
             response_format=_format_of(response_model),
             temperature=SEVERAL_DRAWS if several else 0.0,
             max_tokens=MAX_TOKENS,
         )
-        self.replies.append(parse_structured(reply.text, shape))
+        self.replies.append(reply)
         return self.replies[-1]
 
 
