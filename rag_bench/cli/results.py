@@ -32,12 +32,21 @@ def leaderboard(
 ) -> None:
     """Show the models, best first, one row each. Asks no model."""
     from rag_bench.reporting.leaderboard import build
+    from rag_bench.store.evaluations import MeasuredSettings
 
-    board = build(open_engine(), settings or None)
+    engine = open_engine()
+    board = build(engine, settings or None)
     if as_json:
         typer.echo(json.dumps(board.as_json(), ensure_ascii=False, indent=1))
     else:
         show(board, console, rows or 0)
+        newest = MeasuredSettings.newest_first(engine)[0]
+        if not settings and newest.settings_hash != board.settings_hash:
+            console.print(
+                f"There is a newer trial of {newest.limit} questions: --settings "
+                f"{newest.settings_hash[:12]}.",
+                highlight=False,
+            )
 
 
 def show(board: Leaderboard, to: Console, rows: int = 0) -> None:

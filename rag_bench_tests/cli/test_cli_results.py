@@ -53,6 +53,24 @@ def test_what_was_not_measured_is_a_dash(rag_bench: RagBench, engine: Engine) ->
     ]
 
 
+def test_a_newer_trial_is_named_and_not_shown(rag_bench: RagBench, engine: Engine) -> None:
+    store_sweep(engine, settings="whole")
+    store_sweep(engine, settings="trial-of-five", generators={"a/tried": 2.0})
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update rag_bench.evaluation set settings = settings || '{\"limit\": 5}' "
+                "where settings_hash = 'trial-of-five'"
+            )
+        )
+    shown = rag_bench("leaderboard").out
+    assert "a/tried" not in shown
+    assert "There is a newer trial of 5 questions: --settings trial-of-fiv." in shown
+    named = rag_bench("leaderboard", "--settings", "trial-of-fiv").out
+    assert "a/tried" in named
+    assert "newer trial" not in named
+
+
 def test_the_leaderboard_for_programs(rag_bench: RagBench, engine: Engine) -> None:
     store_sweep(engine, settings="old", generators={"a/old": 2.0})
     store_sweep(engine, settings="new")
