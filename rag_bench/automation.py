@@ -11,6 +11,7 @@ import dagster as dg
 from rag_bench.assets.cells import RANGE_END, RANGE_START
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
+from rag_bench.report_sensor import report_sensor
 from rag_bench.resources import BenchmarkResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
@@ -186,7 +187,11 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
         )
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))
-    return Automation(list(jobs.values()), schedules, [dump_sensor(jobs["refresh"])])
+    return Automation(
+        list(jobs.values()),
+        schedules,
+        [dump_sensor(jobs["refresh"]), report_sensor(jobs["report"])],
+    )
 
 
 def _weekly(stage: Stage, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:

@@ -32,7 +32,7 @@ class Folder:
         self.folder = folder
         self._instance = instance
         self._defs = build_defs(MODELS)
-        [self.sensor] = self._defs.get_repository_def().sensor_defs
+        self.sensor = self._defs.get_repository_def().get_sensor_def("dump_folder")
         self.cursor: str | None = None
         self._clock = 1_700_000_000
 
@@ -216,7 +216,8 @@ def built() -> automation.Automation:
 
 
 def test_the_sensor_starts_the_free_job_only() -> None:
-    [sensor] = built().sensors
+    sensor, reporting = built().sensors
+    assert [job.name for job in reporting.jobs] == ["report"]
     assert sensor.job_name == "refresh"
     [refresh] = [stage for stage in stages(PARTITIONS) if stage.name == "refresh"]
     assert not refresh.pays

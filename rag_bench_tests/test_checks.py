@@ -185,3 +185,27 @@ def test_replies_are_readable(done_world: World) -> None:
     low = found.metadata["share_scored"].value
     assert low["simulator/sim-judge-sharp on simulator/sim-weak"] == 0.94
     assert len(low) == 12
+
+
+@pytest.mark.parametrize(
+    ("asset", "name"),
+    [
+        ("model_runs", "judges_are_examined_alike"),
+        ("model_runs", "every_cell_is_measured"),
+    ],
+)
+def test_a_check_of_nothing_does_not_pass(free_world: World, asset: str, name: str) -> None:
+    found = free_world.check(asset)[name]
+    assert not found.passed
+    assert found.description
+
+
+def test_checks_of_a_step_that_scored_nothing_do_not_pass(free_world: World) -> None:
+    """Scores without any answers: the step fails, and its checks do not say that all is well."""
+    from small_world import checks_of
+
+    result = free_world.run(["tier2_scores"])
+    assert not result.success
+    found = checks_of(result)["replies_are_readable"]
+    assert not found.passed
+    assert "Nothing was scored" in str(found.description)

@@ -189,7 +189,10 @@ def test_nothing_runs_by_itself(defs: dg.Definitions, graph: dg.AssetGraph) -> N
     for key in graph.get_all_asset_keys():
         assert graph.get(key).automation_condition is None
     repository = defs.get_repository_def()
-    assert [sensor.name for sensor in repository.sensor_defs] == ["dump_folder"]
+    assert [sensor.name for sensor in repository.sensor_defs] == [
+        "dump_folder",
+        "report_what_was_measured",
+    ]
 
 
 def test_the_checks(graph: dg.AssetGraph) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, result_version, sweep_asset
-from rag_bench.assets.step_checks import StepCheck, StepEvent, end_step, specs
+from rag_bench.assets.step_checks import StepCheck, StepEvent, end_step, nothing_to_check, specs
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.tiers.run_settings import Tier
@@ -112,14 +112,17 @@ def measured_alike(tier: Tier) -> StepCheck:
             for row in found
             if content_hash(row.inputs["measures"]) != wanted
         ]
+        configured = anything_configured(bench.settings)
+        if configured and not found:
+            return nothing_to_check()
         return dg.AssetCheckResult(
             passed=not old,
             description=f"{len(found)} models measured, {len(old)} of them by older metrics"
             if found
-            else "nothing measured",
+            else "nothing is configured, so nothing is compared",
             metadata={
                 "to_be_measured_again": dg.MetadataValue.json(old),
-                "configured": anything_configured(bench.settings),
+                "configured": configured,
             },
         )
 

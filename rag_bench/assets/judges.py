@@ -7,7 +7,15 @@ import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.datasets import manual_dataset, show_hide_dataset, synthetic_dataset
-from rag_bench.assets.step_checks import StepCheck, StepEvent, end_step, replies_are_readable, specs
+from rag_bench.assets.step_checks import (
+    StepCheck,
+    StepEvent,
+    end_step,
+    nothing_to_check,
+    replies_are_readable,
+    specs,
+)
+from rag_bench.errors import RagBenchError
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 
@@ -93,8 +101,15 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
 
         keys = keys_of(context, partitions.benchmark_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
-        sample = sample_of(bench, bench.pairs)
         record = Recorder(context, bench)
+        try:
+            sample = sample_of(bench, bench.pairs)
+        except RagBenchError as error:
+            context.log.warning(str(error))
+            for key in keys:
+                record.nothing(key, str(error))
+            yield from end_step(quality_checks, bench, record)
+            return
         with log_progress(context):
             models.run(
                 database.engine, lambda opened: judge_cells(bench, opened, sample, keys, record)
@@ -111,17 +126,22 @@ def scores_are_not_all_alike() -> StepCheck:
         from rag_bench.store import evaluations
         from rag_bench.tiers.measures import JUDGE_TIER
 
-        alike = {}
-        for row in evaluations.latest_of_kind(
+        alike: dict[str, float | None] = {}
+        found = evaluations.latest_of_kind(
             bench.engine, tier=JUDGE_TIER, kind="scores", settings_hash=bench.run.hash
-        ):
-            share = row.metrics["score_collapse"]["value"]
-            if share is not None and share > MOST_ALIKE:
-                alike[str(row.benchmark_judge_model)] = round(share, 3)
+        )
+        if not found:
+            return nothing_to_check()
+        for row in found:
+            share = row.metrics.get("score_collapse", {}).get("value")
+            if share is None or share > MOST_ALIKE:
+                alike[str(row.benchmark_judge_model)] = None if share is None else round(share, 3)
         return dg.AssetCheckResult(
             passed=not alike,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(alike)} judges give one score to more than {MOST_ALIKE:.0%}",
+            description=(
+                f"{len(alike)} judges give one score to more than {MOST_ALIKE:.0%}, or none at all"
+            ),
             metadata={"share_of_one_score": dg.MetadataValue.json(alike)},
         )
 
@@ -139,11 +159,14 @@ def checked_against_people() -> StepCheck:
         from rag_bench.store import evaluations
         from rag_bench.tiers.measures import JUDGE_TIER
 
+        found = evaluations.latest_of_kind(
+            bench.engine, tier=JUDGE_TIER, kind="scores", settings_hash=bench.run.hash
+        )
+        if not found:
+            return nothing_to_check()
         unchecked = [
             str(row.benchmark_judge_model)
-            for row in evaluations.latest_of_kind(
-                bench.engine, tier=JUDGE_TIER, kind="scores", settings_hash=bench.run.hash
-            )
+            for row in found
             if not row.inputs.get("checked_against_people")
         ]
         return dg.AssetCheckResult(

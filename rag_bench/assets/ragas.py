@@ -1,13 +1,14 @@
 """RAGAS beside the rubrics: scores of answers per pair of models, of contexts per judge."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import dagster as dg
 
 from rag_bench.assets.cells import Recorder, keys_of, log_progress, sweep_asset
 from rag_bench.assets.grid import answered_pairs
 from rag_bench.assets.step_checks import StepEvent, end_step, replies_are_readable, specs
-from rag_bench.partitions import Partitions
+from rag_bench.partitions import GENERATION_MODEL, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.run_settings import Tier
 
@@ -32,6 +33,19 @@ def _code_version() -> str:
 
     # The language is a run's own, so a change of any language's prompts counts.
     return f"3-{prompt_hash()[:12]}"
+
+
+def not_installed() -> str | None:
+    """Return what to say in place of results where ragas is not installed: it is an extra."""
+    from importlib.metadata import PackageNotFoundError
+
+    from rag_bench.llm.ragas.prompts import ragas_version
+
+    try:
+        ragas_version()
+    except PackageNotFoundError:
+        return "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
+    return None
 
 
 def _answer_scores(
@@ -61,6 +75,12 @@ def _answer_scores(
 
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
+        if why := not_installed():
+            for key in keys_of(context, partitions.grid):
+                model = cast(dg.MultiPartitionKey, key).keys_by_dimension[GENERATION_MODEL]
+                record.nothing(key, why, model)
+            yield from end_step(checks, bench, record)
+            return
         pairs, done = answered_pairs(context, bench, tier, partitions, record)
         with log_progress(context):
             models.run(
@@ -97,6 +117,11 @@ def _context_scores(partitions: Partitions) -> dg.AssetsDefinition:
         keys = keys_of(context, partitions.benchmark_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
+        if why := not_installed():
+            for key in keys:
+                record.nothing(key, why)
+            yield from end_step(checks, bench, record)
+            return
         with log_progress(context):
             models.run(database.engine, lambda opened: context_cells(bench, opened, keys, record))
         yield from end_step(checks, bench, record)

@@ -52,6 +52,15 @@ def end_step(checks: Sequence[StepCheck], bench: Bench, record: Recorder) -> Ite
     yield recorded()
 
 
+def nothing_to_check() -> dg.AssetCheckResult:
+    """Return that a check did not pass, as there is nothing that it could be true of."""
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Nothing was scored under these settings, so this cannot be said to hold.",
+    )
+
+
 def reads_russian() -> StepCheck:
     """Check the text measures with a text of which the right values are known."""
 
@@ -116,19 +125,24 @@ def replies_are_readable(tier: str, kind: Kind = "scores") -> StepCheck:
         from rag_bench.store import evaluations
 
         low = {}
-        for row in evaluations.latest_of_kind(
+        found = evaluations.latest_of_kind(
             bench.engine, tier=tier, kind=kind, settings_hash=bench.run.hash
-        ):
+        )
+        if not found:
+            return nothing_to_check()
+        for row in found:
             # The worst measure counts: some (counts of verdicts) are always complete.
             shares = [
                 metric["n_scored"] / metric["n_expected"]
                 for name, metric in row.metrics.items()
                 if metric["n_expected"] and "latency" not in name
             ]
-            if shares and min(shares) < LEAST_READABLE:
+            if not shares or min(shares) < LEAST_READABLE:
                 judge = row.benchmark_judge_model or row.production_judge_model
                 what = "contexts" if kind == "ragas" else "pairs"
-                low[f"{judge} on {row.generation_model or what}"] = round(min(shares), 3)
+                low[f"{judge} on {row.generation_model or what}"] = round(
+                    min(shares, default=0.0), 3
+                )
         return dg.AssetCheckResult(
             passed=not low,
             severity=dg.AssetCheckSeverity.WARN,

@@ -409,6 +409,12 @@ def joined(engine: Engine, settings_hash: str) -> list[StoredEvaluation]:
     return [one for one in found if counts(one)]
 
 
+def newest_id(engine: Engine) -> int:
+    """Return the id of the newest evaluation; 0 if there is none."""
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.max(evaluation.c.id))).scalar() or 0)
+
+
 def version_of_all(engine: Engine, settings_hash: str) -> str:
     """Return the address of all that was measured under one settings hash: of every model or pair
     of models the newest result that counts. `StoredEvaluation.version` says what is in it.

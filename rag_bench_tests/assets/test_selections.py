@@ -182,3 +182,24 @@ def test_without_any_dump_the_first_step_says_what_to_do(
         words = daemon.words(ended)
     assert "No dump to load" in words
     assert "rag-bench load-dump" in words
+
+
+@pytest.mark.parametrize(
+    ("asset", "cells"), [("tier2_ragas_scores", 12), ("tier3_context_scores", 3)]
+)
+def test_without_ragas_its_cells_say_so_and_nothing_fails(
+    free_world: World, monkeypatch: pytest.MonkeyPatch, asset: str, cells: int
+) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    from rag_bench.llm.ragas import prompts
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(prompts, "version", missing)
+    result = free_world.run([asset])
+    assert result.success, failure(result)
+    events = materializations(result, asset)
+    assert len(events) == cells
+    assert all("ragas is not installed" in value(event.metadata, "note") for event in events)
