@@ -5,7 +5,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY rag_bench rag_bench
-COPY instance.yaml workspace.yaml workspace.docker.yaml ./
+COPY dagster.yaml workspace.yaml workspace.docker.yaml ./
 RUN pip install --no-cache-dir -c constraints.txt uv torch \
     && uv pip install --system --no-cache --compile-bytecode -c constraints.txt -e '.[embed]'
 COPY data data

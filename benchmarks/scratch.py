@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
+from rag_bench.dagster_home import instance_yaml
 from rag_bench.settings import PROJECT_ROOT, get_settings
 from rag_bench.store.database import ensure_database, libpq_url, make_engine, parse_url
 from rag_bench.store.migrate import migrate
@@ -69,7 +70,7 @@ def project_instance(place: Path) -> Iterator[dict[str, str]]:
     """Dagster's storage in a database of its own; yield the environment that names it."""
     home = place / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
+    (home / "dagster.yaml").write_text(instance_yaml(), encoding="utf-8")
     with database() as url:
         yield {"DAGSTER_HOME": str(home), "RAG_BENCH_DAGSTER_DATABASE_URL": url}
 

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "RAG_BENCH_DAGSTER_URL"
 
+#: The scheme in the variable must be postgresql+psycopg2, as dagster-postgres needs it.
+_STORAGE = f"""\
+storage:
+  postgres:
+    postgres_url:
+      env: {URL_VARIABLE}
+
+"""
+
+
+def instance_yaml() -> str:
+    """Return the instance's settings: the project's dagster.yaml, kept in PostgreSQL."""
+    return _STORAGE + (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Make database and instance folder ready; return the environment that Dagster needs.
@@ -32,8 +46,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         return environment
     home = settings.home.absolute() / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    source, target = PROJECT_ROOT / "instance.yaml", home / "dagster.yaml"
-    text = source.read_text(encoding="utf-8")
+    target, text = home / "dagster.yaml", instance_yaml()
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         staging = target.with_name(f"dagster.yaml.{os.getpid()}.part")
         staging.write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from small_world import Done, write_data
 
-from rag_bench.settings import PROJECT_ROOT
+from rag_bench.dagster_home import instance_yaml
 from rag_bench.store.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def running_ui(
         pytest.skip("needs /proc to see that no process is left")
     home = folder / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
+    (home / "dagster.yaml").write_text(instance_yaml(), encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

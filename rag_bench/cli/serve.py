@@ -19,6 +19,12 @@ from rag_bench.cli.app import app, errors
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import PROJECT_ROOT, get_settings
 
+# `python -m dagster` without a warning that frightens for nothing: the project's dagster.yaml is in
+# the current folder, and what is used was written from it into DAGSTER_HOME.
+_DAGSTER = (
+    "import logging; from dagster._cli import main; logging.getLogger('dagster').addFilter("
+    "lambda record: 'Found a dagster instance configuration' not in str(record.msg)); main()"
+)
 _WATCH_SECONDS = 5
 _STOP_SECONDS = 20
 
@@ -48,7 +54,7 @@ def dev(
     for run_id in clear_dead_runs(instance):
         errors.print(f"Run {run_id[:8]} had lost its process; it is marked as failed now.")
     workspace = PROJECT_ROOT / "workspace.yaml"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace)]
+    command = [sys.executable, "-c", _DAGSTER, "dev", "-w", str(workspace)]
     command += ["-h", host, "-p", str(port)]
 
     def stop(*_: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from local_provider import LocalProvider
 from small_world import World, copy_of, drop_database, failure
 
+from rag_bench.dagster_home import instance_yaml
 from rag_bench.partitions import ModelLists
-from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.answer_key import AnswerKey, answer_key_from_database
 from rag_bench.store.embedded import EmbeddedServer
 
@@ -29,7 +28,7 @@ def dagster_environment(server: EmbeddedServer, tmp_path: Path) -> Iterator[dict
         admin.execute(f'create database "{name}"')
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(PROJECT_ROOT / "instance.yaml", home / "dagster.yaml")
+    (home / "dagster.yaml").write_text(instance_yaml(), encoding="utf-8")
     yield {"DAGSTER_HOME": str(home), "RAG_BENCH_DAGSTER_DATABASE_URL": server.url(name)}
     drop_database(server, name)
 
