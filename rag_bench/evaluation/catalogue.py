@@ -111,9 +111,12 @@ def _specs() -> Iterator[MetricSpec]:
         yield MetricSpec(name, ("2", "3", "judge", "judge_pipeline"), "summary", None, False)
         yield MetricSpec(f"judge_{name}", ("2", "3"), "summary", None, False)
     # Replies that could be read at the second try only: how well a judge keeps to the form.
-    for name in (ASKED_AGAIN_RATE, f"ragas_{ASKED_AGAIN_RATE}"):
-        tiers = ("2", "3", "judge") if name == ASKED_AGAIN_RATE else ("2", "3")
-        yield MetricSpec(name, tiers, "rate", _UNIT, False)
+    for prefix, tiers in (
+        ("", ("2", "3", "judge")),
+        ("ragas_", ("2", "3")),
+        ("ragas_context_", ("3",)),
+    ):
+        yield MetricSpec(prefix + ASKED_AGAIN_RATE, tiers, "rate", _UNIT, False)
     yield from _judge_specs()
 
 

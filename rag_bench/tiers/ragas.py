@@ -265,7 +265,9 @@ class _Work:
                 for item, case in zip(bench.items, cases, strict=True)
             ]
             found = aggregate_cases(records, [PREFIX + name for name in names])
-            found |= asked_again_metrics(bench, results, PREFIX)
+            # Of answers and of contexts there is a share each: they meet in one object of tier 3.
+            kind = "" if metrics == ANSWER_METRICS else "context_"
+            found |= asked_again_metrics(bench, results, PREFIX + kind)
             return evaluations.save_evaluation(
                 bench.engine,
                 new(

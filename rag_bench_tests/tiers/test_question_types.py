@@ -113,7 +113,8 @@ def test_what_a_critic_rejects_is_left_out_and_its_reason_kept(
     assert rejected["id"] not in {item.item_id for item in items}
     assert record["rejected_by"]["groundedness"] >= 1
     [event] = materializations(result, "synthetic_dataset")
-    assert "цены нет" in value(event.metadata, "left_out")
+    rows = [row.data for row in value(event.metadata, "left_out_questions").records]
+    assert [row["question"] for row in rows if "цены нет" in str(row["why it was left out"])]
 
 
 def test_an_unreadable_critic_leaves_the_question_out_until_it_is_asked_again(
