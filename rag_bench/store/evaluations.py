@@ -416,23 +416,8 @@ def newest_id(engine: Engine) -> int:
 
 
 def version_of_all(engine: Engine, settings_hash: str) -> str:
-    """Return the address of all that was measured under one settings hash: of every model or pair
-    of models the newest result that counts. `StoredEvaluation.version` says what is in it.
-    """
-    columns = evaluation.c
-    what = (
-        *(columns.tier, columns.kind, columns.generation_model),
-        *(columns.benchmark_judge_model, columns.production_judge_model),
-    )
-    query = (
-        select(evaluation)
-        .distinct(*what)
-        .where(columns.settings_hash == settings_hash, columns.status.in_(["succeeded", "partial"]))
-        .order_by(*what, columns.id.desc())
-    )
-    with engine.connect() as connection:
-        found = [_stored(row) for row in connection.execute(query)]
-    return content_hash(sorted(one.version for one in found))
+    """Return the address of all that `joined` gives, made of their `StoredEvaluation.version`."""
+    return content_hash(sorted(one.version for one in joined(engine, settings_hash)))
 
 
 @dataclass(frozen=True)
