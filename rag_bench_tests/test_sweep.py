@@ -126,7 +126,7 @@ def test_a_failed_check_is_said(free_world: World) -> None:
     assert [r.errors for r in results] == [
         (
             "The check measures_are_within_their_scale of tier1_retrieval failed: "
-            "1 values outside 0 to 1.",
+            "1 of 420 values outside 0 to 1.",
         )
     ]
 
