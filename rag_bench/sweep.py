@@ -181,7 +181,9 @@ class _Stage:
 
 def _free_assets(tiers: frozenset[str]) -> list[str]:
     """Return what the tiers need that asks no model."""
-    assets = ["chunk_embeddings", "manual_dataset"]
+    # The chunks, too: whatever is measured under settings depends on them, and a command that loads
+    # a dump tells Dagster nothing of it.
+    assets = ["chunk", "chunk_embeddings", "manual_dataset"]
     assets += ["tier0_embedding_geometry"] if "0" in tiers else []
     assets += ["tier1_retrieval"] if tiers & {"1", "3"} else []
     assets += ["show_hide_dataset"] if tiers & {"judge", "judge_pipeline"} else []
