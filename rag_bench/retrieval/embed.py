@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import text_hash
+from rag_bench.progress import report
 from rag_bench.retrieval.encoder import Encoder, Progress
 from rag_bench.retrieval.identity import EncoderIdentity
 from rag_bench.store import vectors
+from rag_bench.store.database import only_one
 
 # A kill loses at most this many encoded texts.
 SAVE_EVERY = 512
@@ -71,28 +73,10 @@ def embed_texts(
     by_hash = {text_hash(value): value for value in given}
     missing = vectors.missing(engine, identity.key, by_hash)
     if missing:
-        encoder = encoder_loader()
-        if encoder.key != identity.key:
-            raise RagBenchError(
-                f"The encoder loaded ({encoder.name}) is not the one expected ({identity.name}): "
-                "its files changed meanwhile. Run again."
-            )
-        # Near equal lengths in a block make its batches even; ties by hash, to be repeatable.
-        ordered = sorted(missing, key=lambda item: (-len(by_hash[item]), item))
-        for start in range(0, len(ordered), SAVE_EVERY):
-            block = ordered[start : start + SAVE_EVERY]
-            encoded = encoder.encode(
-                [by_hash[item] for item in block], _shifted(progress, start, len(ordered))
-            )
-            vectors.save_vectors(
-                engine,
-                identity.key,
-                identity.name,
-                block,
-                encoded.vectors,
-                encoded.n_tokens,
-                encoded.truncated,
-            )
+        # Two runs that miss the same texts (a sensor's and a person's) would encode them twice.
+        with only_one(engine, f"encoding {identity.key}", _say_waiting):
+            missing = vectors.missing(engine, identity.key, by_hash)
+            _encode(engine, encoder_loader, identity, by_hash, missing, progress)
     n_truncated, _ = vectors.truncated_count(engine, identity.key, by_hash)
     return EmbedReport(
         n_texts=len(given),
@@ -102,6 +86,44 @@ def embed_texts(
         n_truncated=n_truncated,
         seconds=time.monotonic() - started,
     )
+
+
+def _encode(
+    engine: Engine,
+    encoder_loader: Callable[[], Encoder],
+    identity: EncoderIdentity,
+    by_hash: Mapping[str, str],
+    missing: Collection[str],
+    progress: Progress | None,
+) -> None:
+    if not missing:
+        return
+    encoder = encoder_loader()
+    if encoder.key != identity.key:
+        raise RagBenchError(
+            f"The encoder loaded ({encoder.name}) is not the one expected ({identity.name}): "
+            "its files changed meanwhile. Run again."
+        )
+    # Near equal lengths in a block make its batches even; ties by hash, to be repeatable.
+    ordered = sorted(missing, key=lambda item: (-len(by_hash[item]), item))
+    for start in range(0, len(ordered), SAVE_EVERY):
+        block = ordered[start : start + SAVE_EVERY]
+        encoded = encoder.encode(
+            [by_hash[item] for item in block], _shifted(progress, start, len(ordered))
+        )
+        vectors.save_vectors(
+            engine,
+            identity.key,
+            identity.name,
+            block,
+            encoded.vectors,
+            encoded.n_tokens,
+            encoded.truncated,
+        )
+
+
+def _say_waiting() -> None:
+    report("waiting for another run that encodes texts", 0, 1)
 
 
 def _shifted(progress: Progress | None, offset: int, total: int) -> Progress | None:

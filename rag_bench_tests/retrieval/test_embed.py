@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ from sqlalchemy import Engine
 
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import text_hash
+from rag_bench.progress import listening
 from rag_bench.retrieval import embed
 from rag_bench.retrieval.embed import embed_texts
 from rag_bench.retrieval.encoder import EncodedBatch, Encoder, Progress, load_encoder
@@ -44,6 +48,36 @@ def test_only_what_is_missing_is_encoded(engine: Engine, tiny_settings: Settings
     encoder = load_encoder(tiny_settings)
     stored = fetch_matrix(engine, identity.key, [text_hash(value) for value in TEXTS])
     np.testing.assert_allclose(stored, encoder.encode(TEXTS).vectors, atol=2e-6)
+
+
+def test_two_runs_that_miss_the_same_texts_encode_them_once(
+    engine: Engine, tiny_settings: Settings
+) -> None:
+    identity = encoder_identity(tiny_settings)
+    encoding, waits, told = threading.Event(), threading.Event(), []
+
+    class Slow(Encoder):
+        """Encodes when the other run is known to wait."""
+
+        def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
+            encoding.set()
+            assert waits.wait(60)
+            return super().encode(texts, progress)
+
+    def slowly() -> Encoder:
+        return Slow(load_encoder(tiny_settings)._model, identity)
+
+    def listener(label: str, done: int, total: int) -> None:
+        told.append(label)
+        waits.set()
+
+    with ThreadPoolExecutor(1) as pool, listening(listener):
+        first = pool.submit(embed_texts, engine, slowly, identity, TEXTS)
+        assert encoding.wait(60)
+        second = embed_texts(engine, never_loaded, identity, [*TEXTS])
+        assert first.result().n_encoded == 4
+    assert (second.n_encoded, second.n_reused) == (0, 4)
+    assert told == ["waiting for another run that encodes texts"]
 
 
 def test_nothing_to_embed(engine: Engine, tiny_settings: Settings) -> None:
