@@ -14,7 +14,12 @@ def no_answers(bench: Bench, tier: Tier, generation_model: str) -> str:
     asset = "tier2_answers" if tier == "2" else "tier3_answers"
     seen = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
     first = f"There are no tier {tier} answers of {generation_model} under these settings: "
-    if seen and bench.run.only_corpus_differs(seen[0][1]):
+    if any(key == bench.run.hash for key, _ in seen):
+        return (
+            f"{first}those of this model failed or were never asked for. Materialize {asset} first."
+        )
+    # A trial may be newer: what counts is whether there were answers under these very settings.
+    if any(bench.run.only_corpus_differs(settings) for _, settings in seen):
         return (
             f"{first}the dump has changed since they were made, and with it texts of the knowledge "
             f"base. Materialize {asset} again; a question whose texts are as before costs nothing."

@@ -176,6 +176,9 @@ def test_after_a_changed_dump_nothing_unusable_is_called_fresh(
     measured_world: World, tmp_path: Path
 ) -> None:
     world = measured_world
+    # The newest answers of all are a trial's: it is no reason why the others count no longer.
+    trial = world.run(ANSWERS[:1], MODELS, benchmark={"limit": 2})
+    assert trial.success, failure(trial)
     free = world.run(FREE, MODELS, ops=changed_dump(tmp_path))
     assert free.success, failure(free)
     found = stale(world)
@@ -199,3 +202,13 @@ def test_after_a_changed_dump_nothing_unusable_is_called_fresh(
     run_all(world)
     found = stale(world)
     assert {name for name, status in found.items() if status is StaleStatus.STALE} == set()
+
+
+def test_a_model_without_answers_is_told_from_settings_without_any(measured_world: World) -> None:
+    other = ModelLists(
+        [*MODELS.generation, "simulator/sim-weak"], [SHARP], MODELS.production_judges
+    )
+    cell = str(cell_key("simulator/sim-weak", SHARP))
+    scored = measured_world.run(["tier2_scores"], other, partition_key=cell)
+    assert not scored.success
+    assert "those of this model failed or were never asked for" in failure(scored)
