@@ -45,18 +45,6 @@ def _value(value: Any) -> str | int | bool:
     return _cut(number(value) if isinstance(value, float) else "" if value is None else str(value))
 
 
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a Markdown table; cells are cut and cannot break it."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    text = number(value) if isinstance(value, float) else "" if value is None else str(value)
-    return _cut(text.replace("|", "\\|"))
-
-
 def _cut(text: str) -> str:
     # Not split(), which would break up what a no-break space holds together.
     text = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Part of the scale, from below, above which a user counts as satisfied.
-SATISFIED_ABOVE = 0.8
 #: Share of ratings that must lie on a scale; the others are strays and count as no rating.
 _LEAST_FIT = 0.99
 
@@ -53,7 +51,7 @@ class RatingScale:
         rated = self.rating(score)
         if rated is None or not self.known:
             return None
-        # Compared without dividing, which would be a matter of float bits.
+        # The top fifth; compared without dividing, which would be a matter of float bits.
         return (rated - self.low) * 5 > (self.high - self.low) * 4
 
 

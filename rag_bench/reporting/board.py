@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rag_bench.llm.providers import Role
 
 Metric = Mapping[str, Any]
-_GATE = "tier_judge_pipeline"
 
 
 @dataclass(frozen=True)
