@@ -315,6 +315,14 @@ async def plan_sweep(
     keys = sorted(chat.tallies, key=lambda k: order.index(k[0]) if k[0] in order else len(order))
     lines = [_line(key, chat.tallies[key], models, usage) for key in keys]
     by_model = {line.model: models.provider_of(line.model) for line in lines}
+    judged = any(
+        line.role == Role.benchmark_judge and line.n_to_send + line.n_unknown for line in lines
+    )
+    if judged and asks_again(bench.settings.reask_unreadable, Role.benchmark_judge):
+        notes.append(
+            "A judge whose reply cannot be read is asked once more; such calls come on top "
+            "(RAG_BENCH_REASK_UNREADABLE=none: not)."
+        )
     return Plan(lines, tuple(notes), by_model, complete=not ragas)
 
 

@@ -79,6 +79,8 @@ def test_a_plan_is_what_the_sweep_then_asks(free_world: World) -> None:
     assert second.seconds is not None
 
     third = plan(free_world)
+    assert any("asked once more" in note for note in second.notes)
+    assert not any("asked once more" in note for note in third.notes)  # nothing is left to ask
     assert (third.n_to_send, third.n_unknown, third.seconds) == (0, 0, 0)
     assert sum(by_asset(third, "n_in_ledger").values()) == free_world.count("llm_call")
     assert third.to_json()["n_to_send"] == 0
