@@ -7,6 +7,7 @@ in which script, and BLEU's words there, is declared in `text_scripts`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,15 +74,28 @@ def text_overlaps(
     return results
 
 
+def _rouge_scorer_class() -> Any:
+    """Import rouge-score's scorer, and keep the log handler that comes with it from our streams.
+
+    It brings absl, whose handler takes the stderr of this moment, which may be one of a progress
+    bar, and closes it when logging is configured anew, as Dagster does at every run. The
+    process's own stderr it leaves open.
+    """
+    from absl import logging as absl_logging
+    from rouge_score.rouge_scorer import RougeScorer
+
+    absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
+    return RougeScorer
+
+
 def _scores(pairs: Sequence[tuple[str, str]]) -> list[dict[str, float | None]]:
     if not pairs:
         return []
-    from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
     tokenizer = UnicodeTokenizer()
-    rouge = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=tokenizer)
+    rouge = _rouge_scorer_class()(["rouge1", "rouge2", "rougeL"], tokenizer=tokenizer)
     # Effective order: a text of three words has no 4-gram, and would score 0 against itself.
     bleus: dict[str, Any] = {}
     chrf = CHRF()

@@ -1,6 +1,8 @@
 """ROUGE, BLEU and chrF: hand-worked on Russian, and against formulas written out here."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -238,3 +240,20 @@ def test_every_withheld_measure_is_one_of_ours() -> None:
     for script in SCRIPTS:
         assert set(script.withheld) <= set(TEXT_OVERLAP_SCALES)
         assert (script.bleu_tokenizer is None) == ("bleu" in script.withheld)
+
+
+def test_a_stderr_of_the_moment_is_not_closed_when_logging_is_configured_anew() -> None:
+    program = """
+import io, logging.config, sys
+from rag_bench.evaluation.text_overlap import text_overlap
+of_the_moment = sys.stderr = io.StringIO()
+text_overlap("справка готова", "справка готова")
+sys.stderr = sys.__stderr__
+logging.config.dictConfig({"version": 1})
+assert not of_the_moment.closed
+sys.stderr.write("still open")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "still open")
