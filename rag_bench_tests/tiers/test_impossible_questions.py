@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from starlette.responses import Response
 
 from rag_bench.llm.pipeline import NOT_FOUND
 from rag_bench.partitions import ModelLists
-from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.store.evaluations import cases_of
 
 MODELS = ModelLists(["x/m"], ["simulator/sim-judge-steady"], ["simulator/sim-gate-sharp"])
@@ -63,14 +61,6 @@ def squad2(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         return _squad(tmp_path / "squad2.json")
     folder: Path = request.getfixturevalue("cases")
     return folder / "squad2.json"
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
-    with LocalProvider(AnswerKey).serving() as serving:
-        monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
-        monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
-        yield serving
 
 
 @pytest.mark.parametrize("refuses", [False, True])

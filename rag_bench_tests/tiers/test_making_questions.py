@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,16 @@ from local_provider import LocalProvider, completion, refusal
 from small_world import CHUNKS, World, failure, materializations, plain_dump, value
 from starlette.responses import Response
 
-from rag_bench.simulator.answer_key import AnswerKey
-
 N = len(CHUNKS)
 WRITER = {"synthetic_dataset": {"model": "x/sim-judge-sharp"}}
 
 
 @pytest.fixture
-def provider(free_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
-    with LocalProvider(AnswerKey).serving() as serving:
-        monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
-        monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
-        monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "0")
-        yield serving
+def provider(
+    free_world: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> LocalProvider:
+    monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "0")
+    return provider
 
 
 def make(world: World, **config: Any) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from starlette.responses import Response
 from rag_bench.llm.pipeline import NOT_FOUND
 from rag_bench.llm.question_writer import QuestionType
 from rag_bench.partitions import ModelLists
-from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.store.datasets import Item, items_of, save_dataset, source_of
 from rag_bench.store.evaluations import cases_of
 
@@ -28,12 +26,11 @@ CALLS = N * sum(1 + (2 if kind == "out_of_scope" else 3) for kind in TYPES)
 
 
 @pytest.fixture
-def provider(free_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
-    with LocalProvider(AnswerKey).serving() as serving:
-        monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
-        monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
-        monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "0")
-        yield serving
+def provider(
+    free_world: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> LocalProvider:
+    monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "0")
+    return provider
 
 
 def make(world: World, **config: Any) -> Any:

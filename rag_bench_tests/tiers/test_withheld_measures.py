@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,11 @@ from small_world import World, failure
 from starlette.responses import Response
 
 from rag_bench.partitions import ModelLists
-from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.store.evaluations import cases_of
 
 MODELS = ModelLists(["x/m"], ["simulator/sim-judge-steady"], ["simulator/sim-gate-sharp"])
 #: Two Thai sentences and a Russian one, each a page.
 CONTEXTS = [*SENTENCES["th"][:2], "Стипендию переводят до двадцать пятого числа каждого месяца."]
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
-    with LocalProvider(AnswerKey).serving() as serving:
-        monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
-        monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
-        yield serving
 
 
 def test_measures_of_words_are_withheld_case_by_case(
