@@ -36,9 +36,9 @@ import psycopg
 import uvicorn
 
 from rag_bench.errors import CaseError
-from rag_bench.llm.client import ChatModels
-from rag_bench.llm.context import call_context
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
+from rag_bench.llm.transport.client import ChatModels
+from rag_bench.llm.transport.context import call_context
 from rag_bench.settings import Settings, get_settings
 from rag_bench.store.database import ensure_database, libpq_url, make_engine, parse_url
 from rag_bench.store.migrate import migrate

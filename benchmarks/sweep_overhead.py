@@ -49,8 +49,8 @@ def many_models(n_generators: int, n_judges: int) -> ModelLists:
 
 def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, int]) -> None:
     """Make all cells by the tiers' own functions."""
-    from rag_bench.tiers.answers import answer_cells
-    from rag_bench.tiers.scores import score_cells
+    from rag_bench.tiers.answers.answers import answer_cells
+    from rag_bench.tiers.answers.scores import score_cells
 
     bench = BenchmarkResource(**benchmark).open(world.engine, None)
     pairs = list(itertools.product(models.generation, models.benchmark_judges))

@@ -19,7 +19,7 @@ import scratch  # noqa: F401 (makes the tests' modules importable)
 from sample_sentences import SENTENCES
 from sentence_pairs import LEAST_AREA, areas, sample_pages, xquad_pages
 
-from rag_bench.evaluation.text_overlap import text_overlaps
+from rag_bench.evaluation.text.text_overlap import text_overlaps
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import httpx
     from sqlalchemy import Engine
 
-    from rag_bench.tiers.models import Models
+    from rag_bench.tiers.base.models import Models
 
 
 @asynccontextmanager
@@ -24,13 +24,13 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
     Raises:
         ConfigurationError: the environment names providers or models that cannot be meant.
     """
-    from rag_bench.llm.client import ChatModels
-    from rag_bench.llm.providers import Providers
+    from rag_bench.llm.config.providers import Providers
+    from rag_bench.llm.transport.client import ChatModels
     from rag_bench.simulator.answer_key import answer_key_from_database
     from rag_bench.simulator.app import Simulator
     from rag_bench.simulator.transport import simulator_transport
     from rag_bench.simulator.truth import PostgresTruth
-    from rag_bench.tiers.models import Models
+    from rag_bench.tiers.base.models import Models
 
     providers = Providers.from_environment()
     url = engine.url.render_as_string(hide_password=False)

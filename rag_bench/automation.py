@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.assets.cells import RANGE_END, RANGE_START
+from rag_bench.assets.factories.cells import RANGE_END, RANGE_START
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
 from rag_bench.report_sensor import report_sensor

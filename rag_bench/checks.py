@@ -5,16 +5,16 @@ Those of the partitioned assets are in ``assets.step_checks``.
 
 import dagster as dg
 
-from rag_bench.assets.datasets import show_hide_dataset
-from rag_bench.assets.declare import asset_check
-from rag_bench.assets.embeddings import (
+from rag_bench.assets.factories.declare import asset_check
+from rag_bench.assets.factories.step_checks import nothing_to_check
+from rag_bench.assets.inputs.datasets import show_hide_dataset
+from rag_bench.assets.inputs.embeddings import (
     chunk_embeddings,
     chunk_texts,
     question_embeddings,
     question_texts,
 )
-from rag_bench.assets.retrieval import tier1_retrieval
-from rag_bench.assets.step_checks import nothing_to_check
+from rag_bench.assets.tiers.retrieval import tier1_retrieval
 from rag_bench.hashing import text_hash
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -92,7 +92,7 @@ def measures_are_within_their_scale(
 ) -> dg.AssetCheckResult:
     """No retrieval measure of any question is below 0 or above 1 (nDCG was, elsewhere)."""
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.tiers.retrieval import rankings
+    from rag_bench.tiers.retrieval.retrieval import rankings
 
     found, _ = rankings(benchmark.open(database.engine, None))
     values = [
@@ -115,7 +115,7 @@ def search_agrees_with_pgvector(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
     """Asked as production asks, query by query, PostgreSQL finds the same on a sample."""
-    from rag_bench.tiers.retrieval import agreement_with_production
+    from rag_bench.tiers.retrieval.retrieval import agreement_with_production
 
     bench = benchmark.open(database.engine, None)
     if bench.run.search != "exact":

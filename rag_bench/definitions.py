@@ -5,23 +5,11 @@ from __future__ import annotations
 import dagster as dg
 
 from rag_bench import automation, checks
-from rag_bench.assets import (
-    analytics,
-    answers_and_scores,
-    custom_metrics,
-    datasets,
-    embeddings,
-    judges,
-    labels,
-    model_lab,
-    plan,
-    ragas,
-    reports,
-    retrieval,
-    source,
-    ux,
-)
-from rag_bench.llm.providers import Providers
+from rag_bench.assets.factories import labels
+from rag_bench.assets.inputs import datasets, embeddings, source
+from rag_bench.assets.results import analytics, model_lab, plan, reports
+from rag_bench.assets.tiers import answers_and_scores, custom_metrics, judges, ragas, retrieval, ux
+from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from rag_bench.llm.providers import Providers, Role
+from rag_bench.llm.config.providers import Providers, Role
 
 GENERATION_MODEL = "generation_model"
 BENCHMARK_JUDGE = "benchmark_judge"

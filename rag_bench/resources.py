@@ -20,9 +20,9 @@ from rag_bench.settings import get_settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from rag_bench.llm.budget import Budget
-    from rag_bench.tiers.bench import Bench
-    from rag_bench.tiers.models import Models
+    from rag_bench.llm.transport.budget import Budget
+    from rag_bench.tiers.base.bench import Bench
+    from rag_bench.tiers.base.models import Models
 
 T = TypeVar("T")
 #: Which process executes a run; Dagster's UI hides tags of this prefix.
@@ -141,13 +141,13 @@ class BenchmarkResource(dg.ConfigurableResource):
         Raises:
             RagBenchError: no snapshot, no such dataset, or an impossible number.
         """
-        from rag_bench.llm import prompts
+        from rag_bench.llm.tasks import prompts
         from rag_bench.retrieval.identity import encoder_identity
         from rag_bench.store import snapshots
-        from rag_bench.tiers.bench import Bench, resolve_dataset
-        from rag_bench.tiers.measures import MEASURED_PROMPTS
-        from rag_bench.tiers.pairs import pairs_of
-        from rag_bench.tiers.run_settings import RunSettings
+        from rag_bench.tiers.base.bench import Bench, resolve_dataset
+        from rag_bench.tiers.base.measures import MEASURED_PROMPTS
+        from rag_bench.tiers.base.pairs import pairs_of
+        from rag_bench.tiers.base.run_settings import RunSettings
 
         settings = get_settings()
         snapshot = snapshots.require_current(engine)
@@ -227,7 +227,7 @@ class ModelsResource(dg.ConfigurableResource):
         """Make the run's budget: all of its steps spend from it."""
         from decimal import Decimal
 
-        from rag_bench.llm.budget import Budget
+        from rag_bench.llm.transport.budget import Budget
 
         if self.max_calls is not None or self.max_cost_usd is not None:
             cost = None if self.max_cost_usd is None else Decimal(str(self.max_cost_usd))
@@ -239,8 +239,8 @@ class ModelsResource(dg.ConfigurableResource):
         Waits while another run on this database calls models: they share the providers' limits.
         """
         from rag_bench.assembly import open_models
-        from rag_bench.llm.budget import current_budget, spending
-        from rag_bench.llm.tally import Tally, counting, current_tally
+        from rag_bench.llm.transport.budget import current_budget, spending
+        from rag_bench.llm.transport.tally import Tally, counting, current_tally
         from rag_bench.store.database import only_one
 
         async def main() -> T:

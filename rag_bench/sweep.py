@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.settings import PROJECT_ROOT
-from rag_bench.tiers.measures import TIERS
+from rag_bench.tiers.base.measures import TIERS
 
 if TYPE_CHECKING:
     import dagster as dg

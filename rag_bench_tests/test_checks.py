@@ -9,7 +9,7 @@ import pytest
 from small_world import OFFLINE, World, hash_of
 from sqlalchemy import text
 
-from rag_bench.assets import step_checks
+from rag_bench.assets.factories import step_checks
 from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.snapshots import require_current
 
@@ -132,7 +132,7 @@ def test_text_measures_read_russian(monkeypatch: pytest.MonkeyPatch) -> None:
     check = step_checks.reads_russian()
     bench: Any = None  # reads nothing of the run
     assert check.evaluate(bench).passed
-    from rag_bench.evaluation import text_overlap
+    from rag_bench.evaluation.text import text_overlap
 
     # What rouge_score's own tokenizer makes of Russian.
     blind = {"rouge1_f": 0.0, "rouge2_f": 0.0, "rougeL_f": 0.0}
@@ -142,7 +142,7 @@ def test_text_measures_read_russian(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("lost", ["question", "answer"])
 def test_judge_prompts_hold_question_and_answer(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    from rag_bench.llm import prompts
+    from rag_bench.llm.tasks import prompts
 
     measures = ("faithfulness", "answer_relevance", "answer_correctness", "e2e_quality")
     check = step_checks.prompts_are_whole(lambda bench: measures)

@@ -11,7 +11,7 @@ from rag_bench.errors import ConfigurationError
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import PROCESS_TAG
 from rag_bench.sweep import StageResult, Sweep, SweepRequest
-from rag_bench.tiers.measures import TIERS, parse_tiers
+from rag_bench.tiers.base.measures import TIERS, parse_tiers
 
 MODELS = ModelLists(
     ["simulator/sim-strong", "simulator/sim-weak"],

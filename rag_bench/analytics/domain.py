@@ -13,7 +13,7 @@ from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import Asked
 from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
-from rag_bench.evaluation.text_folding import compounds
+from rag_bench.evaluation.text.text_folding import compounds
 from rag_bench.evaluation.types import Metric
 
 TOP_ALL, TOP_PART, TOP_TYPICAL = 50, 30, 20

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from rag_bench.evaluation.text_folding import compounds, has_words_in_a_row, readable
+from rag_bench.evaluation.text.text_folding import compounds, has_words_in_a_row, readable
 
 SHORTEST_WORD = 3
 

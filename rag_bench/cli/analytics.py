@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rag_bench.store.evaluations import StoredEvaluation
     from rag_bench.sweep import StageResult, Sweep
-    from rag_bench.tiers.analysis import Analysis
+    from rag_bench.tiers.traffic.analysis import Analysis
 
 _ROWS = 10
 _WIDTH = 160  # characters
@@ -149,7 +149,7 @@ def analytics_stage(running: Sweep, engine: Engine, wanted: Sequence[Wanted]) ->
 
     One without questions to analyse is a note; one that failed is in the results' errors.
     """
-    from rag_bench.tiers.analysis import NoQuestionsError
+    from rag_bench.tiers.traffic.analysis import NoQuestionsError
 
     results = []
     for wish in wanted:
@@ -182,8 +182,8 @@ def _materialize(running: Sweep, wish: Wanted) -> StageResult:
 
 def _publish(engine: Engine, wish: Wanted) -> None:
     """Print what an analysis found and write its file; it is read back, not made again."""
-    from rag_bench.tiers import analytics as tier
-    from rag_bench.tiers.analysis import open_analysis
+    from rag_bench.tiers.traffic import analytics as tier
+    from rag_bench.tiers.traffic.analysis import open_analysis
 
     read: Callable[[Analysis], StoredEvaluation]
     show: Callable[[Mapping[str, Any]], None]

@@ -43,7 +43,7 @@ def open_engine() -> Engine:
 def open_sweep(models: Any = None) -> Sweep:
     """Open the project's Dagster instance for runs in this process."""
     from rag_bench.dagster_home import clear_dead_runs, open_instance
-    from rag_bench.llm.providers import Providers
+    from rag_bench.llm.config.providers import Providers
     from rag_bench.partitions import ModelLists
     from rag_bench.sweep import Sweep
 

@@ -244,7 +244,7 @@ def benchmark(
     The same as `rag-bench sweep`, with the flags of the guide. Each model, or pair of models, is
     measured once for all the combinations that it is part of.
     """
-    from rag_bench.tiers.measures import parse_tiers
+    from rag_bench.tiers.base.measures import parse_tiers
 
     if manual_dataset and mode not in ("", "manual"):
         raise RagBenchError("--manual-dataset goes with --mode manual.")

@@ -78,8 +78,8 @@ def import_dataset(
     ] = False,
 ) -> None:
     """Import gold questions or labelled show/hide pairs for the current snapshot."""
-    from rag_bench.source.dataset_export import makers
-    from rag_bench.source.dataset_files import read_dataset_file
+    from rag_bench.source.question_files.dataset_export import makers
+    from rag_bench.source.question_files.dataset_files import read_dataset_file
     from rag_bench.store import datasets, snapshots
 
     engine = open_engine()

@@ -58,7 +58,7 @@ def generate_embeddings(
 
 
 def _coverage(engine: Engine, score: int | None) -> None:
-    from rag_bench.assets.embeddings import chunk_texts, question_texts
+    from rag_bench.assets.inputs.embeddings import chunk_texts, question_texts
     from rag_bench.retrieval.identity import encoder_identity
     from rag_bench.store import snapshots
 

@@ -100,10 +100,10 @@ def generate_dataset(
         return
     if dataset:
         raise RagBenchError("--dataset is for export-annotation; see --skip-existing-dataset.")
-    from rag_bench.llm.providers import Providers, Role
-    from rag_bench.source.dataset_export import refuse_touched
+    from rag_bench.llm.config.providers import Providers, Role
+    from rag_bench.questions.plan import parse_types
+    from rag_bench.source.question_files.dataset_export import refuse_touched
     from rag_bench.store import snapshots
-    from rag_bench.tiers.question_plan import parse_types
 
     if output:
         refuse_touched(output)  # before anything is paid for
@@ -153,15 +153,15 @@ def _materialize(config: dict[str, Any], attempts: int) -> None:
 
 
 def _all_types() -> list[str]:
-    from rag_bench.llm.question_writer import QuestionType
+    from rag_bench.questions.writer import QuestionType
 
     return [kind.value for kind in QuestionType]
 
 
 def _known_dataset(engine: Engine, snapshot: SnapshotInfo, reference: str) -> DatasetInfo:
     """Return a stored dataset of questions; a file is imported first."""
-    from rag_bench.source.dataset_export import makers
-    from rag_bench.source.dataset_files import read_gold
+    from rag_bench.source.question_files.dataset_export import makers
+    from rag_bench.source.question_files.dataset_files import read_gold
     from rag_bench.store import datasets, snapshots
 
     path = Path(reference)
@@ -177,12 +177,12 @@ def _known_dataset(engine: Engine, snapshot: SnapshotInfo, reference: str) -> Da
 
 def _check(engine: Engine, snapshot: SnapshotInfo, config: dict[str, Any]) -> None:
     """Say what would be asked, and what of it is there already."""
+    from rag_bench.questions.plan import parse_types
+    from rag_bench.questions.recipe import Recipe
+    from rag_bench.questions.synthetic import wishes_of
     from rag_bench.store import datasets, snapshots, synthetic
     from rag_bench.store.vectors import coverage
-    from rag_bench.tiers.question_plan import parse_types
-    from rag_bench.tiers.question_recipe import Recipe
-    from rag_bench.tiers.synthetic import wishes_of
-    from rag_bench.tiers.text_vectors import TextVectors
+    from rag_bench.tiers.base.text_vectors import TextVectors
 
     chunks = snapshots.chunks_of(engine, snapshot.sha256)
     recipe = Recipe(
@@ -218,7 +218,7 @@ def _check(engine: Engine, snapshot: SnapshotInfo, config: dict[str, Any]) -> No
 
 def _show(engine: Engine, output: Path | None) -> None:
     """Say what came of it, and write the file."""
-    from rag_bench.source.dataset_export import export_questions, write_rows
+    from rag_bench.source.question_files.dataset_export import export_questions, write_rows
     from rag_bench.store import datasets, snapshots
 
     info = datasets.newest_dataset(engine, "synthetic")
@@ -249,7 +249,7 @@ def _round_trip(trip: dict[str, Any] | None) -> str:
 
 
 def _export(output: Path | None, reference: str) -> None:
-    from rag_bench.source.dataset_export import export_annotation, write_rows
+    from rag_bench.source.question_files.dataset_export import export_annotation, write_rows
     from rag_bench.store import datasets, snapshots
 
     if output is None:

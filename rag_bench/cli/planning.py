@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.partitions import ModelLists
-    from rag_bench.tiers.plan import Plan
+    from rag_bench.tiers.plan.plan import Plan
 
 
 _WIDTH = 130  # characters: all columns in full
@@ -34,9 +34,9 @@ def make_plan(
     """Plan the sweep with these models, tiers and settings."""
     import asyncio
 
-    from rag_bench.llm.providers import Providers
+    from rag_bench.llm.config.providers import Providers
     from rag_bench.resources import BenchmarkResource
-    from rag_bench.tiers.plan import plan_sweep
+    from rag_bench.tiers.plan.plan import plan_sweep
 
     settings = get_settings()
     bench = BenchmarkResource(**benchmark).open(engine, None)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.cli.analytics import Wanted
-    from rag_bench.llm.budget import Budget
-    from rag_bench.llm.tally import Tally
+    from rag_bench.llm.transport.budget import Budget
+    from rag_bench.llm.transport.tally import Tally
     from rag_bench.partitions import ModelLists
     from rag_bench.sweep import Sweep
 
@@ -46,7 +46,7 @@ class Caps:
         """Return the budget of these caps, if there is any."""
         from decimal import Decimal
 
-        from rag_bench.llm.budget import Budget
+        from rag_bench.llm.transport.budget import Budget
 
         if self.calls is None and self.cost_usd is None:
             return None
@@ -77,8 +77,8 @@ def run(models: ModelLists, options: Options) -> None:
     Raises:
         RagBenchError: it is not complete, with what to do; everything answered is kept.
     """
-    from rag_bench.llm.budget import spending
-    from rag_bench.llm.tally import Tally, counting
+    from rag_bench.llm.transport.budget import spending
+    from rag_bench.llm.transport.tally import Tally, counting
     from rag_bench.sweep import SweepRequest
 
     engine = open_engine()
@@ -134,8 +134,8 @@ def _without_pairs(
 ) -> list[str]:
     """Return why production judges were not measured: a failure if just they were asked for."""
     from rag_bench.store import snapshots
-    from rag_bench.tiers.measures import PRODUCTION_TIER, TIERS
-    from rag_bench.tiers.pairs import no_pairs, pairs_of
+    from rag_bench.tiers.base.measures import PRODUCTION_TIER, TIERS
+    from rag_bench.tiers.base.pairs import no_pairs, pairs_of
 
     snapshot = snapshots.require_current(engine)
     if PRODUCTION_TIER not in tiers or pairs_of(engine, snapshot, benchmark.get("pairs")):
@@ -153,8 +153,8 @@ def chosen_models(generation: RoleModels, judges: RoleModels, production: RoleMo
     Raises:
         RagBenchError: a name without a provider, an offline model that does not exist.
     """
-    from rag_bench.llm import offline
-    from rag_bench.llm.providers import Providers, Role
+    from rag_bench.llm.config.providers import Providers, Role
+    from rag_bench.llm.transport import offline
     from rag_bench.partitions import ModelLists
 
     providers = Providers.from_environment()
@@ -207,8 +207,8 @@ def dataset_of(engine: Engine, reference: str) -> str:
     Raises:
         RagBenchError: there is no such dataset or file.
     """
-    from rag_bench.source.dataset_export import makers
-    from rag_bench.source.dataset_files import read_dataset_file
+    from rag_bench.source.question_files.dataset_export import makers
+    from rag_bench.source.question_files.dataset_files import read_dataset_file
     from rag_bench.store import datasets, snapshots
 
     path = Path(reference)
@@ -239,8 +239,8 @@ def dataset_of(engine: Engine, reference: str) -> str:
 def say_what(engine: Engine, models: ModelLists, benchmark: Mapping[str, Any]) -> None:
     """Print which snapshot, dataset and models are used."""
     from rag_bench.store import snapshots
-    from rag_bench.tiers.bench import resolve_dataset
-    from rag_bench.tiers.pairs import made_for, pairs_of
+    from rag_bench.tiers.base.bench import resolve_dataset
+    from rag_bench.tiers.base.pairs import made_for, pairs_of
 
     snapshot = snapshots.require_current(engine)
     try:

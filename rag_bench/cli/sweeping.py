@@ -99,7 +99,7 @@ def sweep(
 
     Killed, it goes on where it stopped: what was answered is in the call ledger.
     """
-    from rag_bench.tiers.measures import parse_tiers
+    from rag_bench.tiers.base.measures import parse_tiers
 
     models = runs.chosen_models(
         runs.RoleModels(generation_models),
@@ -139,7 +139,7 @@ def demo() -> None:
     from rag_bench import sweep as sweeps
     from rag_bench.automation import ANALYTICS
     from rag_bench.demo.dump import build_demo_dump
-    from rag_bench.llm import offline
+    from rag_bench.llm.transport import offline
     from rag_bench.partitions import ModelLists
     from rag_bench.store.embedded import EmbeddedServer
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rag_bench.evaluation.consistency import CONSISTENCY_SCALES
 from rag_bench.evaluation.context_ids import ID_BASED_SCALES
 from rag_bench.evaluation.geometry import GEOMETRY_NAMES, GEOMETRY_SCALES
+from rag_bench.evaluation.judging.consistency import CONSISTENCY_SCALES
 from rag_bench.evaluation.retrieval import metric_names
 from rag_bench.evaluation.similarity import SIMILARITY_SCALES
-from rag_bench.evaluation.text_overlap import TEXT_OVERLAP_SCALES
+from rag_bench.evaluation.text.text_overlap import TEXT_OVERLAP_SCALES
 from rag_bench.evaluation.types import Scale
 from rag_bench.evaluation.ux import UX_BASELINE, UX_COSINES, UX_COUNTS, UX_RATES, UX_TURNS
 

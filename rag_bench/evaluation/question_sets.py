@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
-from rag_bench.evaluation.text_folding import words, words_alone
+from rag_bench.evaluation.text.text_folding import words, words_alone
 from rag_bench.evaluation.types import Metric
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rag_bench.evaluation.text_folding import fold
+from rag_bench.evaluation.text.text_folding import fold
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from rag_bench.reporting.leaderboard import (
 )
 
 if TYPE_CHECKING:
-    from rag_bench.llm.providers import Role
+    from rag_bench.llm.config.providers import Role
 
 Metric = Mapping[str, Any]
 
@@ -127,7 +127,7 @@ class JudgeLine:
 
 def generators(board: Leaderboard) -> list[GeneratorLine]:
     """Return the generation models, best first, those that are not ranked last."""
-    from rag_bench.llm.providers import Role
+    from rag_bench.llm.config.providers import Role
 
     lead = lead_column(board.rows)
     examined_by = [judge for judge in _judges(board) if judge]
@@ -156,7 +156,7 @@ def generators(board: Leaderboard) -> list[GeneratorLine]:
 
 def gates(board: Leaderboard) -> list[GateLine]:
     """Return the production judges, best first."""
-    from rag_bench.llm.providers import Role
+    from rag_bench.llm.config.providers import Role
 
     found = board.production_judges()
     return [

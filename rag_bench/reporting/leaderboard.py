@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.judge_quality import failed_requirements
+from rag_bench.evaluation.judging.judge_quality import failed_requirements
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ranking import Cell, Ranking, rank
 from rag_bench.store import datasets, evaluations
@@ -340,7 +340,7 @@ def judges_of(rows: Sequence[Row], configured: Sequence[str] = ()) -> list[str |
 
 def configured_models() -> Configured:
     """Return the models that the environment names now."""
-    from rag_bench.llm.providers import Providers, Role
+    from rag_bench.llm.config.providers import Providers, Role
 
     providers = Providers.from_environment()
     main = providers.resolve_models(Role.benchmark_judge)

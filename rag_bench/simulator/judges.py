@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rag_bench.evaluation.answer_variants import without_padding
+from rag_bench.evaluation.text.answer_variants import without_padding
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.estimates import estimate, is_good_answer
 from rag_bench.simulator.models import WORTH, Gate, Judge

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from rag_bench.evaluation.text_folding import words
+from rag_bench.evaluation.text.text_folding import words
 
 T = TypeVar("T")
 

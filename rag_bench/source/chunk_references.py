@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rag_bench.evaluation.text_folding import fold
+from rag_bench.evaluation.text.text_folding import fold
 
 _SHOWN = 60  # characters of a text in a message
 

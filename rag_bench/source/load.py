@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rag_bench.errors import DumpError
 from rag_bench.hashing import file_sha256
 from rag_bench.settings import get_settings
+from rag_bench.source.dumps.reader import read_dump
 from rag_bench.source.folder import candidates
 from rag_bench.source.limits import DEFAULT_LIMITS
-from rag_bench.source.reader import read_dump
-from rag_bench.source.squad import read_squad
+from rag_bench.source.question_files.squad import read_squad
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.snapshots import LoadReport

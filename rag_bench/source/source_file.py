@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from rag_bench.errors import DumpError
-from rag_bench.source.formats import GZIP_MAGIC, HEAD_BYTES, Identified, identify
+from rag_bench.source.dumps.formats import GZIP_MAGIC, HEAD_BYTES, Identified, identify
 from rag_bench.source.limits import DEFAULT_LIMITS, READABLE_DUMP, Limits
 
 _BUFFER = 1 << 20

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.text_folding import fold
+from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.hashing import content_hash, text_hash
 from rag_bench.store.tables import chunk, dataset, dataset_item
 

@@ -11,11 +11,11 @@ import questions_world as world
 from small_world import materializations
 from sqlalchemy import Engine, text
 
-from rag_bench.assets.analytics import ASSETS
+from rag_bench.assets.results.analytics import ASSETS
 from rag_bench.resources import DatabaseResource
 from rag_bench.store.evaluations import cases_of, model_runs
-from rag_bench.tiers import analytics
-from rag_bench.tiers.analysis import open_analysis
+from rag_bench.tiers.traffic import analytics
+from rag_bench.tiers.traffic.analysis import open_analysis
 
 REAL = {"questions_source": "real", "question_limit": 100_000, "top_k": 1}
 SYNTHETIC = {"questions_source": "synthetic"}

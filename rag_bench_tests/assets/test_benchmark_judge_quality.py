@@ -13,11 +13,11 @@ from small_world import PAIRS, World, checks_of, failure, materializations, valu
 from starlette.responses import Response
 
 from rag_bench.automation import range_tags
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource
 from rag_bench.simulator.answer_key import AnswerKey
-from rag_bench.tiers.plan import Plan, plan_sweep
+from rag_bench.tiers.plan.plan import Plan, plan_sweep
 
 ASSET = "benchmark_judge_quality"
 SHARP, STUBBORN = "simulator/sim-judge-sharp", "x/stubborn"

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from rag_bench.assets.describe import bars, drawn, followed, heatmap, metrics_table, span, table
+from rag_bench.assets.factories.describe import (
+    bars,
+    drawn,
+    followed,
+    heatmap,
+    metrics_table,
+    span,
+    table,
+)
 
 
 def metric(value: float | None, low: float | None = None, high: float | None = None) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from small_world import plain_dump
 from sqlalchemy import Engine
 
-from rag_bench.assets.source import dump
+from rag_bench.assets.inputs.source import dump
 from rag_bench.resources import DatabaseResource
 from rag_bench.source.load import load_dump
 from rag_bench.store.snapshots import require_current

@@ -18,8 +18,8 @@ from small_world import GOLD, OFFLINE, World, failure
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from rag_bench.llm import client
-from rag_bench.llm.limits import MAX_REPLY_BYTES, Limits
+from rag_bench.llm.transport import client
+from rag_bench.llm.transport.limits import MAX_REPLY_BYTES, Limits
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database
 

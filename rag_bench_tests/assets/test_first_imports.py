@@ -19,7 +19,7 @@ from local_provider import LocalProvider
 from small_world import World
 
 from rag_bench.simulator.answer_key import answer_key_from_database
-from rag_bench.tiers.cells import Cell, run_cells
+from rag_bench.tiers.base.cells import Cell, run_cells
 
 JUDGES = ["simulator/sim-judge-sharp"]
 GATES = ["simulator/sim-gate-balanced"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from small_world import SCORES, World, materializations
 
-from rag_bench.assets.cells import RANGE_END, RANGE_START
+from rag_bench.assets.factories.cells import RANGE_END, RANGE_START
 
 
 def test_a_backfill_of_the_grid_does_the_cells_of_its_range(done_world: World) -> None:

@@ -12,7 +12,7 @@ from command_line import RagBench
 from sqlalchemy import Engine, text
 
 from rag_bench import definitions
-from rag_bench.assets.analytics import ASSETS
+from rag_bench.assets.results.analytics import ASSETS
 from rag_bench.automation import ANALYTICS
 
 

@@ -17,9 +17,9 @@ from rag_bench.demo.corpus import Corpus
 from rag_bench.demo.dump import DUMP_NAME, RECEIPT_NAME, build_demo_dump
 from rag_bench.demo.production import FIRST_CHUNK_ID, placeholder_vector
 from rag_bench.errors import RagBenchError
-from rag_bench.source.dataset_files import read_gold
 from rag_bench.source.folder import candidates
 from rag_bench.source.load import load_dump, newest_unloaded
+from rag_bench.source.question_files.dataset_files import read_gold
 from rag_bench.store.embedded import EmbeddedServer, pg_bin
 from rag_bench.store.snapshots import chunks_of
 

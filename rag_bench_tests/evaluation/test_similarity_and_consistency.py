@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.consistency import (
+from rag_bench.evaluation.judging.consistency import (
     response_exact_match_rate,
     response_semantic_consistency,
 )

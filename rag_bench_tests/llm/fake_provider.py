@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rag_bench.llm.client import ChatModels
-from rag_bench.llm.limits import Limits
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
+from rag_bench.llm.transport.client import ChatModels
+from rag_bench.llm.transport.limits import Limits
 
 Behaviour = Callable[[dict[str, Any], int], Awaitable[Response]]
 KEY = "sk-planted-0123456789abcdef"

@@ -12,9 +12,9 @@ import openai
 import pytest
 
 from rag_bench.hashing import canonical_json
-from rag_bench.llm import prompts
-from rag_bench.llm.question_writer import SyntheticQuestion, check_pair, write_question
-from rag_bench.llm.structured import response_format_for
+from rag_bench.llm.reading.structured import response_format_for
+from rag_bench.llm.tasks import prompts
+from rag_bench.questions.writer import SyntheticQuestion, check_pair, write_question
 from rag_bench.simulator.app import REPLICATE_HEADER, Simulator
 from rag_bench.simulator.models import DEFAULT_MODELS
 from rag_bench.simulator.transport import simulator_transport

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from scipy.stats import binomtest
 
-from rag_bench.llm.pipeline import Fragment, answer_question
+from rag_bench.llm.tasks.pipeline import Fragment, answer_question
 from rag_bench.simulator.answer_key import AnswerKey, KeyEntry
 from rag_bench.simulator.extractive import NOT_FOUND
 from rag_bench.simulator.generators import NO_SUCH_FRAGMENT, drawn_quality, generate

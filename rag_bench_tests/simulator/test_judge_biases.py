@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binomtest
 
 from rag_bench.errors import CaseError
-from rag_bench.evaluation.answer_variants import first_half, padded, styled
-from rag_bench.llm.judging import score
-from rag_bench.llm.pairwise import prefer
+from rag_bench.evaluation.text.answer_variants import first_half, padded, styled
+from rag_bench.llm.tasks.judging import score
+from rag_bench.llm.tasks.pairwise import prefer
 from rag_bench.simulator.answer_key import AnswerKey, LabelledPair
 from rag_bench.simulator.app import RefusedRequestError, Simulator
 from rag_bench.simulator.models import JUDGES, Catalogue, Judge

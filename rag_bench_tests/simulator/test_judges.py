@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.judging import MEASURES, score
-from rag_bench.llm.pipeline import Fragment, answer_question, show_or_hide
+from rag_bench.llm.tasks.judging import MEASURES, score
+from rag_bench.llm.tasks.pipeline import Fragment, answer_question, show_or_hide
 from rag_bench.simulator.answer_key import AnswerKey, LabelledPair
 from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.judges import judged_score

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rag_bench.errors import CaseError
-from rag_bench.llm.question_critics import Critic, criticise, critics_for
-from rag_bench.llm.question_writer import QuestionType, Source, write_question
+from rag_bench.questions.critics import Critic, criticise, critics_for
+from rag_bench.questions.writer import QuestionType, Source, write_question
 from rag_bench.simulator import question_types
 from rag_bench.simulator.models import JUDGES
 

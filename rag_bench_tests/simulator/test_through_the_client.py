@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.client import ChatModels
-from rag_bench.llm.judging import score
-from rag_bench.llm.pipeline import Fragment, answer_question, show_or_hide
-from rag_bench.llm.providers import Providers
-from rag_bench.llm.question_writer import write_question
+from rag_bench.llm.config.providers import Providers
+from rag_bench.llm.tasks.judging import score
+from rag_bench.llm.tasks.pipeline import Fragment, answer_question, show_or_hide
+from rag_bench.llm.transport.client import ChatModels
+from rag_bench.questions.writer import write_question
 from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.transport import simulator_transport
 from rag_bench.simulator.truth import Quality

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from rag_bench.hashing import chunk_hash, text_hash
-from rag_bench.llm import prompts
+from rag_bench.llm.tasks import prompts
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.truth import MemoryTruth, PostgresTruth, Quality

@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from rag_bench.errors import DumpError
+from rag_bench.source.dumps.reader import read_dump
+from rag_bench.source.dumps.rows import ParsedDump
 from rag_bench.source.load import load_dump
-from rag_bench.source.reader import read_dump
-from rag_bench.source.rows import ParsedDump
 from rag_bench.source.source_file import SourceFile
 from rag_bench.store.snapshots import chunks_of, current_snapshot
 from rag_bench_tests.source.production_database import CHUNKS, QUESTIONS, Database, gzipped
@@ -347,7 +347,7 @@ def test_file_that_grows_while_it_is_read(
             return opened
 
     with monkeypatch.context() as patch:
-        patch.setattr("rag_bench.source.reader.SourceFile", Growing)
+        patch.setattr("rag_bench.source.dumps.reader.SourceFile", Growing)
         assert "still being written" in refusal(path)
     assert len(read_dump(path).chunks) == len(CHUNKS)
 

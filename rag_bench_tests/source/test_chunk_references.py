@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rag_bench.source.chunk_references import ChunkReferences, UnresolvedError
-from rag_bench.source.dataset_files import read_gold
-from rag_bench.source.reader import read_dump
-from rag_bench.source.rows import snapshot_chunks
+from rag_bench.source.dumps.reader import read_dump
+from rag_bench.source.dumps.rows import snapshot_chunks
+from rag_bench.source.question_files.dataset_files import read_gold
 
 URL = "https://kb/page"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_bench.errors import DumpError
-from rag_bench.source.copy_blocks import CopyHeader, CopyReader, ScriptFacts
-from rag_bench.source.copy_text import codec_of, unescape
+from rag_bench.source.dumps.copy_blocks import CopyHeader, CopyReader, ScriptFacts
+from rag_bench.source.dumps.copy_text import codec_of, unescape
 
 Rows = list[tuple[str, list[str | None]]]
 

@@ -14,8 +14,8 @@ from rag_bench.demo.corpus import read_corpus
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import chunk_hash
 from rag_bench.settings import PROJECT_ROOT
-from rag_bench.source.dataset_export import export_annotation
-from rag_bench.source.dataset_files import (
+from rag_bench.source.question_files.dataset_export import export_annotation
+from rag_bench.source.question_files.dataset_files import (
     QUESTIONS,
     SHOW_HIDE,
     read_dataset,

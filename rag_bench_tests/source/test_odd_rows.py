@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from rag_bench.errors import DumpError
+from rag_bench.source.dumps.reader import read_dump
+from rag_bench.source.dumps.values import UnreadError, boolean, is_blank, moment, rating
 from rag_bench.source.limits import Limits
 from rag_bench.source.load import load_dump
-from rag_bench.source.reader import read_dump
-from rag_bench.source.values import UnreadError, boolean, is_blank, moment, rating
 from rag_bench.store.snapshots import chunks_of, questions_of
 from rag_bench_tests.source.production_database import Database
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rag_bench.errors import DumpError
+from rag_bench.source.dumps.reader import read_dump
+from rag_bench.source.dumps.relations import Relations
 from rag_bench.source.limits import WITH_PARTITIONS
-from rag_bench.source.reader import read_dump
-from rag_bench.source.relations import Relations
 from rag_bench_tests.source.production_database import Database
 
 Make = Callable[[str], Database]

@@ -16,9 +16,9 @@ import pytest
 
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import chunk_hash
-from rag_bench.source.context_binding import ContextBinder
-from rag_bench.source.dataset_files import DatasetFile, read_dataset_file
-from rag_bench.source.reader import read_dump
+from rag_bench.source.dumps.reader import read_dump
+from rag_bench.source.question_files.context_binding import ContextBinder
+from rag_bench.source.question_files.dataset_files import DatasetFile, read_dataset_file
 
 BASE = "https://help.example/pages/"
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from rag_bench.errors import DumpError
+from rag_bench.source.dumps.reader import read_dump
 from rag_bench.source.limits import Limits
-from rag_bench.source.reader import read_dump
 from rag_bench.store.embedded import EmbeddedServer, pg_bin
 from rag_bench_tests.source.production_database import (
     CHUNKS,

@@ -10,7 +10,7 @@ import pytest
 
 from rag_bench.errors import DumpError
 from rag_bench.hashing import chunk_hash
-from rag_bench.source.squad import read_squad
+from rag_bench.source.question_files.squad import read_squad
 
 
 def article(title: Any, *paragraphs: dict[str, Any]) -> dict[str, Any]:

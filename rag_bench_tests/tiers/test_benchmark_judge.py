@@ -11,8 +11,8 @@ import pytest
 from small_world import GOLD, PAIRS, World
 
 from rag_bench.errors import RagBenchError
-from rag_bench.llm.client import ChatModels
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
+from rag_bench.llm.transport.client import ChatModels
 from rag_bench.resources import BenchmarkResource
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.simulator.app import Simulator
@@ -21,11 +21,11 @@ from rag_bench.simulator.transport import simulator_transport
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.evaluations import StoredEvaluation
-from rag_bench.tiers import judge_sample
-from rag_bench.tiers.bench import Bench
-from rag_bench.tiers.benchmark_judge import NEVER_CHECKED, asks_of, judge_cells, sample_of
-from rag_bench.tiers.judge_sample import MOST_QUESTIONS, Sample, most_calls
-from rag_bench.tiers.models import Models
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.models import Models
+from rag_bench.tiers.judges import judge_sample
+from rag_bench.tiers.judges.benchmark_judge import NEVER_CHECKED, asks_of, judge_cells, sample_of
+from rag_bench.tiers.judges.judge_sample import MOST_QUESTIONS, Sample, most_calls
 
 ORACLE = Judge("oracle", 1.0, 1.0, bias=0.0, noise=0.0, variation=0.0, unreadable=0.0)
 #: Judges that know the truth and have one fault each.

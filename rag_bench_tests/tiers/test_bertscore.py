@@ -14,8 +14,8 @@ from rag_bench.errors import CaseError, ConfigurationError
 from rag_bench.retrieval.identity import encoder_identity
 from rag_bench.retrieval.weights_hash import weights_hash
 from rag_bench.settings import Settings
-from rag_bench.tiers.bertscore import BertScore, BertScorer, bertscore_model
-from rag_bench.tiers.custom_metrics import open_measures
+from rag_bench.tiers.answers.bertscore import BertScore, BertScorer, bertscore_model
+from rag_bench.tiers.users_metrics.custom_metrics import open_measures
 
 PAIRS = [
     ("Стипендию перечисляют 25-го числа.", "Стипендия приходит 25-го числа каждого месяца."),

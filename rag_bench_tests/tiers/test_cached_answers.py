@@ -11,17 +11,22 @@ import pytest
 from small_world import CHUNKS, GOLD, OFFLINE, World, failure, hash_of, url_of
 from sqlalchemy import insert
 
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource
 from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.tables import question_answer
 from rag_bench.store.traffic import servable_answers
-from rag_bench.tiers.answers import answers_of, contexts_of
-from rag_bench.tiers.bench import Bench
-from rag_bench.tiers.cached_answers import CACHED_ANSWER, encode_questions, matches, normalised
-from rag_bench.tiers.plan import plan_sweep
+from rag_bench.tiers.answers.answers import answers_of, contexts_of
+from rag_bench.tiers.answers.cached_answers import (
+    CACHED_ANSWER,
+    encode_questions,
+    matches,
+    normalised,
+)
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.plan.plan import plan_sweep
 
 N = len(GOLD)
 GENERATOR, JUDGE = OFFLINE.generation[0], OFFLINE.benchmark_judges[0]

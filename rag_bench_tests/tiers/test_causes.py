@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.tiers.causes import most_frequent
-from rag_bench.tiers.health import _given_up
+from rag_bench.tiers.base.causes import most_frequent
+from rag_bench.tiers.base.health import _given_up
 
 URL = {"x": "http://here:1/api"}
 

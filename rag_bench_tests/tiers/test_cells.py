@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
-from rag_bench.llm.budget import CapReachedError
-from rag_bench.llm.context import current_watch
-from rag_bench.tiers.cells import Cell, run_cells
-from rag_bench.tiers.health import GIVE_UP_AFTER
+from rag_bench.llm.transport.budget import CapReachedError
+from rag_bench.llm.transport.context import current_watch
+from rag_bench.tiers.base.cells import Cell, run_cells
+from rag_bench.tiers.base.health import GIVE_UP_AFTER
 
 Job = Callable[[], Awaitable[Any]]
 

@@ -17,18 +17,23 @@ from small_world import ANSWERS, GOLD, Done, World, checks_of, failure, material
 from small_world import _made_once as made_once
 from small_world import opened_world as opened
 
-from rag_bench.assets import answers_and_scores, custom_metrics
+from rag_bench.assets.tiers import answers_and_scores, custom_metrics
 from rag_bench.automation import range_tags
 from rag_bench.errors import ConfigurationError
-from rag_bench.evaluation.text_overlap import text_overlap
+from rag_bench.evaluation.text.text_overlap import text_overlap
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store import evaluations
 from rag_bench.store.embedded import EmbeddedServer
-from rag_bench.tiers.answers import answers_of
-from rag_bench.tiers.custom_metrics import ExtraMeasures, custom_cells, language_of, open_measures
-from rag_bench.tiers.metric_loading import load_metrics
+from rag_bench.tiers.answers.answers import answers_of
+from rag_bench.tiers.users_metrics.custom_metrics import (
+    ExtraMeasures,
+    custom_cells,
+    language_of,
+    open_measures,
+)
+from rag_bench.tiers.users_metrics.metric_loading import load_metrics
 
 EXAMPLES = PROJECT_ROOT / "docs" / "examples"
 GENERATORS = ("simulator/extractive", "simulator/sim-strong")

@@ -16,8 +16,8 @@ from rag_bench.source.load import load_dump
 from rag_bench.store.datasets import Item, find_dataset, items_of, save_dataset
 from rag_bench.store.evaluations import cases_of
 from rag_bench.store.snapshots import SnapshotInfo, require_current
-from rag_bench.tiers.bench import Bench
-from rag_bench.tiers.pairs import no_pairs, pairs_of
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.pairs import no_pairs, pairs_of
 
 MODELS = ModelLists(
     ["simulator/extractive"], ["simulator/sim-judge-steady"], ["simulator/sim-gate-sharp"]

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from small_world import ANSWERS, GOLD, LAB, OFFLINE, PAIRS, PRODUCTION, SCORES, World, failure
 
-from rag_bench.llm.budget import Budget, spending
-from rag_bench.llm.providers import Price, Providers
+from rag_bench.llm.config.providers import Price, Providers
+from rag_bench.llm.transport.budget import Budget, spending
 from rag_bench.resources import BenchmarkResource
-from rag_bench.tiers.plan import Plan, plan_sweep
+from rag_bench.tiers.plan.plan import Plan, plan_sweep
 
 TIERS = ("0", "1", "2", "3", "judge_pipeline")
 N = len(GOLD)

@@ -14,7 +14,7 @@ from small_world import ANSWERS, CHUNKS, GOLD, OFFLINE, World, failure, material
 from sqlalchemy import text as sql
 
 from rag_bench.assembly import open_models
-from rag_bench.assets import ragas as ragas_assets
+from rag_bench.assets.tiers import ragas as ragas_assets
 from rag_bench.automation import range_tags
 from rag_bench.evaluation.catalogue import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.llm.ragas import prompts
@@ -22,9 +22,9 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.store.evaluations import StoredEvaluation, cases_of, latest, model_runs
-from rag_bench.tiers.bench import Bench
-from rag_bench.tiers.models import Models
-from rag_bench.tiers.ragas import answer_cells, context_cells
+from rag_bench.tiers.answers.ragas import answer_cells, context_cells
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.models import Models
 
 STRONG, WEAK = "simulator/sim-strong", "simulator/sim-weak"
 SHARP, BLIND = "simulator/sim-judge-sharp", "simulator/sim-judge-blind"
@@ -206,7 +206,7 @@ def english(free_world: World, tmp_path: Path) -> World:
 
 
 def test_english_questions_are_judged_by_english_prompts(english: World) -> None:
-    from rag_bench.tiers.answers import answer_cells as make_answers
+    from rag_bench.tiers.answers.answers import answer_cells as make_answers
 
     bench = bench_of(english, dataset="english")
     assert len(bench.items) == 3

@@ -11,9 +11,9 @@ from rag_bench.source.load import load_dump
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.traffic import questions_by_time, rating_scale, servable_answers
-from rag_bench.tiers.analysis import open_analysis
-from rag_bench.tiers.analytics import DomainConfig, domain_insights
-from rag_bench.tiers.ux import turn_of
+from rag_bench.tiers.traffic.analysis import open_analysis
+from rag_bench.tiers.traffic.analytics import DomainConfig, domain_insights
+from rag_bench.tiers.traffic.ux import turn_of
 
 NULL = "\\N"
 Scores = list[float | str | None]

@@ -11,7 +11,7 @@ from small_world import World
 from rag_bench.errors import RagBenchError
 from rag_bench.resources import BenchmarkResource
 from rag_bench.store.datasets import Item, save_dataset
-from rag_bench.tiers.run_settings import RunSettings
+from rag_bench.tiers.base.run_settings import RunSettings
 
 
 def opened(world: World, **config: Any) -> RunSettings:

@@ -6,13 +6,13 @@ import asyncio
 
 from small_world import ANSWERS, CHUNKS, GOLD, SCORES, World, checks_of, failure, hash_of
 
-from rag_bench.llm.providers import Providers
+from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting import leaderboard
 from rag_bench.resources import BenchmarkResource
 from rag_bench.store import evaluations
-from rag_bench.tiers.measures import MEASURES
-from rag_bench.tiers.plan import plan_sweep
+from rag_bench.tiers.base.measures import MEASURES
+from rag_bench.tiers.plan.plan import plan_sweep
 
 GENERATOR, JUDGE = "simulator/extractive", "simulator/sim-judge-strict"
 MODELS = ModelLists((GENERATOR,), (JUDGE,), ("simulator/sim-gate-strict",))

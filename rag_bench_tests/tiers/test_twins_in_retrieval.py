@@ -7,13 +7,13 @@ from pathlib import Path
 from small_world import plain_dump
 from sqlalchemy import Engine
 
-from rag_bench.assets.retrieval import _twins
+from rag_bench.assets.tiers.retrieval import _twins
 from rag_bench.resources import BenchmarkResource
-from rag_bench.source.dataset_files import read_dataset_file
 from rag_bench.source.load import load_dump
+from rag_bench.source.question_files.dataset_files import read_dataset_file
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.evaluations import StoredEvaluation, cases_of
-from rag_bench.tiers.retrieval import TWIN_COUNTED, retrieve
+from rag_bench.tiers.retrieval.retrieval import TWIN_COUNTED, retrieve
 
 OFFICE = "Приёмная открыта с 10:00 до 16:00, обед с 13:00 до 14:00."
 PAGES = [f"faculty-{n:02}" for n in range(6)]

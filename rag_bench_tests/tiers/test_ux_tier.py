@@ -11,14 +11,14 @@ import pytest
 from small_world import GOLD, World, url_of, value
 from sqlalchemy import insert
 
-from rag_bench.assets.ux import tier_ux_dialogs
+from rag_bench.assets.tiers.ux import tier_ux_dialogs
 from rag_bench.evaluation.ux import UX_NAMES
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.tables import question_answer
-from rag_bench.tiers.bench import Bench
-from rag_bench.tiers.ux import NO_TEXT, NO_TIME, NO_USER, dialogs, hit_curve
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.traffic.ux import NO_TEXT, NO_TIME, NO_USER, dialogs, hit_curve
 
 N = len(GOLD)
 START = datetime(2025, 10, 1, 9, 0, tzinfo=UTC)

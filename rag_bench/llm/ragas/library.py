@@ -22,11 +22,11 @@ from ragas.metrics.collections.context_precision import util as precision
 from ragas.metrics.collections.faithfulness import util as faithfulness
 from ragas.prompt.metrics.base_prompt import BasePrompt
 
-from rag_bench.llm.asking import ask_and_read
-from rag_bench.llm.pipeline import Chat
-from rag_bench.llm.providers import Role
+from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts
-from rag_bench.llm.structured import parse_structured, response_format_for
+from rag_bench.llm.reading.structured import parse_structured, response_format_for
+from rag_bench.llm.tasks.asking import ask_and_read
+from rag_bench.llm.tasks.pipeline import Chat
 
 if TYPE_CHECKING:
     import numpy as np

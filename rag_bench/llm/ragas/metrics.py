@@ -28,7 +28,7 @@ from ragas.metrics.result import MetricResult
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.precision import settled
-from rag_bench.evaluation.sentences import sentences
+from rag_bench.evaluation.text.sentences import sentences
 from rag_bench.llm.ragas import prompts
 from rag_bench.llm.ragas.library import (
     Attributions,

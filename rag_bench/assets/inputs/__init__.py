@@ -1,0 +1,1 @@
+"""What is measured with: the dump, its chunks, embeddings, datasets."""

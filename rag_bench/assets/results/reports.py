@@ -1,0 +1,46 @@
+"""Group reports: the files that people pass on."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from rag_bench.assets.factories.declare import asset
+from rag_bench.assets.factories.trials import apart
+from rag_bench.resources import BenchmarkResource, DatabaseResource
+from rag_bench.settings import get_settings
+
+GROUP = "reports"
+
+
+def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the group's assets."""
+
+    @asset(group_name=GROUP, kinds={"json", "html"}, deps=[leaderboard], code_version="1")
+    def benchmark_report(
+        context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
+    ) -> dg.MaterializeResult:
+        """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
+        from rag_bench.reporting import report
+        from rag_bench.reporting.leaderboard import build as read
+        from rag_bench.store.evaluations import version_of_all
+
+        bench = benchmark.open(database.engine, context.run.run_id)
+        board = read(database.engine, bench.run.hash)
+        content = report.content(
+            board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC)
+        )
+        written = report.write(content, board, get_settings().reports_dir)
+        result: dg.MaterializeResult[None] = dg.MaterializeResult(
+            data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
+            metadata={
+                "overall_status": written.overall_status,
+                "summary": dg.MetadataValue.md(content["executive_summary"]),
+                "page": dg.MetadataValue.path(written.html),
+                "json": dg.MetadataValue.path(written.json),
+                "markdown": dg.MetadataValue.path(written.markdown),
+                "report": dg.MetadataValue.md(written.markdown.read_text(encoding="utf-8")),
+            },
+        )
+        return apart(context, bench, result)
+
+    return [benchmark_report]

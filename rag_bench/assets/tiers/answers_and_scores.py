@@ -1,0 +1,133 @@
+"""The two tiers that ask models, built alike: answers per generator, scores per pair of models.
+
+Group generation (tier 2) gives the generator the relevant chunks themselves, group end_to_end
+(tier 3) what retrieval found. The assets differ in nothing else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from rag_bench.assets.factories.cells import Recorder, keys_of, log_progress, sweep_asset
+from rag_bench.assets.factories.grid import answered_pairs
+from rag_bench.assets.factories.step_checks import (
+    StepEvent,
+    end_step,
+    prompts_are_whole,
+    reads_russian,
+    replies_are_readable,
+    specs,
+)
+from rag_bench.assets.inputs.datasets import manual_dataset, synthetic_dataset
+from rag_bench.assets.tiers.retrieval import tier1_retrieval
+from rag_bench.partitions import Partitions
+from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
+from rag_bench.tiers.base.run_settings import Tier
+
+
+@dataclass(frozen=True)
+class TierAssets:
+    """The words and edges in which the two tiers differ."""
+
+    tier: Tier
+    group: str
+    upstream: Sequence[dg.AssetsDefinition]
+    answers: str
+    scores: str
+
+
+GENERATION = TierAssets(
+    "2",
+    "generation",
+    [manual_dataset, synthetic_dataset],
+    "Tier 2: each generation model's answers from the whole relevant chunks, with overlap, "
+    "similarity, consistency and citations. Calls models.",
+    "Tier 2: faithfulness, answer relevance and answer correctness (rubric, 1 to 5) of each "
+    "generation model's answers by each benchmark judge. Calls models.",
+)
+END_TO_END = TierAssets(
+    "3",
+    "end_to_end",
+    [tier1_retrieval],
+    "Tier 3: each generation model's answers from the chunks that retrieval found, before the "
+    "show/hide gate. Calls models.",
+    "Tier 3: end-to-end quality (rubric, 1 to 5) of each generation model's answers by each "
+    "benchmark judge; with tier3_all_rubrics tier 2's three rubrics, on the retrieved chunks, as "
+    "well. Calls models.",
+)
+
+
+def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """Return a tier's two assets over these partitions."""
+    from rag_bench.llm.tasks import prompts
+    from rag_bench.llm.tasks.judging import MEASURES as RUBRICS
+    from rag_bench.llm.tasks.pipeline import ANSWER_PROMPT
+    from rag_bench.tiers.base.measures import measures_of, possible_measures
+
+    tier = which.tier
+    answers_name, scores_name = f"tier{tier}_answers", f"tier{tier}_scores"
+    checks_of_answers = [reads_russian()]
+    checks_of_scores = [
+        prompts_are_whole(lambda bench: measures_of(bench.run, tier)),
+        replies_are_readable(tier),
+    ]
+    # Those that are asked by flag only, too: the settings are not known when the code loads.
+    rubric_prompts = [RUBRICS[measure].prompt for measure in possible_measures(tier)]
+
+    @sweep_asset(
+        name=answers_name,
+        group_name=which.group,
+        description=which.answers,
+        kinds={"postgres", "openai"},
+        deps=which.upstream,
+        partitions_def=partitions.generation,
+        # A changed prompt shows as a new code version: what was made with the old one is stale.
+        code_version=f"4-{prompts.prompt_hash([ANSWER_PROMPT])[:12]}",
+        check_specs=specs(answers_name, checks_of_answers),
+    )
+    def answers(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        benchmark: BenchmarkResource,
+        models: ModelsResource,
+    ) -> Iterator[StepEvent]:
+        from rag_bench.tiers.answers.answers import answer_cells
+
+        keys = keys_of(context, partitions.generation)
+        bench = benchmark.open(database.engine, context.run.run_id)
+        record = Recorder(context, bench)
+        with log_progress(context):
+            models.run(
+                database.engine, lambda opened: answer_cells(bench, opened, tier, keys, record)
+            )
+        yield from end_step(checks_of_answers, bench, record)
+
+    @sweep_asset(
+        name=scores_name,
+        group_name=which.group,
+        description=which.scores,
+        kinds={"postgres", "openai"},
+        deps=[answers],
+        partitions_def=partitions.grid,
+        code_version=f"2-{prompts.prompt_hash(rubric_prompts)[:12]}",
+        check_specs=specs(scores_name, checks_of_scores),
+    )
+    def scores(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        benchmark: BenchmarkResource,
+        models: ModelsResource,
+    ) -> Iterator[StepEvent]:
+        from rag_bench.tiers.answers.scores import score_cells
+
+        bench = benchmark.open(database.engine, context.run.run_id)
+        record = Recorder(context, bench, upstream=answers_name)
+        pairs, done = answered_pairs(context, bench, tier, partitions, record)
+        with log_progress(context):
+            models.run(
+                database.engine, lambda opened: score_cells(bench, opened, tier, pairs, done)
+            )
+        yield from end_step(checks_of_scores, bench, record)
+
+    return [answers, scores]

@@ -1,0 +1,1 @@
+"""How good a judge is: against labels, against itself, against answers of known worth."""

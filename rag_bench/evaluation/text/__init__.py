@@ -1,0 +1,1 @@
+"""Texts: which are one, their words and sentences, and measures of their overlap."""

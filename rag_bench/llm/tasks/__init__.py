@@ -1,0 +1,1 @@
+"""What models are asked for: answers, scores, preferences. Prompts are rendered here."""

@@ -1,0 +1,187 @@
+"""Prompt templates: loaded from ``prompts/*.md``, rendered with every value between delimiters.
+
+Two faults are made impossible here. A prompt cannot leave with a placeholder in it or without
+one of its values: declared fields, placeholders and given values must be the same set. And a
+retrieved text or an answer cannot close its own delimiter and speak as the prompt: whatever looks
+like one of our delimiters inside a value is neutralised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.hashing import content_hash
+
+FOLDER = Path(__file__).parents[1] / "prompts"
+
+#: Delimiters that carry data. ``fragment`` is what ``context`` consists of.
+TAGS = (
+    *("question", "context", "fragment", "answer", "reference_answer", "chunk", "page"),
+    *("answer_a", "answer_b"),
+)
+
+Message = dict[str, str]
+
+_SECTION = re.compile(r"^# (system|user)[ \t]*$", re.MULTILINE)
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+# Any kind of "<" that a reader or a model takes for one, then an optional slash and our tag name.
+_DELIMITER = re.compile(
+    r"[<\uFF1C\uFE64](?=[\s\u200b-\u200f\u2060\ufeff/\\\u2215\u2044]*(?:"
+    + "|".join(TAGS)
+    + r")\b)",
+    re.IGNORECASE,
+)
+# Control characters (PostgreSQL's JSON cannot hold NUL) and lone surrogates (UTF-8 cannot).
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class PromptError(RagBenchError):
+    """A template that cannot be read, or values that are not those it declares."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """One file of ``prompts/``: its parts and the fields that must be given, each exactly once."""
+
+    name: str
+    system: str
+    user: str
+    fields: frozenset[str]
+    may_be_empty: frozenset[str]
+    source: str
+
+
+def neutralise(text: str) -> str:
+    """Return ``text`` unable to open or close one of our delimiters.
+
+    The ``<`` of anything that looks like a delimiter becomes ``‹`` (U+2039), control characters
+    other than tab and line ends become spaces. Everything else is kept as it was; applying it
+    twice changes nothing more.
+    """
+    return _DELIMITER.sub("‹", _UNPRINTABLE.sub(" ", text))
+
+
+def parse_template(name: str, source: str) -> Template:
+    """Read a template's text: front matter, then ``# system`` and optionally ``# user``.
+
+    Raises:
+        PromptError: a part is missing, or placeholders and declared fields differ.
+    """
+    source = source.replace("\r\n", "\n")
+    header, body = _split_front_matter(name, source)
+    pieces = _SECTION.split(body)
+    parts: dict[str, str] = {}
+    for title, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        if title in parts:
+            raise PromptError(f"prompt {name!r} has two parts '# {title}'")
+        parts[title] = text.strip()
+    if pieces[0].strip() or not parts.get("system"):
+        raise PromptError(f"prompt {name!r} must consist of a '# system' part and a '# user' part")
+    fields = _names(header.get("fields", ""))
+    used = _PLACEHOLDER.findall(parts["system"] + "\n" + parts.get("user", ""))
+    if _PLACEHOLDER.search(parts["system"]):
+        raise PromptError(f"prompt {name!r} puts data into its system part")
+    if sorted(used) != sorted(fields):
+        raise PromptError(
+            f"prompt {name!r} declares {sorted(fields)} but has placeholders for {sorted(used)}"
+        )
+    unknown = fields - set(TAGS)
+    if unknown:
+        raise PromptError(f"prompt {name!r}: no delimiter is defined for {sorted(unknown)}")
+    return Template(
+        name=name,
+        system=parts["system"],
+        user=parts.get("user", ""),
+        fields=frozenset(fields),
+        may_be_empty=frozenset(_names(header.get("may_be_empty", ""))),
+        source=source,
+    )
+
+
+@cache
+def load(name: str) -> Template:
+    """Return the template of ``prompts/<name>.md``, read once per process."""
+    path = FOLDER / f"{name}.md"
+    if path.parent != FOLDER or not path.is_file():
+        raise PromptError(f"there is no prompt {name!r}; known: {', '.join(names())}")
+    return parse_template(name, path.read_text(encoding="utf-8"))
+
+
+def names() -> list[str]:
+    """Return the names of all templates."""
+    return sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+def render(
+    name: str, /, *, parts: Sequence[str] = (), **values: str | Sequence[str]
+) -> list[Message]:
+    """Fill a template and return chat messages: one ``system``, one ``user``.
+
+    Args:
+        name: the template.
+        parts: templates without fields whose system text is added after this one's.
+        values: exactly the template's fields. A string goes between ``<field>`` and ``</field>``;
+            ``context`` takes a sequence of texts, numbered from 1 as ``<fragment id="1">``.
+
+    Raises:
+        PromptError: a field is missing, unknown, or of the wrong type.
+        CaseError: INVALID_INPUT, a value is blank though the template needs it.
+    """
+    template = load(name)
+    missing, unused = template.fields - set(values), set(values) - template.fields
+    if missing or unused:
+        raise PromptError(
+            f"prompt {name!r} reads {sorted(template.fields)}: "
+            f"missing {sorted(missing)}, not used {sorted(unused)}"
+        )
+    blocks = {field: _block(template, field, value) for field, value in values.items()}
+    # One pass: a placeholder inside a value is text like any other.
+    user = _PLACEHOLDER.sub(lambda match: blocks[match.group(1)], template.user)
+    system = "\n\n".join([template.system, *(load(part).system for part in parts)])
+    messages = [{"role": "system", "content": system}]
+    return [*messages, {"role": "user", "content": user}] if user else messages
+
+
+def prompt_hash(names: Iterable[str]) -> str:
+    """Return the content hash of the named templates' files, whatever their order."""
+    return content_hash({name: load(name).source for name in names})
+
+
+def _block(template: Template, field: str, value: str | Sequence[str]) -> str:
+    texts: list[object] = [value]
+    if field == "context" and isinstance(value, Sequence) and not isinstance(value, str):
+        texts = list(value)
+    clean = [neutralise(text).strip() for text in texts if isinstance(text, str)]
+    if len(clean) < len(texts):
+        raise PromptError(f"prompt {template.name!r}: {field} must be text, not {type(value)}")
+    if field not in template.may_be_empty and not any(clean):
+        raise CaseError(ErrorCode.INVALID_INPUT, f"{field} is empty")
+    if field == "context":
+        clean = [
+            f'<fragment id="{number}">\n{text}\n</fragment>'
+            for number, text in enumerate(clean, start=1)
+            if text
+        ]
+    return "\n".join([f"<{field}>", *filter(None, clean), f"</{field}>"])
+
+
+def _split_front_matter(name: str, source: str) -> tuple[Mapping[str, str], str]:
+    if not source.startswith("---\n") or "\n---\n" not in source:
+        raise PromptError(f"prompt {name!r} has no front matter")
+    head, body = source[4:].split("\n---\n", 1)
+    header: dict[str, str] = {}
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if not colon or key.strip() not in {"fields", "may_be_empty", "about"}:
+            raise PromptError(f"prompt {name!r}: front matter line {line!r} is not understood")
+        header[key.strip()] = value.strip()
+    return header, body
+
+
+def _names(value: str) -> set[str]:
+    return {part.strip() for part in value.split(",") if part.strip()}

@@ -1,0 +1,1 @@
+"""Dumps of PostgreSQL, read as data: formats, blocks, tables, rows, values."""

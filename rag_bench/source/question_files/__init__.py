@@ -1,0 +1,1 @@
+"""Files of questions and labelled pairs, in the forms that people have them."""

@@ -1,0 +1,142 @@
+"""The bench: one run's settings with everything they name, loaded once per step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.twins import Twins
+from rag_bench.hashing import content_hash
+from rag_bench.store import datasets, snapshots
+from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.tiers.base.pairs import pairs_of
+from rag_bench.tiers.base.run_settings import RunSettings
+from rag_bench.tiers.base.text_vectors import Progress, TextVectors, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy import Engine
+
+    from rag_bench.retrieval.embed import EmbedReport
+    from rag_bench.retrieval.identity import EncoderIdentity
+    from rag_bench.settings import Settings
+
+#: Kinds of datasets whose questions people wrote.
+BY_PEOPLE = ("manual", "questions", "squad")
+
+
+@dataclass
+class Bench:
+    """A run's settings and what they name: dataset, snapshot, chunks, encoder.
+
+    Attributes:
+        run_id: the Dagster run, for the records.
+        retry_failed: ask again what was answered unreadably before.
+    """
+
+    engine: Engine
+    settings: Settings
+    run: RunSettings
+    dataset: DatasetInfo
+    snapshot: snapshots.SnapshotInfo
+    run_id: str | None = None
+    retry_failed: bool = False
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """The questions, cut to the limit."""
+        return datasets.items_of(self.engine, self.dataset.id, self.run.limit)
+
+    @cached_property
+    def pairs(self) -> DatasetInfo | None:
+        """The labelled pairs of tiers judge and judge_pipeline; None: the snapshot has none."""
+        return pairs_of(self.engine, self.snapshot, self.run.pairs)
+
+    @cached_property
+    def chunks(self) -> Sequence[snapshots.ChunkRecord]:
+        """The chunks of the current snapshot in their order."""
+        return snapshots.chunks_of(self.engine, self.snapshot.sha256)
+
+    @cached_property
+    def chunk_by_hash(self) -> dict[str, snapshots.ChunkRecord]:
+        """The same, by content hash."""
+        return {chunk.chunk_hash: chunk for chunk in self.chunks}
+
+    @cached_property
+    def twins(self) -> Twins:
+        """The chunks whose text stands in another chunk, too."""
+        return Twins.of((chunk.chunk_hash, chunk.text) for chunk in self.chunks)
+
+    @cached_property
+    def _texts(self) -> TextVectors:
+        return TextVectors(self.engine, self.settings, lambda *step: self.progress(*step))
+
+    @property
+    def encoder_identity(self) -> EncoderIdentity:
+        """The encoder's address, known without loading it."""
+        return self._texts.identity
+
+    def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
+        """Make sure that these exact texts (prefix included) have a vector."""
+        return self._texts.embed(texts, label)
+
+    def rehearse_encoding(self) -> None:
+        """Load the encoder before threads are at work; see `rag_bench.tiers.base.rehearsal`."""
+        self._texts.rehearse()
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the stored vectors (n, d) of exact texts, in their order."""
+        return self._texts.stored(texts)
+
+    def input_hash(self, *parts: Any) -> str:
+        """Return the address of an evaluation's inputs: these settings and ``parts``."""
+        return content_hash([self.run.hash, *parts])
+
+    def identity(self) -> dict[str, Any]:
+        """Return the columns that every evaluation of this run shares."""
+        return {
+            "settings_hash": self.run.hash,
+            "settings": self.run.as_json(),
+            "embedding_model": self.encoder_identity.name,
+            "dataset_id": self.dataset.id,
+            "dump_sha256": self.snapshot.sha256,
+            "prompt_hash": self.run.prompt_hash,
+            "dagster_run_id": self.run_id,
+        }
+
+
+def resolve_dataset(
+    engine: Engine, snapshot: snapshots.SnapshotInfo, reference: str | None, mode: str | None
+) -> DatasetInfo:
+    """Return the dataset a run asks for, or the snapshot's default one.
+
+    Raises:
+        RagBenchError: no such dataset, or none was made yet; the message says how to make one.
+    """
+    if reference:
+        found = datasets.find_dataset(engine, reference)
+        if found is None:
+            known = ", ".join(str(d) for d in datasets.list_datasets(engine)[:5]) or "none"
+            raise RagBenchError(f"There is no dataset {reference!r}. The newest are: {known}.")
+        return found
+    if mode != "synthetic" and snapshot.default_dataset_id:
+        default = datasets.get_dataset(engine, snapshot.default_dataset_id)
+        if mode is None or default.kind in BY_PEOPLE:
+            return default
+    kinds: Sequence[Sequence[str]] = [BY_PEOPLE, ["synthetic"]]
+    if mode:
+        kinds = [["synthetic"] if mode == "synthetic" else BY_PEOPLE]
+    for wanted in kinds:
+        found = datasets.newest_dataset_about(engine, snapshot.sha256, wanted)
+        if found:
+            return found
+    raise RagBenchError(
+        f"There is no {mode + ' ' if mode else ''}dataset about the current snapshot "
+        f"({snapshot.name}). Let a model write one (`rag-bench generate-dataset`, asset "
+        "synthetic_dataset), or import questions of your own: "
+        "rag-bench import-dataset FILE --default."
+    )

@@ -1,0 +1,190 @@
+"""Many cells of a sweep on one event loop.
+
+A cell is one partition: a model, or a pair of models. Its jobs (one per case) run with those of
+the other cells, so that a provider's limit is used up to the end; a cell is finished, and handed
+to ``on_done``, as soon as its last job is. Cells of different providers do not wait for each
+other: a dead provider costs only its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from rag_bench.errors import CaseError
+from rag_bench.llm.transport.context import Watch, watching
+from rag_bench.llm.transport.tally import asking_for
+from rag_bench.tiers.base.health import ModelHealth, ProviderHealth
+from rag_bench.tiers.base.rehearsal import rehearse_calls, rehearse_measuring
+
+R = TypeVar("R")
+
+#: Workers per call in flight: while one waits for its reply to be committed, another calls.
+_WORKERS_PER_SLOT = 2
+
+
+@dataclass
+class Cell(Generic[R]):
+    """One partition's work.
+
+    Attributes:
+        key: its model or models; requests are counted for it.
+        provider: whose limit its jobs count against.
+        model: which of its models is asked, if the key does not say so.
+        jobs: one coroutine function per case, in order.
+        finish: makes and stores the result of all jobs, off the event loop; gets one entry per
+            job, a value or the CaseError that it ended with.
+        rehearse: does once, in small, what ``finish`` does with libraries, so that they are
+            imported before other threads are at work; the same thing twice costs nothing. Means
+            and rates are rehearsed for every cell.
+    """
+
+    key: Any
+    provider: str
+    jobs: Sequence[Callable[[], Awaitable[Any]]]
+    finish: Callable[[list[Any]], R]
+    rehearse: Callable[[], None] | None = None
+    results: list[Any] = field(default_factory=list)
+    n_left: int = 0
+    model: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """The model that answers the jobs, by which failures are counted."""
+        return self.model or str(self.key)
+
+
+class _Work(Generic[R]):
+    """The jobs of one provider's cells: which is next, and whether its model is asked at all."""
+
+    def __init__(self, cells: Sequence[Cell[R]]) -> None:
+        self._left = [(cell, list(reversed(range(len(cell.jobs))))) for cell in cells]
+        self._health = ProviderHealth({cell.asked: ModelHealth() for cell in cells})
+        self._changed = asyncio.Event()
+
+    async def next(self) -> tuple[Cell[R], int] | None:
+        """Return a job that may begin now, waiting for one; None if there are no more."""
+        while self._left:
+            place = self._choose()
+            if place is not None:
+                cell, indexes = self._left[place]
+                index = indexes.pop()
+                if not indexes:
+                    del self._left[place]
+                return cell, index
+            await self._changed.wait()
+        return None
+
+    async def do(self, cell: Cell[R], index: int) -> Any:
+        """Return what a job ends with, a CaseError included; of a model given up, that error,
+        unless the ledger has all that the job asks.
+        """
+        model = self._health.models[cell.asked]
+        watch = Watch(
+            partial(self._health.may_retry, cell.asked), partial(self._health.why_not, cell.asked)
+        )
+        model.running += 1
+        try:
+            with watching(watch):
+                result = await _result(cell, index)
+        finally:
+            model.running -= 1
+        self._health.note(cell.asked, result, watch)
+        self._changed.set()  # whoever waits looks again
+        self._changed = asyncio.Event()
+        return result
+
+    def _choose(self) -> int | None:
+        """Return the place of the first cell whose model may be asked; where there is trouble,
+        of the one that failed least, so that a model that works is found behind one that does not.
+        """
+        health, best, fewest = self._health, None, 0
+        for place, (cell, _) in enumerate(self._left):
+            if health.why_not(cell.asked) is not None:
+                return place  # nothing is sent
+            failed = health.failures_that_count(cell.asked)
+            if health.is_full(cell.asked) or (best is not None and failed >= fewest):
+                continue
+            if not failed:
+                return place
+            best, fewest = place, failed
+        return best
+
+
+async def run_cells(
+    cells: Sequence[Cell[R]],
+    slots: Callable[[str], int],
+    on_done: Callable[[Cell[R], R], None],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Run all jobs of all cells; call ``on_done`` for each cell as it ends.
+
+    ``slots`` tells how many calls a provider may have in flight; ``progress`` is called with the
+    jobs done and the jobs in all.
+
+    Raises:
+        Exception: a fault of the program itself; the failure of a case is no exception here.
+    """
+    # On this thread, before there is another: nothing may be imported for the first time beside
+    # the running cells.
+    if cells:
+        await rehearse_calls()
+        rehearse_measuring()
+    for cell in cells:
+        if cell.rehearse:
+            cell.rehearse()
+    total = sum(len(cell.jobs) for cell in cells)
+    done = 0
+    if total:
+        progress(0, total)
+
+    # One at a time: finishing is work for the processor.
+    finishing = asyncio.Lock()
+
+    async def finish(cell: Cell[R]) -> None:
+        async with finishing:
+            result = await asyncio.to_thread(cell.finish, cell.results)
+        cell.results = []
+        on_done(cell, result)
+
+    async def labour(work: _Work[R]) -> None:
+        nonlocal done
+        while (job := await work.next()) is not None:
+            cell, index = job
+            cell.results[index] = await work.do(cell, index)
+            done += 1
+            progress(done, total)
+            cell.n_left -= 1
+            if not cell.n_left:
+                await finish(cell)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            by_provider: dict[str, list[Cell[R]]] = {}
+            for cell in cells:
+                cell.results = [None] * len(cell.jobs)
+                cell.n_left = len(cell.jobs)
+                if cell.jobs:
+                    by_provider.setdefault(cell.provider, []).append(cell)
+                else:
+                    tasks.create_task(finish(cell))
+            for provider, mine in by_provider.items():
+                work = _Work(mine)
+                n_jobs = sum(len(cell.jobs) for cell in mine)
+                for _ in range(min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)):
+                    tasks.create_task(labour(work))
+    except BaseExceptionGroup as group:
+        # The first fault says it all; the others are its echoes.
+        raise group.exceptions[0] from None
+
+
+async def _result(cell: Cell[Any], index: int) -> Any:
+    key = cell.key
+    try:
+        with asking_for((key,) if isinstance(key, str) else tuple(key)):
+            return await cell.jobs[index]()
+    except CaseError as error:
+        return error

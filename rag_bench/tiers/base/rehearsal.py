@@ -1,0 +1,50 @@
+"""What a step imports, imported before its cells run: by doing once, in small, what they do.
+
+A thread that imports a library for the first time while another looks around in ``sys.modules``
+shows it half-made modules; so ends a sweep ("partially initialized module has no attribute").
+Libraries import much only when they are first used, and more of it with each version: no list of
+names would hold. So the work itself is rehearsed, on the thread of the event loop, before any job
+starts and any cell is finished on another thread.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+async def rehearse_calls() -> None:
+    """Import what a first call to a model imports: the SDK, the loop's backend, connections, the
+    codecs that look up host names and hide keys.
+    """
+    import codecs
+
+    import anyio.lowlevel
+    import httpx
+    import openai  # noqa: F401
+
+    for name in ("idna", "utf-16-be"):  # getaddrinfo wants the first, on a thread of its own
+        codecs.lookup(name)
+    await anyio.lowlevel.checkpoint()
+    async with httpx.AsyncHTTPTransport():
+        pass
+
+
+@cache
+def rehearse_measuring() -> None:
+    """Import what means, rates and quantiles with their intervals import."""
+    from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
+
+    numbers = [float(number % 2) for number in range(200)]
+    mean_metric(numbers, range(200), scale=(0.0, 1.0), resamples=2)
+    rate_metric([True, False])
+    rate_metric([True, False, True], clusters=["a", "a", "b"])
+    quantile_metric(numbers, 0.95)
+
+
+@cache
+def rehearse_overlaps() -> None:
+    """Import what ROUGE, BLEU and chrF import."""
+    from rag_bench.evaluation.text.text_overlap import text_overlaps
+
+    for text in ("Как получить справку?", "How do I get a certificate?"):
+        text_overlaps([text], [text])

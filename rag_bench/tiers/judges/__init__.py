@@ -1,0 +1,1 @@
+"""Tiers judge and judge_pipeline: how good the judges themselves are."""

@@ -1,0 +1,328 @@
+"""Tier judge: how good each benchmark judge itself is, on a sample that no generator enters.
+
+Every triple is scored twice by each of its rubrics, and once more in each other dress; pairs are
+compared in both orders. See `rag_bench.tiers.judges.judge_sample` for what is asked and why, and
+`rag_bench.evaluation.judging.judge_quality` for what is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from rag_bench.errors import CaseError, RagBenchError
+from rag_bench.evaluation.judging.classification import latency_metrics
+from rag_bench.evaluation.judging.judge_quality import (
+    BothOrders,
+    Place,
+    Score,
+    distribution_metrics,
+    label_metrics,
+    order_metrics,
+    overall,
+    preference_accuracy,
+    repeat_metrics,
+    sensitivity_metrics,
+)
+from rag_bench.evaluation.statistics import rate_metric
+from rag_bench.evaluation.types import Metric
+from rag_bench.llm.config.providers import Role
+from rag_bench.llm.tasks import pairwise, prompts
+from rag_bench.llm.tasks.judging import JudgeScore, prompt_names, score
+from rag_bench.llm.tasks.pairwise import Preference, prefer
+from rag_bench.store import datasets, evaluations
+from rag_bench.store.datasets import DatasetInfo
+from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.cells import Cell, run_cells
+from rag_bench.tiers.base.measures import JUDGE_TIER as TIER
+from rag_bench.tiers.base.models import Models
+from rag_bench.tiers.base.pairs import no_pairs
+from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
+from rag_bench.tiers.judges.judge_sample import (
+    CONSTRUCTED,
+    DRESS_RUBRIC,
+    DRESSES,
+    HALVED,
+    LABELLED,
+    MISMATCHED,
+    REPEATS,
+    RUBRICS,
+    AnswerPair,
+    Sample,
+    Triple,
+    make_sample,
+)
+
+CODE_VERSION = "2"
+
+#: What an evaluation says of a judge that no labelled answer was there for.
+NEVER_CHECKED = (
+    "This judge was never checked against people: there are no labelled answers. Agreement is "
+    "known with constructed labels only, which are easy."
+)
+
+#: The two orders of a pair, by which answer is shown first.
+ORDERS = ("better_first", "better_second")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One call: a triple's score by a rubric (maybe in another dress), or a pair in one order."""
+
+    subject: Triple | AnswerPair
+    what: str
+    repeat: int = 0
+
+
+Result = JudgeScore | Preference | CaseError
+Results = Mapping[tuple[str, str, int], Result]
+"""By case, what was asked, and repeat."""
+
+
+def sample_of(bench: Bench, pairs: DatasetInfo | None) -> Sample:
+    """Return what the judges of this run are asked about.
+
+    Raises:
+        RagBenchError: there is nothing: no labelled pairs, no reference answers with known chunks.
+    """
+    labelled = datasets.items_of(bench.engine, pairs.id, bench.run.limit) if pairs else []
+    sample = make_sample(bench, labelled, pairs.id if pairs else None)
+    if not sample.triples:
+        raise RagBenchError(
+            "There is nothing to examine judges on: use a dataset with reference answers and known "
+            f"chunks. {no_pairs(bench.engine, bench.snapshot)}"
+        )
+    return sample
+
+
+async def judge_cells(
+    bench: Bench,
+    models: Models,
+    sample: Sample,
+    judges: Sequence[str],
+    on_done: Callable[[str, StoredEvaluation], None],
+) -> None:
+    """Examine, or find already examined, each benchmark judge; report each as it ends."""
+    prompt_hash = prompts.prompt_hash(prompts_of(bench.run.judge_eval_mode))
+    cells: list[Cell[StoredEvaluation]] = []
+    for judge in judges:
+        input_hash = bench.input_hash(
+            TIER,
+            judge,
+            CODE_VERSION,
+            prompt_hash,
+            sample.hash,
+            *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
+            *reask_inputs(bench),
+        )
+        found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
+        if found:
+            on_done(judge, found)
+            continue
+        cells.append(make_cell(bench, models, sample, judge, input_hash))
+    await run_cells(
+        cells,
+        models.slots,
+        lambda cell, result: on_done(cell.key, result),
+        lambda done, total: bench.progress("benchmark judges", done, total),
+    )
+
+
+def prompts_of(mode: str) -> list[str]:
+    """Return the prompt files that the tier's results depend on."""
+    rubrics = {name for rubric in RUBRICS for name in prompt_names(rubric, mode)}
+    return sorted(rubrics | set(pairwise.prompt_names(mode)))
+
+
+def asks_of(sample: Sample) -> list[Ask]:
+    """Return every call to one judge, in order; as many as ``sample.n_calls``."""
+    asks = [
+        Ask(triple, f"rubric_{rubric}", repeat)
+        for repeat in range(REPEATS)
+        for triple in sample.triples
+        for rubric in triple.rubrics
+    ]
+    asks += [Ask(triple, dress) for triple in sample.triples for dress in triple.dresses]
+    return asks + [Ask(pair, order) for pair in sample.pairs for order in ORDERS]
+
+
+def make_cell(
+    bench: Bench, models: Models, sample: Sample, judge: str, input_hash: str
+) -> Cell[StoredEvaluation]:
+    """Return the work of one benchmark judge: a job per call."""
+    started = datetime.now(UTC)
+    asks = asks_of(sample)
+    mode = bench.run.judge_eval_mode
+
+    async def job(ask: Ask) -> JudgeScore | Preference:
+        subject = ask.subject
+        async with models.chat_models.case(
+            Role.benchmark_judge,
+            subject.case_id,
+            metric=f"{TIER}_{ask.what}",
+            repeat=ask.repeat,
+            retry_failed=bench.retry_failed,
+            run_id=bench.run_id,
+        ) as call:
+            if isinstance(subject, AnswerPair):
+                shown = [subject.better, subject.worse]
+                if ask.what != ORDERS[0]:
+                    shown.reverse()
+                preference = await prefer(
+                    models.chat_models,
+                    judge,
+                    question=subject.question,
+                    context=subject.context,
+                    answer_a=shown[0],
+                    answer_b=shown[1],
+                    mode=mode,
+                )
+                return replace(preference, flags=call.flags)
+            dress = DRESSES.get(ask.what)
+            found = await score(
+                models.chat_models,
+                judge,
+                DRESS_RUBRIC if dress else ask.what.removeprefix("rubric_"),
+                question=subject.question,
+                answer=dress(subject.answer, subject.question) if dress else subject.answer,
+                context=subject.context,
+                mode=mode,
+            )
+            return replace(found, flags=call.flags)
+
+    def finish(given: list[Result]) -> StoredEvaluation:
+        results = {
+            (ask.subject.case_id, ask.what, ask.repeat): result
+            for ask, result in zip(asks, given, strict=True)
+        }
+        metrics = metrics_of(sample, results) | asked_again_metrics(bench, given)
+        inputs: dict[str, Any] = {
+            "sample_hash": sample.hash,
+            "labelled_pairs": sample.labelled_from,
+            "n_labelled": sample.n_labelled,
+            "n_constructed": len(sample.triples) - sample.n_labelled,
+            "checked_against_people": bool(sample.n_labelled),
+            "n_calls": len(asks),
+        }
+        if not sample.n_labelled:
+            inputs["remark"] = NEVER_CHECKED
+        new = NewEvaluation(
+            tier=TIER,
+            kind="scores",
+            benchmark_judge_model=judge,
+            input_hash=input_hash,
+            started_at=started,
+            code_version=CODE_VERSION,
+            inputs=inputs,
+            metrics={name: m.to_json() for name, m in metrics.items()},
+            n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in given),
+            **bench.identity(),
+        )
+        n_scored = sum(not isinstance(result, CaseError) for result in given)
+        cases = list(_cases(sample, results))
+        return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
+
+    return Cell(judge, models.provider_of(judge), [partial(job, ask) for ask in asks], finish)
+
+
+def metrics_of(sample: Sample, results: Results) -> dict[str, Metric]:
+    """Return all metrics of one judge."""
+    triples = sample.triples
+    clusters = [triple.cluster for triple in triples]
+    first, second = (
+        [[_score(results, t, f"rubric_{rubric}", repeat) for rubric in t.rubrics] for t in triples]
+        for repeat in range(REPEATS)
+    )
+    subjects: list[Triple | AnswerPair] = [*triples, *sample.pairs]
+    cluster_of = {subject.case_id: subject.cluster for subject in subjects}
+    failed = [isinstance(result, CaseError) for result in results.values()]
+    of_call = [cluster_of[case_id] for case_id, _, _ in results]
+    latencies = [None if isinstance(r, CaseError) else r.latency_ms for r in results.values()]
+    metrics = {"error_rate": rate_metric(failed, clusters=of_call), **latency_metrics(latencies)}
+    metrics |= repeat_metrics(first, second, clusters)
+    of_score = [t.cluster for t, scores in zip(triples, first, strict=True) for _ in scores]
+    metrics |= distribution_metrics([score for scores in first for score in scores], of_score)
+    for prefix, kind in (("label", LABELLED), ("constructed", CONSTRUCTED)):
+        rows = [(overall(s), t) for s, t in zip(first, triples, strict=True) if t.kind == kind]
+        metrics |= label_metrics(
+            prefix,
+            [score for score, _ in rows],
+            [triple.good for _, triple in rows],
+            clusters=[triple.cluster for _, triple in rows],
+        )
+        metrics[f"n_{prefix}_answers"] = Metric(
+            float(len(rows)) if rows else None, len(rows), len(rows)
+        )
+    for dress in DRESSES:
+        dressed = [triple for triple in triples if dress in triple.dresses]
+        metrics |= sensitivity_metrics(
+            dress,
+            [_score(results, t, f"rubric_{DRESS_RUBRIC}") for t in dressed],
+            [_score(results, t, dress) for t in dressed],
+            [t.cluster for t in dressed],
+        )
+    verdicts = {pair.case_id: _both_orders(results, pair) for pair in sample.pairs}
+    metrics |= order_metrics(list(verdicts.values()))
+    for kind in (MISMATCHED, HALVED):
+        of_kind = [verdicts[pair.case_id] for pair in sample.pairs if pair.kind == kind]
+        metrics[f"preference_accuracy_{kind}"] = preference_accuracy(of_kind)
+    return metrics
+
+
+def _score(results: Results, triple: Triple, what: str, repeat: int = 0) -> Score:
+    found = results[triple.case_id, what, repeat]
+    return float(found.score) if isinstance(found, JudgeScore) else None
+
+
+def _both_orders(results: Results, pair: AnswerPair) -> BothOrders:
+    places: dict[str, Place] = {"A": "first", "B": "second", "tie": "tie"}
+    found = [results[pair.case_id, order, 0] for order in ORDERS]
+    first, second = (places[r.winner] if isinstance(r, Preference) else None for r in found)
+    return BothOrders(first, second, pair.cluster)
+
+
+def _cases(sample: Sample, results: Results) -> Iterator[Case]:
+    """Yield a case per triple and repeat, and per pair, with all that the judge said of it."""
+    for triple in sample.triples:
+        for repeat in range(REPEATS):
+            asked = [f"rubric_{rubric}" for rubric in triple.rubrics]
+            asked += [] if repeat else triple.dresses
+            scores = {"kind": triple.kind, "good": triple.good, "question": triple.question}
+            yield _case(triple.case_id, repeat, triple.answer, scores, asked, results)
+    for pair in sample.pairs:
+        said = {"kind": pair.kind, "question": pair.question, "worse": pair.worse}
+        yield _case(pair.case_id, 0, pair.better, said, ORDERS, results)
+
+
+def _case(
+    case_id: str,
+    repeat: int,
+    answer: str,
+    scores: dict[str, Any],
+    asked: Sequence[str],
+    results: Results,
+) -> Case:
+    errors: list[tuple[str, CaseError]] = []
+    flags: dict[str, None] = {}
+    for what in asked:
+        result = results[case_id, what, repeat]
+        flags.update(dict.fromkeys(result.flags))
+        if isinstance(result, CaseError):
+            errors.append((what, result))
+            continue
+        scores[what] = result.score if isinstance(result, JudgeScore) else result.winner
+        if result.reasoning:
+            scores[f"reasoning_{what}"] = result.reasoning
+    return Case(
+        case_id,
+        repeat,
+        answer,
+        scores=scores,
+        error_code=errors[0][1].code if errors else None,
+        error_detail="; ".join(f"{what}: {error.detail}" for what, error in errors) or None,
+        flags=tuple(flags),
+    )

@@ -1,0 +1,1 @@
+"""Tiers 0 and 1: the embedding space and retrieval. No language model is asked."""

@@ -1,0 +1,215 @@
+"""Tier 0 (geometry of the embedding space) and tier 1 (retrieval): no language model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.context_ids import ID_BASED_SCALES, id_based_context
+from rag_bench.evaluation.geometry import geometry_metrics
+from rag_bench.evaluation.retrieval import RetrievalCase, aggregate_retrieval, score_retrieval
+from rag_bench.evaluation.statistics import mean_metric
+from rag_bench.evaluation.types import Metric
+from rag_bench.hashing import text_hash
+from rag_bench.store import evaluations
+from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.run_settings import Search
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rag_bench.retrieval.search import TopK
+
+GEOMETRY_VERSION, CODE_VERSION = "4", "5"
+SCORE_TOLERANCE = 1e-4
+#: A twin of the relevant chunk was found before it, and counted as it.
+TWIN_COUNTED = "twin_counted"
+
+Ranking = list[tuple[str, float]]
+"""Chunk hashes with their cosine similarity, best first."""
+
+
+def embedding_geometry(bench: Bench) -> StoredEvaluation:
+    """Measure how the dataset's questions lie in the embedding space (tier 0)."""
+    input_hash = bench.input_hash("metrics", "0", GEOMETRY_VERSION)
+    if found := evaluations.find_finished(bench.engine, input_hash):
+        return found
+    started = datetime.now(UTC)
+    bench.embed(_question_texts(bench), "encoding questions")
+    vectors = bench.vectors(_question_texts(bench))
+    metrics = geometry_metrics(vectors, n_expected=len(bench.items))
+    new = NewEvaluation(
+        tier="0",
+        kind="metrics",
+        input_hash=input_hash,
+        started_at=started,
+        code_version=GEOMETRY_VERSION,
+        metrics={name: metric.to_json() for name, metric in metrics.items()},
+        **bench.identity(),
+    )
+    return evaluations.save_evaluation(bench.engine, new, [], n_scored=len(bench.items))
+
+
+def retrieve(bench: Bench) -> StoredEvaluation:
+    """Search the chunks for every question in one pass and measure it (tier 1).
+
+    The result keeps each question's ranked chunks; tier 3 answers from them.
+    """
+    input_hash = bench.input_hash("metrics", "1", CODE_VERSION)
+    if found := evaluations.find_finished(bench.engine, input_hash):
+        return found
+    from rag_bench.retrieval.pgvector_search import recall_against_exact
+    from rag_bench.retrieval.search import top_k
+
+    started = datetime.now(UTC)
+    bench.embed(_question_texts(bench), "encoding questions")
+    questions = bench.vectors(_question_texts(bench))
+    passages = bench.vectors(_passage_texts(bench))
+    exact = found_rows = top_k(questions, passages, bench.run.top_k)
+    if bench.run.search == "hnsw":
+        found_rows = search_as_production(bench, questions, "hnsw")
+    ranked: list[Ranking] = [
+        [
+            (bench.chunks[int(index)].chunk_hash, float(score))
+            for index, score in zip(row, scores, strict=True)
+        ]
+        for row, scores in zip(found_rows.indices, found_rows.scores, strict=True)
+    ]
+    page_of = {chunk.chunk_hash: chunk.page_url for chunk in bench.chunks}
+    as_judged: list[Ranking] = []
+    for item, ranking in zip(bench.items, ranked, strict=True):
+        chunks = bench.twins.as_judged([h for h, _ in ranking], item.chunk_hashes)
+        as_judged.append([(h, score) for h, (_, score) in zip(chunks, ranking, strict=True)])
+    cases = [
+        RetrievalCase(
+            item.item_id,
+            [(chunk_hash, page_of[chunk_hash]) for chunk_hash, _ in ranking],
+            # A relevant chunk that the corpus lacks stays in: no search can find it.
+            item.chunk_hashes,
+            item.page_urls,
+            cluster=item.cluster,
+        )
+        for item, ranking in zip(bench.items, as_judged, strict=True)
+    ]
+    scores = score_retrieval(cases, top_k=bench.run.top_k)
+    # No chunk should be found for a question out of scope: it is no miss, and not expected.
+    apart = {item.item_id for item in bench.items if item.out_of_scope}
+    judged = [case for case in cases if case.case_id not in apart]
+    metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
+    for item, ranking in zip(bench.items, as_judged, strict=True):
+        scores[item.item_id] |= id_based_context(given(bench, ranking), item.chunk_hashes)
+    for name, scale in ID_BASED_SCALES.items():
+        values = [scores[case.case_id][name] for case in judged]
+        clusters = [case.cluster_label for case in judged]
+        metrics[name] = mean_metric(values, clusters, scale=scale)
+    if bench.run.search == "hnsw":
+        recall = recall_against_exact(found_rows, exact)
+        n = len(bench.items)
+        metrics[f"hnsw_recall@{bench.run.top_k}"] = Metric(recall, n, n, scale=(0.0, 1.0))
+    new = NewEvaluation(
+        tier="1",
+        kind="metrics",
+        input_hash=input_hash,
+        started_at=started,
+        code_version=CODE_VERSION,
+        inputs={"twins": _twins_met(bench, ranked, as_judged)},
+        metrics={name: metric.to_json() for name, metric in metrics.items()},
+        **bench.identity(),
+    )
+    stored = [
+        Case(
+            item.item_id,
+            retrieved=[{"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking],
+            scores=scores[item.item_id],
+            flags=[TWIN_COUNTED] if ranking != judged_as else [],
+        )
+        for item, ranking, judged_as in zip(bench.items, ranked, as_judged, strict=True)
+    ]
+    return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+
+
+def _twins_met(
+    bench: Bench, ranked: Sequence[Ranking], as_judged: Sequence[Ranking]
+) -> dict[str, int]:
+    """Return how many chunks share their text, and how many questions that touches."""
+    twins = bench.twins
+    contexts = [[twins.same(h) for h in given(bench, ranking)] for ranking in ranked]
+    return {
+        "chunks": twins.n_chunks,
+        "texts": twins.n_texts,
+        "questions": sum(twins.touch(item.chunk_hashes) for item in bench.items),
+        "counted": sum(a != b for a, b in zip(ranked, as_judged, strict=True)),
+        "contexts_repeated": sum(len(set(found)) < len(found) for found in contexts),
+    }
+
+
+def given(bench: Bench, ranking: Ranking) -> list[str]:
+    """Return the chunks that tier 3 gives to a generator: the first few, if near enough."""
+    least = bench.run.retrieval_threshold
+    return [h for h, score in ranking[: bench.run.contexts_per_answer] if score >= least]
+
+
+def search_as_production(bench: Bench, questions: np.ndarray, method: Search) -> TopK:
+    """Search as the production system does: one pgvector query per question.
+
+    ``questions`` are vectors (q, d). Used for the HNSW option and to check the exact search.
+    """
+    from rag_bench.retrieval.pgvector_search import pgvector_top_k
+
+    return pgvector_top_k(
+        bench.engine,
+        bench.encoder_identity.key,
+        questions,
+        [text_hash(text) for text in _passage_texts(bench)],
+        bench.run.top_k,
+        method,
+    )
+
+
+def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]:
+    """Compare the stored ranking with pgvector's own exact one on the first questions.
+
+    Returns how many questions agree, and how many were compared. Equal scores may be in either
+    order, so scores are compared, not ids.
+    """
+    _, stored = rankings(bench)
+    texts = _question_texts(bench)[:n_questions]
+    found = search_as_production(bench, bench.vectors(texts), "exact")
+    agree = 0
+    for item, scores in zip(bench.items, found.scores, strict=False):
+        ours = [score for _, score in stored[item.item_id]]
+        agree += all(
+            abs(a - float(b)) <= SCORE_TOLERANCE for a, b in zip(ours, scores, strict=True)
+        )
+    return agree, len(texts)
+
+
+def rankings(bench: Bench) -> tuple[StoredEvaluation, dict[str, Ranking]]:
+    """Return what tier 1 found for each item under exactly these settings.
+
+    Raises:
+        RagBenchError: it was not run; the message says what to materialize.
+    """
+    found = evaluations.latest(bench.engine, tier="1", kind="metrics", settings_hash=bench.run.hash)
+    if found is None:
+        other = evaluations.settings_seen(bench.engine, tier="1", kind="metrics")
+        hint = f" The newest has {bench.run.differences(other[0][1])}." if other else ""
+        raise RagBenchError(
+            "There is no retrieval under these settings: materialize tier1_retrieval with the "
+            f"same run config first.{hint}"
+        )
+    return found, {
+        case.case_id: [(row["chunk_hash"], row["score"]) for row in case.retrieved or []]
+        for case in evaluations.cases_of(bench.engine, found.id)
+    }
+
+
+def _question_texts(bench: Bench) -> list[str]:
+    return [bench.encoder_identity.query_text(item.question) for item in bench.items]
+
+
+def _passage_texts(bench: Bench) -> list[str]:
+    return [bench.encoder_identity.passage_text(chunk.text) for chunk in bench.chunks]

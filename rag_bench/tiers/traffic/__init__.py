@@ -1,0 +1,1 @@
+"""What users really asked: tier ux and the analytics of the sources."""

@@ -1,0 +1,209 @@
+"""The current snapshot opened for an analysis of it: questions, vectors, search, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.analytics.traffic import SEED, Asked, Population, take
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.ratings import FIVE, RatingScale
+from rag_bench.evaluation.types import Metric
+from rag_bench.hashing import content_hash
+from rag_bench.store import datasets, evaluations, snapshots
+from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store.traffic import rating_scale
+from rag_bench.tiers.base.bench import Progress, silent
+from rag_bench.tiers.base.text_vectors import TextVectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sqlalchemy import Engine
+
+    from rag_bench.retrieval.identity import EncoderIdentity
+    from rag_bench.retrieval.search import TopK
+    from rag_bench.settings import Settings
+
+CODE_VERSION = "3"
+
+Measured = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
+"""Metrics, the result to keep, cases."""
+
+
+class NoQuestionsError(RagBenchError):
+    """There is nothing to analyse; the message says what to load or to make."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Sampled questions with where they are from; ``address`` is the hash of all of them."""
+
+    asked: Sequence[Asked]
+    population: Population
+    address: str
+    dataset_id: str | None = None
+    scale: RatingScale = FIVE  # of the users' ratings
+
+
+@dataclass
+class Analysis:
+    """The current snapshot with its texts and vectors, for one analysis.
+
+    Attributes:
+        run_id: the Dagster run, for the records.
+    """
+
+    engine: Engine
+    settings: Settings
+    snapshot: snapshots.SnapshotInfo
+    run_id: str | None = None
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def chunks(self) -> list[snapshots.ChunkRecord]:
+        """The chunks by hash: of equal texts search then finds the same first after a reindex."""
+        found = snapshots.chunks_of(self.engine, self.snapshot.sha256)
+        return sorted(found, key=lambda chunk: chunk.chunk_hash)
+
+    @cached_property
+    def _texts(self) -> TextVectors:
+        return TextVectors(self.engine, self.settings, self.progress)
+
+    @property
+    def encoder_identity(self) -> EncoderIdentity:
+        """The encoder's address, known without loading it."""
+        return self._texts.identity
+
+    def question_vectors(self, asked: Sequence[Asked]) -> np.ndarray:
+        """Return the vectors of questions, encoded as questions: never the stored production
+        vectors, which are of rated rows only and often of the answer.
+        """
+        return self._texts.of_questions([question.text for question in asked])
+
+    def search(self, questions: np.ndarray, k: int) -> TopK:
+        """Return the ``k`` nearest chunks of each question, exactly."""
+        from rag_bench.retrieval.search import top_k
+
+        return top_k(questions, self._texts.of_chunks([c.text for c in self.chunks]), k)
+
+    def real_questions(self, limit: int | None) -> Questions:
+        """Return a sample of what users asked.
+
+        Raises:
+            NoQuestionsError: the snapshot has none.
+        """
+        rows = snapshots.questions_of(self.engine, self.snapshot.sha256)
+        scale = rating_scale(self.engine, self.snapshot.sha256)
+        asked = [
+            Asked(
+                id=str(row.source_id),
+                text=row.question,
+                answer=row.answer,
+                score=scale.rating(row.score),
+                user_id=row.user_id,
+                month=f"{row.created_at.astimezone(UTC):%Y-%m}" if row.created_at else None,
+            )
+            for row in rows
+        ]
+        chosen, population = take(asked, limit)
+        if not chosen:
+            raise NoQuestionsError(
+                f"The current snapshot ({self.snapshot.name}) holds no questions of users, so "
+                "there is nothing to analyse. Load a dump whose question_answer has rows."
+            )
+        address = [asdict(q) for q in asked]
+        # The usual scale is not named, so that what was analysed on it stays found.
+        if scale.name != FIVE.name:
+            address.append({"ratings": scale.name})
+        return Questions(chosen, population, content_hash(address), scale=scale)
+
+    def synthetic_questions(self, limit: int | None, reference: str | None) -> Questions:
+        """Return a sample of the questions that a model wrote about the snapshot's chunks.
+
+        Raises:
+            NoQuestionsError: there is no such dataset.
+        """
+        sha256 = self.snapshot.sha256
+        found = (
+            datasets.find_dataset(self.engine, reference)
+            if reference
+            else datasets.newest_dataset_about(self.engine, sha256, ["synthetic"])
+        )
+        if found is None or found.kind == "show_hide":
+            what = f"dataset of questions {reference!r}" if reference else "synthetic dataset"
+            raise NoQuestionsError(
+                f"There is no {what} about the current snapshot ({self.snapshot.name}). "
+                "Materialize synthetic_dataset, or take questions_source real."
+            )
+        items = datasets.items_of(self.engine, found.id)
+        asked = [Asked(item.item_id, item.question, group=item.cluster) for item in items]
+        chosen, population = take(asked, limit)
+        return Questions(chosen, population, found.id, found.id)
+
+    def once(
+        self,
+        tier: str,
+        questions: Questions,
+        config: Mapping[str, Any],
+        measure: Callable[[], Measured],
+        *,
+        searches: bool = True,
+    ) -> StoredEvaluation:
+        """Return the stored evaluation of exactly these inputs, or ``measure`` and store it."""
+        settings: dict[str, Any] = {
+            "analysis": tier,
+            "questions": questions.address,
+            "seed": SEED,
+            **config,
+        }
+        if searches:
+            settings |= {
+                "corpus_hash": self.snapshot.corpus_hash,
+                "encoder": self.encoder_identity.key,
+            }
+        settings_hash = content_hash(settings)
+        input_hash = content_hash([settings_hash, CODE_VERSION])
+        if found := evaluations.find_finished(self.engine, input_hash):
+            return found
+        started = datetime.now(UTC)
+        metrics, result, cases = measure()
+        new = NewEvaluation(
+            tier=tier,
+            kind="metrics",
+            settings_hash=settings_hash,
+            settings=settings,
+            input_hash=input_hash,
+            started_at=started,
+            embedding_model=self.encoder_identity.name if searches else None,
+            dataset_id=questions.dataset_id,
+            dump_sha256=self.snapshot.sha256,
+            code_version=CODE_VERSION,
+            dagster_run_id=self.run_id,
+            inputs={"result": {**result, **_counts(questions.population)}},
+            metrics={name: metric.to_json() for name, metric in metrics.items()},
+        )
+        return evaluations.save_evaluation(self.engine, new, cases, n_scored=len(cases))
+
+
+def open_analysis(
+    engine: Engine, run_id: str | None = None, progress: Progress = silent
+) -> Analysis:
+    """Return the analysis of the current snapshot.
+
+    Raises:
+        RagBenchError: no snapshot is current.
+    """
+    from rag_bench.settings import get_settings
+
+    return Analysis(engine, get_settings(), snapshots.require_current(engine), run_id, progress)
+
+
+def _counts(population: Population) -> dict[str, int]:
+    return {
+        "questions_in_source": population.n_all,
+        "blank_questions": population.n_blank,
+        "questions_sampled": population.n_sampled,
+    }

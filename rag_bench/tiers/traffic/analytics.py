@@ -1,0 +1,219 @@
+"""The source analytics: chunk utilization, topic coverage, the users' domain. No model is asked.
+
+Each is stored as an evaluation under a settings hash of its own (what was asked, the corpus, the
+encoder, its settings), so that it never enters ``model_runs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rag_bench.errors import RagBenchError
+from rag_bench.store import evaluations
+from rag_bench.store.evaluations import Case, StoredEvaluation
+from rag_bench.tiers.traffic.analysis import Analysis, Measured, Questions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.analytics.clusters import Reduction
+
+UTILIZATION, TOPICS, DOMAIN = "analytics_utilization", "analytics_topics", "analytics_domain"
+
+QuestionsSource = Literal["synthetic", "real"]
+
+_START_OF_TEXT = 160  # characters
+
+
+@dataclass(frozen=True)
+class UtilizationConfig:
+    """``dataset``: of synthetic questions, by id or name; None: the newest about the snapshot."""
+
+    questions_source: QuestionsSource = "real"
+    question_limit: int | None = 500
+    top_k: int = 10
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class TopicsConfig:
+    """``show_samples``: keep a few masked questions of each topic."""
+
+    question_limit: int | None = 2000
+    n_topics: int = 20
+    top_k: int = 5
+    reduction: Reduction = "pca"
+    show_samples: bool = True
+
+
+@dataclass(frozen=True)
+class DomainConfig:
+    """``limit``: questions looked at, a random sample of them."""
+
+    limit: int | None = 5000
+
+
+def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEvaluation:
+    """Measure which chunks the questions find. One case per chunk holds its counts."""
+    _at_least_one(top_k=config.top_k, question_limit=config.question_limit)
+    questions = (
+        analysis.real_questions(config.question_limit)
+        if config.questions_source == "real"
+        else analysis.synthetic_questions(config.question_limit, config.dataset)
+    )
+
+    def measure() -> Measured:
+        from rag_bench.analytics.utilization import Source, utilization
+
+        found = analysis.search(analysis.question_vectors(questions.asked), config.top_k)
+        use = utilization(
+            [Source(chunk.chunk_hash, chunk.page_url) for chunk in analysis.chunks],
+            found.indices,
+            found.scores[:, 0],
+            [question.cluster for question in questions.asked],
+            top_k=config.top_k,
+        )
+        result = {**use.as_json(), "questions_source": config.questions_source}
+        cases = [
+            Case(chunk.chunk_hash, scores={"retrieved": chunk.n_retrieved, "first": chunk.n_first})
+            for chunk in use.uses
+        ]
+        return use.metrics, result, cases
+
+    settings = {
+        "questions_source": config.questions_source,
+        "question_limit": _limit(questions, config.question_limit),
+        "top_k": config.top_k,
+    }
+    return analysis.once(UTILIZATION, questions, settings, measure)
+
+
+def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation:
+    """Cluster users' questions. One case per topic holds it, with the ids of its questions."""
+    _at_least_one(
+        top_k=config.top_k, n_topics=config.n_topics, question_limit=config.question_limit
+    )
+    questions = analysis.real_questions(config.question_limit)
+
+    def measure() -> Measured:
+        from rag_bench.analytics.clusters import cluster
+        from rag_bench.analytics.topics import describe_topics
+
+        vectors = analysis.question_vectors(questions.asked)
+        texts = [question.text for question in questions.asked]
+        found = analysis.search(vectors, config.top_k)
+        coverage = describe_topics(
+            questions.asked,
+            cluster(texts, vectors, config.n_topics, config.reduction),
+            found.indices,
+            found.scores[:, 0],
+            [chunk.page_url for chunk in analysis.chunks],
+            top_k=config.top_k,
+            show_samples=config.show_samples,
+            scale=questions.scale,
+        )
+        result = {
+            "n_topics": len(coverage.topics),
+            "total_questions": coverage.total_questions,
+            "avg_chunks_per_topic": coverage.metrics["avg_chunks_per_topic"].value,
+            "silhouette": coverage.metrics["silhouette"].value,
+            "top_k": config.top_k,
+            "reduction": config.reduction,
+        }
+        cases = [
+            # Padded, so that the store's order is the topics' own.
+            Case(
+                f"{topic.topic_id:04}",
+                retrieved=list(topic.question_ids),
+                scores=topic.as_json(),
+                flags=list(topic.gaps),
+            )
+            for topic in coverage.topics
+        ]
+        return coverage.metrics, result, cases
+
+    settings = asdict(config) | {"question_limit": _limit(questions, config.question_limit)}
+    return analysis.once(TOPICS, questions, settings, measure)
+
+
+def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluation:
+    """Describe how users write and what they got."""
+    _at_least_one(limit=config.limit)
+    questions = analysis.real_questions(config.limit)
+
+    def measure() -> Measured:
+        from rag_bench.analytics.domain import domain
+
+        found = domain(questions.asked, questions.scale)
+        return found.metrics, found.result, []
+
+    settings = {"limit": _limit(questions, config.limit)}
+    return analysis.once(DOMAIN, questions, settings, measure, searches=False)
+
+
+def as_json(analysis: Analysis, evaluation: StoredEvaluation) -> dict[str, Any]:
+    """Return an analysis whole, for a file: the seeds' fields, details, metrics with intervals."""
+    result = dict(evaluation.inputs["result"])
+    if evaluation.tier == UTILIZATION:
+        result |= chunk_lists(analysis, evaluation)
+    elif evaluation.tier == TOPICS:
+        cases = evaluations.cases_of(analysis.engine, evaluation.id)
+        result["topic_coverage"] = [dict(case.scores) for case in cases]
+    return {
+        **result,
+        "metrics": dict(evaluation.metrics),
+        "evaluation_id": evaluation.id,
+        "snapshot": analysis.snapshot.sha256,
+    }
+
+
+def chunk_lists(analysis: Analysis, evaluation: StoredEvaluation) -> dict[str, Any]:
+    """Return the chunks of a stored utilization: used by hash, counted, and those never found."""
+    chunk_of = {chunk.chunk_hash: chunk for chunk in analysis.chunks}
+    cases = evaluations.cases_of(analysis.engine, evaluation.id)
+    counts = {case.case_id: (case.scores["retrieved"], case.scores["first"]) for case in cases}
+    ordered = sorted(counts, key=lambda h: (-counts[h][0], -counts[h][1], h))
+    used = [h for h in ordered if counts[h][0]]
+    unused = [chunk_of[h] for h in ordered if not counts[h][0]]
+    unused.sort(key=lambda chunk: (chunk.page_url, chunk.position))
+    return {
+        "used_chunk_ids": sorted(used),
+        "retrieval_counts": [
+            {
+                "chunk_hash": h,
+                "page_url": chunk_of[h].page_url,
+                "retrieved": counts[h][0],
+                "first": counts[h][1],
+            }
+            for h in used
+        ],
+        "unused_chunk_list": [
+            {
+                "chunk_hash": chunk.chunk_hash,
+                "page_url": chunk.page_url,
+                "source_id": chunk.source_id,
+                "text": " ".join(chunk.text.split())[:_START_OF_TEXT],
+            }
+            for chunk in unused
+        ],
+    }
+
+
+def newest(engine: Engine, tier: str) -> StoredEvaluation | None:
+    """Return the newest evaluation of an analysis, whatever its settings; None before the first."""
+    for settings_hash, _ in evaluations.settings_seen(engine, tier=tier, kind="metrics"):
+        return evaluations.latest(engine, tier=tier, kind="metrics", settings_hash=settings_hash)
+    return None
+
+
+def _limit(questions: Questions, limit: int | None) -> int | None:
+    """Return the limit as it is hashed: one that leaves nothing out is none."""
+    population = questions.population
+    return limit if population.n_sampled < population.n_all - population.n_blank else None
+
+
+def _at_least_one(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise RagBenchError(f"{name} must be at least 1, not {number}.")

@@ -1,0 +1,1 @@
+"""Metrics that a user brings: modules and files named in the settings."""
