@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -116,3 +117,12 @@ class LocalProvider:
             return completion(await self._simulator.reply(body["model"], body, 0))
         finally:
             self.in_flight -= 1
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
+    """The provider `x`, over HTTP; a test says how it behaves."""
+    with LocalProvider(AnswerKey).serving() as serving:
+        monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
+        monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
+        yield serving

@@ -5,10 +5,10 @@ call in the ledger however often it was attempted here.
 
 A 429 is no failure but a word about the pace (`rag_bench.llm.transport.pacing`): it holds back all
 calls of the provider, uses up no retry, and the refused call goes first when calls go on, once. It
-becomes the call's error only where waiting is hopeless: for longer than ``max_limited_seconds``, where the
-provider has answered nothing at all for ``max_silent_seconds``, or because the account has no
-money left. A request refused again and again while others are answered says nothing about the
-pace: it goes to the back, holds nobody up, and is given up after ``max_refusals``.
+becomes the call's error only where waiting is hopeless: for longer than ``max_limited_seconds``,
+where the provider has answered nothing at all for ``max_silent_seconds``, or because the account
+has no money left. A request refused again and again while others are answered says nothing about
+the pace: it goes to the back, holds nobody up, and is given up after ``max_refusals``.
 
 The pace is that of one client, in one process. Processes need not share it: whoever calls models
 holds the database's lock for that (`rag_bench.resources.ModelsResource`), and Dagster's pool
