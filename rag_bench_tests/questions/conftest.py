@@ -1,0 +1,1 @@
+from local_provider import provider  # noqa: F401
