@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rag_bench.errors import ErrorCode
-from rag_bench.evaluation.catalogue import CATALOGUE
+from rag_bench.evaluation.catalogue import known as described
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric, Scale
 
@@ -58,7 +58,7 @@ def aggregate_cases(
         raise ValueError(f"{len(repeated)} cases are there more than once, as {repeated[0]!r}")
     metrics: dict[str, Metric] = {}
     for name in names:
-        known = CATALOGUE.get(name)
+        known = described(name)
         scale = (scales or {}).get(name, known.scale if known else None)
         possible = [record for record in records if name not in record.not_applicable]
         applicable = [record for record in possible if name not in record.withheld]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -51,7 +52,18 @@ class MetricSpec:
 
 def spec(name: str) -> MetricSpec:
     """Return a metric's description. Raises KeyError for a name that no tier computes."""
-    return CATALOGUE[name]
+    found = known(name)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def known(name: str) -> MetricSpec | None:
+    """Return a metric's description, None if no tier computes it.
+
+    A metric whose cutoff is a setting has one entry, under ``@k``.
+    """
+    return CATALOGUE.get(name) or CATALOGUE.get(re.sub(r"@\d+$", "@k", name))
 
 
 def _specs() -> Iterator[MetricSpec]:
@@ -64,6 +76,8 @@ def _specs() -> Iterator[MetricSpec]:
         yield MetricSpec(name, ("1",), "rate" if "_hit_rate@" in name else "mean", _UNIT, True)
     for name, unit in ID_BASED_SCALES.items():
         yield MetricSpec(name, ("1",), "mean", unit, True)
+    # k is the run's top_k; with the search hnsw only.
+    yield MetricSpec("hnsw_recall@k", ("1",), "summary", _UNIT, True)
     for name in RAGAS_CONTEXT_NAMES:
         yield MetricSpec(name, ("3",), "mean", _UNIT, True)
     for name in RAGAS_ANSWER_NAMES:

@@ -14,7 +14,7 @@ from numbers import Real
 from typing import Any
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.evaluation.catalogue import CATALOGUE
+from rag_bench.evaluation.catalogue import known
 from rag_bench.evaluation.types import Scale
 
 SETTING = "RAG_BENCH_CUSTOM_METRICS"
@@ -97,7 +97,7 @@ def parse_metrics(text: str) -> dict[str, str]:
 
 def name_problem(name: str) -> str | None:
     """Say why a metric of the user's cannot be published under a name; None if it can."""
-    if name in CATALOGUE:
+    if known(name):
         return f"{name!r} is the name of a metric of rag_bench."
     if prefix := next((prefix for prefix in RESERVED if name.startswith(prefix)), None):
         return f"{name!r} begins with {prefix!r}, which is kept for rag_bench's own metrics."

@@ -90,23 +90,24 @@ triples as (
     left join judges using (settings_hash, benchmark_judge_model)
     left join common using (settings_hash)
 )
+-- A tier may have metrics from several of these: of its answers, of a judge's scores of them, of the
+-- judge alone. They become one object, tier by tier, whatever tiers there are.
 select
     generation_model,
     benchmark_judge_model,
     production_judge_model,
     dataset_id,
     settings_hash,
-    common || judged || gated || answered || scored
-        || case when answered ? 'tier_2' or scored ? 'tier_2' then jsonb_build_object(
-            'tier_2',
-            coalesce(judged -> 'tier_2', '{}'::jsonb)
-            || coalesce(answered -> 'tier_2', '{}'::jsonb)
-            || coalesce(scored -> 'tier_2', '{}'::jsonb)
-        ) else '{}'::jsonb end
-        || case when answered ? 'tier_3' or scored ? 'tier_3' then jsonb_build_object(
-            'tier_3',
-            coalesce(judged -> 'tier_3', '{}'::jsonb)
-            || coalesce(answered -> 'tier_3', '{}'::jsonb)
-            || coalesce(scored -> 'tier_3', '{}'::jsonb)
-        ) else '{}'::jsonb end as metrics
+    coalesce(merged.metrics, '{}'::jsonb) as metrics
 from triples
+cross join lateral (
+    select jsonb_object_agg(
+        tier,
+        coalesce(common -> tier, '{}'::jsonb)
+        || coalesce(judged -> tier, '{}'::jsonb)
+        || coalesce(gated -> tier, '{}'::jsonb)
+        || coalesce(answered -> tier, '{}'::jsonb)
+        || coalesce(scored -> tier, '{}'::jsonb)
+    ) as metrics
+    from jsonb_object_keys(common || judged || gated || answered || scored) as tier
+) as merged

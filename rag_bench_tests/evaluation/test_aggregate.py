@@ -15,7 +15,7 @@ from rag_bench.evaluation.aggregate import (
     count_errors,
     is_failure,
 )
-from rag_bench.evaluation.catalogue import CATALOGUE, spec
+from rag_bench.evaluation.catalogue import CATALOGUE, known, spec
 from rag_bench.evaluation.types import Metric
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +157,9 @@ def test_kinds_and_scales() -> None:
     assert spec("rubric_faithfulness").scale == (1, 5)
     assert spec("bleu").scale == (0, 100)
     assert spec("euclidean_distance").higher_is_better is False
+    # Its cutoff is the run's top_k, so any number will do; of the others only those that are there.
+    assert spec("hnsw_recall@7").scale == (0, 1)
+    assert known("chunk_recall@7") is None
     with pytest.raises(KeyError):
         spec("faithfulness")  # which one? the family is part of the name
 

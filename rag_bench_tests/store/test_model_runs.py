@@ -9,7 +9,7 @@ from typing import Any
 from measured import GATES, GENERATORS, JUDGES, metric, store, store_failed, store_sweep
 from sqlalchemy import Engine, text
 
-from rag_bench.store.evaluations import model_runs
+from rag_bench.store.evaluations import Kind, model_runs
 
 Triple = tuple[str | None, str | None, str | None]
 
@@ -132,6 +132,35 @@ def test_the_measures_of_a_judge_by_itself_reach_its_rows_only(engine: Engine) -
     store(engine, "judge", "metrics", {"consistency": metric(0.9)}, judge=JUDGES[1])
     for (_, judge, _), metrics in triples(engine).items():
         assert ("tier_judge" in metrics) == (judge == JUDGES[1])
+
+
+def test_every_part_of_any_tier_meets_the_others(engine: Engine) -> None:
+    """Answers, their scores, a judge's and a gate's own results, and common ones: of one tier."""
+    store_sweep(engine)
+    generator, judge, gate = GENERATORS[0], JUDGES[0], GATES[0]
+    parts: dict[str, dict[str, Any]] = {
+        "common": {},
+        "of_judge": {"judge": judge},
+        "of_gate": {"gate": gate},
+        "of_answers": {"generation": generator},
+        "of_scores": {"generation": generator, "judge": judge},
+    }
+    for tier in ("dialog", "2", "judge"):
+        for name, models in parts.items():
+            # Tier 2 has answers of this generator already: newer ones would replace them.
+            kind: Kind = "answers" if name == "of_answers" and tier != "2" else "metrics"
+            store(engine, tier, kind, {name: metric(0.5)}, **models)
+        expected = {
+            (generator, judge, gate): set(parts),
+            (GENERATORS[1], judge, gate): {"common", "of_judge", "of_gate"},
+            (generator, JUDGES[1], gate): {"common", "of_gate", "of_answers"},
+            (generator, judge, GATES[1]): set(parts) - {"of_gate"},
+            (GENERATORS[1], JUDGES[1], GATES[1]): {"common"},
+        }
+        found = triples(engine)
+        for triple, names in expected.items():
+            assert set(found[triple][f"tier_{tier}"]) & set(parts) == names, (tier, triple)
+    assert found[generator, judge, gate]["tier_2"]["rubric_faithfulness"] == metric(4.5)
 
 
 def test_a_thousand_triples_of_thirty_models_are_quick(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.evaluation.catalogue import CATALOGUE
+from rag_bench.evaluation.catalogue import known as described
 from rag_bench.evaluation.types import few_pages
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _metric_value(metric: Mapping[str, Any]) -> str:
 def followed(name: str, metric: Mapping[str, Any]) -> float | int:
     """Return a metric's value as the UI plots it; a count is a whole number."""
     value = float(f"{metric['value']:.6g}")
-    known = CATALOGUE.get(name)
+    known = described(name)
     is_count = known.kind == "count" if known else not metric.get("scale")
     return int(value) if is_count and value.is_integer() else value
 
