@@ -110,6 +110,11 @@ class Recorder:
         #: Why cells could not even begin; each says what to do about it.
         self.blocked: list[str] = []
 
+    def block(self, why: str) -> None:
+        """Note why cells cannot begin; several of one cause say it once."""
+        if why not in self.blocked:
+            self.blocked.append(why)
+
     def _input_tags(
         self, asset: dg.AssetKey, partition: str | None = None, version: str | None = None
     ) -> dict[str, str]:

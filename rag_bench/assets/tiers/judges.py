@@ -21,6 +21,7 @@ from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResou
 
 if TYPE_CHECKING:
     from rag_bench.tiers.base.bench import Bench
+    from rag_bench.tiers.base.models import Models
 
 GROUP = "judges"
 #: More than this share of one score, on answers of which many are good and many bad, is collapse.
@@ -58,25 +59,21 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         each production judge on the labelled pairs. Unreadable replies are counted, not guessed.
         Calls models.
         """
-        from rag_bench.tiers.base.pairs import no_pairs
-        from rag_bench.tiers.judges.production_judge import judge_cells
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.judges.production_judge import STEP, production_judge_tasks
 
         keys = keys_of(context, partitions.production_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
-        pairs = bench.pairs
-        if pairs is None:
-            why = no_pairs(database.engine, bench.snapshot)
-            context.log.warning(why)
-            for key in keys:
-                record.nothing(key, why)
-            yield from end_step(checks, bench, record)
-            return
-        context.log.info(f"labelled pairs: {pairs}")
+        if bench.pairs:
+            context.log.info(f"labelled pairs: {bench.pairs}")
+
+        async def work(opened: "Models") -> None:
+            planned = production_judge_tasks(bench, opened, STEP, keys)
+            await evaluating(bench, opened, planned, record, "production judges")
+
         with log_progress(context):
-            models.run(
-                database.engine, lambda opened: judge_cells(bench, opened, pairs, keys, record)
-            )
+            models.run(database.engine, work)
         yield from end_step(checks, bench, record)
 
     @sweep_asset(

@@ -33,11 +33,12 @@ from rag_bench.llm.tasks.pipeline import Answer
 from rag_bench.llm.transport.client import ChatReply, read_chat_reply
 from rag_bench.llm.transport.context import CallContext, call_context, current_context
 from rag_bench.llm.transport.ledger import CHARS_PER_TOKEN, find_stored, keys_of
-from rag_bench.store import calls, datasets
+from rag_bench.store import calls
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import answers, scores
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.evaluate import Task
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.run_settings import Tier
 from rag_bench.tiers.judges import benchmark_judge, production_judge
@@ -304,10 +305,11 @@ async def plan_sweep(
             )
         elif "judge_pipeline" in tiers and pairs is not None:
             chat.asset, chat.known = "production_judge_scores", True
-            items = datasets.items_of(bench.engine, pairs.id, bench.run.limit)
-            for judge in production_judges:
-                cell = production_judge.make_cell(bench, models, pairs, items, judge, "")
-                await _run(cell.jobs)
+            for task in production_judge.production_judge_tasks(
+                bench, models, production_judge.STEP, production_judges
+            ):
+                if isinstance(task, Task):
+                    await _run(task.prepare().jobs)
     if ragas:
         notes.append(_ragas_note(bench, tiers, len(generation_models), len(benchmark_judges)))
     with bench.engine.connect() as connection:

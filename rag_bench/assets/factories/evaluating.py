@@ -1,0 +1,55 @@
+"""How a step of the graph evaluates: the tasks of its tier's module, each recorded as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.assets.factories.cells import Recorder
+from rag_bench.partitions import cell_key
+from rag_bench.tiers.base.evaluate import Blocked, Nothing, Planned, Task, evaluate, evaluate_here
+
+if TYPE_CHECKING:
+    from rag_bench.store.evaluations import StoredEvaluation
+    from rag_bench.tiers.base.bench import Bench
+    from rag_bench.tiers.base.models import Models
+
+
+def partition_of(key: Any) -> str:
+    """Return the partition of a task's key: a model's, or a pair's in the grid."""
+    return key if isinstance(key, str) else cell_key(*key)
+
+
+def evaluating(
+    bench: Bench, models: Models, planned: Sequence[Planned[Any]], record: Recorder, label: str
+) -> Awaitable[None]:
+    """Return what evaluates a step's tasks with an open client, and records them."""
+    return evaluate(bench, models, tasks_among(planned, record), _recorded_by(record), label)
+
+
+def evaluating_here(
+    bench: Bench, planned: Sequence[Planned[Any]], record: Recorder, label: str
+) -> Awaitable[None]:
+    """Return what evaluates tasks that ask no model, and records them."""
+    return evaluate_here(bench, tasks_among(planned, record), _recorded_by(record), label)
+
+
+def tasks_among(planned: Sequence[Planned[Any]], record: Recorder) -> list[Task[Any]]:
+    """Return the tasks; what has nothing to measure, or is blocked, is recorded as that."""
+    tasks: list[Task[Any]] = []
+    for one in planned:
+        match one:
+            case Nothing(key, why):
+                record.nothing(partition_of(key), why, one.generation_model)
+            case Blocked(_, why):
+                record.block(why)
+            case Task():
+                tasks.append(one)
+    return tasks
+
+
+def _recorded_by(record: Recorder) -> Any:
+    def done(task: Task[Any], found: StoredEvaluation) -> None:
+        record(partition_of(task.key), found, task.made_from)
+
+    return done
