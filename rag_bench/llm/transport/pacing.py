@@ -58,6 +58,21 @@ class Permit:
     tokens: float
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What 429s have taught, to be told to others who ask the same provider.
+
+    Attributes:
+        window: calls in flight at which it refused last; None: it never did for that.
+        rate: starts a second at which it refused last; None: it never did for that.
+        pause: seconds from now for which it asked not to be called.
+    """
+
+    window: float | None = None
+    rate: float | None = None
+    pause: float = 0.0
+
+
 class Meter:
     """Evenly spaced starts (the generic cell rate algorithm): ``rate`` units a second."""
 
@@ -74,6 +89,10 @@ class Meter:
         """Start something of this size."""
         if self.rate < math.inf:
             self._due = max(self._due, now - self._slack) + units / self.rate
+
+    def set_rate(self, rate: float) -> None:
+        """Go on at another rate; what has been started already counts by the one before."""
+        self.rate = rate
 
     def give_back(self, units: float) -> None:
         """Correct the size of what was started (negative: it was larger)."""
@@ -137,6 +156,28 @@ class Bound:
             value = self.value + min(slope * passed, self.value * (_SEARCH_STEP - 1))
         self.value = min(value, self._highest)
 
+    @property
+    def learned(self) -> float | None:
+        """The limit as it was met last; None: never."""
+        return None if self._fell_at == -math.inf else self._peak
+
+    def adopt(self, now: float, limit: float) -> None:
+        """Take a limit over from somebody who met it, as if it had been met here."""
+        if self._fell_at == -math.inf:
+            self._fell_at = self._rose_at = self._passed_peak_at = now
+            self._searching, self._rose = False, True
+        self._peak = max(self._lowest, min(limit, self._highest))
+        self.value = min(self.value, self._peak)
+        self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak)
+        self._slope = (1 - DECREASE) * self._peak / self._period
+
+    def cap(self, highest: float) -> None:
+        """Set the highest value that may be; where no limit was met it is the value, too."""
+        self._highest = max(self._lowest, highest)
+        if self._fell_at == -math.inf:
+            self.value = self._highest
+        self.value = min(self.value, self._highest)
+
     def rest(self, now: float) -> None:
         """Let time pass without a rise: another bound held the calls back."""
         self._rose_at = now
@@ -176,6 +217,33 @@ class Pace:
         self._accepted: deque[list[float]] = deque()  # [second, how many], over the last minute
         self._first_start: float | None = None
         self._held_by_window = self._held_by_rate = -math.inf
+
+    def set_ceiling(
+        self, concurrency: int, rpm: float | None = None, tpm: float | None = None
+    ) -> None:
+        """Set what may be used at most from now on; at least one call may be in flight.
+
+        Calls under way go on; what was learned stays.
+        """
+        self.window.cap(float(concurrency))
+        self._requests.set_rate(_per_second(rpm))
+        self._tokens.set_rate(_per_second(tpm))
+
+    @property
+    def learned(self) -> Learned:
+        """What has been learned of the provider's limits so far, by this pace or from others."""
+        pause = max(0.0, self._paused_until - self._clock())
+        return Learned(self.window.learned, self.rate.learned, pause)
+
+    def adopt(self, learned: Learned) -> None:
+        """Use what others have learned; what they do not know stays as it is here."""
+        now = self._clock()
+        if learned.window is not None:
+            self.window.adopt(now, learned.window)
+        if learned.rate is not None:
+            self.rate.adopt(now, learned.rate)
+            self._starts.set_rate(self.rate.value)
+        self._paused_until = max(self._paused_until, now + learned.pause)
 
     def wait(self) -> float | None:
         """Return the seconds until a call may start: 0 now; None when one in flight has ended."""
@@ -269,6 +337,8 @@ class Pace:
 
 
 def _configured(per_minute: float | None) -> Meter:
-    if per_minute is None:
-        return Meter(math.inf, 0.0)
-    return Meter(per_minute / 60 * _CONFIGURED_SHARE, _CONFIGURED_SLACK)
+    return Meter(_per_second(per_minute), _CONFIGURED_SLACK)
+
+
+def _per_second(per_minute: float | None) -> float:
+    return math.inf if per_minute is None else per_minute / 60 * _CONFIGURED_SHARE
