@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_bench.resources import PROCESS_TAG, PROCESS_TAG_BEFORE, process_identity
+from rag_bench.processes import is_running, pid_here
+from rag_bench.resources import PROCESS_TAG, PROCESS_TAG_BEFORE
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.database import dagster_url, ensure_database
 
@@ -72,14 +73,9 @@ def clear_dead_runs(instance: DagsterInstance) -> list[str]:
 
     working = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     ended = []
-    own_host = (process_identity(os.getpid()) or "").partition(":")[0]
     for run in instance.get_runs(RunsFilter(statuses=working)):
         process = run.tags.get(PROCESS_TAG) or run.tags.get(PROCESS_TAG_BEFORE, "")
-        host, _, rest = process.partition(":")
-        pid = rest.partition(":")[0]
-        if host != own_host or not pid.isdecimal():
-            continue
-        if process_identity(int(pid)) == process:
+        if pid_here(process) is None or is_running(process):
             continue
         instance.report_run_failed(
             run, "The process that executed this run is gone (killed, or the machine restarted)."

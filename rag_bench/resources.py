@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import dagster as dg
@@ -15,6 +12,7 @@ from pydantic import Field, PrivateAttr
 
 from rag_bench import progress
 from rag_bench.errors import RagBenchError
+from rag_bench.processes import process_identity
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
@@ -29,18 +27,6 @@ T = TypeVar("T")
 PROCESS_TAG = ".dagster/rag_bench_process"
 #: Its name in runs of earlier versions.
 PROCESS_TAG_BEFORE = "rag_bench/process"
-
-
-def process_identity(pid: int) -> str | None:
-    """Return ``host:pid:start`` of a live process of this machine, None if there is none.
-
-    The start time tells a process from a later one that got the same id.
-    """
-    with suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if fields[0] != "Z":
-            return f"{socket.gethostname()}:{pid}:{fields[19]}"
-    return None
 
 
 class DatabaseResource(dg.ConfigurableResource):

@@ -32,6 +32,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rag_bench.errors import RagBenchError
+from rag_bench.processes import works_in
 
 APPLICATION_DATABASE = "rag_bench"
 DAGSTER_DATABASE = "dagster"
@@ -322,12 +323,8 @@ class EmbeddedServer:
         truth.
         """
         data = self.data.resolve()
-        if not Path("/proc/self/cwd").exists():
+        if works_in(data) is not False:
             return
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if (process / "cwd").readlink() == data:
-                    return
         for path in (data / "postmaster.pid", self.socket_dir / f".s.PGSQL.{PORT}.lock"):
             path.unlink(missing_ok=True)
 
