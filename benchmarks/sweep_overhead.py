@@ -34,7 +34,7 @@ from rag_bench.resources import BenchmarkResource
 from rag_bench.retrieval import encoder
 from rag_bench.settings import get_settings
 from rag_bench.simulator import app
-from rag_bench.simulator.models import GENERATORS, JUDGES, Catalogue
+from rag_bench.simulator.roster import GENERATORS, JUDGES, Catalogue
 
 
 def many_models(n_generators: int, n_judges: int) -> ModelLists:

@@ -130,8 +130,8 @@ class BenchmarkResource(dg.ConfigurableResource):
         from rag_bench.llm.tasks import prompts
         from rag_bench.retrieval.identity import encoder_identity
         from rag_bench.store import snapshots
+        from rag_bench.tiers.base.asked_rubrics import MEASURED_PROMPTS
         from rag_bench.tiers.base.bench import Bench, resolve_dataset
-        from rag_bench.tiers.base.measures import MEASURED_PROMPTS
         from rag_bench.tiers.base.pairs import pairs_of
         from rag_bench.tiers.base.run_settings import RunSettings
 

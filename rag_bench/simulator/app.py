@@ -27,12 +27,13 @@ from rag_bench.simulator.critics import CRITICS, critic_reply
 from rag_bench.simulator.extractive import extractive_answer
 from rag_bench.simulator.generators import generate
 from rag_bench.simulator.judges import PAIRWISE, gate_reply, judge_reply, pairwise_reply, undressed
-from rag_bench.simulator.models import WORTH, Catalogue, Extractive, Gate, Generator, Judge
+from rag_bench.simulator.models import Extractive, Gate, Generator, Judge
 from rag_bench.simulator.question_types import typed_question
 from rag_bench.simulator.ragas_replies import ragas_reply
+from rag_bench.simulator.roster import Catalogue
 from rag_bench.simulator.schema_filler import fill, schema_in_messages
 from rag_bench.simulator.sections import Sections, message_text, read_sections
-from rag_bench.simulator.truth import MemoryTruth, Quality, TruthStore
+from rag_bench.simulator.truth import WORTH, MemoryTruth, Quality, TruthStore
 
 _TURN = 500  # replicates of one turn of a conversation
 REPLICATE_HEADER = "X-Rag-Bench-Replicate"
@@ -131,11 +132,11 @@ class Simulator:
         return await self._generate(model, asked, replicate)
 
     async def _judge(
-        self, model: Judge, measure: str, schema: Mapping[str, Any], asked: Sections, replicate: int
+        self, model: Judge, rubric: str, schema: Mapping[str, Any], asked: Sections, replicate: int
     ) -> str:
         return judge_reply(
             model,
-            measure,
+            rubric,
             asked,
             await self._recall(undressed(asked)),
             self._key(),

@@ -6,26 +6,29 @@ reading, no better than word overlap can be; a simulated judge then errs on top 
 
 from __future__ import annotations
 
+from rag_bench.evaluation.rubrics import rubric_named
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.extractive import NOT_FOUND
-from rag_bench.simulator.models import WORTH
 from rag_bench.simulator.sections import Sections
 from rag_bench.simulator.text import contains, normal, numbers, overlap, stems
-from rag_bench.simulator.truth import Quality
+from rag_bench.simulator.truth import WORTH, Quality
 
 _SUPPORT_STEPS = (0.2, 0.4, 0.6, 0.8)
 _RELEVANCE_STEPS = (0.1, 0.2, 0.35, 0.5)
 _CORRECTNESS_STEPS = (0.15, 0.35, 0.6, 0.8)
 
 
-def estimate(measure: str, asked: Sections, key: AnswerKey) -> int:
-    """Return 1 to 5 for one of the measures of `WORTH`."""
+def estimate(rubric: str, asked: Sections, key: AnswerKey) -> int:
+    """Return 1 to 5 by a rubric, judged by what it reads: the context alone is for what is backed
+    by it, a reference for what is right; without either it is about the question.
+    """
     if normal(asked.answer) == normal(NOT_FOUND):
-        return WORTH[measure][Quality.refused]
-    if measure == "faithfulness":
+        return WORTH[rubric][Quality.refused]
+    inputs = rubric_named(rubric).inputs
+    if "reference_answer" not in inputs and "context" in inputs:
         return _faithfulness(asked)
     reference = asked.reference_answer or _reference(asked, key)
-    if measure == "answer_relevance":
+    if "reference_answer" not in inputs:
         near = _step(overlap(asked.question, asked.answer), _RELEVANCE_STEPS)
         return max(near, _correctness(asked, reference)) if reference else near
     return _correctness(asked, reference)

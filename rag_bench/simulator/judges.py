@@ -10,10 +10,10 @@ from dataclasses import replace
 from rag_bench.evaluation.text.answer_variants import without_padding
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.estimates import estimate, is_good_answer
-from rag_bench.simulator.models import WORTH, Gate, Judge
+from rag_bench.simulator.models import Gate, Judge
 from rag_bench.simulator.sections import Sections
 from rag_bench.simulator.text import chance, is_russian, normal, pick, stable_chance
-from rag_bench.simulator.truth import Quality
+from rag_bench.simulator.truth import WORTH, Quality
 
 GOOD = (4, 5)
 BAD = (1, 3)
@@ -43,6 +43,11 @@ _UNREADABLE_WINNERS = (
     "",
 )
 _UNREADABLE_VERDICTS = ("Да", "Yes, but the answer is incomplete", "Нет, ответ не по теме", "")
+#: Of a rubric that has none of its own.
+_ANY_REASONING = {
+    True: ("Ответ соответствует критерию.", "Замечаний по критерию нет."),
+    False: ("Ответ не соответствует критерию.", "По критерию есть замечания."),
+}
 _REASONING = {
     True: {
         "faithfulness": ("Утверждения ответа подтверждаются фрагментами.", "Найдены все факты."),
@@ -73,7 +78,7 @@ _REASONS_TO_HIDE = {
 
 def judge_reply(
     model: Judge,
-    measure: str,
+    rubric: str,
     asked: Sections,
     quality: Quality | None,
     key: AnswerKey,
@@ -88,15 +93,17 @@ def judge_reply(
     the score is the model's stated bias.
     """
     dressed, asked = asked.answer, undressed(asked)
-    seed = (model.name, measure, normal(asked.question), normal(asked.answer))
+    seed = (model.name, rubric, normal(asked.question), normal(asked.answer))
     padding = () if normal(dressed) == seed[-1] else (normal(dressed),)
     if chance("unreadable", replicate, *seed, *padding) < model.unreadable:
         return pick(_UNREADABLE_SCORES, "which", replicate, *seed)
-    score = judged_score(model, _worth(measure, asked, quality, key), replicate, *seed)
+    score = judged_score(model, _worth(rubric, asked, quality, key), replicate, *seed)
     score = _moved_by_dress(model, score, dressed, *seed)
     reply: dict[str, object] = {}
     if with_reasoning:
-        reply["reasoning"] = pick(_REASONING[score >= GOOD[0]][measure], "reasoning", *seed)
+        good = score >= GOOD[0]
+        words = _REASONING[good].get(rubric, _ANY_REASONING[good])
+        reply["reasoning"] = pick(words, "reasoning", *seed)
     reply["score"] = score
     return json.dumps(reply, ensure_ascii=False)
 
@@ -143,13 +150,13 @@ def pairwise_reply(
     return json.dumps({**reply, "winner": winner}, ensure_ascii=False)
 
 
-def _worth(measure: str, asked: Sections, quality: Quality | None, key: AnswerKey) -> int:
+def _worth(rubric: str, asked: Sections, quality: Quality | None, key: AnswerKey) -> int:
     if quality:
-        return WORTH[measure][quality]
+        return WORTH[rubric][quality]
     label = key.label(asked.question, asked.answer, asked.context)
     if label is not None:
         return 5 if label else 1
-    return estimate(measure, asked, key)
+    return estimate(rubric, asked, key)
 
 
 def _moved_by_dress(model: Judge, score: int, answer: str, *seed: object) -> int:

@@ -10,6 +10,7 @@ import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from rag_bench.evaluation.rubrics import RUBRICS
 from rag_bench.hashing import content_hash
 from rag_bench.simulator.text import normal
 
@@ -25,6 +26,14 @@ class Quality(StrEnum):
     wrong = "wrong"
     hallucinated = "hallucinated"
     refused = "refused"
+
+
+#: What an answer of each quality is worth by each rubric, before a judge errs; declared with the
+#: rubrics. A wrong answer is a sentence of the context, hence faithful; a refusal asserts nothing.
+WORTH: dict[str, dict[Quality, int]] = {
+    rubric.name: {quality: rubric.worth[quality.value] for quality in Quality}
+    for rubric in RUBRICS.values()
+}
 
 
 class TruthStore(Protocol):

@@ -21,7 +21,8 @@ from sqlalchemy import Engine, text
 
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.answer_key import answer_key_from_database
-from rag_bench.simulator.models import Catalogue, Gate, Generator, Judge
+from rag_bench.simulator.models import Gate, Generator, Judge
+from rag_bench.simulator.roster import Catalogue
 
 PAGE = PROJECT_ROOT / "docs" / "guide_commands.md"
 DUMP = "data/dumps/virtassist_backup_20260213.dump"

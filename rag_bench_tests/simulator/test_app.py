@@ -16,7 +16,7 @@ from rag_bench.llm.reading.structured import response_format_for
 from rag_bench.llm.tasks import prompts
 from rag_bench.questions.writer import SyntheticQuestion, check_pair, write_question
 from rag_bench.simulator.app import REPLICATE_HEADER, Simulator
-from rag_bench.simulator.models import DEFAULT_MODELS
+from rag_bench.simulator.roster import DEFAULT_MODELS
 from rag_bench.simulator.transport import simulator_transport
 
 MODELS = [model.name for model in DEFAULT_MODELS]

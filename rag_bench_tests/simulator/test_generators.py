@@ -12,7 +12,7 @@ from rag_bench.llm.tasks.pipeline import Fragment, answer_question
 from rag_bench.simulator.answer_key import AnswerKey, KeyEntry
 from rag_bench.simulator.extractive import NOT_FOUND
 from rag_bench.simulator.generators import NO_SUCH_FRAGMENT, drawn_quality, generate
-from rag_bench.simulator.models import GENERATORS
+from rag_bench.simulator.roster import GENERATORS
 from rag_bench.simulator.sections import Sections
 from rag_bench.simulator.text import contains, is_russian, numbers, overlap
 from rag_bench.simulator.truth import Quality

@@ -14,7 +14,8 @@ from rag_bench.llm.tasks.judging import score
 from rag_bench.llm.tasks.pairwise import prefer
 from rag_bench.simulator.answer_key import AnswerKey, LabelledPair
 from rag_bench.simulator.app import RefusedRequestError, Simulator
-from rag_bench.simulator.models import JUDGES, Catalogue, Judge
+from rag_bench.simulator.models import Judge
+from rag_bench.simulator.roster import JUDGES, Catalogue
 from rag_bench.simulator.truth import Quality
 
 N = 250

@@ -10,13 +10,15 @@ import pytest
 from scipy.stats import binomtest
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.tasks.judging import MEASURES, score
+from rag_bench.evaluation.rubrics import RUBRICS
+from rag_bench.llm.tasks.judging import score
 from rag_bench.llm.tasks.pipeline import Fragment, answer_question, show_or_hide
 from rag_bench.simulator.answer_key import AnswerKey, LabelledPair
 from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.judges import judged_score
-from rag_bench.simulator.models import GATES, GENERATORS, JUDGES, WORTH, Catalogue, Gate, Judge
-from rag_bench.simulator.truth import Quality
+from rag_bench.simulator.models import Gate, Judge
+from rag_bench.simulator.roster import GATES, GENERATORS, JUDGES, Catalogue
+from rag_bench.simulator.truth import WORTH, Quality
 
 SHARP, NOISY, LENIENT = JUDGES[:3]
 #: Judges that never err, so that what they judge by can be seen.
@@ -126,7 +128,7 @@ def test_measures_react_to_what_is_wrong(chat, entries):
     scores = defaultdict(list)
     for entry, answer in answers_of(chat, "simulator/sim-weak", entries, 250):
         quality = chat.simulator.truth.recall(entry.question, answer.text)
-        for measure in MEASURES:
+        for measure in RUBRICS:
             judged = scored(chat, f"simulator/{SHARP.name}", measure, entry, answer.text)
             scores[quality, measure].append(judged.score)
     mean = {pair: sum(values) / len(values) for pair, values in scores.items()}

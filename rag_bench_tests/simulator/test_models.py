@@ -6,8 +6,9 @@ import pytest
 
 from rag_bench.llm.transport import offline
 from rag_bench.settings import PROJECT_ROOT
-from rag_bench.simulator.models import GENERATORS, WORTH, Catalogue, Generator, tables
-from rag_bench.simulator.truth import Quality
+from rag_bench.simulator.models import Generator
+from rag_bench.simulator.roster import GENERATORS, Catalogue, tables
+from rag_bench.simulator.truth import WORTH, Quality
 
 
 def test_the_document_shows_the_tables():

@@ -11,7 +11,8 @@ import pytest
 
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.app import Simulator
-from rag_bench.simulator.models import JUDGES, Catalogue, Judge
+from rag_bench.simulator.models import Judge
+from rag_bench.simulator.roster import JUDGES, Catalogue
 from rag_bench.simulator.truth import Quality
 
 PERFECT = Judge("perfect", 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)

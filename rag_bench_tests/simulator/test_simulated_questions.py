@@ -11,7 +11,7 @@ from rag_bench.errors import CaseError
 from rag_bench.questions.critics import Critic, criticise, critics_for
 from rag_bench.questions.writer import QuestionType, Source, write_question
 from rag_bench.simulator import question_types
-from rag_bench.simulator.models import JUDGES
+from rag_bench.simulator.roster import JUDGES
 
 N = 600
 

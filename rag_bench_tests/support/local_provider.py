@@ -21,7 +21,7 @@ from starlette.routing import Route
 from rag_bench.hashing import content_hash
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.app import Simulator
-from rag_bench.simulator.models import Catalogue
+from rag_bench.simulator.roster import Catalogue
 
 Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
 """Gets a request's body and number; returns what to answer instead of the model, or None."""

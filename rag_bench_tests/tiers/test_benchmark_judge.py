@@ -16,7 +16,8 @@ from rag_bench.llm.transport.client import ChatModels
 from rag_bench.resources import BenchmarkResource
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.simulator.app import Simulator
-from rag_bench.simulator.models import DEFAULT_MODELS, Catalogue, Judge
+from rag_bench.simulator.models import Judge
+from rag_bench.simulator.roster import DEFAULT_MODELS, Catalogue
 from rag_bench.simulator.transport import simulator_transport
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item, save_dataset

@@ -6,12 +6,12 @@ import asyncio
 
 from small_world import ANSWERS, CHUNKS, GOLD, SCORES, World, checks_of, failure, hash_of
 
+from rag_bench.evaluation.rubrics import rubrics_of
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting import leaderboard
 from rag_bench.resources import BenchmarkResource
 from rag_bench.store import evaluations
-from rag_bench.tiers.base.measures import MEASURES
 from rag_bench.tiers.plan.plan import plan_sweep
 
 GENERATOR, JUDGE = "simulator/extractive", "simulator/sim-judge-strict"
@@ -57,8 +57,8 @@ def test_tier_3_by_all_rubrics(free_world: World) -> None:
         for tier, one in found.items()
         if one
     }
-    assert rubrics["2"] == {f"rubric_{name}" for name in MEASURES["2"]}
-    assert rubrics["3"] == {f"rubric_{name}" for name in (*MEASURES["2"], *MEASURES["3"])}
+    assert rubrics["2"] == {f"rubric_{name}" for name in rubrics_of("2")}
+    assert rubrics["3"] == {f"rubric_{name}" for name in rubrics_of("3", every=True)}
     assert found["3"]
     for name in rubrics["3"]:
         metric = found["3"].metrics[name]
@@ -87,7 +87,7 @@ def test_tier_3_by_all_rubrics(free_world: World) -> None:
     [row] = board.rows
     shown = {(column.tier, column.metric): row.metric(column) for column in leaderboard.COLUMNS}
     assert found["2"]
-    for name in MEASURES["2"]:
+    for name in rubrics_of("2"):
         assert shown["tier_2", f"rubric_{name}"] == found["2"].metrics[f"rubric_{name}"]
         assert row.metrics["tier_3"][f"rubric_{name}"] == found["3"].metrics[f"rubric_{name}"]
     assert ("tier_3", "rubric_faithfulness") not in shown

@@ -82,12 +82,12 @@ def reads_russian() -> StepCheck:
     )
 
 
-def prompts_are_whole(measures: Callable[[Bench], Sequence[str]]) -> StepCheck:
+def prompts_are_whole(rubrics: Callable[[Bench], Sequence[str]]) -> StepCheck:
     """Check the rendered prompts of the rubrics that a run asks."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
+        from rag_bench.evaluation.rubrics import RUBRICS
         from rag_bench.llm.tasks import prompts
-        from rag_bench.llm.tasks.judging import MEASURES
 
         values = {
             "question": "Когда пересдача?",
@@ -96,10 +96,10 @@ def prompts_are_whole(measures: Callable[[Bench], Sequence[str]]) -> StepCheck:
             "reference_answer": "С 10 февраля.",
         }
         bad = []
-        asked = measures(bench)
+        asked = rubrics(bench)
         for name in asked:
-            needed = {key: values[key] for key in MEASURES[name].inputs}
-            messages = prompts.render(MEASURES[name].prompt, **needed)
+            needed = {key: values[key] for key in RUBRICS[name].inputs}
+            messages = prompts.render(RUBRICS[name].prompt, **needed)
             text = "\n".join(message["content"] for message in messages)
             if str(values["question"]) not in text or str(values["answer"]) not in text:
                 bad.append(name)

@@ -61,19 +61,16 @@ END_TO_END = TierAssets(
 def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """Return a tier's two assets over these partitions."""
     from rag_bench.llm.tasks import prompts
-    from rag_bench.llm.tasks.judging import MEASURES as RUBRICS
     from rag_bench.llm.tasks.pipeline import ANSWER_PROMPT
-    from rag_bench.tiers.base.measures import measures_of, possible_measures
+    from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_prompts
 
     tier = which.tier
     answers_name, scores_name = f"tier{tier}_answers", f"tier{tier}_scores"
     checks_of_answers = [reads_russian()]
     checks_of_scores = [
-        prompts_are_whole(lambda bench: measures_of(bench.run, tier)),
+        prompts_are_whole(lambda bench: asked_rubrics(bench.run, tier)),
         replies_are_readable(tier),
     ]
-    # Those that are asked by flag only, too: the settings are not known when the code loads.
-    rubric_prompts = [RUBRICS[measure].prompt for measure in possible_measures(tier)]
 
     @sweep_asset(
         name=answers_name,
@@ -110,7 +107,8 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         kinds={"postgres", "openai"},
         deps=[answers],
         partitions_def=partitions.grid,
-        code_version=f"2-{prompts.prompt_hash(rubric_prompts)[:12]}",
+        # Prompts that are asked by flag only, too: the settings are not known when the code loads.
+        code_version=f"2-{prompts.prompt_hash(rubric_prompts(tier))[:12]}",
         check_specs=specs(scores_name, checks_of_scores),
     )
     def scores(

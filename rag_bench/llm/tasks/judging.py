@@ -14,6 +14,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation import rubrics
+from rag_bench.evaluation.rubrics import rubric_named
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.reading.structured import parse_structured, response_format_for
 from rag_bench.llm.tasks import prompts
@@ -22,8 +24,8 @@ from rag_bench.llm.tasks.pipeline import Chat, as_texts
 
 R = TypeVar("R", bound=BaseModel)
 
-#: The scale of every rubric, as its prompt states it.
-SCALE = (1, 5)
+#: The scores that a judge may give.
+SCALE = (int(rubrics.SCALE[0]), int(rubrics.SCALE[1]))
 
 
 class JudgeMode(StrEnum):
@@ -31,30 +33,6 @@ class JudgeMode(StrEnum):
 
     direct = "direct"
     reasoned = "reasoned"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A rubric: its name is its schema's; ``inputs`` are the values that its prompt reads."""
-
-    name: str
-    prompt: str
-    inputs: tuple[str, ...]
-
-
-MEASURES: dict[str, Measure] = {
-    measure.name: measure
-    for measure in (
-        Measure("faithfulness", "rubric_faithfulness", ("question", "context", "answer")),
-        Measure("answer_relevance", "rubric_answer_relevance", ("question", "answer")),
-        Measure(
-            "answer_correctness",
-            "rubric_answer_correctness",
-            ("question", "answer", "reference_answer"),
-        ),
-        Measure("e2e_quality", "rubric_e2e_quality", ("question", "answer", "reference_answer")),
-    )
-}
 
 
 #: Not a `Literal`: pydantic's takes ``true`` for 1 and 4.0 for 4, even when strict. The schema sent
@@ -98,7 +76,7 @@ class JudgeScore:
 async def score(
     chat: Chat,
     judge_model: str,
-    measure: str,
+    rubric: str,
     *,
     question: str,
     answer: str,
@@ -110,14 +88,14 @@ async def score(
 ) -> JudgeScore:
     """Score one answer with one rubric.
 
-    Values that the measure does not read are not sent, so that they cannot change its score.
+    Values that the rubric does not read are not sent, so that they cannot change its score.
 
     Raises:
-        CaseError: INVALID_INPUT when a value that the measure reads is missing or blank;
+        CaseError: INVALID_INPUT when a value that the rubric reads is missing or blank;
             LLM_FAILED when the reply is empty or cut off; METRIC_ERROR when it is not the JSON
             that was asked for. Never a number in place of an error.
     """
-    rubric = measure_named(measure)
+    asked = rubric_named(rubric)
     mode = JudgeMode(mode)
     given = {
         "question": question,
@@ -125,17 +103,17 @@ async def score(
         "context": None if context is None else as_texts(context),
         "reference_answer": reference_answer,
     }
-    values: dict[str, Any] = {name: given[name] for name in rubric.inputs}
+    values: dict[str, Any] = {name: given[name] for name in asked.inputs}
     for name, value in values.items():
         if not value:
-            raise CaseError(ErrorCode.INVALID_INPUT, f"{measure} needs {name}, which is empty")
+            raise CaseError(ErrorCode.INVALID_INPUT, f"{rubric} needs {name}, which is empty")
     shape: type[ReasonedScore] | type[DirectScore]
     shape = ReasonedScore if mode is JudgeMode.reasoned else DirectScore
     reply, latency_ms = await ask_in_mode(
         chat,
         judge_model,
-        rubric.name,
-        prompts.render(rubric.prompt, parts=(_reply_prompt(mode),), **values),
+        asked.name,
+        prompts.render(asked.prompt, parts=(_reply_prompt(mode),), **values),
         shape,
         temperature=temperature,
         max_tokens=max_tokens,
@@ -173,16 +151,9 @@ async def ask_in_mode(
     )
 
 
-def measure_named(name: str) -> Measure:
-    """Return the measure; an unknown name is a programming error (`KeyError` with the names)."""
-    if name not in MEASURES:
-        raise KeyError(f"no measure {name!r}; known: {', '.join(MEASURES)}")
-    return MEASURES[name]
-
-
-def prompt_names(measure: str, mode: JudgeMode | str) -> list[str]:
+def prompt_names(rubric: str, mode: JudgeMode | str) -> list[str]:
     """Return the prompt files that a score depends on, for `prompts.prompt_hash`."""
-    return [measure_named(measure).prompt, _reply_prompt(JudgeMode(mode))]
+    return [rubric_named(rubric).prompt, _reply_prompt(JudgeMode(mode))]
 
 
 def _reply_prompt(mode: JudgeMode) -> str:

@@ -9,12 +9,13 @@ like one of our delimiters inside a value is neutralised.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.evaluation.rubrics import HeaderError, hashed_text, split_header
 from rag_bench.hashing import content_hash
 
 FOLDER = Path(__file__).parents[1] / "prompts"
@@ -46,14 +47,17 @@ class PromptError(RagBenchError):
 
 @dataclass(frozen=True)
 class Template:
-    """One file of ``prompts/``: its parts and the fields that must be given, each exactly once."""
+    """One file of ``prompts/``: its parts and the fields that must be given, each exactly once.
+
+    ``hashed``: the file's text without what a rubric declares there, which no model reads.
+    """
 
     name: str
     system: str
     user: str
     fields: frozenset[str]
     may_be_empty: frozenset[str]
-    source: str
+    hashed: str
 
 
 def neutralise(text: str) -> str:
@@ -73,7 +77,10 @@ def parse_template(name: str, source: str) -> Template:
         PromptError: a part is missing, or placeholders and declared fields differ.
     """
     source = source.replace("\r\n", "\n")
-    header, body = _split_front_matter(name, source)
+    try:
+        header, body = split_header(name, source)
+    except HeaderError as error:
+        raise PromptError(str(error)) from error
     pieces = _SECTION.split(body)
     parts: dict[str, str] = {}
     for title, text in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -99,7 +106,7 @@ def parse_template(name: str, source: str) -> Template:
         user=parts.get("user", ""),
         fields=frozenset(fields),
         may_be_empty=frozenset(_names(header.get("may_be_empty", ""))),
-        source=source,
+        hashed=hashed_text(source),
     )
 
 
@@ -148,8 +155,11 @@ def render(
 
 
 def prompt_hash(names: Iterable[str]) -> str:
-    """Return the content hash of the named templates' files, whatever their order."""
-    return content_hash({name: load(name).source for name in names})
+    """Return the content hash of the named templates, whatever their order.
+
+    A rubric's declaration is not in it: where a score is shown changes no score.
+    """
+    return content_hash({name: load(name).hashed for name in names})
 
 
 def _block(template: Template, field: str, value: str | Sequence[str]) -> str:
@@ -168,19 +178,6 @@ def _block(template: Template, field: str, value: str | Sequence[str]) -> str:
             if text
         ]
     return "\n".join([f"<{field}>", *filter(None, clean), f"</{field}>"])
-
-
-def _split_front_matter(name: str, source: str) -> tuple[Mapping[str, str], str]:
-    if not source.startswith("---\n") or "\n---\n" not in source:
-        raise PromptError(f"prompt {name!r} has no front matter")
-    head, body = source[4:].split("\n---\n", 1)
-    header: dict[str, str] = {}
-    for line in head.splitlines():
-        key, colon, value = line.partition(":")
-        if not colon or key.strip() not in {"fields", "may_be_empty", "about"}:
-            raise PromptError(f"prompt {name!r}: front matter line {line!r} is not understood")
-        header[key.strip()] = value.strip()
-    return header, body
 
 
 def _names(value: str) -> set[str]:

@@ -10,15 +10,16 @@ from functools import partial
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
 from rag_bench.evaluation.judging.classification import latency_metrics
+from rag_bench.evaluation.rubrics import PREFIX, RUBRICS
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.judging import JudgeScore, score
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
 from rag_bench.tiers.answers.answers import answers_hash, answers_of
+from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_inputs
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.cells import Cell, run_cells
-from rag_bench.tiers.base.measures import measures_of
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
 from rag_bench.tiers.base.run_settings import Tier
@@ -29,9 +30,9 @@ Pair = tuple[str, str]
 """Generation model, benchmark judge."""
 
 
-def metric_name(measure: str) -> str:
+def metric_name(rubric: str) -> str:
     """Return the name under which a rubric's score is published (RAGAS has its own)."""
-    return f"rubric_{measure}"
+    return PREFIX + rubric
 
 
 async def score_cells(
@@ -60,6 +61,7 @@ async def score_cells(
             answers_hash(cases),
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
             *reask_inputs(bench),
+            *rubric_inputs(bench.run, tier),
         )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
@@ -83,13 +85,13 @@ def make_cell(
     answers_evaluation: int,
     input_hash: str,
 ) -> Cell[StoredEvaluation]:
-    """Return the work of one pair of models: a job per question and measure."""
+    """Return the work of one pair of models: a job per question and rubric."""
     generator, judge = pair
     started = datetime.now(UTC)
-    measures = measures_of(bench.run, tier)
-    asked = [(item, measure) for item in bench.items for measure in measures]
+    rubrics = asked_rubrics(bench.run, tier)
+    asked = [(item, rubric) for item in bench.items for rubric in rubrics]
 
-    async def job(item: Item, measure: str) -> JudgeScore:
+    async def job(item: Item, rubric: str) -> JudgeScore:
         case = answers.get(item.item_id)
         if case is None or case.answer is None:
             code = ErrorCode(case.error_code) if case and case.error_code else ErrorCode.LLM_FAILED
@@ -99,14 +101,14 @@ def make_cell(
         async with models.chat_models.case(
             Role.benchmark_judge,
             item.item_id,
-            metric=measure,
+            metric=rubric,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
         ) as call:
             found = await score(
                 models.chat_models,
                 judge,
-                measure,
+                rubric,
                 question=item.question,
                 answer=case.answer,
                 context=_context_texts(bench, case),
@@ -115,31 +117,30 @@ def make_cell(
             )
             return replace(found, flags=call.flags)
 
-    def applicable(item: Item, measure: str) -> bool:
+    def applicable(item: Item, rubric: str) -> bool:
         if item.out_of_scope:  # right is to refuse, which tier 3's answers are counted by
             return False
-        needs_reference = measure in ("answer_correctness", "e2e_quality")
-        return bool(item.reference_answer) or not needs_reference
+        return bool(item.reference_answer) or not RUBRICS[rubric].needs_reference
 
-    asked = [(item, measure) for item, measure in asked if applicable(item, measure)]
+    asked = [(item, rubric) for item, rubric in asked if applicable(item, rubric)]
 
     def finish(results: list[JudgeScore | CaseError]) -> StoredEvaluation:
         by_item: dict[str, dict[str, JudgeScore | CaseError]] = {}
-        for (item, measure), result in zip(asked, results, strict=True):
-            by_item.setdefault(item.item_id, {})[measure] = result
+        for (item, rubric), result in zip(asked, results, strict=True):
+            by_item.setdefault(item.item_id, {})[rubric] = result
         cases = [_case(item.item_id, by_item.get(item.item_id, {})) for item in bench.items]
         records = [
             CaseRecord(
                 item.item_id,
                 item.cluster,
-                {name: value for name, value in case.scores.items() if name.startswith("rubric_")},
+                {name: value for name, value in case.scores.items() if name.startswith(PREFIX)},
                 case.error_code,
                 case.flags,
-                {metric_name(m) for m in measures if not applicable(item, m)},
+                {metric_name(m) for m in rubrics if not applicable(item, m)},
             )
             for item, case in zip(bench.items, cases, strict=True)
         ]
-        metrics = aggregate_cases(records, [metric_name(m) for m in measures])
+        metrics = aggregate_cases(records, [metric_name(m) for m in rubrics])
         latencies = [r.latency_ms if isinstance(r, JudgeScore) else None for r in results]
         metrics |= {f"judge_{k}": metric for k, metric in latency_metrics(latencies).items()}
         metrics |= asked_again_metrics(bench, results)
@@ -164,7 +165,7 @@ def make_cell(
         return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
     provider = models.provider_of(judge)
-    jobs = [partial(job, item, measure) for item, measure in asked]
+    jobs = [partial(job, item, rubric) for item, rubric in asked]
     return Cell(pair, provider, jobs, finish, model=judge)
 
 
@@ -176,14 +177,14 @@ def _context_texts(bench: Bench, case: Case) -> list[str]:
 def _case(item_id: str, results: Mapping[str, JudgeScore | CaseError]) -> Case:
     scores: dict[str, object] = {}
     errors: list[tuple[str, CaseError]] = []
-    for measure, result in results.items():
+    for rubric, result in results.items():
         if isinstance(result, CaseError):
-            errors.append((measure, result))
+            errors.append((rubric, result))
             continue
-        scores[metric_name(measure)] = result.score
+        scores[metric_name(rubric)] = result.score
         if result.reasoning:
-            scores[f"reasoning_{measure}"] = result.reasoning
+            scores[f"reasoning_{rubric}"] = result.reasoning
     code = errors[0][1].code if errors else None
-    detail = "; ".join(f"{measure}: {error.detail}" for measure, error in errors) or None
+    detail = "; ".join(f"{rubric}: {error.detail}" for rubric, error in errors) or None
     flags = tuple(dict.fromkeys(flag for result in results.values() for flag in result.flags))
     return Case(item_id, scores=scores, error_code=code, error_detail=detail, flags=flags)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.rubrics import RUBRICS
 from rag_bench.llm.config.providers import Role
-from rag_bench.llm.tasks.judging import MEASURES, SCALE, JudgeScore, score
+from rag_bench.llm.tasks.judging import SCALE, JudgeScore, score
 
 GIVEN = {
     "question": "Когда пересдачи?",
@@ -118,7 +119,7 @@ def test_an_empty_or_cut_reply_is_an_error_of_the_call(text, finish_reason):
     assert caught.value.code is ErrorCode.LLM_FAILED
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", RUBRICS)
 def test_a_measure_sends_exactly_what_it_reads(measure):
     chat = Scripted('{"score": 5}')
     ask(chat, measure)
@@ -128,14 +129,14 @@ def test_a_measure_sends_exactly_what_it_reads(measure):
     user = call["messages"][1]["content"]
     for name, value in GIVEN.items():
         sent = f"<{name}>" in user
-        assert sent == (name in MEASURES[measure].inputs)
+        assert sent == (name in RUBRICS[measure].inputs)
         if sent:
             assert (value if isinstance(value, str) else value[0]) in user
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", RUBRICS)
 def test_a_missing_input_is_invalid_and_nothing_is_sent(measure):
-    for name in MEASURES[measure].inputs:
+    for name in RUBRICS[measure].inputs:
         for missing in ("", [], None) if name == "context" else ("",):
             chat = Scripted('{"score": 5}')
             with pytest.raises(CaseError) as caught:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.rubrics import RUBRICS
 from rag_bench.llm.tasks import prompts
-from rag_bench.llm.tasks.judging import MEASURES, JudgeMode, prompt_names
+from rag_bench.llm.tasks.judging import JudgeMode, prompt_names
 from rag_bench.llm.tasks.pipeline import NOT_FOUND
 from rag_bench.llm.tasks.prompts import PromptError, neutralise, parse_template, prompt_hash, render
 
@@ -51,7 +52,7 @@ def needed(name: str) -> dict[str, object]:
     return {field: VALUES[field] for field in prompts.load(name).fields}
 
 
-@pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda measure: measure.name)
+@pytest.mark.parametrize("measure", RUBRICS.values(), ids=lambda measure: measure.name)
 @pytest.mark.parametrize("mode", list(JudgeMode))
 def test_every_rendered_judge_prompt_contains_its_inputs(measure, mode):
     rubric, reply = prompt_names(measure.name, mode)

@@ -1,0 +1,51 @@
+"""Which rubrics a tier's judges are asked, and which prompts results depend on; imports nothing
+heavy, as the definitions need it to load.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rag_bench.evaluation.rubrics import RUBRICS, rubrics_of
+from rag_bench.tiers.base.run_settings import RunSettings
+
+MEASURED_PROMPTS = (
+    "generation_answer",
+    "production_judge",
+    "reply_direct",
+    "reply_reasoned",
+    "rubric_answer_correctness",
+    "rubric_answer_relevance",
+    "rubric_e2e_quality",
+    "rubric_faithfulness",
+)
+"""The prompts that the settings hash holds. Those of RAGAS, of the tier judge and of every rubric
+that is not named here enter the hash of their own inputs only: a change there leaves all other
+results valid. So a new rubric is not named here."""
+
+
+def asked_rubrics(run: RunSettings, tier: str) -> tuple[str, ...]:
+    """Return the rubrics that a tier's judges score under these settings."""
+    return rubrics_of(tier, every=tier == "3" and run.tier3_all_rubrics)
+
+
+def possible_rubrics(tier: str) -> tuple[str, ...]:
+    """Return the rubrics that a tier's judges may be asked, whatever the settings."""
+    return rubrics_of(tier, every=True)
+
+
+def rubric_prompts(tier: str) -> tuple[str, ...]:
+    """Return the prompts that a tier's scores may depend on, those of the reply's form included."""
+    of_rubrics = (RUBRICS[name].prompt for name in possible_rubrics(tier))
+    return (*of_rubrics, "reply_direct", "reply_reasoned")
+
+
+def rubric_inputs(run: RunSettings, tier: str) -> tuple[Any, ...]:
+    """Return what enters the input hash of a tier's scores beside the settings: the prompts of
+    rubrics that the settings hash does not hold. Nothing where there are none.
+    """
+    from rag_bench.llm.tasks.prompts import prompt_hash
+
+    own = [RUBRICS[name].prompt for name in asked_rubrics(run, tier)]
+    added = sorted(set(own) - set(MEASURED_PROMPTS))
+    return ({"rubrics": {name: prompt_hash([name]) for name in added}},) if added else ()
