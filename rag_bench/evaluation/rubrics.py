@@ -12,9 +12,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rag_bench import extensions
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.metric_spec import MetricSpec, Need, Shown, Target
 from rag_bench.evaluation.types import Scale
@@ -66,6 +68,24 @@ class Rubric:
     def needs_reference(self) -> bool:
         """Whether only questions with a reference answer can be scored."""
         return "reference_answer" in self.inputs
+
+
+@cache
+def prompt_files() -> dict[str, Path]:
+    """Return the prompts' files by name, those of extensions among them.
+
+    Raises:
+        HeaderError: two files of one name.
+    """
+    found: dict[str, Path] = {}
+    for folder in extensions.folders("llm.prompts"):
+        for path in sorted(folder.glob("*.md")):
+            if path.stem in found:
+                raise HeaderError(
+                    f"There are two prompts of the name {path.stem!r}: {found[path.stem]}, {path}."
+                )
+            found[path.stem] = path
+    return found
 
 
 def split_header(name: str, source: str) -> tuple[dict[str, str], str]:
@@ -143,9 +163,12 @@ def _json(prompt: str, key: str, text: str) -> Any:
 
 
 def _read() -> dict[str, Rubric]:
-    folders = [Path(__file__).parents[1] / "llm" / "prompts"]
-    files = [path for folder in folders for path in sorted(folder.glob(f"{PREFIX}*.md"))]
-    found = [parse_rubric(path.stem, path.read_text(encoding="utf-8")) for path in files]
+    files = prompt_files().items()
+    found = [
+        parse_rubric(name, path.read_text(encoding="utf-8"))
+        for name, path in files
+        if name.startswith(PREFIX)
+    ]
     return {rubric.name: rubric for rubric in sorted(found, key=lambda r: (r.order, r.name))}
 
 

@@ -12,13 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
-from rag_bench.evaluation.rubrics import HeaderError, hashed_text, split_header
+from rag_bench.evaluation.rubrics import HeaderError, hashed_text, prompt_files, split_header
 from rag_bench.hashing import content_hash
-
-FOLDER = Path(__file__).parents[1] / "prompts"
 
 #: Delimiters that carry data. ``fragment`` is what ``context`` consists of.
 TAGS = (
@@ -112,16 +109,16 @@ def parse_template(name: str, source: str) -> Template:
 
 @cache
 def load(name: str) -> Template:
-    """Return the template of ``prompts/<name>.md``, read once per process."""
-    path = FOLDER / f"{name}.md"
-    if path.parent != FOLDER or not path.is_file():
+    """Return the template of ``prompts/<name>.md``, of ours or an extension's, read once."""
+    path = prompt_files().get(name)
+    if path is None:
         raise PromptError(f"there is no prompt {name!r}; known: {', '.join(names())}")
     return parse_template(name, path.read_text(encoding="utf-8"))
 
 
 def names() -> list[str]:
     """Return the names of all templates."""
-    return sorted(path.stem for path in FOLDER.glob("*.md"))
+    return sorted(prompt_files())
 
 
 def render(
