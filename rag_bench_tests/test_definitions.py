@@ -178,11 +178,11 @@ def test_everything_says_what_it_is(graph: dg.AssetGraph) -> None:
         node = graph.get(key)
         assert len(node.description or "") > 40, key
         assert node.code_version, key
-        # Paying is said where a person reads it, and held to one step at a time.
+        # Paying is said where a person reads it.
         pays = EXPECTED[key.to_user_string()][3] >= PAYS
         said = " ".join((node.description or "").split())
         assert ("Calls models." in said or "Calls a model." in said) is pays
-        assert node.pools == ({"llm"} if pays else set())
+        assert not node.pools, "runs share a provider by leases, and do not wait for each other"
 
 
 def test_nothing_runs_by_itself(defs: dg.Definitions, graph: dg.AssetGraph) -> None:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
     from rag_bench.tiers.base.bench import Bench
 
-#: One slot for all assets that call models: concurrent runs would share a provider's limit.
-POOL = "llm"
-
 #: Dagster's names of the tags that hold a run's range of partition keys.
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -36,7 +33,6 @@ _RECENT = 50
 #: What all assets of the sweep share: a backfill is one run per range of keys.
 SWEEP: dict[str, Any] = {
     "backfill_policy": dg.BackfillPolicy.single_run(),
-    "pool": POOL,
 }
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from rag_bench import progress
-from rag_bench.assets.factories.cells import POOL, log_progress
+from rag_bench.assets.factories.cells import log_progress
 from rag_bench.assets.factories.declare import asset
 from rag_bench.assets.factories.describe import table
 from rag_bench.assets.inputs.source import chunk
@@ -208,7 +208,7 @@ class SyntheticConfig(dg.Config):
     )
 
 
-@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="3", pool=POOL)
+@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[chunk], code_version="3")
 def synthetic_dataset(
     context: dg.AssetExecutionContext,
     config: SyntheticConfig,

@@ -62,7 +62,6 @@ def _asset(
         partitions_def=partitions.generation,
         code_version="2",
         check_specs=specs(name, checks),
-        pool=None,  # it takes nothing of a provider's limit
     )
     def custom_metrics(
         context: dg.AssetExecutionContext,
