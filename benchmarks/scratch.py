@@ -21,7 +21,7 @@ from rag_bench.store.database import ensure_database, libpq_url, make_engine, pa
 from rag_bench.store.migrate import migrate
 
 # The small world, the local provider and the killing of sweeps are the tests' own.
-sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests"))
+sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support"))
 
 import killed_sweep
 import small_world

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Engine
 
 from rag_bench.errors import RagBenchError
 from rag_bench.hashing import text_hash
 from rag_bench.progress import report
-from rag_bench.retrieval.encoder import Encoder, Progress
+from rag_bench.retrieval.encoder import EncodedBatch, Progress
 from rag_bench.retrieval.identity import EncoderIdentity
 from rag_bench.store import vectors
 from rag_bench.store.database import only_one
 
 # A kill loses at most this many encoded texts.
 SAVE_EVERY = 512
+
+
+class Encodes(Protocol):
+    """An encoder, in this process or in one of its own."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class EmbedReport:
 
 def embed_texts(
     engine: Engine,
-    encoder_loader: Callable[[], Encoder],
+    encoder_loader: Callable[[], Encodes],
     identity: EncoderIdentity,
     texts: Iterable[str],
     progress: Progress | None = None,
@@ -90,7 +101,7 @@ def embed_texts(
 
 def _encode(
     engine: Engine,
-    encoder_loader: Callable[[], Encoder],
+    encoder_loader: Callable[[], Encodes],
     identity: EncoderIdentity,
     by_hash: Mapping[str, str],
     missing: Collection[str],

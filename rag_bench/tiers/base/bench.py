@@ -85,8 +85,20 @@ class Bench:
         return self._texts.embed(texts, label)
 
     def rehearse_encoding(self) -> None:
-        """Load the encoder before threads are at work; see `rag_bench.tiers.base.rehearsal`."""
-        self._texts.rehearse()
+        """Start the encoder before threads are at work; see `rag_bench.tiers.base.rehearsal`."""
+        self._texts.start()
+
+    def encode_soon(self, texts: Sequence[str]) -> None:
+        """Have texts encoded as questions are, in a process of its own, beside running calls."""
+        self._texts.soon([self.encoder_identity.query_text(text) for text in texts])
+
+    def await_encoding(self, texts: Sequence[str]) -> None:
+        """Return when none of these texts is under way any more."""
+        self._texts.await_soon([self.encoder_identity.query_text(text) for text in texts])
+
+    def stop_encoding(self) -> None:
+        """Encode no more of what was given to `encode_soon`."""
+        self._texts.stop_soon()
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Return the stored vectors (n, d) of exact texts, in their order."""

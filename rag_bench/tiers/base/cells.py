@@ -40,6 +40,7 @@ class Cell(Generic[R]):
         rehearse: does once, in small, what ``finish`` does with libraries, so that they are
             imported before other threads are at work; the same thing twice costs nothing. Means
             and rates are rehearsed for every cell.
+        heard: told each job's result as it comes, on the event loop: it must be quick.
     """
 
     key: Any
@@ -50,6 +51,7 @@ class Cell(Generic[R]):
     results: list[Any] = field(default_factory=list)
     n_left: int = 0
     model: str | None = None
+    heard: Callable[[Any], None] | None = None
 
     @property
     def asked(self) -> str:
@@ -154,7 +156,9 @@ async def run_cells(
         nonlocal done
         while (job := await work.next()) is not None:
             cell, index = job
-            cell.results[index] = await work.do(cell, index)
+            result = cell.results[index] = await work.do(cell, index)
+            if cell.heard:
+                cell.heard(result)
             done += 1
             progress(done, total)
             cell.n_left -= 1

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from sqlalchemy import Engine
 
+    from rag_bench.retrieval.ahead import EncodingAhead
     from rag_bench.retrieval.embed import EmbedReport
     from rag_bench.retrieval.encoder import Encoder
+    from rag_bench.retrieval.encoder_process import EncoderProcess
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.settings import Settings
 
@@ -31,12 +33,14 @@ def silent(label: str, done: int, total: int) -> None:
 
 @dataclass
 class TextVectors:
-    """The settings' encoder over the store of vectors; it is loaded when something is missing."""
+    """The settings' encoder over the store of vectors; it is loaded when something is missing.
+
+    It is loaded in this process, unless one of its own is running (``start``, ``soon``).
+    """
 
     engine: Engine
     settings: Settings
     progress: Progress = field(default=silent)
-    _rehearsed: bool = field(default=False, init=False)
 
     @cached_property
     def identity(self) -> EncoderIdentity:
@@ -46,10 +50,28 @@ class TextVectors:
         return encoder_identity(self.settings)
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def _loaded(self) -> Encoder:
         from rag_bench.retrieval.encoder import load_encoder
 
         return load_encoder(self.settings)
+
+    def _encoder(self) -> Encoder | EncoderProcess:
+        from rag_bench.retrieval.encoder_process import running_process
+
+        return running_process(self.settings) or self._loaded
+
+    @cached_property
+    def _ahead(self) -> EncodingAhead:
+        from rag_bench.retrieval.ahead import EncodingAhead
+        from rag_bench.retrieval.embed import embed_texts
+        from rag_bench.retrieval.encoder_process import encoder_process
+
+        return EncodingAhead(
+            lambda exact: embed_texts(
+                self.engine, lambda: encoder_process(self.settings), self.identity, exact
+            ),
+            lambda done, given: self.progress("encoding answers", done, given),
+        )
 
     def of_questions(self, questions: Sequence[str]) -> np.ndarray:
         """Return vectors (n, d) of questions as they are searched with."""
@@ -69,21 +91,40 @@ class TextVectors:
 
         return embed_texts(
             self.engine,
-            lambda: self._encoder,
+            self._encoder,
             self.identity,
             exact,
             progress=lambda done, total: self.progress(label, done, total),
         )
 
-    def rehearse(self) -> None:
-        """Load the encoder and encode a word, so that nothing is left to import for the next text.
+    def start(self) -> None:
+        """Have the encoder loaded by a process of its own, for texts that come while others work
+        here; nothing is left to import in this process when they come.
 
         Raises:
-            ConfigurationError: as of `load_encoder`.
+            ConfigurationError: there is no such encoder.
         """
-        if not self._rehearsed:
-            self._encoder.encode([self.identity.query_text("проба")])
-            self._rehearsed = True
+        from rag_bench.retrieval.encoder_process import encoder_process
+
+        self.embed([], "")
+        encoder_process(self.settings)
+
+    def soon(self, exact: Sequence[str]) -> None:
+        """Have these exact texts encoded beside whatever runs here, by the process of its own.
+
+        Raises:
+            Exception: that which ended the encoding of earlier texts.
+        """
+        self._ahead.add(exact)
+
+    def await_soon(self, exact: Sequence[str]) -> None:
+        """Return when none of these exact texts is under way; raises what ``soon`` does."""
+        self._ahead.wait(exact)
+
+    def stop_soon(self) -> None:
+        """Encode no more of what was given to ``soon``."""
+        if ahead := self.__dict__.pop("_ahead", None):
+            ahead.stop()
 
     def stored(self, exact: Sequence[str]) -> np.ndarray:
         """Return the stored vectors (n, d) of exact texts, in their order."""
