@@ -19,7 +19,7 @@ import scratch  # noqa: F401 (makes the tests' modules importable)
 from sample_sentences import SENTENCES
 from sentence_pairs import LEAST_AREA, areas, sample_pages, xquad_pages
 
-from rag_bench.evaluation.text.text_overlap import text_overlaps
+from rag_bench.evaluation.metrics.text_overlap import text_overlaps
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def similarities(
     answers: Sequence[str], references: Sequence[str]
 ) -> list[Mapping[str, float | None]]:
     """Return the cosine of each pair by the encoder of the settings; both sides as questions."""
-    from rag_bench.evaluation.similarity import vector_similarities
+    from rag_bench.evaluation.metrics.similarity import vector_similarities
     from rag_bench.retrieval.encoder import load_encoder
     from rag_bench.settings import get_settings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -109,38 +109,6 @@ def count_flags(records: Iterable[Coded]) -> dict[str, int]:
 def is_failure(error_code: str | None) -> bool:
     """Return whether a case with this code has no result (``NO_CITATIONS`` has one)."""
     return error_code is not None and error_code not in _CODES_WITH_VALUE
-
-
-def citation_metrics(
-    cited: Iterable[str],
-    retrieved: Collection[str],
-    relevant: Collection[str],
-    same: Callable[[str], str] = str,
-) -> tuple[dict[str, float | None], list[str]]:
-    """Return one answer's citation scores and its flags.
-
-    ``cited``: chunk ids that the answer cites (a repeat counts once); ``retrieved``: those it was
-    given; ``relevant``: those that hold the answer. A citation of a chunk that was not given is
-    invalid: it counts against precision and never towards recall.
-
-    ``same``: one chunk for all with its text; a citation of a relevant chunk's twin is one of the
-    relevant chunk, and citations of two twins are one.
-
-    ``citation_precision`` = given, relevant and cited / cited, None without citations.
-    ``citation_recall`` = given, relevant and cited / relevant; 0 without citations, which is
-    flagged ``NO_CITATIONS``. Both are None where no relevant chunk is known.
-    ``n_citations``, ``n_invalid_citations``: counts.
-    """
-    unique, given, gold = set(cited), set(retrieved), set(relevant)
-    named, texts = {same(chunk) for chunk in unique}, {same(chunk) for chunk in gold}
-    hits = len({same(chunk) for chunk in unique & given} & texts)
-    scores: dict[str, float | None] = {
-        "citation_precision": hits / len(named) if unique and gold else None,
-        "citation_recall": hits / len(texts) if gold else None,
-        "n_citations": float(len(unique)),
-        "n_invalid_citations": float(len(unique - given)),
-    }
-    return scores, [] if unique else [ErrorCode.NO_CITATIONS.value]
 
 
 def _yes(name: str, value: float) -> bool:

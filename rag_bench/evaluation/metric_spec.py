@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from rag_bench.evaluation.types import Scale
 
 Kind = Literal["rate", "mean", "count", "summary"]
 UNIT: Scale = (0.0, 1.0)
 COSINE: Scale = (-1.0, 1.0)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Need(StrEnum):
@@ -92,3 +95,37 @@ class MetricSpec:
     needs: frozenset[Need] = frozenset()
     shown: tuple[Shown, ...] = ()
     targets: tuple[Target, ...] = ()
+
+
+def entries(
+    names: Iterable[str],
+    tiers: Iterable[str],
+    kind: Kind,
+    scale: Scale | None,
+    higher_is_better: bool | None,
+    formula: str,
+    *,
+    source: str = "",
+    needs: Iterable[Need] = (),
+    shown: Mapping[str, Shown] = _NOTHING,
+    targets: Mapping[str, Target] = _NOTHING,
+) -> tuple[MetricSpec, ...]:
+    """Return the entries of metrics that differ in their names only, and in what is made of them.
+
+    ``shown``, ``targets``: by name.
+    """
+    return tuple(
+        MetricSpec(
+            name,
+            tuple(tiers),
+            kind,
+            scale,
+            higher_is_better,
+            formula,
+            source,
+            frozenset(needs),
+            (shown[name],) if name in shown else (),
+            (targets[name],) if name in targets else (),
+        )
+        for name in names
+    )

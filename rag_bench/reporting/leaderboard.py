@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.judging.judge_quality import failed_requirements
+from rag_bench.evaluation.judge_requirements import failed_requirements
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ranking import Cell, Ranking, rank
 from rag_bench.store import datasets, evaluations

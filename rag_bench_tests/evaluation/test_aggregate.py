@@ -8,14 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_bench.errors import ErrorCode
-from rag_bench.evaluation.aggregate import (
-    CaseRecord,
-    aggregate_cases,
-    citation_metrics,
-    count_errors,
-    is_failure,
-)
+from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases, count_errors, is_failure
 from rag_bench.evaluation.catalogue import CATALOGUE, known, spec
+from rag_bench.evaluation.metrics.citations import citation_metrics
 from rag_bench.evaluation.types import Metric
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from rag_bench.evaluation.metrics.similarity import vector_similarities
 from rag_bench.evaluation.nearest import best_match, unit_vectors
 from rag_bench.evaluation.precision import published, settled
 from rag_bench.evaluation.question_sets import near_duplicates
-from rag_bench.evaluation.similarity import vector_similarities
 from rag_bench.evaluation.types import Metric
 
 

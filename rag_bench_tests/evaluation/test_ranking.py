@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.judging.judge_quality import failed_requirements
+from rag_bench.evaluation.judge_requirements import failed_requirements
 from rag_bench.evaluation.ranking import Cell, Ranking, percent, rank
 
 JUDGES = ("strict", "lenient", "noisy")

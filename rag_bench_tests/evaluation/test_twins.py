@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.aggregate import citation_metrics
-from rag_bench.evaluation.retrieval import RetrievalCase, score_retrieval
+from rag_bench.evaluation.metrics.citations import citation_metrics
+from rag_bench.evaluation.metrics.retrieval import RetrievalCase, score_retrieval
 from rag_bench.evaluation.twins import Twins
 
 TWINS = Twins.of(

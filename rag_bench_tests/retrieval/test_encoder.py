@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rag_bench.errors import ConfigurationError, RagBenchError
-from rag_bench.evaluation.similarity import vector_similarities
+from rag_bench.evaluation.metrics.similarity import vector_similarities
 from rag_bench.retrieval.encoder import Encoder, load_encoder
 from rag_bench.retrieval.search import top_k
 from rag_bench.settings import Settings

@@ -20,7 +20,7 @@ from small_world import opened_world as opened
 from rag_bench.assets.tiers import answers_and_scores, custom_metrics
 from rag_bench.automation import range_tags
 from rag_bench.errors import ConfigurationError
-from rag_bench.evaluation.text.text_overlap import text_overlap
+from rag_bench.evaluation.metrics.text_overlap import text_overlap
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import PROJECT_ROOT, Settings

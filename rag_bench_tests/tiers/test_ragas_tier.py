@@ -16,7 +16,7 @@ from sqlalchemy import text as sql
 from rag_bench.assembly import open_models
 from rag_bench.assets.tiers import ragas as ragas_assets
 from rag_bench.automation import range_tags
-from rag_bench.evaluation.catalogue import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
+from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.llm.ragas import prompts
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource

@@ -12,7 +12,7 @@ from small_world import GOLD, World, url_of, value
 from sqlalchemy import insert
 
 from rag_bench.assets.tiers.ux import tier_ux_dialogs
-from rag_bench.evaluation.ux import UX_NAMES
+from rag_bench.evaluation.metrics.ux import UX_NAMES
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current

@@ -65,7 +65,7 @@ def reads_russian() -> StepCheck:
     """Check the text measures with a text of which the right values are known."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
-        from rag_bench.evaluation.text.text_overlap import text_overlap
+        from rag_bench.evaluation.metrics.text_overlap import text_overlap
 
         same = "Стипендия выплачивается до 25-го числа каждого месяца."
         found = text_overlap(same, same)

@@ -13,49 +13,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
-from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases, citation_metrics
-from rag_bench.evaluation.judging.classification import latency_metrics
-from rag_bench.evaluation.judging.consistency import (
-    response_exact_match_rate,
-    response_semantic_consistency,
-)
-from rag_bench.evaluation.similarity import vector_similarities
-from rag_bench.evaluation.text.text_overlap import text_overlaps
-from rag_bench.evaluation.text.text_scripts import script_of
-from rag_bench.evaluation.twins import Twins
-from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.pipeline import Answer, Fragment, answer_question
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
-from rag_bench.tiers.answers import cached_answers
-from rag_bench.tiers.answers.cached_answers import CACHED_ANSWER, CachedAnswer
+from rag_bench.tiers.answers import cached_answers, measuring
+from rag_bench.tiers.answers.cached_answers import CachedAnswer
+from rag_bench.tiers.answers.measuring import Vectors, measured_cases, metrics_of
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.cells import Cell, run_cells
 from rag_bench.tiers.base.missing import no_answers
 from rag_bench.tiers.base.models import Models
-from rag_bench.tiers.base.rehearsal import rehearse_overlaps
 from rag_bench.tiers.base.run_settings import Tier
 from rag_bench.tiers.retrieval.retrieval import Ranking, given, rankings
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 CODE_VERSION = "6"
 
 
-OVERLAP = ("rouge1_f", "rouge2_f", "rougeL_f", "bleu", "chrf")
-SIMILARITY = ("semantic_similarity", "dot_similarity", "euclidean_distance")
-CITATIONS = ("citation_precision", "citation_recall", "n_citations", "n_invalid_citations")
-CONSISTENCY = ("response_exact_match_rate", "response_semantic_consistency")
-#: Refusals of questions that should be answered, and of those that should not.
-REFUSAL = "refusal_rate"
-OUT_OF_SCOPE_REFUSAL = "out_of_scope_refusal_rate"
-
 OnDone = Callable[[str, StoredEvaluation], None]
-Vectors = Mapping[str, "np.ndarray"]
 R = TypeVar("R")
 
 
@@ -91,6 +71,7 @@ async def answer_cells(
             CODE_VERSION,
             source,
             *models.asked_otherwise(bench.settings, model, Role.generation),
+            *added_inputs(tier),
         )
         found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
         if found:
@@ -103,6 +84,12 @@ async def answer_cells(
         lambda cell, result: on_done(cell.key, result),
         lambda done, total: bench.progress(f"tier {tier} answers", done, total),
     )
+
+
+def added_inputs(tier: Tier) -> tuple[Any, ...]:
+    """Return what enters the input hash for metrics that ``CODE_VERSION`` does not count."""
+    added = measuring.added_versions(tier)
+    return ({"metrics": added},) if added else ()
 
 
 def contexts_of(bench: Bench, tier: Tier) -> tuple[dict[str, Context], Mapping[str, Any]]:
@@ -183,8 +170,9 @@ def make_cell(
     def finish(replies: list[Answer | CaseError]) -> StoredEvaluation:
         results = with_cached(asked, contexts, replies)
         vectors = _answer_vectors(bench, asked, results)
-        cases = _cases(asked, results, contexts, vectors, bench.twins)
-        metrics = _metrics(bench, tier, cases, vectors)
+        given_to = {item_id: context.fragments for item_id, context in contexts.items()}
+        cases = measured_cases(tier, asked, results, given_to, vectors, bench.twins)
+        metrics = metrics_of(bench, tier, cases, vectors)
         new = NewEvaluation(
             tier=tier,
             kind="answers",
@@ -202,12 +190,12 @@ def make_cell(
 
     provider = models.provider_of(model)
     jobs = [partial(job, item, r) for item, r in asked if not contexts[item.item_id].cached]
-    return Cell(model, provider, jobs, finish, partial(_rehearse, bench))
+    return Cell(model, provider, jobs, finish, partial(_rehearse, bench, tier))
 
 
-def _rehearse(bench: Bench) -> None:
+def _rehearse(bench: Bench, tier: Tier) -> None:
     bench.rehearse_encoding()
-    rehearse_overlaps()
+    measuring.rehearse(tier)
 
 
 def asked_of(bench: Bench, tier: Tier) -> list[tuple[Item, int]]:
@@ -225,66 +213,6 @@ def with_cached(
     return [contexts[item.item_id].cached or next(given) for item, _ in asked]
 
 
-def _cases(
-    asked: Sequence[tuple[Item, int]],
-    results: Sequence[Answer | CaseError],
-    contexts: Mapping[str, Context],
-    vectors: Vectors,
-    twins: Twins,
-) -> list[Case]:
-    texts = [r.text if isinstance(r, Answer) else None for r in results]
-    references = [item.reference_answer for item, _ in asked]
-    overlaps = text_overlaps(texts, references)
-    similarities = vector_similarities(
-        [vectors.get(text or "") for text in texts],
-        [vectors.get(text or "") for text in references],
-    )
-    cases = []
-    for (item, repeat), result, overlap, similarity in zip(
-        asked, results, overlaps, similarities, strict=True
-    ):
-        fragments = contexts[item.item_id].fragments
-        retrieved = [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in fragments]
-        if isinstance(result, CaseError):
-            cases.append(
-                Case(
-                    item.item_id,
-                    repeat,
-                    retrieved=retrieved,
-                    error_code=result.code,
-                    error_detail=result.detail,
-                    flags=result.flags,
-                )
-            )
-            continue
-        scores: dict[str, Any] = {**overlap, **similarity, REFUSAL: float(result.refused)}
-        cited, _ = citation_metrics(
-            result.citations,
-            [f.chunk_hash for f in fragments],
-            item.chunk_hashes,
-            twins.same,
-        )
-        scores |= cited
-        if item.out_of_scope:
-            # Its reference is a refusal: to repeat those words is no quality of an answer.
-            scores = {OUT_OF_SCOPE_REFUSAL: float(result.refused)}
-        scores["latency_ms"] = result.latency_ms
-        if isinstance(result, CachedAnswer):
-            scores |= dict.fromkeys(CITATIONS) | result.scores()
-        cases.append(
-            Case(
-                item.item_id,
-                repeat,
-                answer=result.text,
-                retrieved=retrieved,
-                citations=list(result.citations),
-                scores=scores,
-                flags=result.flags,
-            )
-        )
-    return cases
-
-
 def _answer_vectors(
     bench: Bench, asked: Sequence[tuple[Item, int]], results: Sequence[Answer | CaseError]
 ) -> Vectors:
@@ -300,61 +228,6 @@ def _answer_vectors(
     exact = [bench.encoder_identity.query_text(text) for text in texts]
     bench.embed(exact, "encoding answers")
     return dict(zip(texts, bench.vectors(exact), strict=True))
-
-
-def _metrics(
-    bench: Bench, tier: Tier, cases: Sequence[Case], vectors: Vectors
-) -> dict[str, Metric]:
-    """Aggregate: repeat 0 is measured, all repeats enter consistency and latency."""
-    by_item: dict[str, list[Case]] = {}
-    for case in cases:
-        by_item.setdefault(case.case_id, []).append(case)
-    records = []
-    asked = [item for item in bench.items if item.item_id in by_item]
-    for item in asked:
-        repeats = by_item[item.item_id]
-        scores = dict(repeats[0].scores)
-        scores["response_exact_match_rate"] = response_exact_match_rate(
-            [case.answer for case in repeats]
-        )
-        scores["response_semantic_consistency"] = response_semantic_consistency(
-            [vectors[case.answer] if case.answer else None for case in repeats]
-        )
-        missing: set[str] = {OUT_OF_SCOPE_REFUSAL}
-        withheld = script_of(item.reference_answer).withheld if item.reference_answer else {}
-        if item.out_of_scope:
-            missing = {*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL}
-        if not item.reference_answer:
-            missing |= {*OVERLAP, *SIMILARITY}
-        if not item.chunk_hashes:
-            missing |= {"citation_precision", "citation_recall"}
-        if not repeats[0].error_code and scores.get("citation_precision") is None:
-            # An answer without citations has no precision; its recall is 0.
-            missing |= {"citation_precision"}
-        if CACHED_ANSWER in repeats[0].flags:
-            missing |= {*CITATIONS}  # it cites a page, not chunks
-        records.append(
-            CaseRecord(
-                item.item_id,
-                item.cluster,
-                scores,
-                repeats[0].error_code,
-                repeats[0].flags,
-                missing,
-                withheld,
-            )
-        )
-    names = [*OVERLAP, *SIMILARITY, *CITATIONS, REFUSAL]
-    if any(item.out_of_scope for item in asked):
-        names.append(OUT_OF_SCOPE_REFUSAL)
-    if bench.run.consistency_runs > 1:
-        names += CONSISTENCY
-    metrics = aggregate_cases(records, names)
-    if tier == "3" and bench.run.cached_answers:
-        metrics |= cached_answers.cache_metrics(bench, first_answers(cases))
-    called = [case for case in cases if CACHED_ANSWER not in case.flags]
-    latencies = [case.scores.get("latency_ms") for case in called]
-    return metrics | latency_metrics(latencies)
 
 
 def answers_of(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag_bench.evaluation.metrics.cached_answers import PAGE_PRECISION, RATE
 from rag_bench.evaluation.nearest import best_match, unit_vectors
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import rate_metric
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 #: The flag of a case that was answered from the cache.
 CACHED_ANSWER = "cached_answer"
-RATE = "cached_answer_rate"
-PAGE_PRECISION = "cached_page_precision"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
-from rag_bench.evaluation.catalogue import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
+from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts

@@ -9,7 +9,7 @@ from functools import partial
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
-from rag_bench.evaluation.judging.classification import latency_metrics
+from rag_bench.evaluation.metrics.latency import latency_metrics
 from rag_bench.evaluation.rubrics import PREFIX, RUBRICS
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.judging import JudgeScore, score

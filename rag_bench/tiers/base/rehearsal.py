@@ -44,7 +44,7 @@ def rehearse_measuring() -> None:
 @cache
 def rehearse_overlaps() -> None:
     """Import what ROUGE, BLEU and chrF import."""
-    from rag_bench.evaluation.text.text_overlap import text_overlaps
+    from rag_bench.evaluation.metrics.text_overlap import text_overlaps
 
     for text in ("Как получить справку?", "How do I get a certificate?"):
         text_overlaps([text], [text])

@@ -2,7 +2,7 @@
 
 Every triple is scored twice by each of its rubrics, and once more in each other dress; pairs are
 compared in both orders. See `rag_bench.tiers.judges.judge_sample` for what is asked and why, and
-`rag_bench.evaluation.judging.judge_quality` for what is made of it.
+`rag_bench.evaluation.metrics`, the `judge_` modules, for what is made of it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from functools import partial
 from typing import Any
 
 from rag_bench.errors import CaseError, RagBenchError
-from rag_bench.evaluation.judging.classification import latency_metrics
-from rag_bench.evaluation.judging.judge_quality import (
+from rag_bench.evaluation.metrics.judge_biases import (
     BothOrders,
     Place,
-    Score,
-    distribution_metrics,
-    label_metrics,
     order_metrics,
-    overall,
     preference_accuracy,
-    repeat_metrics,
     sensitivity_metrics,
 )
+from rag_bench.evaluation.metrics.judge_labels import label_metrics
+from rag_bench.evaluation.metrics.judge_scores import (
+    Score,
+    distribution_metrics,
+    overall,
+    repeat_metrics,
+)
+from rag_bench.evaluation.metrics.latency import latency_metrics
 from rag_bench.evaluation.statistics import rate_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.llm.config.providers import Role

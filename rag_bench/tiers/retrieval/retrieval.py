@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.context_ids import ID_BASED_SCALES, id_based_context
-from rag_bench.evaluation.geometry import geometry_metrics
-from rag_bench.evaluation.retrieval import RetrievalCase, aggregate_retrieval, score_retrieval
+from rag_bench.evaluation.catalogue import spec
+from rag_bench.evaluation.metrics.context_ids import NAMES, id_based_context
+from rag_bench.evaluation.metrics.geometry import geometry_metrics
+from rag_bench.evaluation.metrics.retrieval import (
+    RetrievalCase,
+    aggregate_retrieval,
+    score_retrieval,
+)
 from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import text_hash
@@ -101,10 +106,10 @@ def retrieve(bench: Bench) -> StoredEvaluation:
     metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
     for item, ranking in zip(bench.items, as_judged, strict=True):
         scores[item.item_id] |= id_based_context(given(bench, ranking), item.chunk_hashes)
-    for name, scale in ID_BASED_SCALES.items():
+    for name in NAMES:
         values = [scores[case.case_id][name] for case in judged]
         clusters = [case.cluster_label for case in judged]
-        metrics[name] = mean_metric(values, clusters, scale=scale)
+        metrics[name] = mean_metric(values, clusters, scale=spec(name).scale)
     if bench.run.search == "hnsw":
         recall = recall_against_exact(found_rows, exact)
         n = len(bench.items)

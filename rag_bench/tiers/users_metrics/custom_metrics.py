@@ -18,7 +18,6 @@ from typing import Any
 
 from rag_bench.errors import ConfigurationError, ErrorCode
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
-from rag_bench.evaluation.catalogue import BERTSCORE_NAMES
 from rag_bench.evaluation.custom import (
     NOT_APPLICABLE,
     CustomMetric,
@@ -27,6 +26,7 @@ from rag_bench.evaluation.custom import (
     read_result,
     settle,
 )
+from rag_bench.evaluation.metrics.bertscore import BERTSCORE_NAMES
 from rag_bench.evaluation.types import Scale
 from rag_bench.settings import Settings
 from rag_bench.store import evaluations

@@ -409,7 +409,7 @@ def test_only_rounding_is_cut_off():
 def test_overlap_of_texts_where_ragas_is_wrong():
     from ragas.metrics.collections import BleuScore, RougeScore
 
-    from rag_bench.evaluation.text.text_overlap import text_overlap
+    from rag_bench.evaluation.metrics.text_overlap import text_overlap
 
     def plain(metric: Any, reference: str, response: str) -> float:
         return asyncio.run(metric.ascore(reference=reference, response=response)).value

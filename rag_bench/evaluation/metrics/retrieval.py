@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rag_bench.evaluation.metric_spec import UNIT, Target, entries
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -16,6 +17,81 @@ LEVELS = ("chunk", "page")
 HIT_CUTOFFS = (1, 5, 10)
 SET_CUTOFFS = (1, 3, 5, 10)
 NDCG_CUTOFFS = (5, 10)
+
+_SOURCE = "ir_measures 0.4 (trec_eval)"
+
+
+def _both(*names: str) -> list[str]:
+    return [f"{level}_{name}" for level in LEVELS for name in names]
+
+
+_AREA = "retrieval"
+METRICS = (
+    *entries(
+        _both(*(f"hit_rate@{k}" for k in HIT_CUTOFFS)),
+        ("1",),
+        "rate",
+        UNIT,
+        True,
+        "1 if L[:k] holds a relevant item",
+        source=_SOURCE,
+        targets={
+            "chunk_hit_rate@1": Target("1", 0.7, _AREA, 40),
+            "chunk_hit_rate@5": Target("1", 0.9, _AREA, 50),
+            "chunk_hit_rate@10": Target("1", 0.95, _AREA, 60),
+        },
+    ),
+    *entries(
+        _both("mrr"),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        "1 / rank of the first relevant item in L[:top_k], 0 if none",
+        source=_SOURCE,
+        targets={"chunk_mrr": Target("1", 0.8, _AREA, 30)},
+    ),
+    *entries(
+        _both(*(f"recall@{k}" for k in SET_CUTOFFS)),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        r"\|L[:k] ∩ R\| / \|R\|",
+        source=_SOURCE,
+    ),
+    *entries(
+        _both(*(f"precision@{k}" for k in SET_CUTOFFS)),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        r"\|L[:k] ∩ R\| / k, also where L is shorter than k",
+        source=_SOURCE,
+    ),
+    *entries(
+        _both(*(f"ndcg@{k}" for k in NDCG_CUTOFFS)),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        r"DCG / IDCG; DCG = Σ rel_i / log2(i + 1) over i ≤ k with rel 0 or 1; IDCG = the same for "
+        r"the min(k, \|R\|) first places",
+        source=_SOURCE,
+        targets={"chunk_ndcg@5": Target("1", 0.8, _AREA, 70)},
+    ),
+    # Its cutoff is the run's top_k.
+    *entries(
+        ("hnsw_recall@k",),
+        ("1",),
+        "summary",
+        UNIT,
+        True,
+        "with the search `hnsw`: share of the exact k = `top_k` nearest chunks that the index "
+        "found",
+        source="pgvector",
+    ),
+)
 
 Scores = dict[str, float | None]
 

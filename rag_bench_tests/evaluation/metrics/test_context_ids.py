@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_bench.evaluation.context_ids import ID_BASED_SCALES, id_based_context
+from rag_bench.evaluation.metrics.context_ids import NAMES, id_based_context
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from rag_bench.evaluation.context_ids import ID_BASED_SCALES, id_based_context
 )
 def test_worked_by_hand(given, reference, precision, recall):
     found = id_based_context(given, reference)
-    assert list(found) == list(ID_BASED_SCALES)
+    assert list(found) == list(NAMES)
     assert found["id_based_context_precision"] == precision
     assert found["id_based_context_recall"] == recall
 

@@ -11,16 +11,61 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics
+from rag_bench.evaluation.metric_spec import UNIT, Need, Shown, entries
 from rag_bench.evaluation.text.text_folding import visible, words
 from rag_bench.evaluation.text.text_scripts import script_of
+from rag_bench.evaluation.types import Scale
 
-TEXT_OVERLAP_SCALES: dict[str, tuple[float, float]] = {
-    "rouge1_f": (0.0, 1.0),
-    "rouge2_f": (0.0, 1.0),
-    "rougeL_f": (0.0, 1.0),
-    "bleu": (0.0, 100.0),
-    "chrf": (0.0, 100.0),
-}
+_NEEDS = (Need.in_scope, Need.reference)
+_TIERS = ("2", "3")
+_PERCENT: Scale = (0.0, 100.0)
+METRICS = (
+    *entries(
+        ("rouge1_f", "rouge2_f"),
+        _TIERS,
+        "mean",
+        UNIT,
+        True,
+        "F1 of clipped unigrams, bigrams (Lin 2004); null if the reference has none",
+        source="rouge-score",
+        needs=_NEEDS,
+    ),
+    *entries(
+        ("rougeL_f",),
+        _TIERS,
+        "mean",
+        UNIT,
+        True,
+        "F1 of the longest common subsequence of words, whole text",
+        source="rouge-score",
+        needs=_NEEDS,
+        shown={"rougeL_f": Shown("3", "ROUGE-L", 60)},
+    ),
+    *entries(
+        ("bleu",),
+        _TIERS,
+        "mean",
+        _PERCENT,
+        True,
+        "BP · exp(Σ ¼ ln p_n), BP = min(1, exp(1 - r/c)), of the whole text; "
+        r"`nrefs:1\|case:mixed\|eff:yes\|tok:13a\|smooth:exp`, `tok` by script",
+        source="sacrebleu",
+        needs=_NEEDS,
+    ),
+    *entries(
+        ("chrf",),
+        _TIERS,
+        "mean",
+        _PERCENT,
+        True,
+        "chrF2: F with β = 2 of character 1- to 6-grams. Of the two the fairer one for Russian, as "
+        "it forgives endings",
+        source="sacrebleu",
+        needs=_NEEDS,
+    ),
+)
+NAMES = tuple(metric.name for metric in METRICS)
 
 
 class UnicodeTokenizer:
@@ -68,7 +113,7 @@ def text_overlaps(
         if answer and reference and answer.strip() and reference.strip():
             positions.append(position)
             pairs.append((answer, reference))
-    results: list[dict[str, float | None]] = [dict.fromkeys(TEXT_OVERLAP_SCALES) for _ in answers]
+    results: list[dict[str, float | None]] = [dict.fromkeys(NAMES) for _ in answers]
     for position, scores in zip(positions, _scores(pairs), strict=True):
         results[position] = scores
     return results
@@ -121,3 +166,14 @@ def _scores(pairs: Sequence[tuple[str, str]]) -> list[dict[str, float | None]]:
         }
         results.append(scores | dict.fromkeys(script.withheld))
     return results
+
+
+def _of_cases(cases: Sequence[AnswerCase]) -> list[dict[str, float | None]]:
+    return text_overlaps([case.answer for case in cases], [case.reference for case in cases])
+
+
+OF_ANSWERS = (
+    AnswerMetrics(
+        METRICS, _of_cases, withheld=lambda reference: script_of(reference).withheld, version=None
+    ),
+)

@@ -10,12 +10,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rag_bench.evaluation.answer_metrics import RepeatMetrics, Repeats
+from rag_bench.evaluation.metric_spec import COSINE, UNIT, Need, Target, entries
 from rag_bench.evaluation.precision import settled
 
-CONSISTENCY_SCALES: dict[str, tuple[float, float]] = {
-    "response_exact_match_rate": (0.0, 1.0),
-    "response_semantic_consistency": (-1.0, 1.0),
-}
+_AREA = "repeated answers"
+METRICS = (
+    *entries(
+        ("response_exact_match_rate",),
+        ("2", "3"),
+        "mean",
+        UNIT,
+        True,
+        "share of the later answers equal to the first one, character for character. It is "
+        "agreement with itself, not with the reference",
+        needs=(Need.repeats,),
+        targets={"response_exact_match_rate": Target("3", 0.7, _AREA, 130)},
+    ),
+    *entries(
+        ("response_semantic_consistency",),
+        ("2", "3"),
+        "mean",
+        COSINE,
+        True,
+        "mean cosine over all pairs of the answers' embeddings",
+        needs=(Need.repeats,),
+        targets={"response_semantic_consistency": Target("3", 0.85, _AREA, 140)},
+    ),
+)
 
 
 def response_exact_match_rate(answers: Sequence[str | None]) -> float | None:
@@ -47,3 +69,13 @@ def response_semantic_consistency(vectors: Sequence[np.ndarray | None]) -> float
     # The sum of all cosines, a vector's with itself included, is |sum of unit vectors|^2.
     total = (points / lengths[:, None]).sum(axis=0)
     return settled(float(np.clip((total @ total - m) / (m * (m - 1)), -1.0, 1.0)))
+
+
+def _of_repeats(repeats: Repeats) -> dict[str, float | None]:
+    return {
+        "response_exact_match_rate": response_exact_match_rate(repeats.answers),
+        "response_semantic_consistency": response_semantic_consistency(repeats.vectors),
+    }
+
+
+OF_ANSWERS = (RepeatMetrics(METRICS, _of_repeats, version=None),)

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from rag_bench.evaluation.geometry import (
+from rag_bench.evaluation.metrics.geometry import (
     GEOMETRY_NAMES,
     embedding_geometry,
     geometry_metrics,

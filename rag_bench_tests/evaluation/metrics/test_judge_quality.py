@@ -10,20 +10,20 @@ from scipy.stats import entropy, mannwhitneyu, norm
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, recall_score, roc_auc_score
 
 from rag_bench.evaluation.catalogue import CATALOGUE
-from rag_bench.evaluation.judging.judge_quality import (
+from rag_bench.evaluation.metrics.judge_biases import (
     BothOrders,
+    order_metrics,
+    preference_accuracy,
+    sensitivity_metrics,
+)
+from rag_bench.evaluation.metrics.judge_labels import (
     Metric,
     auc_interval,
     auc_of,
-    distribution_metrics,
     kappa_of,
     label_metrics,
-    order_metrics,
-    overall,
-    preference_accuracy,
-    repeat_metrics,
-    sensitivity_metrics,
 )
+from rag_bench.evaluation.metrics.judge_scores import distribution_metrics, overall, repeat_metrics
 from rag_bench.evaluation.statistics import wilson_interval
 
 

@@ -10,18 +10,54 @@ from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 
+from rag_bench.evaluation.metric_spec import UNIT, MetricSpec, Shown, Target, entries
 from rag_bench.evaluation.statistics import (
     CONFIDENCE,
     expanded_percentiles,
-    mean_metric,
-    quantile_metric,
     rate_interval,
     resampled_clusters,
     totals_by_cluster,
 )
 from rag_bench.evaluation.types import Metric
 
-_UNIT = (0.0, 1.0)
+_TIER = "judge_pipeline"
+
+
+def _ratio(
+    name: str, formula: str, place: int | None, shown: Shown | None = None
+) -> tuple[MetricSpec, ...]:
+    target = {} if place is None else {name: Target(_TIER, 0.85, "show or hide", place)}
+    columns = {} if shown is None else {name: shown}
+    return entries((name,), (_TIER,), "summary", UNIT, True, formula, shown=columns, targets=target)
+
+
+METRICS = (
+    *_ratio("accuracy", "(TP + TN) / readable", 150),
+    *_ratio(
+        "precision",
+        "TP / (TP + FP); 1 - precision is the share of bad answers among those shown",
+        160,
+    ),
+    *_ratio("recall", "TP / (TP + FN): the share of good answers that are shown", 170),
+    *_ratio("specificity", "TN / (TN + FP): the share of bad answers that are hidden", None),
+    *_ratio("f1_score", "2 TP / (2 TP + FP + FN)", 180, Shown(_TIER, "show F1", 70)),
+    *entries(
+        ("true_positives", "true_negatives"),
+        (_TIER,),
+        "count",
+        None,
+        True,
+        "counts over all pairs",
+    ),
+    *entries(
+        ("false_positives", "false_negatives", "unreadable"),
+        (_TIER,),
+        "count",
+        None,
+        False,
+        "counts over all pairs",
+    ),
+)
 # (verdict, label): the four cells of the table.
 _TP, _FP, _FN, _TN = (True, True), (True, False), (False, True), (False, False)
 _ALL = frozenset({_TP, _FP, _FN, _TN})
@@ -82,9 +118,9 @@ def show_metrics(
         among: Collection[tuple[bool, bool]],
     ) -> Metric:
         if of == 0:
-            return Metric(None, n, n_expected, None, None, worst, best, _UNIT, n_clusters)
+            return Metric(None, n, n_expected, None, None, worst, best, UNIT, n_clusters)
         low, high = _interval_among(among, cells, of_read)
-        return Metric(hits / of, n, n_expected, low, high, worst, best, _UNIT, n_clusters)
+        return Metric(hits / of, n, n_expected, low, high, worst, best, UNIT, n_clusters)
 
     f1_low, f1_high = _f1_interval(cells, of_read, seed, resamples)
     positives, negatives = tp + fn + good, tn + fp + bad
@@ -114,7 +150,7 @@ def show_metrics(
             f1_high,
             f1_of(tp, fp + bad, fn + good),
             f1_of(tp + good, fp, fn),
-            _UNIT,
+            UNIT,
             n_clusters,
         ),
     }
@@ -131,21 +167,6 @@ def show_metrics(
         for name, count in counts.items()
     }
     return metrics
-
-
-def latency_metrics(latencies_ms: Sequence[float | None], *, seed: int = 0) -> dict[str, Metric]:
-    """Return ``avg_latency_ms``, ``p50_latency_ms`` and ``p95_latency_ms`` of the calls.
-
-    ``latencies_ms``: of the provider's own call, without waits, retries and queueing; None where
-    no call came back. Raises ValueError for a negative latency.
-    """
-    if any(latency is not None and latency < 0 for latency in latencies_ms):
-        raise ValueError("a latency cannot be negative")
-    return {
-        "avg_latency_ms": mean_metric(latencies_ms, range(len(latencies_ms)), seed=seed),
-        "p50_latency_ms": quantile_metric(latencies_ms, 0.50),
-        "p95_latency_ms": quantile_metric(latencies_ms, 0.95),
-    }
 
 
 def f1_of(tp: int, fp: int, fn: int) -> float | None:

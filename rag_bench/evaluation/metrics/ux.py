@@ -12,28 +12,129 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag_bench.evaluation.dialogs import Repeat, Turn, agreement, dialogs_of, repeats_of
+from rag_bench.evaluation.metric_spec import COSINE, UNIT, entries
 from rag_bench.evaluation.nearest import best_match, unit_vectors
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
-from rag_bench.evaluation.types import Metric, Scale
+from rag_bench.evaluation.types import Metric
 
-_COSINE: Scale = (-1.0, 1.0)
-
-UX_RATES = (
-    "cache_hit_rate",
-    "earlier_cache_hit_rate",
-    "dataset_cache_hit_rate",
-    "dataset_cache_hit_precision",
-    "multi_turn_consistency",
-    "within_dialog_consistency",
-    "multi_turn_dialog_rate",
-    "follow_up_rate",
+# How users ask is no quality; that the same question is answered alike is.
+METRICS = (
+    *entries(
+        ("cache_hit_rate",),
+        ("ux",),
+        "rate",
+        UNIT,
+        None,
+        "share of questions q with max cos(q, c) ≥ τ over c in C, c ≠ q, whenever c was "
+        "asked; null if C is empty. The forerunner's name and definition, on real "
+        "questions in place of the dataset's, and never a row with itself",
+    ),
+    *entries(
+        ("earlier_cache_hit_rate",),
+        ("ux",),
+        "rate",
+        UNIT,
+        None,
+        "the same over c asked strictly before q: what the cache could have known. A "
+        "question before the first of C misses; one without a time is missing, and a c "
+        "without one is not open to any",
+    ),
+    *entries(
+        ("dataset_cache_hit_rate",),
+        ("ux",),
+        "rate",
+        UNIT,
+        None,
+        "share of the dataset's questions with a hit among the rows that production could "
+        "serve: in C, with answer and page, not the question's own row. It is what "
+        "`cached_answers` serves; null if there is no such row",
+    ),
+    *entries(
+        ("dataset_cache_hit_precision",),
+        ("ux",),
+        "rate",
+        UNIT,
+        True,
+        "of those hits whose relevant pages are known, the share whose stored answer is "
+        "of one of them; null without such hits",
+    ),
+    *entries(
+        ("context_preservation",),
+        ("ux",),
+        "mean",
+        COSINE,
+        None,
+        "mean cos(q_i, q_(i+1)) over consecutive questions of a dialog",
+    ),
+    *entries(
+        ("context_preservation_baseline",),
+        ("ux",),
+        "summary",
+        COSINE,
+        None,
+        "mean cos over all pairs of questions of different users: what the encoder gives "
+        "to questions that have nothing to do with each other. e5's is near 0.8, so "
+        "`context_preservation` says something only above it",
+    ),
+    *entries(
+        ("multi_turn_consistency",),
+        ("ux",),
+        "rate",
+        UNIT,
+        True,
+        "of the questions that were asked before, the share answered alike (below)",
+    ),
+    *entries(
+        ("within_dialog_consistency",),
+        ("ux",),
+        "rate",
+        UNIT,
+        True,
+        "of those, the pairs inside one dialog",
+    ),
+    *entries(
+        ("repeated_answer_similarity",),
+        ("ux",),
+        "mean",
+        COSINE,
+        True,
+        "mean cosine of the two answers' vectors, where both were answered",
+    ),
+    *entries(
+        ("follow_up_rate",),
+        ("ux",),
+        "rate",
+        UNIT,
+        None,
+        "share of questions that are not the first of their dialog",
+    ),
+    *entries(
+        ("multi_turn_dialog_rate",),
+        ("ux",),
+        "rate",
+        UNIT,
+        None,
+        "share of dialogs with two questions or more",
+    ),
+    *entries(
+        ("avg_turns",),
+        ("ux",),
+        "mean",
+        None,
+        None,
+        "mean questions per dialog",
+    ),
+    *entries(
+        ("n_questions", "n_users", "n_dialogs", "n_cache_entries", "n_servable_entries"),
+        ("ux",),
+        "count",
+        None,
+        None,
+        "rows; users; dialogs; C with text; of C those with an answer and a page",
+    ),
 )
-UX_COSINES = ("context_preservation", "repeated_answer_similarity")
-UX_COUNTS = ("n_questions", "n_users", "n_dialogs", "n_cache_entries", "n_servable_entries")
-UX_BASELINE = "context_preservation_baseline"
-UX_TURNS = "avg_turns"
-UX_NAMES = (*UX_RATES, *UX_COSINES, UX_BASELINE, UX_TURNS, *UX_COUNTS)
+UX_NAMES = tuple(metric.name for metric in METRICS)
 
 
 @dataclass(frozen=True)
@@ -149,12 +250,12 @@ def dialog_metrics(
         "cache_hit_rate": rate_metric(hits, clusters=clusters),
         "earlier_cache_hit_rate": rate_metric(earlier_hits, clusters=clusters),
         "context_preservation": mean_metric(
-            [cosine[p] for p in followers], [mine[p].cluster for p in followers], scale=_COSINE
+            [cosine[p] for p in followers], [mine[p].cluster for p in followers], scale=COSINE
         ),
-        UX_BASELINE: Metric(baseline, n_placed, len(turns), scale=_COSINE),
+        "context_preservation_baseline": Metric(baseline, n_placed, len(turns), scale=COSINE),
         "multi_turn_consistency": _agreement_rate(compared, mine, agrees),
         "within_dialog_consistency": _agreement_rate(inside, mine, agrees),
-        UX_TURNS: mean_metric([len(dialog) for dialog in dialogs], heads),
+        "avg_turns": mean_metric([len(dialog) for dialog in dialogs], heads),
         "multi_turn_dialog_rate": rate_metric([len(d) > 1 for d in dialogs], clusters=heads),
         "follow_up_rate": rate_metric(
             [None if case.turn is None else case.turn > 1 for case in cases], clusters=clusters

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.text.text_overlap import (
-    TEXT_OVERLAP_SCALES,
+from rag_bench.evaluation.metrics.text_overlap import (
+    METRICS,
+    NAMES,
     UnicodeTokenizer,
     text_overlap,
     text_overlaps,
@@ -37,7 +38,7 @@ def words(text: str) -> list[str]:
 )
 def test_identical_texts_are_perfect(text: str) -> None:
     scores = text_overlap(text, text)
-    expected = dict.fromkeys(TEXT_OVERLAP_SCALES, 1.0) | {"bleu": 100.0, "chrf": 100.0}
+    expected = dict.fromkeys(NAMES, 1.0) | {"bleu": 100.0, "chrf": 100.0}
     if len(words(text)) == 1:
         expected["rouge2_f"] = None
     assert scores == pytest.approx(expected)
@@ -131,7 +132,7 @@ def test_words_against_no_words() -> None:
 def test_batch_keeps_places() -> None:
     results = text_overlaps([None, "да нет", "", "да нет"], ["да", "да нет", "да", None])
     assert [r["rouge1_f"] for r in results] == [None, 1.0, None, None]
-    assert all(set(r) == set(TEXT_OVERLAP_SCALES) for r in results)
+    assert all(set(r) == set(NAMES) for r in results)
     with pytest.raises(ValueError, match="references"):
         text_overlaps(["да"], [])
 
@@ -155,7 +156,8 @@ sentences = st.lists(
 def test_rouge_l_is_the_longest_common_subsequence(a: list[str], b: list[str]) -> None:
     scores = text_overlap(" ".join(a), " ".join(b))
     assert scores["rougeL_f"] == pytest.approx(2 * plain_lcs(a, b) / (len(a) + len(b)))
-    for name, (low, high) in TEXT_OVERLAP_SCALES.items():
+    for metric in METRICS:
+        name, (low, high) = metric.name, metric.scale or (0, 0)
         assert scores[name] is None or low <= scores[name] <= high
     swapped = text_overlap(" ".join(b), " ".join(a))
     assert swapped["rouge1_f"] == pytest.approx(scores["rouge1_f"])
@@ -171,7 +173,7 @@ KHMER = "អាហារូបករណ៍ត្រូវបានបង់រ�
 
 @pytest.mark.parametrize("text", [HINDI, CHINESE, JAPANESE, KOREAN, RUSSIAN])
 def test_identical_texts_of_scripts_with_words_are_perfect(text: str) -> None:
-    expected = dict.fromkeys(TEXT_OVERLAP_SCALES, 1.0) | {"bleu": 100.0, "chrf": 100.0}
+    expected = dict.fromkeys(NAMES, 1.0) | {"bleu": 100.0, "chrf": 100.0}
     assert text_overlap(text, text) == pytest.approx(expected)
 
 
@@ -238,14 +240,14 @@ def test_the_script_of_a_reference(text: str, script: Script) -> None:
 
 def test_every_withheld_measure_is_one_of_ours() -> None:
     for script in SCRIPTS:
-        assert set(script.withheld) <= set(TEXT_OVERLAP_SCALES)
+        assert set(script.withheld) <= set(NAMES)
         assert (script.bleu_tokenizer is None) == ("bleu" in script.withheld)
 
 
 def test_a_stderr_of_the_moment_is_not_closed_when_logging_is_configured_anew() -> None:
     program = """
 import io, logging.config, sys
-from rag_bench.evaluation.text.text_overlap import text_overlap
+from rag_bench.evaluation.metrics.text_overlap import text_overlap
 of_the_moment = sys.stderr = io.StringIO()
 text_overlap("справка готова", "справка готова")
 sys.stderr = sys.__stderr__

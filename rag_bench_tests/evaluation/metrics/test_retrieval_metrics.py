@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.retrieval import (
+from rag_bench.evaluation.metrics.retrieval import (
     RetrievalCase,
     aggregate_retrieval,
     metric_names,

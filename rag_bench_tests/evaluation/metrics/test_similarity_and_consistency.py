@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_bench.evaluation.judging.consistency import (
+from rag_bench.evaluation.metrics.consistency import (
     response_exact_match_rate,
     response_semantic_consistency,
 )
-from rag_bench.evaluation.similarity import vector_similarities
+from rag_bench.evaluation.metrics.similarity import vector_similarities
 
 
 def test_hand_worked_similarity() -> None:

@@ -8,10 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-ID_BASED_SCALES: dict[str, tuple[float, float]] = {
-    "id_based_context_precision": (0.0, 1.0),
-    "id_based_context_recall": (0.0, 1.0),
-}
+from rag_bench.evaluation.metric_spec import UNIT, entries
+
+METRICS = (
+    *entries(
+        ("id_based_context_precision",),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        r"\|G ∩ R\| / \|G\|; null where nothing is given",
+    ),
+    *entries(
+        ("id_based_context_recall",),
+        ("1",),
+        "mean",
+        UNIT,
+        True,
+        r"\|G ∩ R\| / \|R\|",
+    ),
+)
+NAMES = tuple(metric.name for metric in METRICS)
 
 
 def id_based_context(
@@ -27,7 +44,7 @@ def id_based_context(
     Both are None where no reference is known.
     """
     if given is None or not reference:
-        return dict.fromkeys(ID_BASED_SCALES)
+        return dict.fromkeys(NAMES)
     found, relevant = set(given), set(reference)
     hits = len(found & relevant)
     return {

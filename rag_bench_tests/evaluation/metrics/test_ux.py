@@ -20,8 +20,8 @@ from rag_bench.evaluation.dialogs import (
     dialogs_of,
     repeats_of,
 )
+from rag_bench.evaluation.metrics.ux import UX_NAMES, dialog_metrics, unrelated_similarity
 from rag_bench.evaluation.nearest import best_match, unit_vectors
-from rag_bench.evaluation.ux import UX_NAMES, dialog_metrics, unrelated_similarity
 
 NOON = datetime(2025, 9, 1, 12, 0, tzinfo=UTC)
 

@@ -6,13 +6,47 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics
+from rag_bench.evaluation.metric_spec import COSINE, Need, Shown, Target, entries
 from rag_bench.evaluation.precision import settled
 
-SIMILARITY_SCALES: dict[str, tuple[float, float] | None] = {
-    "semantic_similarity": (-1.0, 1.0),
-    "dot_similarity": None,
-    "euclidean_distance": None,
-}
+_NEEDS = (Need.in_scope, Need.reference)
+_TIERS = ("2", "3")
+METRICS = (
+    *entries(
+        ("semantic_similarity",),
+        _TIERS,
+        "mean",
+        COSINE,
+        True,
+        "cosine of the embeddings of answer and reference",
+        source="numpy",
+        needs=_NEEDS,
+        shown={"semantic_similarity": Shown("3", "similarity", 50, ranks=3)},
+        targets={"semantic_similarity": Target("3", 0.85, "answers end to end", 120)},
+    ),
+    *entries(
+        ("dot_similarity",),
+        _TIERS,
+        "mean",
+        None,
+        True,
+        "their dot product (the cosine, for an encoder with unit vectors)",
+        source="numpy",
+        needs=_NEEDS,
+    ),
+    *entries(
+        ("euclidean_distance",),
+        _TIERS,
+        "mean",
+        None,
+        False,
+        "their L2 distance, from 0",
+        source="numpy",
+        needs=_NEEDS,
+    ),
+)
+NAMES = tuple(metric.name for metric in METRICS)
 
 
 def vector_similarities(
@@ -29,7 +63,7 @@ def vector_similarities(
     """
     if len(answers) != len(references):
         raise ValueError(f"{len(answers)} answers but {len(references)} references")
-    results: list[dict[str, float | None]] = [dict.fromkeys(SIMILARITY_SCALES) for _ in answers]
+    results: list[dict[str, float | None]] = [dict.fromkeys(NAMES) for _ in answers]
     there = [i for i, a in enumerate(answers) if a is not None and references[i] is not None]
     if not there:
         return results
@@ -52,3 +86,11 @@ def vector_similarities(
             "euclidean_distance": float(distance[row]),
         }
     return results
+
+
+def _of_cases(cases: Sequence[AnswerCase]) -> list[dict[str, float | None]]:
+    answers = [case.vector for case in cases]
+    return vector_similarities(answers, [case.reference_vector for case in cases])
+
+
+OF_ANSWERS = (AnswerMetrics(METRICS, _of_cases, version=None),)

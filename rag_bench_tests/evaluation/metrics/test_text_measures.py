@@ -8,14 +8,14 @@ import pytest
 from sample_sentences import SENTENCES
 from sentence_pairs import LEAST_AREA, alike, area, areas, sample_pages, unlike, xquad_pages
 
-from rag_bench.evaluation.text.text_overlap import TEXT_OVERLAP_SCALES, text_overlaps
+from rag_bench.evaluation.metrics.text_overlap import NAMES, text_overlaps
 from rag_bench.evaluation.text.text_scripts import script_of
 
 
 def check(pages: list[list[str]]) -> None:
     withheld = {name for page in pages for gold in page for name in script_of(gold).withheld}
     found = areas(pages, text_overlaps)
-    assert set(found) == set(TEXT_OVERLAP_SCALES)
+    assert set(found) == set(NAMES)
     for measure, row in found.items():
         for change, value in row.items():
             if measure in withheld:

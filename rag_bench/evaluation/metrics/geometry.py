@@ -5,10 +5,9 @@ Pairwise work goes in blocks of rows, so 5,000 vectors of 1,024 numbers need ten
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from rag_bench.evaluation.metric_spec import Target, entries
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.types import Metric, Scale
 
@@ -16,28 +15,75 @@ NEIGHBOURS = 5
 # Equal texts give equal vectors up to the rounding of float32 batches of another length.
 DUPLICATE_DISTANCE = 1e-6
 
+_DISTANCE: Scale = (0.0, 2.0)
 # Scales hold for cosine distance; spread and density have no upper end that is known.
-GEOMETRY_SCALES: Mapping[str, Scale] = {
-    "avg_nn_distance": (0.0, 2.0),
-    "avg_pairwise_distance": (0.0, 2.0),
-    "min_pairwise_distance": (0.0, 2.0),
-    "max_pairwise_distance": (0.0, 2.0),
-}
-GEOMETRY_NAMES = (
-    "avg_nn_distance",
-    "std_nn_distance",
-    "density_score",
-    "avg_spread",
-    "max_spread",
-    "spread_std",
-    "effective_dimensionality",
-    "avg_pairwise_distance",
-    "std_pairwise_distance",
-    "min_pairwise_distance",
-    "max_pairwise_distance",
-    "n_duplicate_pairs",
-    "total_samples",
+METRICS = (
+    *entries(
+        ("avg_nn_distance",),
+        ("0",),
+        "summary",
+        _DISTANCE,
+        False,
+        "mean of the n × k distances to the k = 5 nearest others (k = n - 1 for n < 6)",
+        targets={"avg_nn_distance": Target("0", 0.30, "questions' embeddings", 10)},
+    ),
+    *entries(("std_nn_distance",), ("0",), "summary", None, None, "their deviation"),
+    *entries(
+        ("density_score",),
+        ("0",),
+        "summary",
+        None,
+        True,
+        "1 / (`avg_nn_distance` + 1e-6)",
+        targets={"density_score": Target("0", 3.0, "questions' embeddings", 20)},
+    ),
+    *entries(
+        ("avg_spread", "max_spread", "spread_std"),
+        ("0",),
+        "summary",
+        None,
+        None,
+        "mean, maximum and deviation of the L2 distance to the centroid, of the vectors as they "
+        "are",
+    ),
+    *entries(
+        ("effective_dimensionality",),
+        ("0",),
+        "summary",
+        None,
+        None,
+        "least m such that the m greatest eigenvalues of the covariance hold 95 % of the variance; "
+        "0 for identical vectors, at most min(n - 1, d)",
+    ),
+    *entries(
+        ("avg_pairwise_distance",),
+        ("0",),
+        "summary",
+        _DISTANCE,
+        False,
+        "mean over the n(n - 1)/2 pairs",
+    ),
+    *entries(("std_pairwise_distance",), ("0",), "summary", None, None, "their deviation"),
+    *entries(
+        ("min_pairwise_distance", "max_pairwise_distance"),
+        ("0",),
+        "summary",
+        _DISTANCE,
+        None,
+        "the least and the greatest of them",
+    ),
+    *entries(
+        ("n_duplicate_pairs",),
+        ("0",),
+        "summary",
+        None,
+        None,
+        "pairs with d ≤ 1e-6: a minimum distance of 0 means that questions repeat",
+    ),
+    *entries(("total_samples",), ("0",), "summary", None, None, "n"),
 )
+GEOMETRY_NAMES = tuple(metric.name for metric in METRICS)
+_SCALES = {metric.name: metric.scale for metric in METRICS}
 
 
 def embedding_geometry(
@@ -99,7 +145,7 @@ def geometry_metrics(vectors: np.ndarray, *, n_expected: int | None = None) -> d
     n = len(vectors)
     expected = n if n_expected is None else n_expected
     return {
-        name: Metric(value if n else None, n, expected, scale=GEOMETRY_SCALES.get(name))
+        name: Metric(value if n else None, n, expected, scale=_SCALES[name])
         for name, value in values.items()
     }
 

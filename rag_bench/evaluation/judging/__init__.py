@@ -1,1 +1,0 @@
-"""How good a judge is: against labels, against itself, against answers of known worth."""

@@ -1,0 +1,18 @@
+"""How often a judge's reply could not be read at first: how well it keeps to the form."""
+
+from __future__ import annotations
+
+from rag_bench.evaluation.metric_spec import UNIT, entries
+
+#: Of judges' replies, those that could not be read at first, so that the judge was asked again.
+ASKED_AGAIN_RATE = "asked_again_rate"
+_FORMULA = (
+    "of the judge's replies (RAGAS: scores), those that could not be read at first, so that it was "
+    "asked once more with the reason (`RAG_BENCH_REASK_UNREADABLE`); what stays unreadable is "
+    "`METRIC_ERROR`"
+)
+METRICS = (
+    *entries((ASKED_AGAIN_RATE,), ("2", "3", "judge"), "rate", UNIT, False, _FORMULA),
+    *entries((f"ragas_{ASKED_AGAIN_RATE}",), ("2", "3"), "rate", UNIT, False, _FORMULA),
+    *entries((f"ragas_context_{ASKED_AGAIN_RATE}",), ("3",), "rate", UNIT, False, _FORMULA),
+)

@@ -1,0 +1,271 @@
+"""From answers to cases with scores, and from cases to metrics: of whatever metrics are declared.
+
+Walks over `rag_bench.evaluation.catalogue.OF_ANSWERS`. What a metric needs of a case is said by its
+entry: a case that lacks it is not expected to have the metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import CaseError, RagBenchError
+from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
+from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics, RepeatMetrics, Repeats
+from rag_bench.evaluation.catalogue import OF_ANSWERS, source_of
+from rag_bench.evaluation.metric_spec import MetricSpec, Need
+from rag_bench.evaluation.metrics.latency import latency_metrics
+from rag_bench.evaluation.twins import Twins
+from rag_bench.evaluation.types import Metric
+from rag_bench.llm.tasks.pipeline import Answer, Fragment
+from rag_bench.store.datasets import Item
+from rag_bench.store.evaluations import Case
+from rag_bench.tiers.answers import cached_answers
+from rag_bench.tiers.answers.cached_answers import CACHED_ANSWER, CachedAnswer
+from rag_bench.tiers.base.bench import Bench
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Vectors = Mapping[str, "np.ndarray"]
+#: What each question's generator was given, by item.
+Given = Mapping[str, Sequence[Fragment]]
+
+
+def measured_cases(
+    tier: str,
+    asked: Sequence[tuple[Item, int]],
+    results: Sequence[Answer | CaseError],
+    given: Given,
+    vectors: Vectors,
+    twins: Twins,
+) -> list[Case]:
+    """Return a case for each question and repeat, with the scores of its answer by itself.
+
+    ``vectors``: of answers and references, by text.
+    """
+    there = [i for i, result in enumerate(results) if isinstance(result, Answer)]
+    answers = {
+        i: _answer_case(asked[i][0], result, given, vectors, twins)
+        for i in there
+        if isinstance(result := results[i], Answer)
+    }
+    scores = dict(zip(there, _scores(tier, [answers[i] for i in there]), strict=True))
+    cases = []
+    for number, ((item, repeat), result) in enumerate(zip(asked, results, strict=True)):
+        fragments = given[item.item_id]
+        retrieved = [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in fragments]
+        if isinstance(result, CaseError):
+            cases.append(
+                Case(
+                    item.item_id,
+                    repeat,
+                    retrieved=retrieved,
+                    error_code=result.code,
+                    error_detail=result.detail,
+                    flags=result.flags,
+                )
+            )
+            continue
+        of_cache = result.scores() if isinstance(result, CachedAnswer) else {}
+        cases.append(
+            Case(
+                item.item_id,
+                repeat,
+                answer=result.text,
+                retrieved=retrieved,
+                citations=list(result.citations),
+                scores={**scores[number], "latency_ms": result.latency_ms, **of_cache},
+                flags=result.flags,
+            )
+        )
+    return cases
+
+
+def metrics_of(
+    bench: Bench, tier: str, cases: Sequence[Case], vectors: Vectors
+) -> dict[str, Metric]:
+    """Return all metrics of a set of answers: repeat 0 is measured, all repeats enter those of
+    repeats, and latency.
+    """
+    by_item: dict[str, list[Case]] = {}
+    for case in cases:
+        by_item.setdefault(case.case_id, []).append(case)
+    asked = [item for item in bench.items if item.item_id in by_item]
+    declared = list(_declared(tier))
+    records = [_record(item, by_item[item.item_id], declared, vectors) for item in asked]
+    not_promised = set() if any(item.out_of_scope for item in asked) else {Need.out_of_scope}
+    if bench.run.consistency_runs < 2:
+        not_promised.add(Need.repeats)
+    names = [
+        metric.name
+        for _, metrics in declared
+        for metric in metrics
+        if not metric.needs & not_promised
+    ]
+    found = aggregate_cases(records, names)
+    if tier == "3" and bench.run.cached_answers:
+        first = {case.case_id: case for case in cases if case.repeat == 0}
+        found |= cached_answers.cache_metrics(bench, first)
+    called = [case for case in cases if CACHED_ANSWER not in case.flags]
+    return found | latency_metrics([case.scores.get("latency_ms") for case in called])
+
+
+def added_versions(tier: str) -> dict[str, str]:
+    """Return the versions of a tier's metrics that the code version of answers does not hold.
+
+    They enter the input hash: a metric that was added, or changed, is counted for answers that are
+    there already, without a call. Those of an extension are of its file's contents too.
+    """
+    found: dict[str, str] = {}
+    for group, metrics in _declared(tier):
+        if group.version is not None:
+            source = source_of(group)
+            version = group.version if source is None else f"{group.version}-{source[:12]}"
+            found |= {metric.name: version for metric in metrics}
+    return found
+
+
+@cache
+def rehearse(tier: str) -> None:
+    """Import what the metrics import when they are first computed."""
+    import numpy as np
+
+    vector = np.array([1.0, 0.0])
+    for text in ("Как получить справку?", "How do I get a certificate?"):
+        case = AnswerCase(
+            question=text,
+            answer=text,
+            reference=text,
+            contexts=(text,),
+            given=("a",),
+            relevant=("a",),
+            cited=("a",),
+            refused=False,
+            out_of_scope=False,
+            cached=False,
+            vector=vector,
+            reference_vector=vector,
+        )
+        _scores(tier, [case])
+        for group, _ in _declared(tier):
+            if isinstance(group, RepeatMetrics):
+                group.compute(Repeats((text, text), (vector, vector)))
+
+
+def _declared(
+    tier: str,
+) -> Iterator[tuple[AnswerMetrics | RepeatMetrics, tuple[MetricSpec, ...]]]:
+    """Yield the groups that a tier computes, each with its metrics of that tier."""
+    for group in OF_ANSWERS:
+        metrics = tuple(metric for metric in group.metrics if tier in metric.tiers)
+        if metrics:
+            yield group, metrics
+
+
+def _answer_case(
+    item: Item, result: Answer, given: Given, vectors: Vectors, twins: Twins
+) -> AnswerCase:
+    fragments, reference = given[item.item_id], item.reference_answer
+    return AnswerCase(
+        question=item.question,
+        answer=result.text,
+        reference=reference,
+        contexts=tuple(fragment.text for fragment in fragments),
+        given=tuple(fragment.chunk_hash for fragment in fragments),
+        relevant=tuple(item.chunk_hashes),
+        cited=result.citations,
+        refused=result.refused,
+        out_of_scope=item.out_of_scope,
+        cached=isinstance(result, CachedAnswer),
+        vector=vectors.get(result.text),
+        reference_vector=vectors.get(reference) if reference else None,
+        same=twins.same,
+    )
+
+
+def _lacks(case: AnswerCase) -> set[Need]:
+    """Return what an answer does not have of what a metric of one answer may need."""
+    return _lacks_of(case.out_of_scope, case.reference, case.relevant, case.cached)
+
+
+def _lacks_of(
+    out_of_scope: bool, reference: str | None, relevant: Sequence[str], cached: bool
+) -> set[Need]:
+    lacks = {Need.in_scope if out_of_scope else Need.out_of_scope}
+    if not reference:
+        lacks.add(Need.reference)
+    if not relevant:
+        lacks.add(Need.relevant_chunks)
+    if cached:
+        lacks.add(Need.generated)
+    return lacks
+
+
+def _scores(tier: str, cases: Sequence[AnswerCase]) -> list[dict[str, Any]]:
+    """Return every answer's scores. What it lacks by its question's kind is left out; what else it
+    cannot have is None, as that of a cached answer is.
+    """
+    lacks = [_lacks(case) for case in cases]
+    found: list[dict[str, Any]] = [{} for _ in cases]
+    for group, metrics in _declared(tier):
+        if isinstance(group, RepeatMetrics):
+            continue
+        for scores, case, lacking in zip(found, cases, lacks, strict=True):
+            scope = lacking & {Need.in_scope, Need.out_of_scope}
+            for metric in metrics:
+                if (case.cached and Need.generated in metric.needs) or not metric.needs & scope:
+                    scores[metric.name] = None
+        able = [
+            [metric.name for metric in metrics if not metric.needs & lacking] for lacking in lacks
+        ]
+        numbers = [number for number, names in enumerate(able) if names]
+        if not numbers:
+            continue
+        computed = _computed(group, [cases[number] for number in numbers])
+        for number, values in zip(numbers, computed, strict=True):
+            found[number] |= {name: values[name] for name in able[number]}
+    return found
+
+
+def _computed(
+    group: AnswerMetrics, cases: Sequence[AnswerCase]
+) -> Sequence[Mapping[str, float | None]]:
+    names = ", ".join(metric.name for metric in group.metrics)
+    try:
+        computed = group.compute(cases)
+    except Exception as error:
+        raise RagBenchError(f"{names} cannot be computed: {error!r}") from error
+    if len(computed) != len(cases):
+        raise RagBenchError(f"{names}: {len(computed)} results for {len(cases)} answers")
+    return computed
+
+
+def _record(
+    item: Item,
+    repeats: Sequence[Case],
+    declared: Sequence[tuple[AnswerMetrics | RepeatMetrics, tuple[MetricSpec, ...]]],
+    vectors: Vectors,
+) -> CaseRecord:
+    first = repeats[0]
+    scores = dict(first.scores)
+    withheld: dict[str, str] = {}
+    lacks = _lacks_of(
+        item.out_of_scope, item.reference_answer, item.chunk_hashes, CACHED_ANSWER in first.flags
+    )
+    missing: set[str] = set()
+    for group, metrics in declared:
+        if isinstance(group, RepeatMetrics):
+            answers = tuple(case.answer for case in repeats)
+            found = tuple(vectors[answer] if answer else None for answer in answers)
+            scores |= group.compute(Repeats(answers, found))
+        elif group.withheld and item.reference_answer:
+            withheld |= group.withheld(item.reference_answer)
+        for metric in metrics:
+            no_value = not first.error_code and scores.get(metric.name) is None
+            if metric.needs & lacks or (no_value and Need.value in metric.needs):
+                missing.add(metric.name)
+    return CaseRecord(
+        item.item_id, item.cluster, scores, first.error_code, first.flags, missing, withheld
+    )
