@@ -169,7 +169,7 @@ def _gates(board: Leaderboard) -> Table:
 
 
 def _combinations(board: Leaderboard, rows: int) -> Table:
-    from rag_bench.reporting.leaderboard import COLUMNS, E2E
+    from rag_bench.reporting.leaderboard import COLUMNS, lead_column
 
     table = Table(title="Combinations", title_justify="left")
     for name in ("#", "generation model", "benchmark judge", "production judge"):
@@ -177,8 +177,9 @@ def _combinations(board: Leaderboard, rows: int) -> Table:
     for column in COLUMNS:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")
+    leading = lead_column(board.rows)
     for row in board.rows[:rows]:
-        lead = row.metric(E2E)
+        lead = row.metric(leading)
         table.add_row(
             str(row.rank),
             row.generation_model,

@@ -83,6 +83,8 @@ class MetricSpec:
         needs: Of a case; others are not expected to have it.
         shown: Columns of the leaderboard.
         targets: What it should reach.
+
+    Raises ValueError for a use that the metric does not allow.
     """
 
     name: str
@@ -95,6 +97,16 @@ class MetricSpec:
     needs: frozenset[Need] = frozenset()
     shown: tuple[Shown, ...] = ()
     targets: tuple[Target, ...] = ()
+
+    def __post_init__(self) -> None:
+        uses: tuple[Shown | Target, ...] = (*self.shown, *self.targets)
+        for use in uses:
+            if use.tier not in self.tiers:
+                raise ValueError(f"{self.name} is not of tier {use.tier}, where it is to be shown")
+        if self.targets and self.higher_is_better is None:
+            raise ValueError(f"{self.name} has a target, but no direction is better")
+        if any(column.ranks is not None for column in self.shown) and not self.higher_is_better:
+            raise ValueError(f"models are ranked by what is better when higher, not by {self.name}")
 
 
 def entries(

@@ -150,7 +150,7 @@ def parse_rubric(prompt: str, source: str) -> Rubric:
             tuple(Shown(**column) for column in given.get("shown", ())),
             tuple(Target(**target) for target in given.get("target", ())),
         )
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise HeaderError(f"prompt {prompt!r}: {error}") from error
     return Rubric(name, prompt, inputs, tiers, optional, given["order"], worth, metric)
 

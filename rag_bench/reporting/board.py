@@ -243,9 +243,12 @@ def not_configured(board: Leaderboard) -> list[str]:
 
 
 def columns_shown(board: Leaderboard) -> list[Column]:
-    """Return the columns of a generation model beside the leading one, which judges have."""
+    """Return the columns of a generation model beside the leading one, which judges have.
+
+    What a production judge is measured by says nothing of a generation model.
+    """
     lead = lead_column(board.rows)
-    return [column for column in COLUMNS if column not in (lead, SHOW_F1)]
+    return [c for c in COLUMNS if c != lead and c.tier != SHOW_F1.tier]
 
 
 def board_json(board: Leaderboard) -> dict[str, Any]:

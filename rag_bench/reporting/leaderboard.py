@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.judge_requirements import failed_requirements
+from rag_bench.evaluation.metric_spec import Shown
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ranking import Cell, Ranking, rank
 from rag_bench.store import datasets, evaluations
@@ -33,32 +35,45 @@ class Column:
     metric: str
     title: str
     scale: tuple[float, float] | None = None
-    higher_is_better: bool = True
 
 
-E2E = Column("tier_3", "rubric_e2e_quality", "e2e quality", (1, 5))
-CORRECTNESS = Column("tier_2", "rubric_answer_correctness", "correctness", (1, 5))
-SIMILARITY = Column("tier_3", "semantic_similarity", "similarity", (-1, 1))
-SHOW_F1 = Column("tier_judge_pipeline", "f1_score", "show F1", (0, 1))
-COLUMNS = (
-    E2E,
-    CORRECTNESS,
-    Column("tier_2", "rubric_faithfulness", "faithfulness", (1, 5)),
-    Column("tier_2", "rubric_answer_relevance", "relevance", (1, 5)),
-    SIMILARITY,
-    Column("tier_3", "rougeL_f", "ROUGE-L", (0, 1)),
-    SHOW_F1,
-)
+def _declared() -> list[tuple[Shown, Column]]:
+    """Return what the metrics' entries say of the leaderboard, in its order."""
+    found = [
+        (shown, Column(f"tier_{shown.tier}", metric.name, shown.title, metric.scale))
+        for metric in CATALOGUE.values()
+        for shown in metric.shown
+    ]
+    return sorted(found, key=lambda pair: (pair[0].place, pair[1].metric))
+
+
+_DECLARED = _declared()
+COLUMNS = tuple(column for _, column in _DECLARED)
 #: By what generation models are ranked: the first that was measured; the others decide between
 #: equal models.
-RANKED_BY = (E2E, CORRECTNESS, SIMILARITY)
+RANKED_BY = tuple(
+    column
+    for _, column in sorted(
+        ((shown.ranks, column) for shown, column in _DECLARED if shown.ranks is not None),
+        key=lambda pair: (pair[0], pair[1].metric),
+    )
+)
+
+
+def column(tier: str, metric: str) -> Column:
+    """Return the column of a tier's metric; one that is not shown is a programming error."""
+    return next(c for c in COLUMNS if (c.tier, c.metric) == (f"tier_{tier}", metric))
+
+
+#: What production judges are chosen by.
+SHOW_F1 = column("judge_pipeline", "f1_score")
 #: In words, for the reader of the JSON.
 ORDERED_BY = (
     "generation model: mean over benchmark judges, each standardised, on the cases that a judge "
     "scored for every ranked model, by "
     + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY)
     + "; models with less than 95 % of their cases scored come last, unranked",
-    "production judge: tier_judge_pipeline.f1_score if every unreadable reply were wrong",
+    f"production judge: {SHOW_F1.tier}.{SHOW_F1.metric} if every unreadable reply were wrong",
     "benchmark judge: as configured, BENCHMARKS_JUDGE_MODEL first",
 )
 
@@ -287,7 +302,7 @@ def lead_column(rows: Sequence[Row]) -> Column:
     for column in RANKED_BY:
         if any(row.value(column) is not None for row in rows):
             return column
-    return E2E
+    return RANKED_BY[0]
 
 
 def _worst(column: Column) -> float:

@@ -79,12 +79,17 @@ def content(
         "judge_eval_mode": settings.get("judge_eval_mode"),
         "consistency_runs": settings.get("consistency_runs"),
     }
-    for tier in _TIERS:
+    for tier in _tiers(best.metrics):
         report[f"tier_{tier}_metrics"] = best.metrics.get(f"tier_{tier}")
     report |= board_json(board)
     report["baselines"] = [vars(verdict) for verdict in found]
     report["shared_metrics"], report["model_runs"] = rows_once(board.rows)
     return report
+
+
+def _tiers(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the tiers that a report has a field for: these always, and whatever was measured."""
+    return [*dict.fromkeys([*_TIERS, *sorted(name.removeprefix("tier_") for name in metrics)])]
 
 
 def rows_once(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -272,6 +277,7 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
         examined=judge_lines(board),
         gates=gates(board),
         notes=notes(board),
+        tiers=_tiers(board.rows[0].metrics) if board.rows else [],
         now=datetime.now(UTC),
     )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 from measured import metric
 
-from rag_bench.reporting.baselines import AREAS, BASELINES, areas_missed, overall_status, verdicts
+from rag_bench.reporting.baselines import AREAS, TARGETS, areas_missed, overall_status, verdicts
+
+TIER_OF = {metric.name: f"tier_{target.tier}" for metric, target in TARGETS}
 
 
 def met(**values: float | None) -> dict[str, bool]:
     """Verdicts on metrics given by name, each in its own tier."""
     metrics: dict[str, dict[str, dict[str, object]]] = {}
     for name, value in values.items():
-        metrics.setdefault(BASELINES[name][0], {})[name] = metric(value)
+        metrics.setdefault(TIER_OF[name], {})[name] = metric(value)
     return {verdict.metric: verdict.met for verdict in verdicts(metrics)}
 
 
@@ -73,12 +75,36 @@ def test_a_metric_counts_in_its_own_tier_only() -> None:
 def test_the_status_counts_areas_that_miss(values: dict[str, float], status: str) -> None:
     metrics: dict[str, dict[str, object]] = {}
     for name, value in values.items():
-        metrics.setdefault(BASELINES[name][0], {})[name] = metric(value)
+        metrics.setdefault(TIER_OF[name], {})[name] = metric(value)
     assert overall_status(verdicts(metrics)) == status
 
 
 def test_every_target_is_of_one_area() -> None:
-    assert sorted(name for area in AREAS.values() for name in area) == sorted(BASELINES)
+    assert [name for area in AREAS.values() for name in area] == list(TIER_OF)
     found = verdicts({"tier_1": {"chunk_mrr": metric(0.1), "chunk_hit_rate@5": metric(0.99)}})
     assert areas_missed(found) == ["retrieval"]
     assert {verdict.area for verdict in found} == {"retrieval"}
+
+
+def test_the_targets_are_those_that_the_team_set() -> None:
+    found = [(t.area, t.tier, m.name, t.value, m.higher_is_better) for m, t in TARGETS]
+    assert found == [
+        ("questions' embeddings", "0", "avg_nn_distance", 0.30, False),
+        ("questions' embeddings", "0", "density_score", 3.0, True),
+        ("retrieval", "1", "chunk_mrr", 0.8, True),
+        ("retrieval", "1", "chunk_hit_rate@1", 0.7, True),
+        ("retrieval", "1", "chunk_hit_rate@5", 0.9, True),
+        ("retrieval", "1", "chunk_hit_rate@10", 0.95, True),
+        ("retrieval", "1", "chunk_ndcg@5", 0.8, True),
+        ("answers from the right chunk", "2", "rubric_faithfulness", 4.5, True),
+        ("answers from the right chunk", "2", "rubric_answer_relevance", 4.2, True),
+        ("answers from the right chunk", "2", "rubric_answer_correctness", 4.2, True),
+        ("answers end to end", "3", "rubric_e2e_quality", 4.2, True),
+        ("answers end to end", "3", "semantic_similarity", 0.85, True),
+        ("repeated answers", "3", "response_exact_match_rate", 0.7, True),
+        ("repeated answers", "3", "response_semantic_consistency", 0.85, True),
+        ("show or hide", "judge_pipeline", "accuracy", 0.85, True),
+        ("show or hide", "judge_pipeline", "precision", 0.85, True),
+        ("show or hide", "judge_pipeline", "recall", 0.85, True),
+        ("show or hide", "judge_pipeline", "f1_score", 0.85, True),
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,12 @@ from sqlalchemy import Engine
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.catalogue import CATALOGUE
-from rag_bench.reporting import baselines
+from rag_bench.reporting import baselines, board, leaderboard, report
 from rag_bench.reporting.board import gates, generators, notes
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     RANKED_BY,
+    Column,
     Leaderboard,
     Row,
     build,
@@ -270,10 +273,48 @@ def test_every_column_and_every_target_is_of_a_metric_that_a_tier_computes() -> 
         spec = CATALOGUE[column.metric]
         assert column.tier.removeprefix("tier_") in spec.tiers
         assert column.scale == spec.scale
-        assert column.higher_is_better == spec.higher_is_better
-    for name, (tier, target, higher) in baselines.BASELINES.items():
-        spec = CATALOGUE[name]
-        assert tier.removeprefix("tier_") in spec.tiers
-        assert higher == spec.higher_is_better
+    for spec, target in baselines.TARGETS:
+        assert target.tier in spec.tiers
         if spec.scale:
-            assert spec.scale[0] < target < spec.scale[1]
+            assert spec.scale[0] < target.value < spec.scale[1]
+
+
+def test_columns_and_ranking_are_in_their_places_whatever_declares_them_first() -> None:
+    assert [(column.tier, column.metric, column.title) for column in COLUMNS] == [
+        ("tier_3", "rubric_e2e_quality", "e2e quality"),
+        ("tier_2", "rubric_answer_correctness", "correctness"),
+        ("tier_2", "rubric_faithfulness", "faithfulness"),
+        ("tier_2", "rubric_answer_relevance", "relevance"),
+        ("tier_3", "semantic_similarity", "similarity"),
+        ("tier_3", "rougeL_f", "ROUGE-L"),
+        ("tier_judge_pipeline", "f1_score", "show F1"),
+    ]
+    assert [column.metric for column in RANKED_BY] == [
+        "rubric_e2e_quality",
+        "rubric_answer_correctness",
+        "semantic_similarity",
+    ]
+
+
+def test_a_column_put_in_between_changes_no_ranking(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store_sweep(engine)
+    before = build(engine)
+    between = Column("tier_2", "measured_nowhere", "between", (0, 1))
+    changed = (between, *COLUMNS[:3], between, *COLUMNS[3:])
+    for module in (leaderboard, board, report):
+        monkeypatch.setattr(module, "COLUMNS", changed)
+    after = build(engine)
+    assert [row.as_json() for row in after.rows] == [row.as_json() for row in before.rows]
+    assert after.ranking == before.ranking
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    made = report.content(after, {}, "encoder", now)
+    written = report.write(made, after, tmp_path).markdown.read_text(encoding="utf-8")
+    (combination,) = (
+        line
+        for line in written.partition("## Combinations")[2].splitlines()
+        if line.startswith("| 1 |")
+    )
+    # How many were scored is of what leads, not of whatever column stands first.
+    assert combination.endswith("| 20 of 20 |")

@@ -22,7 +22,7 @@ def board_metadata(board: Leaderboard) -> dict[str, Any]:
     then numbers, which it plots over time.
     """
     from rag_bench.reporting.board import generators, notes
-    from rag_bench.reporting.leaderboard import E2E, lead_column
+    from rag_bench.reporting.leaderboard import column, lead_column
 
     lines, lead, best = generators(board), lead_column(board.rows), board.rows[0]
     metadata: dict[str, Any] = {
@@ -49,7 +49,7 @@ def board_metadata(board: Leaderboard) -> dict[str, Any]:
         "n_questions": board.n_questions,
         "simulated_models_present": any(row.simulated for row in board.rows),
     }
-    if (value := best.value(E2E)) is not None:
+    if (value := best.value(column("3", "rubric_e2e_quality"))) is not None:
         metadata["best_e2e_quality"] = value
         metadata["best_e2e_quality_judged_by"] = best.benchmark_judge_model or "–"
     return metadata | _followed(lines)
