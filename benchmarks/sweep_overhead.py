@@ -49,16 +49,20 @@ def many_models(n_generators: int, n_judges: int) -> ModelLists:
 
 def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, int]) -> None:
     """Make all cells by the tiers' own functions."""
-    from rag_bench.tiers.answers.answers import answer_cells
-    from rag_bench.tiers.answers.scores import score_cells
+    from evaluated import evaluated
+
+    from rag_bench.tiers.answers import answers, scores
 
     bench = BenchmarkResource(**benchmark).open(world.engine, None)
     pairs = list(itertools.product(models.generation, models.benchmark_judges))
 
     async def main() -> None:
         async with open_models(get_settings(), world.engine) as opened:
-            await answer_cells(bench, opened, "2", models.generation, lambda key, found: None)
-            await score_cells(bench, opened, "2", pairs, lambda key, found: None)
+            for tasks, step, keys in (
+                (answers.answer_tasks, answers.STEPS["2"], models.generation),
+                (scores.score_tasks, scores.STEPS["2"], pairs),
+            ):
+                await evaluated(tasks, bench, opened, step, keys, lambda key, found: None)
 
     asyncio.run(main())
 

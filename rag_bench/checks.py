@@ -92,9 +92,9 @@ def measures_are_within_their_scale(
 ) -> dg.AssetCheckResult:
     """No retrieval measure of any question is below 0 or above 1 (nDCG was, elsewhere)."""
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.tiers.retrieval.retrieval import rankings
+    from rag_bench.tiers.retrieval.retrieval import stored_retrieval
 
-    found, _ = rankings(benchmark.open(database.engine, None))
+    found = stored_retrieval(benchmark.open(database.engine, None))
     values = [
         (case.case_id, name, value)
         for case in cases_of(database.engine, found.id)

@@ -49,7 +49,6 @@ def make_plan(
             models.benchmark_judges,
             models.production_judges,
             tiers,
-            bench.pairs,
             ragas=ragas,
         )
     )

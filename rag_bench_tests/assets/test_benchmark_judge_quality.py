@@ -55,7 +55,6 @@ def plan(world: World) -> Plan:
             MODELS.benchmark_judges,
             MODELS.production_judges,
             {"judge"},
-            BenchmarkResource().open(world.engine, None).pairs,
         )
     )
 

@@ -23,9 +23,16 @@ from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.evaluate import evaluate
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.judges import judge_sample
-from rag_bench.tiers.judges.benchmark_judge import NEVER_CHECKED, asks_of, judge_cells, sample_of
+from rag_bench.tiers.judges.benchmark_judge import (
+    NEVER_CHECKED,
+    STEP,
+    asks_of,
+    examination,
+    sample_of,
+)
 from rag_bench.tiers.judges.judge_sample import MOST_QUESTIONS, Sample, most_calls
 
 ORACLE = Judge("oracle", 1.0, 1.0, bias=0.0, noise=0.0, variation=0.0, unreadable=0.0)
@@ -61,7 +68,10 @@ class Examined:
             async with ChatModels(providers, self.url, transports=transports) as chat:
                 models = Models(chat, providers, 16)
                 keys = [f"simulator/{judge}" for judge in judges]
-                await judge_cells(self.bench, models, sample, keys, done.__setitem__)
+                tasks = [examination(self.bench, models, STEP, sample, key) for key in keys]
+                await evaluate(
+                    self.bench, models, tasks, lambda task, it: done.update({task.key: it}), ""
+                )
 
         asyncio.run(run())
         return {key.removeprefix("simulator/"): found for key, found in done.items()}

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from evaluated import evaluated_here
 from small_world import ANSWERS, GOLD, Done, World, checks_of, failure, materializations
 from small_world import _made_once as made_once
 from small_world import opened_world as opened
@@ -26,12 +27,13 @@ from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResou
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store import evaluations
 from rag_bench.store.embedded import EmbeddedServer
-from rag_bench.tiers.answers.answers import answers_of
+from rag_bench.tiers.answers.earlier import answers_of
 from rag_bench.tiers.users_metrics.custom_metrics import (
+    STEPS,
     ExtraMeasures,
-    custom_cells,
     language_of,
     open_measures,
+    tasks_with,
 )
 from rag_bench.tiers.users_metrics.metric_loading import load_metrics
 
@@ -137,7 +139,9 @@ def measure(
     bench = BenchmarkResource().open(world.engine, None)
     found: list[evaluations.StoredEvaluation] = []
     asyncio.run(
-        custom_cells(bench, tier, models, extra, lambda _, one: found.append(one))  # type: ignore[arg-type]
+        evaluated_here(
+            bench, tasks_with(extra, bench, STEPS[tier], models), lambda _, one: found.append(one)
+        )
     )
     return found
 
@@ -294,7 +298,8 @@ def test_what_leaves_hangs_or_raises_everywhere(answered: World, functions: Path
     bench.settings = bench.settings.model_copy(update={"call_timeout_seconds": 0.01})
     late: list[evaluations.StoredEvaluation] = []
     extra = measures(f"hangs={functions}:hangs")
-    asyncio.run(custom_cells(bench, "3", GENERATORS[:1], extra, lambda _, one: late.append(one)))
+    planned = tasks_with(extra, bench, STEPS["3"], GENERATORS[:1])
+    asyncio.run(evaluated_here(bench, planned, lambda _, one: late.append(one)))
     assert late[0].errors == {"TIMEOUT": N}
     assert late[0].needs_retry
 
@@ -485,7 +490,7 @@ def test_the_assets_record_each_cell_beside_its_answers(
     }
     for tier, one in found.items():
         assert one
-        answers, given = answers_of(bench, tier, GENERATORS[0])  # type: ignore[arg-type]
+        answers, given = answers_of(bench, tier, GENERATORS[0])
         assert one.inputs["answers_evaluation"] == answers.id
         for case in evaluations.cases_of(answered.engine, one.id):
             item = next(item for item in bench.items if item.item_id == case.case_id)

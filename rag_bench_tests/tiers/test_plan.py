@@ -31,7 +31,6 @@ def plan(
             judges or OFFLINE.benchmark_judges,
             OFFLINE.production_judges,
             TIERS,
-            BenchmarkResource().open(world.engine, None).pairs,
         )
     )
 

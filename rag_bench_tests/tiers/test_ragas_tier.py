@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from evaluated import OnDone, evaluated
 from small_world import ANSWERS, CHUNKS, GOLD, OFFLINE, World, failure, materializations
 from sqlalchemy import text as sql
 
@@ -22,7 +23,7 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.store.evaluations import StoredEvaluation, cases_of, latest, model_runs
-from rag_bench.tiers.answers.ragas import answer_cells, context_cells
+from rag_bench.tiers.answers.ragas import STEPS, ragas_answer_tasks, ragas_context_tasks
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.models import Models
 
@@ -162,7 +163,7 @@ def test_the_assets_from_end_to_end_in_russian(free_world: World) -> None:
         connection.exec_driver_sql("delete from rag_bench.evaluation where kind = 'ragas'")
     anew = done(
         world,
-        lambda models, on_done: answer_cells(
+        lambda models, on_done: of_answers(
             bench, models, "2", [(STRONG, SHARP), (WEAK, BLIND)], on_done
         ),
     )
@@ -170,6 +171,18 @@ def test_the_assets_from_end_to_end_in_russian(free_world: World) -> None:
     for (generator, judge), made in anew.items():
         assert not made.reused
         assert made.metrics == by_models["2", generator, judge]["metrics"]
+
+
+def of_answers(
+    bench: Bench, models: Models, tier: str, pairs: Sequence[tuple[str, str]], on_done: OnDone
+) -> Coroutine[Any, Any, None]:
+    return evaluated(ragas_answer_tasks, bench, models, STEPS[tier], pairs, on_done)
+
+
+def of_contexts(
+    bench: Bench, models: Models, judges: Sequence[str], on_done: OnDone
+) -> Coroutine[Any, Any, None]:
+    return evaluated(ragas_context_tasks, bench, models, STEPS["3"], judges, on_done)
 
 
 def measures(made: StoredEvaluation) -> dict[str, Any]:
@@ -206,15 +219,17 @@ def english(free_world: World, tmp_path: Path) -> World:
 
 
 def test_english_questions_are_judged_by_english_prompts(english: World) -> None:
-    from rag_bench.tiers.answers.answers import answer_cells as make_answers
+    from rag_bench.tiers.answers import answers
 
     bench = bench_of(english, dataset="english")
     assert len(bench.items) == 3
 
     async def work(models: Models, on_done: Callable[..., None]) -> None:
-        await make_answers(bench, models, "3", [STRONG], lambda *_: None)
-        await answer_cells(bench, models, "3", [(STRONG, SHARP)], on_done)
-        await context_cells(bench, models, [SHARP], on_done)
+        await evaluated(
+            answers.answer_tasks, bench, models, answers.STEPS["3"], [STRONG], lambda *_: None
+        )
+        await of_answers(bench, models, "3", [(STRONG, SHARP)], on_done)
+        await of_contexts(bench, models, [SHARP], on_done)
 
     found = done(english, work)
     for made in found.values():
@@ -250,9 +265,7 @@ def test_the_language_is_part_of_the_address(
             made = free_world.run(["tier1_retrieval"], benchmark={"limit": 2})
             assert made.success, failure(made)
         found.append(
-            done(free_world, lambda m, on_done, b=bench: context_cells(b, m, [SHARP], on_done))[
-                SHARP
-            ]
+            done(free_world, lambda m, on_done, b=bench: of_contexts(b, m, [SHARP], on_done))[SHARP]
         )
     assert [each.inputs["ragas_language"] for each in found] == ["ru", "ru", "en"]
     assert found[0].id == found[1].id != found[2].id
@@ -266,7 +279,7 @@ def test_nothing_retrieved_is_invalid_input_and_asks_nobody(
     made = free_world.run(["tier1_retrieval"])
     assert made.success, failure(made)
     bench = bench_of(free_world)
-    found = done(free_world, lambda m, on_done: context_cells(bench, m, [SHARP], on_done))[SHARP]
+    found = done(free_world, lambda m, on_done: of_contexts(bench, m, [SHARP], on_done))[SHARP]
     assert found.status == "failed"
     assert found.errors == {"INVALID_INPUT": N}
     for metric in measures(found).values():
@@ -285,7 +298,7 @@ def test_a_dead_judge_and_a_fragile_one_cost_their_own_cases_only(
     monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "0")
     bench = bench_of(free_world)
     judges = ["x/dead", SHARP, FRAGILE]
-    found = done(free_world, lambda m, on_done: context_cells(bench, m, judges, on_done))
+    found = done(free_world, lambda m, on_done: of_contexts(bench, m, judges, on_done))
     dead, sharp, fragile = (found[judge] for judge in judges)
     assert dead.status == "failed"
     assert dead.errors == {"LLM_FAILED": N}
@@ -301,7 +314,7 @@ def test_a_dead_judge_and_a_fragile_one_cost_their_own_cases_only(
     assert scored["low_if_missing"] < scored["value"] < scored["high_if_missing"]
     # Again: the dead one is asked anew, the fragile one is not.
     calls = free_world.count("llm_call", "model <> 'dead'")
-    again = done(free_world, lambda m, on_done: context_cells(bench, m, judges, on_done))
+    again = done(free_world, lambda m, on_done: of_contexts(bench, m, judges, on_done))
     assert [again[judge].reused for judge in judges] == [False, True, True]
     assert free_world.count("llm_call", "model <> 'dead'") == calls
 
@@ -335,7 +348,7 @@ def test_an_answer_of_nothing_but_citations_harms_no_other(free_world: World) ->
     assert emptied.rowcount >= 1
     bench = bench_of(free_world)
     pair = ("simulator/extractive", SHARP)
-    found = done(free_world, lambda m, on_done: answer_cells(bench, m, "2", [pair], on_done))[pair]
+    found = done(free_world, lambda m, on_done: of_answers(bench, m, "2", [pair], on_done))[pair]
     assert found.errors == {"INVALID_INPUT": 1}
     similarity = found.metrics["ragas_semantic_similarity"]
     assert (similarity["n_scored"], similarity["n_expected"]) == (N - 1, N)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.assets.factories.cells import Recorder
@@ -22,14 +22,14 @@ def partition_of(key: Any) -> str:
 
 def evaluating(
     bench: Bench, models: Models, planned: Sequence[Planned[Any]], record: Recorder, label: str
-) -> Awaitable[None]:
+) -> Coroutine[Any, Any, None]:
     """Return what evaluates a step's tasks with an open client, and records them."""
     return evaluate(bench, models, tasks_among(planned, record), _recorded_by(record), label)
 
 
 def evaluating_here(
     bench: Bench, planned: Sequence[Planned[Any]], record: Recorder, label: str
-) -> Awaitable[None]:
+) -> Coroutine[Any, Any, None]:
     """Return what evaluates tasks that ask no model, and records them."""
     return evaluate_here(bench, tasks_among(planned, record), _recorded_by(record), label)
 

@@ -61,7 +61,6 @@ def build(models: ModelLists) -> list[dg.AssetsDefinition]:
                 chosen(config.judge_models, models.benchmark_judges),
                 chosen(config.production_judge_models, models.production_judges),
                 parse_tiers(config.tiers),
-                bench.pairs,
                 ragas=config.ragas,
             )
         )

@@ -6,11 +6,12 @@ Group generation (tier 2) gives the generator the relevant chunks themselves, gr
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from rag_bench.assets.factories.cells import Recorder, keys_of, log_progress, sweep_asset
-from rag_bench.assets.factories.grid import answered_pairs
+from rag_bench.assets.factories.grid import pairs_of_run
 from rag_bench.assets.factories.step_checks import (
     StepEvent,
     end_step,
@@ -24,6 +25,9 @@ from rag_bench.assets.tiers.retrieval import tier1_retrieval
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.base.run_settings import Tier
+
+if TYPE_CHECKING:
+    from rag_bench.tiers.base.models import Models
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,19 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         benchmark: BenchmarkResource,
         models: ModelsResource,
     ) -> Iterator[StepEvent]:
-        from rag_bench.tiers.answers.answers import answer_cells
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.answers.answers import STEPS, answer_tasks
 
         keys = keys_of(context, partitions.generation)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
+
+        async def work(opened: "Models") -> None:
+            planned = answer_tasks(bench, opened, STEPS[tier], keys)
+            await evaluating(bench, opened, planned, record, f"tier {tier} answers")
+
         with log_progress(context):
-            models.run(
-                database.engine, lambda opened: answer_cells(bench, opened, tier, keys, record)
-            )
+            models.run(database.engine, work)
         yield from end_step(checks_of_answers, bench, record)
 
     @sweep_asset(
@@ -117,15 +125,19 @@ def build(which: TierAssets, partitions: Partitions) -> list[dg.AssetsDefinition
         benchmark: BenchmarkResource,
         models: ModelsResource,
     ) -> Iterator[StepEvent]:
-        from rag_bench.tiers.answers.scores import score_cells
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.answers.scores import STEPS, score_tasks
 
+        pairs = pairs_of_run(context, partitions)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        pairs, done = answered_pairs(context, bench, tier, partitions, record)
+
+        async def work(opened: "Models") -> None:
+            planned = score_tasks(bench, opened, STEPS[tier], pairs)
+            await evaluating(bench, opened, planned, record, f"tier {tier} scores")
+
         with log_progress(context):
-            models.run(
-                database.engine, lambda opened: score_cells(bench, opened, tier, pairs, done)
-            )
+            models.run(database.engine, work)
         yield from end_step(checks_of_scores, bench, record)
 
     return [answers, scores]

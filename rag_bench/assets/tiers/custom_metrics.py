@@ -9,7 +9,6 @@ from rag_bench.assets.factories.cells import (
     Recorder,
     keys_of,
     log_progress,
-    result_version,
     sweep_asset,
 )
 from rag_bench.assets.factories.step_checks import (
@@ -25,12 +24,6 @@ from rag_bench.tiers.base.run_settings import Tier
 
 if TYPE_CHECKING:
     from rag_bench.tiers.base.bench import Bench
-
-NOTHING = (
-    "Nothing is configured, so nothing was measured. Name metrics of your own in "
-    "RAG_BENCH_CUSTOM_METRICS, or a model for BERTScore in RAG_BENCH_BERTSCORE_MODEL "
-    "(docs/metrics.md)."
-)
 
 
 def build(
@@ -70,40 +63,15 @@ def _asset(
     ) -> Iterator[StepEvent]:
         import asyncio
 
-        from rag_bench.errors import RagBenchError
-        from rag_bench.tiers.answers.answers import answers_of
-        from rag_bench.tiers.users_metrics.custom_metrics import (
-            anything_configured,
-            custom_cells,
-            open_measures,
-        )
+        from rag_bench.assets.factories.evaluating import evaluating_here
+        from rag_bench.tiers.users_metrics.custom_metrics import STEPS, custom_metric_tasks
 
         keys = keys_of(context, partitions.generation)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        if not anything_configured(bench.settings):
-            for model in keys:
-                record.nothing(model, NOTHING, model)
-            keys = []
-        measures = open_measures(bench.settings) if keys else None
-        made_from: dict[str, str] = {}
-        for model in keys:
-            # A generator without answers fails its own cell only.
-            try:
-                made_from[model] = result_version(answers_of(bench, tier, model)[0])
-            except RagBenchError as error:
-                record.blocked.append(str(error))
-        if measures:
-            with log_progress(context):
-                asyncio.run(
-                    custom_cells(
-                        bench,
-                        tier,
-                        list(made_from),
-                        measures,
-                        lambda model, found: record(model, found, made_from[model]),
-                    )
-                )
+        planned = custom_metric_tasks(bench, None, STEPS[tier], keys)
+        with log_progress(context):
+            asyncio.run(evaluating_here(bench, planned, record, f"tier {tier} custom metrics"))
         yield from end_step(checks, bench, record)
 
     return custom_metrics

@@ -15,7 +15,6 @@ from rag_bench.assets.factories.step_checks import (
     specs,
 )
 from rag_bench.assets.inputs.datasets import manual_dataset, show_hide_dataset, synthetic_dataset
-from rag_bench.errors import RagBenchError
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 
@@ -94,23 +93,19 @@ def build(partitions: Partitions) -> list[dg.AssetsDefinition]:
         constructed ones: agreement with itself and with labels, spread of its scores, errors,
         latency, and what order, length and style of answers do to it. Calls models.
         """
-        from rag_bench.tiers.judges.benchmark_judge import judge_cells, sample_of
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.judges.benchmark_judge import STEP, benchmark_judge_tasks
 
         keys = keys_of(context, partitions.benchmark_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
-        try:
-            sample = sample_of(bench, bench.pairs)
-        except RagBenchError as error:
-            context.log.warning(str(error))
-            for key in keys:
-                record.nothing(key, str(error))
-            yield from end_step(quality_checks, bench, record)
-            return
+
+        async def work(opened: "Models") -> None:
+            planned = benchmark_judge_tasks(bench, opened, STEP, keys)
+            await evaluating(bench, opened, planned, record, "benchmark judges")
+
         with log_progress(context):
-            models.run(
-                database.engine, lambda opened: judge_cells(bench, opened, sample, keys, record)
-            )
+            models.run(database.engine, work)
         yield from end_step(quality_checks, bench, record)
 
     return [production_judge_scores, benchmark_judge_quality]

@@ -1,16 +1,19 @@
 """RAGAS beside the rubrics: scores of answers per pair of models, of contexts per judge."""
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from rag_bench.assets.factories.cells import Recorder, keys_of, log_progress, sweep_asset
-from rag_bench.assets.factories.grid import answered_pairs
+from rag_bench.assets.factories.grid import pairs_of_run
 from rag_bench.assets.factories.step_checks import StepEvent, end_step, replies_are_readable, specs
-from rag_bench.partitions import GENERATION_MODEL, Partitions
+from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.tiers.base.run_settings import Tier
+
+if TYPE_CHECKING:
+    from rag_bench.tiers.base.models import Models
 
 KINDS = {"postgres", "openai", "ragas"}
 _ANSWERS = "answer relevancy, answer correctness and semantic similarity (RAGAS, 0 to 1)"
@@ -33,19 +36,6 @@ def _code_version() -> str:
 
     # The language is a run's own, so a change of any language's prompts counts.
     return f"3-{prompt_hash()[:12]}"
-
-
-def not_installed() -> str | None:
-    """Return what to say in place of results where ragas is not installed: it is an extra."""
-    from importlib.metadata import PackageNotFoundError
-
-    from rag_bench.llm.ragas.prompts import ragas_version
-
-    try:
-        ragas_version()
-    except PackageNotFoundError:
-        return "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
-    return None
 
 
 def _answer_scores(
@@ -71,21 +61,19 @@ def _answer_scores(
         benchmark: BenchmarkResource,
         models: ModelsResource,
     ) -> Iterator[StepEvent]:
-        from rag_bench.tiers.answers.ragas import answer_cells
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.answers.ragas import STEPS, ragas_answer_tasks
 
+        pairs = pairs_of_run(context, partitions)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench, upstream=answers_name)
-        if why := not_installed():
-            for key in keys_of(context, partitions.grid):
-                model = cast(dg.MultiPartitionKey, key).keys_by_dimension[GENERATION_MODEL]
-                record.nothing(key, why, model)
-            yield from end_step(checks, bench, record)
-            return
-        pairs, done = answered_pairs(context, bench, tier, partitions, record)
+
+        async def work(opened: "Models") -> None:
+            planned = ragas_answer_tasks(bench, opened, STEPS[tier], pairs)
+            await evaluating(bench, opened, planned, record, f"tier {tier} RAGAS scores")
+
         with log_progress(context):
-            models.run(
-                database.engine, lambda opened: answer_cells(bench, opened, tier, pairs, done)
-            )
+            models.run(database.engine, work)
         yield from end_step(checks, bench, record)
 
     return ragas_scores
@@ -112,18 +100,19 @@ def _context_scores(partitions: Partitions) -> dg.AssetsDefinition:
         benchmark judge. They read no answer, so they are not split by generation model. Calls
         models.
         """
-        from rag_bench.tiers.answers.ragas import context_cells
+        from rag_bench.assets.factories.evaluating import evaluating
+        from rag_bench.tiers.answers.ragas import STEPS, ragas_context_tasks
 
         keys = keys_of(context, partitions.benchmark_judges)
         bench = benchmark.open(database.engine, context.run.run_id)
         record = Recorder(context, bench)
-        if why := not_installed():
-            for key in keys:
-                record.nothing(key, why)
-            yield from end_step(checks, bench, record)
-            return
+
+        async def work(opened: "Models") -> None:
+            planned = ragas_context_tasks(bench, opened, STEPS["3"], keys)
+            await evaluating(bench, opened, planned, record, "RAGAS context scores")
+
         with log_progress(context):
-            models.run(database.engine, lambda opened: context_cells(bench, opened, keys, record))
+            models.run(database.engine, work)
         yield from end_step(checks, bench, record)
 
     return tier3_context_scores

@@ -30,6 +30,7 @@ from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.text.sentences import sentences
 from rag_bench.llm.ragas import prompts
+from rag_bench.llm.ragas.expected import STRICTNESS
 from rag_bench.llm.ragas.library import (
     Attributions,
     BenchEmbeddings,
@@ -47,7 +48,6 @@ from rag_bench.llm.ragas.library import (
 )
 from rag_bench.llm.ragas.reconcile import require_sorted, require_statements, require_verdicts
 
-STRICTNESS = 3
 _ROUNDING = 1e-6
 
 

@@ -7,31 +7,40 @@ result names the version of ragas, the language and the prompts that made it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.errors import CaseError
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
 from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts
+from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.llm.tasks.pipeline import is_refusal
-from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
-from rag_bench.tiers.answers.answers import answers_hash, answers_of
-from rag_bench.tiers.answers.scores import Pair
+from rag_bench.store.evaluations import Case
+from rag_bench.tiers.answers.earlier import Answers, earlier_of
+from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.bench import Bench, silent
-from rag_bench.tiers.base.cells import Cell, run_cells
+from rag_bench.tiers.base.evaluate import (
+    Blocked,
+    Declaration,
+    Declared,
+    Measured,
+    Nothing,
+    Planned,
+    Roles,
+    Task,
+    Work,
+    n_retryable,
+)
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
-from rag_bench.tiers.base.run_settings import Tier
-from rag_bench.tiers.retrieval.retrieval import given, rankings
+from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,109 +48,122 @@ if TYPE_CHECKING:
     from rag_bench.llm.ragas.library import BenchEmbeddings
     from rag_bench.llm.ragas.metrics import RagasJudge, RagasScore, Sample
 
-CODE_VERSION = "3"
-CONTEXT_TIER: Tier = "3"
+STEPS = {tier: Declaration(tier, "ragas", "3") for tier in ("2", "3")}
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
-#: Metrics that a judge is asked for, without their prefix; the similarity asks nobody.
-CONTEXT_METRICS = tuple(name.removeprefix(PREFIX) for name in RAGAS_CONTEXT_NAMES)
-ANSWER_METRICS = tuple(
-    name.removeprefix(PREFIX) for name in RAGAS_ANSWER_NAMES if name != PREFIX + SIMILARITY
-)
+NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
 _NEED_REFERENCE = {"context_precision", "context_recall", "answer_correctness", SIMILARITY}
+
+K = TypeVar("K")
 
 SampleOf = Callable[[Item], "Sample"]
 """Returns what is to be scored; raises CaseError where there is nothing."""
 
 
-def instrument_of(bench: Bench) -> prompts.Instrument:
-    """Return the version of ragas and the language of a run's prompts.
+@dataclass(frozen=True)
+class Subject:
+    """What RAGAS scores: answers, or the contexts that they are made from.
 
-    Raises:
-        RagBenchError: ragas is not installed.
+    Attributes:
+        metrics: those that a judge is asked for, without their prefix.
+        similarity: whether `SIMILARITY`, which asks nobody, is measured beside them.
+        prefix: before the share of replies that were asked for again: answers and contexts of tier
+            3 meet in one object.
     """
+
+    metrics: tuple[str, ...]
+    similarity: bool
+    prefix: str
+
+    @property
+    def names(self) -> list[str]:
+        """All metrics, without their prefix."""
+        return [*self.metrics, *([SIMILARITY] if self.similarity else [])]
+
+
+ANSWERS = Subject(
+    tuple(n.removeprefix(PREFIX) for n in RAGAS_ANSWER_NAMES if n != PREFIX + SIMILARITY),
+    similarity=True,
+    prefix=PREFIX,
+)
+CONTEXTS = Subject(
+    tuple(name.removeprefix(PREFIX) for name in RAGAS_CONTEXT_NAMES),
+    similarity=False,
+    prefix=f"{PREFIX}context_",
+)
+
+
+def ragas_answer_tasks(
+    bench: Bench, models: Models, step: Declared, keys: Sequence[Pair]
+) -> Sequence[Planned[Pair]]:
+    """Return a task per pair of models: every answer by every metric of `ANSWERS`."""
+    instrument = instrument_of(bench)
+    if instrument is None:
+        return [Nothing(pair, NOT_INSTALLED, pair[0]) for pair in keys]
+    ragas = _Ragas(bench, models, step, instrument)
+
+    def task(pair: Pair, answers: Answers) -> Task[Pair]:
+        generator, judge = pair
+        return ragas.task(
+            pair,
+            Roles(generation_model=generator, benchmark_judge_model=judge),
+            ANSWERS,
+            partial(_answer_sample, bench, answers),
+            hashed={"answers_hash": answers.hash},
+            recorded={"answers_evaluation": answers.evaluation},
+            made_from=answers.version,
+        )
+
+    return of_answered_pairs(bench, step.tier, keys, task)
+
+
+def ragas_context_tasks(
+    bench: Bench, models: Models, step: Declared, keys: Sequence[str]
+) -> Sequence[Planned[str]]:
+    """Return a task per benchmark judge: what tier 3 gives to generators, by `CONTEXTS`."""
+    instrument = instrument_of(bench)
+    if instrument is None:
+        return [Nothing(judge, NOT_INSTALLED) for judge in keys]
+    try:
+        found = earlier_of(bench).retrieved()
+    except NotRetrievedError as error:
+        return [Blocked(judge, str(error)) for judge in keys]
+    ragas = _Ragas(bench, models, step, instrument)
+    chosen = {key: given(bench, ranking) for key, ranking in found.rankings.items()}
+    return [
+        ragas.task(
+            judge,
+            Roles(benchmark_judge_model=judge),
+            CONTEXTS,
+            partial(_context_sample, bench, chosen),
+            hashed={"contexts_hash": content_hash(chosen)},
+            recorded={"retrieval_evaluation": found.evaluation},
+        )
+        for judge in keys
+    ]
+
+
+def instrument_of(bench: Bench) -> prompts.Instrument | None:
+    """Return the version of ragas and the language of the prompts; None: it is not installed."""
     try:
         version = prompts.ragas_version()
     except PackageNotFoundError:
-        raise RagBenchError("ragas is not installed: pip install 'rag-bench[ragas]'.") from None
+        return None
     questions = (item.question for item in bench.items)
-    return prompts.Instrument(
-        version, prompts.language_of(bench.settings.ragas_language, questions)
-    )
+    language = prompts.language_of(bench.settings.ragas_language, questions)
+    return prompts.Instrument(version, language)
 
 
-async def answer_cells(
-    bench: Bench,
-    models: Models,
-    tier: Tier,
-    pairs: Sequence[Pair],
-    on_done: Callable[[Pair, StoredEvaluation], None],
-) -> None:
-    """Score, or find already scored, the answers of each pair; report each pair as it ends.
-
-    Raises:
-        RagBenchError: a generation model has no answers under these settings, or no ragas.
-    """
-    work = _Work(bench, models, tier, on_done)
-    answers = {model: answers_of(bench, tier, model) for model in {gen for gen, _ in pairs}}
-    for pair in pairs:
-        generator, judge = pair
-        evaluation, cases = answers[generator]
-        work.add(
-            pair,
-            judge,
-            ANSWER_METRICS,
-            partial(_answer_sample, bench, cases),
-            generation_model=generator,
-            inputs={"answers_hash": answers_hash(cases)},
-            details={"answers_evaluation": evaluation.id},
-        )
-    await work.run(f"tier {tier} RAGAS scores")
-
-
-async def context_cells(
-    bench: Bench,
-    models: Models,
-    judges: Sequence[str],
-    on_done: Callable[[str, StoredEvaluation], None],
-) -> None:
-    """Score, or find already scored, what tier 3 gives to generators, by each judge.
-
-    Raises:
-        RagBenchError: there is no retrieval under these settings, or no ragas.
-    """
-    work = _Work(bench, models, CONTEXT_TIER, on_done)
-    found, ranked = rankings(bench)
-    chosen = {key: given(bench, ranking) for key, ranking in ranked.items()}
-    for judge in judges:
-        work.add(
-            judge,
-            judge,
-            CONTEXT_METRICS,
-            partial(_context_sample, bench, chosen),
-            generation_model=None,
-            inputs={"contexts_hash": content_hash(chosen)},
-            details={"retrieval_evaluation": found.id},
-        )
-    await work.run("RAGAS context scores")
-
-
-def _answer_sample(bench: Bench, answers: Mapping[str, Case], item: Item) -> Sample:
+def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
     from rag_bench.llm.ragas.metrics import Sample
 
-    case = answers.get(item.item_id)
-    if case is None or case.answer is None:
-        code = ErrorCode(case.error_code) if case and case.error_code else ErrorCode.LLM_FAILED
-        detail = case.error_detail if case else "the answer is missing"
-        # Trying again is up to the answers; scoring cannot mend it.
-        raise CaseError(code, f"no answer to score: {detail}")
-    contexts = [bench.chunk_by_hash[row["chunk_hash"]].text for row in case.retrieved or []]
+    found = answers.answered(item.item_id)
     return Sample(
         item.question,
-        case.answer,
-        contexts,
+        found.answer,
+        found.contexts(bench),
         item.reference_answer or "",
-        refused=is_refusal(case.answer),
+        refused=is_refusal(found.answer),
     )
 
 
@@ -152,91 +174,64 @@ def _context_sample(bench: Bench, chosen: Mapping[str, Sequence[str]], item: Ite
     return Sample(item.question, contexts=contexts, reference=item.reference_answer or "")
 
 
-class _Work:
-    """The cells of one step: those that are not done yet, with what they share."""
+class _Ragas:
+    """What the tasks of one step share: the instrument, and one queue of texts to encode."""
 
     def __init__(
-        self,
-        bench: Bench,
-        models: Models,
-        tier: Tier,
-        on_done: Callable[[Any, StoredEvaluation], None],
+        self, bench: Bench, models: Models, step: Declared, instrument: prompts.Instrument
     ) -> None:
-        self.bench, self.models, self.tier, self.on_done = bench, models, tier, on_done
-        self.instrument = instrument_of(bench)
+        self.bench, self.models, self.step, self.instrument = bench, models, step, instrument
         # A bench of its own, so that an encoder that embeds a few questions reports no progress.
         self._quiet = replace(bench, progress=silent)
         self._encoding = Lock()
-        self._embeddings: BenchEmbeddings | None = None
-        self._cells: list[Cell[StoredEvaluation]] = []
 
-    def add(
+    def task(
         self,
-        key: Any,
-        judge: str,
-        metrics: Sequence[str],
+        key: K,
+        roles: Roles,
+        subject: Subject,
         sample_of: SampleOf,
         *,
-        generation_model: str | None,
-        inputs: Mapping[str, Any],
-        details: Mapping[str, Any],
-    ) -> None:
-        """Add a cell, or report it at once where it is done.
-
-        ``inputs`` are hashed and recorded, ``details`` recorded only.
-        """
-        hashed = {**inputs, **self.instrument.as_json()}
-        input_hash = self.bench.input_hash(
-            "ragas",
-            self.tier,
-            generation_model,
-            judge,
-            CODE_VERSION,
-            hashed,
-            *self.models.asked_otherwise(self.bench.settings, judge, Role.benchmark_judge),
-            *reask_inputs(self.bench),
-        )
-        found = evaluations.find_finished(
-            self.bench.engine, input_hash, retry_failed=self.bench.retry_failed
-        )
-        if found:
-            self.on_done(key, found)
-            return
-        new = partial(
-            NewEvaluation,
-            tier=self.tier,
-            kind="ragas",
-            generation_model=generation_model,
-            benchmark_judge_model=judge,
-            input_hash=input_hash,
-            started_at=datetime.now(UTC),
-            code_version=CODE_VERSION,
-            inputs={**hashed, **details},
-            **{**self.bench.identity(), "prompt_hash": self.instrument.prompt_hash},
-        )
-        self._cells.append(self._cell(key, judge, metrics, sample_of, new))
-
-    async def run(self, label: str) -> None:
-        """Run all cells on the event loop; each is reported as it ends."""
-        await run_cells(
-            self._cells,
-            self.models.slots,
-            lambda cell, result: self.on_done(cell.key, result),
-            lambda done, total: self.bench.progress(label, done, total),
+        hashed: Mapping[str, Any],
+        recorded: Mapping[str, Any],
+        made_from: str | None = None,
+    ) -> Task[K]:
+        """Return a task; ``hashed`` is recorded, too."""
+        step, judge = self.step, roles.benchmark_judge_model
+        assert judge is not None
+        inputs = {**hashed, **self.instrument.as_json()}
+        return Task(
+            key,
+            step.tier,
+            step.kind,
+            (
+                step.kind,
+                step.tier,
+                roles.generation_model,
+                judge,
+                step.version,
+                inputs,
+                *self.models.asked_otherwise(self.bench.settings, judge, Role.benchmark_judge),
+                *reask_inputs(self.bench),
+            ),
+            step.version,
+            partial(self._work, judge, subject, sample_of),
+            roles,
+            asked=judge,
+            inputs={**inputs, **recorded},
+            columns={"prompt_hash": self.instrument.prompt_hash},
+            made_from=made_from,
         )
 
-    def _cell(
-        self,
-        key: Any,
-        judge: str,
-        metrics: Sequence[str],
-        sample_of: SampleOf,
-        new: Callable[..., NewEvaluation],
-    ) -> Cell[StoredEvaluation]:
+    def _work(self, judge: str, subject: Subject, sample_of: SampleOf) -> Work:
         bench = self.bench
         scorer = self._judge(judge)
-        items = [item for item in bench.items if not item.out_of_scope]
-        asked = [(item, m) for item in items for m in metrics if _applies(item, m)]
+        asked = [
+            (item, metric)
+            for item in bench.items
+            for metric in subject.metrics
+            if _applies(item, metric)
+        ]
 
         async def job(item: Item, metric: str) -> RagasScore:
             sample = sample_of(item)
@@ -250,46 +245,47 @@ class _Work:
                 found = await scorer.score(metric, sample)
                 return replace(found, flags=call.flags)
 
-        def finish(results: list[RagasScore | CaseError]) -> StoredEvaluation:
+        def measure(results: Sequence[RagasScore | CaseError]) -> Measured:
             by_item: dict[str, dict[str, RagasScore | CaseError]] = {}
             for (item, metric), result in zip(asked, results, strict=True):
                 by_item.setdefault(item.item_id, {})[metric] = result
-            names = [*metrics]
-            if metrics == ANSWER_METRICS:
-                names.append(SIMILARITY)
-                for item_id, score in self._similarities(items, sample_of).items():
+            if subject.similarity:
+                for item_id, score in self._similarities(sample_of).items():
                     by_item.setdefault(item_id, {})[SIMILARITY] = score
             cases = [_case(item.item_id, by_item.get(item.item_id, {})) for item in bench.items]
             records = [
-                _record(item, case, by_item.get(item.item_id, {}), names)
+                _record(item, case, by_item.get(item.item_id, {}), subject.names)
                 for item, case in zip(bench.items, cases, strict=True)
             ]
-            found = aggregate_cases(records, [PREFIX + name for name in names])
-            # Of answers and of contexts there is a share each: they meet in one object of tier 3.
-            kind = "" if metrics == ANSWER_METRICS else "context_"
-            found |= asked_again_metrics(bench, results, PREFIX + kind)
-            return evaluations.save_evaluation(
-                bench.engine,
-                new(
-                    metrics={name: metric.to_json() for name, metric in found.items()},
-                    n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in results),
-                ),
+            return Measured(
+                aggregate_cases(records, [PREFIX + name for name in subject.names])
+                | asked_again_metrics(bench, results, subject.prefix),
                 cases,
                 # Where nothing applies nothing failed.
                 n_scored=sum(bool(case.scores) or case.error_code is None for case in cases),
+                n_retryable=n_retryable(results),
             )
 
-        jobs = [partial(job, item, metric) for item, metric in asked]
-        rehearse = self._quiet.rehearse_encoding if metrics == ANSWER_METRICS else None
-        provider = self.models.provider_of(judge)
-        return Cell(key, provider, jobs, finish, rehearse, model=judge)
+        def prompts_of(place: int) -> list[int]:
+            item, metric = asked[place]
+            return expected_prompts(self.instrument.language, metric, sample_of(item))
+
+        return Work(
+            [partial(job, item, metric) for item, metric in asked],
+            measure,
+            self._quiet.rehearse_encoding if subject.similarity else None,
+            prompts=prompts_of,
+        )
+
+    @cached_property
+    def _embeddings(self) -> BenchEmbeddings:
+        from rag_bench.llm.ragas.library import BenchEmbeddings
+
+        return BenchEmbeddings(self._vectors)
 
     def _judge(self, judge: str) -> RagasJudge:
-        from rag_bench.llm.ragas.library import BenchEmbeddings
         from rag_bench.llm.ragas.metrics import RagasJudge
 
-        if self._embeddings is None:
-            self._embeddings = BenchEmbeddings(self._vectors)
         return RagasJudge(
             self.models.chat_models, judge, self.instrument.language, self._embeddings
         )
@@ -301,12 +297,12 @@ class _Work:
             self._quiet.embed(exact, "encoding")
         return self._quiet.vectors(exact)
 
-    def _similarities(self, items: Sequence[Item], sample_of: SampleOf) -> dict[str, RagasScore]:
+    def _similarities(self, sample_of: SampleOf) -> dict[str, RagasScore]:
         """Return the similarity of every answer that is there; the others have their error."""
         from rag_bench.llm.ragas.metrics import semantic_similarities
 
         samples = {}
-        for item in items:
+        for item in self.bench.items:
             if _applies(item, SIMILARITY):
                 try:
                     sample = sample_of(item)

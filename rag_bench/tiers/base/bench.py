@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.embed import EmbedReport
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.settings import Settings
+    from rag_bench.tiers.answers.earlier import Earlier
 
 #: Kinds of datasets whose questions people wrote.
 BY_PEOPLE = ("manual", "questions", "squad")
@@ -35,6 +36,7 @@ class Bench:
     Attributes:
         run_id: the Dagster run, for the records.
         retry_failed: ask again what was answered unreadably before.
+        foreseen: set by a plan, which runs no step: what later steps read in place of the store.
     """
 
     engine: Engine
@@ -45,6 +47,7 @@ class Bench:
     run_id: str | None = None
     retry_failed: bool = False
     progress: Progress = field(default=silent)
+    foreseen: Earlier | None = None
 
     @cached_property
     def items(self) -> list[Item]:

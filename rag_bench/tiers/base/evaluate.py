@@ -115,11 +115,17 @@ class Work:
         measure: gets one result per job, a value or the CaseError that it ended with; runs off
             the event loop where a model was asked.
         rehearse: as of `Cell`.
+        outlook: for a plan: what later steps read of the results, by case, before anything is
+            measured. None: they read nothing of it.
+        prompts: for a plan: the characters of each prompt that the job at a place sends, if all of
+            them are answered. None: every job asks once.
     """
 
     jobs: Sequence[Job]
     measure: Callable[[list[Any]], Measured]
     rehearse: Callable[[], None] | None = None
+    outlook: Callable[[list[Any]], Mapping[str, Case]] | None = None
+    prompts: Callable[[int], Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from rag_bench.tiers.base.run_settings import Tier
 _TIERS: tuple[Tier, ...] = ("2", "3")
 
 
-def no_answers(bench: Bench, tier: Tier, generation_model: str) -> str:
+def no_answers(bench: Bench, tier: str, generation_model: str) -> str:
     """Return why a model has no answers that count, and how to get them."""
-    asset = "tier2_answers" if tier == "2" else "tier3_answers"
+    asset = f"tier{tier}_answers"
     seen = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
     first = f"There are no tier {tier} answers of {generation_model} under these settings: "
     if any(key == bench.run.hash for key, _ in seen):

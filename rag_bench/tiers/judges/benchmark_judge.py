@@ -7,9 +7,8 @@ compared in both orders. See `rag_bench.tiers.judges.judge_sample` for what is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -35,12 +34,22 @@ from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks import pairwise, prompts
 from rag_bench.llm.tasks.judging import JudgeScore, prompt_names, score
 from rag_bench.llm.tasks.pairwise import Preference, prefer
-from rag_bench.store import datasets, evaluations
+from rag_bench.store import datasets
 from rag_bench.store.datasets import DatasetInfo
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store.evaluations import Case
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.cells import Cell, run_cells
-from rag_bench.tiers.base.measures import JUDGE_TIER as TIER
+from rag_bench.tiers.base.evaluate import (
+    Declaration,
+    Declared,
+    Measured,
+    Nothing,
+    Planned,
+    Roles,
+    Task,
+    Work,
+    n_retryable,
+)
+from rag_bench.tiers.base.measures import JUDGE_TIER
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.pairs import no_pairs
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
@@ -59,7 +68,7 @@ from rag_bench.tiers.judges.judge_sample import (
     make_sample,
 )
 
-CODE_VERSION = "2"
+STEP = Declaration(JUDGE_TIER, "scores", "2")
 
 #: What an evaluation says of a judge that no labelled answer was there for.
 NEVER_CHECKED = (
@@ -85,53 +94,73 @@ Results = Mapping[tuple[str, str, int], Result]
 """By case, what was asked, and repeat."""
 
 
+class NothingToExamineError(RagBenchError):
+    """There is no answer that is known to be good or bad; the message says what to import."""
+
+
 def sample_of(bench: Bench, pairs: DatasetInfo | None) -> Sample:
     """Return what the judges of this run are asked about.
 
     Raises:
-        RagBenchError: there is nothing: no labelled pairs, no reference answers with known chunks.
+        NothingToExamineError: no labelled pairs, and no reference answers with known chunks.
     """
     labelled = datasets.items_of(bench.engine, pairs.id, bench.run.limit) if pairs else []
     sample = make_sample(bench, labelled, pairs.id if pairs else None)
     if not sample.triples:
-        raise RagBenchError(
+        raise NothingToExamineError(
             "There is nothing to examine judges on: use a dataset with reference answers and known "
             f"chunks. {no_pairs(bench.engine, bench.snapshot)}"
         )
     return sample
 
 
-async def judge_cells(
-    bench: Bench,
-    models: Models,
-    sample: Sample,
-    judges: Sequence[str],
-    on_done: Callable[[str, StoredEvaluation], None],
-) -> None:
-    """Examine, or find already examined, each benchmark judge; report each as it ends."""
-    prompt_hash = prompts.prompt_hash(prompts_of(bench.run.judge_eval_mode))
-    cells: list[Cell[StoredEvaluation]] = []
-    for judge in judges:
-        input_hash = bench.input_hash(
-            TIER,
+def benchmark_judge_tasks(
+    bench: Bench, models: Models, step: Declared, keys: Sequence[str]
+) -> Sequence[Planned[str]]:
+    """Return a task per benchmark judge: the fixed sample, the same for all of them."""
+    try:
+        sample = sample_of(bench, bench.pairs)
+    except NothingToExamineError as error:
+        return [Nothing(judge, str(error)) for judge in keys]
+    return [examination(bench, models, step, sample, judge) for judge in keys]
+
+
+def examination(
+    bench: Bench, models: Models, step: Declared, sample: Sample, judge: str
+) -> Task[str]:
+    """Return the task of examining one judge on a sample."""
+    return Task(
+        judge,
+        step.tier,
+        step.kind,
+        (
+            step.tier,
             judge,
-            CODE_VERSION,
-            prompt_hash,
+            step.version,
+            prompts.prompt_hash(prompts_of(bench.run.judge_eval_mode)),
             sample.hash,
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
             *reask_inputs(bench),
-        )
-        found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
-        if found:
-            on_done(judge, found)
-            continue
-        cells.append(make_cell(bench, models, sample, judge, input_hash))
-    await run_cells(
-        cells,
-        models.slots,
-        lambda cell, result: on_done(cell.key, result),
-        lambda done, total: bench.progress("benchmark judges", done, total),
+        ),
+        step.version,
+        partial(_work, bench, models, step, sample, judge),
+        Roles(benchmark_judge_model=judge),
+        asked=judge,
+        inputs=_inputs(sample),
     )
+
+
+def _inputs(sample: Sample) -> dict[str, Any]:
+    """Return what is recorded of a sample."""
+    inputs: dict[str, Any] = {
+        "sample_hash": sample.hash,
+        "labelled_pairs": sample.labelled_from,
+        "n_labelled": sample.n_labelled,
+        "n_constructed": len(sample.triples) - sample.n_labelled,
+        "checked_against_people": bool(sample.n_labelled),
+        "n_calls": sample.n_calls,
+    }
+    return inputs if sample.n_labelled else {**inputs, "remark": NEVER_CHECKED}
 
 
 def prompts_of(mode: str) -> list[str]:
@@ -152,11 +181,7 @@ def asks_of(sample: Sample) -> list[Ask]:
     return asks + [Ask(pair, order) for pair in sample.pairs for order in ORDERS]
 
 
-def make_cell(
-    bench: Bench, models: Models, sample: Sample, judge: str, input_hash: str
-) -> Cell[StoredEvaluation]:
-    """Return the work of one benchmark judge: a job per call."""
-    started = datetime.now(UTC)
+def _work(bench: Bench, models: Models, step: Declared, sample: Sample, judge: str) -> Work:
     asks = asks_of(sample)
     mode = bench.run.judge_eval_mode
 
@@ -165,7 +190,7 @@ def make_cell(
         async with models.chat_models.case(
             Role.benchmark_judge,
             subject.case_id,
-            metric=f"{TIER}_{ask.what}",
+            metric=f"{step.tier}_{ask.what}",
             repeat=ask.repeat,
             retry_failed=bench.retry_failed,
             run_id=bench.run_id,
@@ -196,39 +221,19 @@ def make_cell(
             )
             return replace(found, flags=call.flags)
 
-    def finish(given: list[Result]) -> StoredEvaluation:
+    def measure(given: Sequence[Result]) -> Measured:
         results = {
             (ask.subject.case_id, ask.what, ask.repeat): result
             for ask, result in zip(asks, given, strict=True)
         }
-        metrics = metrics_of(sample, results) | asked_again_metrics(bench, given)
-        inputs: dict[str, Any] = {
-            "sample_hash": sample.hash,
-            "labelled_pairs": sample.labelled_from,
-            "n_labelled": sample.n_labelled,
-            "n_constructed": len(sample.triples) - sample.n_labelled,
-            "checked_against_people": bool(sample.n_labelled),
-            "n_calls": len(asks),
-        }
-        if not sample.n_labelled:
-            inputs["remark"] = NEVER_CHECKED
-        new = NewEvaluation(
-            tier=TIER,
-            kind="scores",
-            benchmark_judge_model=judge,
-            input_hash=input_hash,
-            started_at=started,
-            code_version=CODE_VERSION,
-            inputs=inputs,
-            metrics={name: m.to_json() for name, m in metrics.items()},
-            n_retryable=sum(isinstance(r, CaseError) and r.retryable for r in given),
-            **bench.identity(),
+        return Measured(
+            metrics_of(sample, results) | asked_again_metrics(bench, given),
+            list(_cases(sample, results)),
+            n_scored=sum(not isinstance(result, CaseError) for result in given),
+            n_retryable=n_retryable(given),
         )
-        n_scored = sum(not isinstance(result, CaseError) for result in given)
-        cases = list(_cases(sample, results))
-        return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
-    return Cell(judge, models.provider_of(judge), [partial(job, ask) for ask in asks], finish)
+    return Work([partial(job, ask) for ask in asks], measure)
 
 
 def metrics_of(sample: Sample, results: Results) -> dict[str, Metric]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
@@ -19,8 +20,16 @@ from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import text_hash
 from rag_bench.store import evaluations
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.evaluate import (
+    Declaration,
+    Declared,
+    Measured,
+    Task,
+    Work,
+    evaluate_one,
+)
 from rag_bench.tiers.base.run_settings import Search
 
 if TYPE_CHECKING:
@@ -28,7 +37,8 @@ if TYPE_CHECKING:
 
     from rag_bench.retrieval.search import TopK
 
-GEOMETRY_VERSION, CODE_VERSION = "4", "5"
+GEOMETRY = Declaration("0", "metrics", "4")
+RETRIEVAL = Declaration("1", "metrics", "5")
 SCORE_TOLERANCE = 1e-4
 #: A twin of the relevant chunk was found before it, and counted as it.
 TWIN_COUNTED = "twin_counted"
@@ -37,25 +47,21 @@ Ranking = list[tuple[str, float]]
 """Chunk hashes with their cosine similarity, best first."""
 
 
+class NotRetrievedError(RagBenchError):
+    """Tier 1 was not run under these settings; the message says what to materialize."""
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """What tier 1 found for each item; ``evaluation`` is the id of its record, None in a plan."""
+
+    rankings: Mapping[str, Ranking]
+    evaluation: int | None = None
+
+
 def embedding_geometry(bench: Bench) -> StoredEvaluation:
     """Measure how the dataset's questions lie in the embedding space (tier 0)."""
-    input_hash = bench.input_hash("metrics", "0", GEOMETRY_VERSION)
-    if found := evaluations.find_finished(bench.engine, input_hash):
-        return found
-    started = datetime.now(UTC)
-    bench.embed(_question_texts(bench), "encoding questions")
-    vectors = bench.vectors(_question_texts(bench))
-    metrics = geometry_metrics(vectors, n_expected=len(bench.items))
-    new = NewEvaluation(
-        tier="0",
-        kind="metrics",
-        input_hash=input_hash,
-        started_at=started,
-        code_version=GEOMETRY_VERSION,
-        metrics={name: metric.to_json() for name, metric in metrics.items()},
-        **bench.identity(),
-    )
-    return evaluations.save_evaluation(bench.engine, new, [], n_scored=len(bench.items))
+    return evaluate_one(bench, _task(GEOMETRY, partial(_geometry, bench)))
 
 
 def retrieve(bench: Bench) -> StoredEvaluation:
@@ -63,13 +69,26 @@ def retrieve(bench: Bench) -> StoredEvaluation:
 
     The result keeps each question's ranked chunks; tier 3 answers from them.
     """
-    input_hash = bench.input_hash("metrics", "1", CODE_VERSION)
-    if found := evaluations.find_finished(bench.engine, input_hash):
-        return found
+    return evaluate_one(bench, _task(RETRIEVAL, partial(_retrieval, bench)))
+
+
+def _task(step: Declared, measure: Callable[[], Measured]) -> Task[None]:
+    hashed = (step.kind, step.tier, step.version)
+    work = Work([], lambda _: measure())
+    return Task(None, step.tier, step.kind, hashed, step.version, lambda: work)
+
+
+def _geometry(bench: Bench) -> Measured:
+    bench.embed(_question_texts(bench), "encoding questions")
+    vectors = bench.vectors(_question_texts(bench))
+    n = len(bench.items)
+    return Measured(geometry_metrics(vectors, n_expected=n), [], n_scored=n)
+
+
+def _retrieval(bench: Bench) -> Measured:
     from rag_bench.retrieval.pgvector_search import recall_against_exact
     from rag_bench.retrieval.search import top_k
 
-    started = datetime.now(UTC)
     bench.embed(_question_texts(bench), "encoding questions")
     questions = bench.vectors(_question_texts(bench))
     passages = bench.vectors(_passage_texts(bench))
@@ -114,16 +133,6 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         recall = recall_against_exact(found_rows, exact)
         n = len(bench.items)
         metrics[f"hnsw_recall@{bench.run.top_k}"] = Metric(recall, n, n, scale=(0.0, 1.0))
-    new = NewEvaluation(
-        tier="1",
-        kind="metrics",
-        input_hash=input_hash,
-        started_at=started,
-        code_version=CODE_VERSION,
-        inputs={"twins": _twins_met(bench, ranked, as_judged)},
-        metrics={name: metric.to_json() for name, metric in metrics.items()},
-        **bench.identity(),
-    )
     stored = [
         Case(
             item.item_id,
@@ -133,7 +142,8 @@ def retrieve(bench: Bench) -> StoredEvaluation:
         )
         for item, ranking, judged_as in zip(bench.items, ranked, as_judged, strict=True)
     ]
-    return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+    twins = {"twins": _twins_met(bench, ranked, as_judged)}
+    return Measured(metrics, stored, n_scored=len(stored), inputs=twins)
 
 
 def _twins_met(
@@ -180,7 +190,7 @@ def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]
     Returns how many questions agree, and how many were compared. Equal scores may be in either
     order, so scores are compared, not ids.
     """
-    _, stored = rankings(bench)
+    stored = retrieved(bench).rankings
     texts = _question_texts(bench)[:n_questions]
     found = search_as_production(bench, bench.vectors(texts), "exact")
     agree = 0
@@ -192,24 +202,31 @@ def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]
     return agree, len(texts)
 
 
-def rankings(bench: Bench) -> tuple[StoredEvaluation, dict[str, Ranking]]:
-    """Return what tier 1 found for each item under exactly these settings.
+def stored_retrieval(bench: Bench) -> StoredEvaluation:
+    """Return the evaluation of tier 1 under exactly these settings.
 
     Raises:
-        RagBenchError: it was not run; the message says what to materialize.
+        NotRetrievedError: it was not run.
     """
     found = evaluations.latest(bench.engine, tier="1", kind="metrics", settings_hash=bench.run.hash)
     if found is None:
         other = evaluations.settings_seen(bench.engine, tier="1", kind="metrics")
         hint = f" The newest has {bench.run.differences(other[0][1])}." if other else ""
-        raise RagBenchError(
+        raise NotRetrievedError(
             "There is no retrieval under these settings: materialize tier1_retrieval with the "
             f"same run config first.{hint}"
         )
-    return found, {
+    return found
+
+
+def retrieved(bench: Bench) -> Retrieved:
+    """Return what tier 1 found for each item; raises as `stored_retrieval`."""
+    found = stored_retrieval(bench)
+    rankings = {
         case.case_id: [(row["chunk_hash"], row["score"]) for row in case.retrieved or []]
         for case in evaluations.cases_of(bench.engine, found.id)
     }
+    return Retrieved(rankings, found.id)
 
 
 def _question_texts(bench: Bench) -> list[str]:

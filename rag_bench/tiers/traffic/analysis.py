@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
-from rag_bench.store import datasets, evaluations, snapshots
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store import datasets, snapshots
+from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.store.traffic import rating_scale
 from rag_bench.tiers.base.bench import Progress, silent
+from rag_bench.tiers.base.evaluate import Measured, Task, Work, evaluate_one
 from rag_bench.tiers.base.text_vectors import TextVectors
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.search import TopK
     from rag_bench.settings import Settings
 
-CODE_VERSION = "3"
+VERSION = "3"
 
-Measured = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
+Found = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
 """Metrics, the result to keep, cases."""
 
 
@@ -148,7 +149,7 @@ class Analysis:
         tier: str,
         questions: Questions,
         config: Mapping[str, Any],
-        measure: Callable[[], Measured],
+        measure: Callable[[], Found],
         *,
         searches: bool = True,
     ) -> StoredEvaluation:
@@ -164,28 +165,52 @@ class Analysis:
                 "corpus_hash": self.snapshot.corpus_hash,
                 "encoder": self.encoder_identity.key,
             }
-        settings_hash = content_hash(settings)
-        input_hash = content_hash([settings_hash, CODE_VERSION])
-        if found := evaluations.find_finished(self.engine, input_hash):
-            return found
-        started = datetime.now(UTC)
-        metrics, result, cases = measure()
-        new = NewEvaluation(
-            tier=tier,
-            kind="metrics",
-            settings_hash=settings_hash,
-            settings=settings,
-            input_hash=input_hash,
-            started_at=started,
-            embedding_model=self.encoder_identity.name if searches else None,
-            dataset_id=questions.dataset_id,
-            dump_sha256=self.snapshot.sha256,
-            code_version=CODE_VERSION,
-            dagster_run_id=self.run_id,
-            inputs={"result": {**result, **_counts(questions.population)}},
-            metrics={name: metric.to_json() for name, metric in metrics.items()},
+
+        def measured(_: Sequence[Any]) -> Measured:
+            metrics, result, cases = measure()
+            counted = {**result, **_counts(questions.population)}
+            return Measured(metrics, cases, n_scored=len(cases), inputs={"result": counted})
+
+        return evaluate_one(
+            _Conditions(self, questions, settings, searches),
+            Task(None, tier, "metrics", (VERSION,), VERSION, lambda: Work([], measured)),
         )
-        return evaluations.save_evaluation(self.engine, new, cases, n_scored=len(cases))
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What one analysis is made under: settings of its own, so it enters no ``model_runs``."""
+
+    analysis: Analysis
+    questions: Questions
+    settings: Mapping[str, Any]
+    searches: bool
+    retry_failed: bool = False
+
+    @property
+    def engine(self) -> Engine:
+        return self.analysis.engine
+
+    @property
+    def progress(self) -> Progress:
+        return self.analysis.progress
+
+    @cached_property
+    def settings_hash(self) -> str:
+        return content_hash(self.settings)
+
+    def input_hash(self, *parts: Any) -> str:
+        return content_hash([self.settings_hash, *parts])
+
+    def identity(self) -> Mapping[str, Any]:
+        return {
+            "settings_hash": self.settings_hash,
+            "settings": self.settings,
+            "embedding_model": self.analysis.encoder_identity.name if self.searches else None,
+            "dataset_id": self.questions.dataset_id,
+            "dump_sha256": self.analysis.snapshot.sha256,
+            "dagster_run_id": self.analysis.run_id,
+        }
 
 
 def open_analysis(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rag_bench.errors import RagBenchError
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
-from rag_bench.tiers.traffic.analysis import Analysis, Measured, Questions
+from rag_bench.tiers.traffic.analysis import Analysis, Found, Questions
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -63,7 +63,7 @@ def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEv
         else analysis.synthetic_questions(config.question_limit, config.dataset)
     )
 
-    def measure() -> Measured:
+    def measure() -> Found:
         from rag_bench.analytics.utilization import Source, utilization
 
         found = analysis.search(analysis.question_vectors(questions.asked), config.top_k)
@@ -96,7 +96,7 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
     )
     questions = analysis.real_questions(config.question_limit)
 
-    def measure() -> Measured:
+    def measure() -> Found:
         from rag_bench.analytics.clusters import cluster
         from rag_bench.analytics.topics import describe_topics
 
@@ -142,7 +142,7 @@ def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluatio
     _at_least_one(limit=config.limit)
     questions = analysis.real_questions(config.limit)
 
-    def measure() -> Measured:
+    def measure() -> Found:
         from rag_bench.analytics.domain import domain
 
         found = domain(questions.asked, questions.scale)

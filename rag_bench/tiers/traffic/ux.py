@@ -7,7 +7,6 @@ are not read: for many of them they are vectors of the answers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +20,18 @@ from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.tasks.pipeline import is_refusal
-from rag_bench.store import evaluations, traffic
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
+from rag_bench.store import traffic
+from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.answers import cached_answers
 from rag_bench.tiers.answers.cached_answers import normalised
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.evaluate import Declaration, Measured, Task, Work, evaluate_one
 from rag_bench.tiers.base.measures import UX_TIER
 
 if TYPE_CHECKING:
     from rag_bench.store.snapshots import QuestionRecord
 
-CODE_VERSION = "3"
+STEP = Declaration(UX_TIER, "metrics", "3")
 #: What keeps a row out of a measure, as flags of its case.
 NO_TEXT, NO_USER, NO_TIME = "no_text", "no_user", "no_time"
 
@@ -45,10 +45,21 @@ def dialogs(bench: Bench) -> StoredEvaluation:
     scale = traffic.rating_scale(bench.engine, bench.snapshot.sha256)
     # The usual scale is not named, so that what was measured on it stays found.
     of_scale = [] if scale.name == FIVE.name else [scale.name]
-    input_hash = bench.input_hash("metrics", UX_TIER, CODE_VERSION, _traffic_hash(rows), *of_scale)
-    if found := evaluations.find_finished(bench.engine, input_hash):
-        return found
-    started = datetime.now(UTC)
+    return evaluate_one(
+        bench,
+        Task(
+            None,
+            STEP.tier,
+            STEP.kind,
+            (STEP.kind, STEP.tier, STEP.version, _traffic_hash(rows), *of_scale),
+            STEP.version,
+            lambda: Work([], lambda _: _measured(bench, rows, scale)),
+            inputs={"ratings": scale.name, "ratings_note": scale.note},
+        ),
+    )
+
+
+def _measured(bench: Bench, rows: Sequence[QuestionRecord], scale: RatingScale) -> Measured:
     turns = [turn_of(row, scale) for row in rows]
     metrics, cases, repeats = dialog_metrics(
         turns, _question_vectors(bench, rows), cache_threshold=bench.run.cache_threshold
@@ -59,18 +70,8 @@ def dialogs(bench: Bench) -> StoredEvaluation:
         "n_servable_entries": count(n_servable, len(rows)),
         **dataset_metrics(bench),
     }
-    new = NewEvaluation(
-        tier=UX_TIER,
-        inputs={"ratings": scale.name, "ratings_note": scale.note},
-        kind="metrics",
-        input_hash=input_hash,
-        started_at=started,
-        code_version=CODE_VERSION,
-        metrics={name: metric.to_json() for name, metric in metrics.items()},
-        **bench.identity(),
-    )
     stored = [_case(row, case) for row, case in zip(rows, cases, strict=True)]
-    return evaluations.save_evaluation(bench.engine, new, stored, n_scored=len(stored))
+    return Measured(metrics, stored, n_scored=len(stored))
 
 
 def turn_of(row: QuestionRecord, scale: RatingScale = FIVE) -> Turn:

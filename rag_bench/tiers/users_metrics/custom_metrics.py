@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -29,22 +28,35 @@ from rag_bench.evaluation.custom import (
 from rag_bench.evaluation.metrics.bertscore import BERTSCORE_NAMES
 from rag_bench.evaluation.types import Scale
 from rag_bench.settings import Settings
-from rag_bench.store import evaluations
 from rag_bench.store.datasets import Item
-from rag_bench.store.evaluations import Case, NewEvaluation, StoredEvaluation
-from rag_bench.tiers.answers.answers import answers_hash, answers_of
+from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers.bertscore import BertScore, BertScoreModel, BertScorer, bertscore_model
+from rag_bench.tiers.answers.earlier import Answers
+from rag_bench.tiers.answers.pairs import of_answered_models
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.run_settings import Tier
+from rag_bench.tiers.base.evaluate import (
+    Declaration,
+    Declared,
+    Measured,
+    Nothing,
+    Planned,
+    Roles,
+    Task,
+    Work,
+)
+from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.users_metrics.metric_loading import load_metrics
 
-CODE_VERSION = "2"
+STEPS = {tier: Declaration(tier, "custom", "2") for tier in ("2", "3")}
+NOTHING_CONFIGURED = (
+    "Nothing is configured, so nothing was measured. Name metrics of your own in "
+    "RAG_BENCH_CUSTOM_METRICS, or a model for BERTScore in RAG_BENCH_BERTSCORE_MODEL "
+    "(docs/metrics.md)."
+)
 #: Flag of a case: BERTScore's model read only the beginning of its answer or reference.
 TRUNCATED = "bertscore_truncated"
 _BERTSCORE = "bertscore"
 _AT_ONCE = 16  # calls of one async metric
-
-OnDone = Callable[[str, StoredEvaluation], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ def open_measures(settings: Settings) -> ExtraMeasures:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Outcomes:
     """One measure over all answers: outcomes by case, of the cases that have an answer."""
 
     title: str
@@ -110,56 +122,74 @@ class _Measured:
         return frozenset(self.names) if lacks else frozenset()
 
 
-async def custom_cells(
-    bench: Bench,
-    tier: Tier,
-    generation_models: Sequence[str],
-    measures: ExtraMeasures,
-    on_done: OnDone,
-) -> None:
-    """Measure, or find already measured, the answers of each model; report each as it ends.
+def custom_metric_tasks(
+    bench: Bench, models: Models | None, step: Declared, keys: Sequence[str]
+) -> Sequence[Planned[str]]:
+    """Return a task per generation model: its answers by all that the settings name.
 
     Raises:
-        RagBenchError: a generation model has no answers under these settings.
+        ConfigurationError: one of the names, targets or folders is not right.
     """
-    label, total = f"tier {tier} custom metrics", len(generation_models)
-    bench.progress(label, 0, total)
-    for number, model in enumerate(generation_models, start=1):
-        on_done(model, await measure_answers(bench, tier, model, measures))
-        bench.progress(label, number, total)
+    if not anything_configured(bench.settings):
+        return [Nothing(model, NOTHING_CONFIGURED, model) for model in keys]
+    return tasks_with(open_measures(bench.settings), bench, step, keys)
 
 
-async def measure_answers(
-    bench: Bench, tier: Tier, model: str, measures: ExtraMeasures
-) -> StoredEvaluation:
-    """Return the custom metrics of one model's answers, computed if they were not before."""
-    evaluation, answers = answers_of(bench, tier, model)
-    input_hash = bench.input_hash(
-        "custom", tier, model, CODE_VERSION, measures.as_json(), answers_hash(answers)
-    )
-    found = evaluations.find_finished(bench.engine, input_hash, retry_failed=bench.retry_failed)
-    if found:
-        return found
-    started = datetime.now(UTC)
+def tasks_with(
+    measures: ExtraMeasures, bench: Bench, step: Declared, keys: Sequence[str]
+) -> Sequence[Planned[str]]:
+    """Return a task per generation model: its answers by these measures."""
+
+    def task(model: str, answers: Answers) -> Task[str]:
+        return Task(
+            model,
+            step.tier,
+            step.kind,
+            (step.kind, step.tier, model, step.version, measures.as_json(), answers.hash),
+            step.version,
+            partial(_work, bench, measures, answers),
+            Roles(generation_model=model),
+            inputs={
+                "answers_evaluation": answers.evaluation,
+                "answers_hash": answers.hash,
+                "measures": measures.as_json(),
+            },
+            made_from=answers.version,
+        )
+
+    return of_answered_models(bench, step.tier, keys, task)
+
+
+def _work(bench: Bench, measures: ExtraMeasures, answers: Answers) -> Work:
+    """Return a job per metric of the user's, over all answers."""
     # A refusal is right where no chunk answers: there is nothing to measure, as for the rubrics.
     items = [item for item in bench.items if not item.out_of_scope]
     fields = {
         item.item_id: _fields(bench, item, case)
         for item in items
-        if (case := answers.get(item.item_id)) is not None and case.answer is not None
+        if (case := answers.by_item.get(item.item_id)) is not None and case.answer is not None
     }
     timeout = bench.settings.call_timeout_seconds
     taken = {metric.name for metric in measures.metrics}
-    measured = [await _run(metric, fields, timeout, taken) for metric in measures.metrics]
-    published = Counter(name for one in measured for name in one.names)
-    twice = [name for name, n in published.items() if n > 1]
-    if twice:
-        raise ConfigurationError(
-            f"Two of your metrics publish {twice[0]!r}: rename one in RAG_BENCH_CUSTOM_METRICS."
-        )
-    if measures.bertscore:
-        measured.append(_bertscore(measures.scorer, fields))
-    cases = [_case(item, answers.get(item.item_id), measured) for item in items]
+
+    def measure(measured: list[_Outcomes]) -> Measured:
+        published = Counter(name for one in measured for name in one.names)
+        twice = [name for name, n in published.items() if n > 1]
+        if twice:
+            raise ConfigurationError(
+                f"Two of your metrics publish {twice[0]!r}: rename one in RAG_BENCH_CUSTOM_METRICS."
+            )
+        if measures.bertscore:
+            measured = [*measured, _bertscore(measures.scorer, fields)]
+        return _measured(items, answers, measured)
+
+    return Work(
+        [partial(_run, metric, fields, timeout, taken) for metric in measures.metrics], measure
+    )
+
+
+def _measured(items: Sequence[Item], answers: Answers, measured: Sequence[_Outcomes]) -> Measured:
+    cases = [_case(item, answers.by_item.get(item.item_id), measured) for item in items]
     records = [
         CaseRecord(
             item.item_id,
@@ -173,31 +203,18 @@ async def measure_answers(
     ]
     names = [name for one in measured for name in one.names]
     own = {n: one.scale for one in measured for n in one.names if n not in BERTSCORE_NAMES}
-    metrics = aggregate_cases(records, names, scales=own)
-    new = NewEvaluation(
-        tier=tier,
-        kind="custom",
-        generation_model=model,
-        input_hash=input_hash,
-        started_at=started,
-        code_version=CODE_VERSION,
-        inputs={
-            "answers_evaluation": evaluation.id,
-            "answers_hash": answers_hash(answers),
-            "measures": measures.as_json(),
-        },
-        metrics={name: metric.to_json() for name, metric in metrics.items()},
+    return Measured(
+        aggregate_cases(records, names, scales=own),
+        cases,
+        # A case without an error is done, also where no metric applies to it.
+        n_scored=sum(bool(case.scores) or case.error_code is None for case in cases),
         n_retryable=sum(len(one.too_late) for one in measured),
-        **bench.identity(),
     )
-    # A case without an error is done, also where no metric applies to it.
-    n_scored = sum(bool(case.scores) or case.error_code is None for case in cases)
-    return evaluations.save_evaluation(bench.engine, new, cases, n_scored=n_scored)
 
 
 async def _run(
     metric: CustomMetric, fields: Mapping[str, Mapping[str, Any]], timeout: float, taken: set[str]
-) -> _Measured:
+) -> _Outcomes:
     """Call a metric for every answer.
 
     Plain functions run one after another, in the order of the questions; awaitables side by side.
@@ -224,7 +241,7 @@ async def _run(
 
     outcomes = await asyncio.gather(*(one(case, given) for case, given in fields.items()))
     settled = settle(metric.name, dict(zip(fields, outcomes, strict=True)))
-    return _Measured(
+    return _Outcomes(
         metric.name,
         settled.names,
         settled.outcomes,
@@ -248,7 +265,7 @@ async def _in_time(result: Awaitable[Any], timeout: float) -> Any:
         raise  # the metric's own
 
 
-def _bertscore(scorer: BertScorer, fields: Mapping[str, Mapping[str, Any]]) -> _Measured:
+def _bertscore(scorer: BertScorer, fields: Mapping[str, Mapping[str, Any]]) -> _Outcomes:
     """Score every answer that has a reference."""
     nothing = Outcome(not_applicable=frozenset(BERTSCORE_NAMES), applies=False)
     outcomes = dict.fromkeys(fields, nothing)
@@ -266,7 +283,7 @@ def _bertscore(scorer: BertScorer, fields: Mapping[str, Mapping[str, Any]]) -> _
         outcomes[case] = Outcome(dict(zip(BERTSCORE_NAMES, values, strict=True)))
         if found.truncated:
             flags[case] = TRUNCATED
-    return _Measured(_BERTSCORE, BERTSCORE_NAMES, outcomes, needs_reference=True, flags=flags)
+    return _Outcomes(_BERTSCORE, BERTSCORE_NAMES, outcomes, needs_reference=True, flags=flags)
 
 
 def _fields(bench: Bench, item: Item, case: Case) -> dict[str, Any]:
@@ -294,7 +311,7 @@ def language_of(item: Item) -> str:
     )
 
 
-def _case(item: Item, answered: Case | None, measured: Sequence[_Measured]) -> Case:
+def _case(item: Item, answered: Case | None, measured: Sequence[_Outcomes]) -> Case:
     """Return what is stored of a case: its scores by all measures, and what went wrong."""
     if answered is None or answered.answer is None:
         # Trying again is up to the answers; measuring cannot mend it.

@@ -1,0 +1,61 @@
+"""From what is counted to tokens, money and time: estimates by what the ledger holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag_bench.llm.transport.ledger import CHARS_PER_TOKEN
+from rag_bench.tiers.plan.lines import PlanLine
+
+if TYPE_CHECKING:
+    from rag_bench.store import calls
+    from rag_bench.tiers.base.models import Models
+    from rag_bench.tiers.plan.ledger_only import Tally
+
+
+def line_of(
+    key: tuple[str, str, str], tally: Tally, models: Models, usage: Sequence[calls.Usage]
+) -> PlanLine:
+    """Return the line of one asset, role and model; ``usage`` is what the ledger holds of all."""
+    asset, role, model = key
+    provider, name = models.providers.split(model)
+    n = len(tally.to_send) + tally.n_unknown
+    prompt_tokens = round(tally.prompt_chars / CHARS_PER_TOKEN)
+    of_provider = [u for u in usage if u.provider == provider.name and u.n_ok]
+    of_model = [u for u in of_provider if u.model == name]
+    same = [u for u in of_model if u.role == role]
+    completion_tokens = tally.longest
+    for known in (same, [u for u in usage if u.role == role and u.n_ok]):
+        spent, replies = (
+            sum(u.completion_tokens for u in known),
+            sum(u.n_ok + u.n_discarded for u in known),
+        )
+        if spent and replies:
+            completion_tokens = round(n * spent / replies)
+            break
+    latency = next((_latency(u) for u in (same, of_model, of_provider) if u), None)
+    seconds = None if latency is None else n * latency / models.slots(provider.name)
+    if seconds is not None and provider.rpm:
+        seconds = max(seconds, n * 60 / provider.rpm)
+    return PlanLine(
+        asset,
+        role,
+        model,
+        tally.n_requests,
+        len(tally.in_ledger),
+        len(tally.to_send),
+        tally.n_unknown,
+        prompt_tokens,
+        completion_tokens,
+        models.providers.cost_usd(model, prompt_tokens, completion_tokens),
+        seconds if n else 0.0,
+    )
+
+
+def _latency(usage: Sequence[calls.Usage]) -> float | None:
+    """Return the median latency in seconds: the mean of the groups' medians, by their calls."""
+    timed = [(u.latency_ms_p50, u.n_ok) for u in usage if u.latency_ms_p50 is not None]
+    if not timed:
+        return None
+    return sum(ms * n for ms, n in timed) / sum(n for _, n in timed) / 1000

@@ -1,0 +1,92 @@
+"""A plan as it is shown: a line per asset and model, and what they sum up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One asset's calls to one model.
+
+    Attributes:
+        n_requests: how often the model is asked for something.
+        n_in_ledger: distinct requests that the ledger answers.
+        n_to_send: distinct requests that will be sent.
+        n_unknown: requests unknown until others are answered: at most so many are sent, too.
+        prompt_tokens: of what will be sent, unknown ones included; an estimate.
+        completion_tokens: likewise.
+        cost_usd: likewise; None: the model's price is unknown.
+        seconds: of this asset's calls at the provider's calls in flight; None: no latency known.
+    """
+
+    asset: str
+    role: str
+    model: str
+    n_requests: int
+    n_in_ledger: int
+    n_to_send: int
+    n_unknown: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: Decimal | None
+    seconds: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line with plain numbers."""
+        cost = None if self.cost_usd is None else float(self.cost_usd)
+        return {**asdict(self), "cost_usd": cost}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All lines, in the order of the sweep, and remarks on what could not be known."""
+
+    lines: Sequence[PlanLine]
+    notes: Sequence[str] = ()
+    providers: Mapping[str, str] = field(default_factory=dict)  # of the lines' models
+
+    @property
+    def n_to_send(self) -> int:
+        """Calls that will be made, those unknown as yet left out."""
+        return sum(line.n_to_send for line in self.lines)
+
+    @property
+    def n_unknown(self) -> int:
+        """Calls that may be made on top."""
+        return sum(line.n_unknown for line in self.lines)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What it may cost in all; None: a price is unknown."""
+        costs = [line.cost_usd for line in self.lines if line.n_to_send or line.n_unknown]
+        return None if None in costs else sum((c for c in costs if c is not None), Decimal(0))
+
+    @property
+    def seconds(self) -> float | None:
+        """Time of all calls: assets one after another, an asset's providers side by side."""
+        by_asset: dict[str, dict[str, float]] = {}
+        for line in self.lines:
+            if not line.n_to_send and not line.n_unknown:
+                continue
+            if line.seconds is None:
+                return None
+            own = by_asset.setdefault(line.asset, {})
+            provider = self.providers[line.model]
+            own[provider] = own.get(provider, 0.0) + line.seconds
+        return sum(max(own.values()) for own in by_asset.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for metadata and `--json`."""
+        cost = self.cost_usd
+        return {
+            "lines": [line.to_json() for line in self.lines],
+            "n_to_send": self.n_to_send,
+            "n_unknown": self.n_unknown,
+            "cost_usd": None if cost is None else float(cost),
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }
