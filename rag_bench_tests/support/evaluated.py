@@ -7,7 +7,14 @@ from typing import Any
 
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.evaluate import Declared, Planned, Task, evaluate, evaluate_here
+from rag_bench.tiers.base.evaluate import (
+    Declared,
+    Planned,
+    Task,
+    evaluate,
+    evaluate_here,
+    evaluate_one,
+)
 from rag_bench.tiers.base.models import Models
 
 OnDone = Callable[[Any, StoredEvaluation], Any]
@@ -38,3 +45,13 @@ async def evaluated_here(bench: Bench, planned: Sequence[Planned[Any]], on_done:
     await evaluate_here(
         bench, tasks_of(planned), lambda task, found: on_done(task.key, found), "test"
     )
+
+
+def evaluated_whole(
+    tasks: Callable[[Bench, None, Declared, Any], Sequence[Planned[Any]]],
+    bench: Bench,
+    step: Declared,
+) -> StoredEvaluation:
+    """Evaluate a step that is of no model."""
+    [task] = tasks_of(tasks(bench, None, step, [None]))
+    return evaluate_one(bench, task)

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from evaluated import evaluated_whole
 from small_world import GOLD, World, url_of, value
 from sqlalchemy import insert
 
@@ -18,7 +19,7 @@ from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.tables import question_answer
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.traffic.ux import NO_TEXT, NO_TIME, NO_USER, dialogs, hit_curve
+from rag_bench.tiers.traffic.ux import NO_TEXT, NO_TIME, NO_USER, STEP, dialog_tasks, hit_curve
 
 N = len(GOLD)
 START = datetime(2025, 10, 1, 9, 0, tzinfo=UTC)
@@ -57,6 +58,10 @@ def fill(world: World, *rows: Mapping[str, Any]) -> None:
 
 def bench_of(world: World, **settings: Any) -> Bench:
     return BenchmarkResource(**settings).open(world.engine, None)
+
+
+def dialogs(bench: Bench) -> evaluations.StoredEvaluation:
+    return evaluated_whole(dialog_tasks, bench, STEP)
 
 
 def test_real_dialogs(free_world: World) -> None:

@@ -32,11 +32,13 @@ def tier0_embedding_geometry(
     context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.MaterializeResult:
     """Tier 0: how the questions lie in the embedding space (distances, spread, dimensionality)."""
-    from rag_bench.tiers.retrieval.retrieval import embedding_geometry
+    from rag_bench.tiers.base.evaluate import evaluate_one
+    from rag_bench.tiers.retrieval.retrieval import GEOMETRY, geometry_tasks
 
     bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
-        evaluation = embedding_geometry(bench)
+        [task] = geometry_tasks(bench, None, GEOMETRY, [None])
+        evaluation = evaluate_one(bench, task)
     result: dg.MaterializeResult[None] = dg.MaterializeResult(
         data_version=dg.DataVersion(result_version(evaluation)),
         metadata=evaluation_metadata(bench, evaluation),
@@ -59,11 +61,13 @@ def tier1_retrieval(
     chunks found here.
     """
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.tiers.retrieval.retrieval import retrieve
+    from rag_bench.tiers.base.evaluate import evaluate_one
+    from rag_bench.tiers.retrieval.retrieval import RETRIEVAL, retrieval_tasks
 
     bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
-        evaluation = retrieve(bench)
+        [task] = retrieval_tasks(bench, None, RETRIEVAL, [None])
+        evaluation = evaluate_one(bench, task)
     shown = [name for name in reading_order(evaluation.metrics) if "precision" not in name]
     found = [evaluation.metrics[name] for name in shown]
     plot = picture(

@@ -39,11 +39,13 @@ def tier_ux_dialogs(
     leaves every measure undefined.
     """
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.tiers.traffic.ux import dialogs
+    from rag_bench.tiers.base.evaluate import evaluate_one
+    from rag_bench.tiers.traffic.ux import STEP, dialog_tasks
 
     bench = benchmark.open(database.engine, context.run.run_id)
     with log_progress(context):
-        evaluation = dialogs(bench)
+        [task] = dialog_tasks(bench, None, STEP, [None])
+        evaluation = evaluate_one(bench, task)
     cases = cases_of(database.engine, evaluation.id)
     metadata: dict[str, Any] = {}
     if cases:

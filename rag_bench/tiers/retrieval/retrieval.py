@@ -28,7 +28,6 @@ from rag_bench.tiers.base.evaluate import (
     Measured,
     Task,
     Work,
-    evaluate_one,
 )
 from rag_bench.tiers.base.run_settings import Search
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rag_bench.retrieval.search import TopK
+    from rag_bench.tiers.base.models import Models
 
 GEOMETRY = Declaration("0", "metrics", "4")
 RETRIEVAL = Declaration("1", "metrics", "5")
@@ -59,23 +59,32 @@ class Retrieved:
     evaluation: int | None = None
 
 
-def embedding_geometry(bench: Bench) -> StoredEvaluation:
-    """Measure how the dataset's questions lie in the embedding space (tier 0)."""
-    return evaluate_one(bench, _task(GEOMETRY, partial(_geometry, bench)))
+def geometry_tasks(
+    bench: Bench, models: Models | None, step: Declared, keys: Sequence[None]
+) -> Sequence[Task[None]]:
+    """Return the task of tier 0: how the dataset's questions lie in the embedding space."""
+    return [_task(step, partial(_geometry, bench))]
 
 
-def retrieve(bench: Bench) -> StoredEvaluation:
-    """Search the chunks for every question in one pass and measure it (tier 1).
+def retrieval_tasks(
+    bench: Bench, models: Models | None, step: Declared, keys: Sequence[None]
+) -> Sequence[Task[None]]:
+    """Return the task of tier 1: all questions searched in one pass, and measured.
 
     The result keeps each question's ranked chunks; tier 3 answers from them.
     """
-    return evaluate_one(bench, _task(RETRIEVAL, partial(_retrieval, bench)))
+    return [_task(step, partial(_retrieval, bench))]
 
 
 def _task(step: Declared, measure: Callable[[], Measured]) -> Task[None]:
-    hashed = (step.kind, step.tier, step.version)
-    work = Work([], lambda _: measure())
-    return Task(None, step.tier, step.kind, hashed, step.version, lambda: work)
+    return Task(
+        None,
+        step.tier,
+        step.kind,
+        (step.kind, step.tier, step.version),
+        step.version,
+        lambda: Work([], lambda _: measure()),
+    )
 
 
 def _geometry(bench: Bench) -> Measured:

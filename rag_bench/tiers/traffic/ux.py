@@ -21,42 +21,43 @@ from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.tasks.pipeline import is_refusal
 from rag_bench.store import traffic
-from rag_bench.store.evaluations import Case, StoredEvaluation
+from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import cached_answers
 from rag_bench.tiers.answers.cached_answers import normalised
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.evaluate import Declaration, Measured, Task, Work, evaluate_one
+from rag_bench.tiers.base.evaluate import Declaration, Declared, Measured, Task, Work
 from rag_bench.tiers.base.measures import UX_TIER
 
 if TYPE_CHECKING:
     from rag_bench.store.snapshots import QuestionRecord
+    from rag_bench.tiers.base.models import Models
 
 STEP = Declaration(UX_TIER, "metrics", "3")
 #: What keeps a row out of a measure, as flags of its case.
 NO_TEXT, NO_USER, NO_TIME = "no_text", "no_user", "no_time"
 
 
-def dialogs(bench: Bench) -> StoredEvaluation:
-    """Measure the snapshot's real dialogs; each row is a case, named by its id in the dump.
-
-    Without any questions of users every measure is undefined.
+def dialog_tasks(
+    bench: Bench, models: Models | None, step: Declared, keys: Sequence[None]
+) -> Sequence[Task[None]]:
+    """Return the task of the snapshot's real dialogs; each row is a case, named by its id in the
+    dump. Without any questions of users every measure is undefined.
     """
     rows = traffic.questions_by_time(bench.engine, bench.snapshot.sha256)
     scale = traffic.rating_scale(bench.engine, bench.snapshot.sha256)
     # The usual scale is not named, so that what was measured on it stays found.
     of_scale = [] if scale.name == FIVE.name else [scale.name]
-    return evaluate_one(
-        bench,
+    return [
         Task(
             None,
-            STEP.tier,
-            STEP.kind,
-            (STEP.kind, STEP.tier, STEP.version, _traffic_hash(rows), *of_scale),
-            STEP.version,
+            step.tier,
+            step.kind,
+            (step.kind, step.tier, step.version, _traffic_hash(rows), *of_scale),
+            step.version,
             lambda: Work([], lambda _: _measured(bench, rows, scale)),
             inputs={"ratings": scale.name, "ratings_note": scale.note},
-        ),
-    )
+        )
+    ]
 
 
 def _measured(bench: Bench, rows: Sequence[QuestionRecord], scale: RatingScale) -> Measured:
