@@ -1,4 +1,4 @@
-"""Which code this is: the commit and branch that stand beside every result."""
+"""Which code this is: its version, and the commit and branch that stand beside every result."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import subprocess
 from functools import lru_cache
 
 from rag_bench.settings import PROJECT_ROOT
+
+
+def version() -> str:
+    """Return the version as it was installed; ``pyproject.toml`` declares it."""
+    from importlib.metadata import version as of_package
+
+    return of_package("rag-bench")
 
 
 @lru_cache(maxsize=1)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from rag_bench import provenance
+from rag_bench.cli.app import app
+from rag_bench.settings import PROJECT_ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +56,14 @@ def test_without_git_they_are_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     assert provenance.git_commit() is None
     assert provenance.git_branch() is None
+
+
+def test_the_version_is_declared_once_and_said_by_command() -> None:
+    declared = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert provenance.version() == declared, "run `make install`"
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"rag-bench {declared}\n")
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    assert f"## {provenance.version()} - 20" in (PROJECT_ROOT / "CHANGELOG.md").read_text()

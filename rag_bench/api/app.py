@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from rag_bench.errors import RagBenchError
+from rag_bench.provenance import version
 from rag_bench.reporting import leaderboard
 from rag_bench.store import datasets, evaluations, snapshots
 
@@ -25,7 +26,8 @@ def build(engine: Engine) -> Starlette:
 
     async def health(request: Request) -> JSONResponse:
         snapshot = await run_in_threadpool(snapshots.current_snapshot, engine)
-        return JSONResponse({"status": "ok", "snapshot": snapshot.sha256 if snapshot else None})
+        sha256 = snapshot.sha256 if snapshot else None
+        return JSONResponse({"status": "ok", "version": version(), "snapshot": sha256})
 
     async def list_datasets(request: Request) -> JSONResponse:
         found = await run_in_threadpool(datasets.list_datasets, engine)

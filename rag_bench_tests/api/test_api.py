@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from rag_bench.api.app import build
+from rag_bench.provenance import version
 from rag_bench.store.database import make_engine
 from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, clear_current, save_snapshot
 
@@ -21,7 +22,7 @@ def client(engine: Engine) -> Iterator[TestClient]:
 
 
 def test_before_anything_was_measured(client: TestClient) -> None:
-    assert client.get("/health").json() == {"status": "ok", "snapshot": None}
+    assert client.get("/health").json() == {"status": "ok", "version": version(), "snapshot": None}
     assert client.get("/datasets").json() == {"datasets": []}
     assert client.get("/model_runs").json() == {"settings_hash": None, "model_runs": []}
     for query in ("", "?settings_hash=unknown"):
@@ -34,7 +35,7 @@ def test_before_anything_was_measured(client: TestClient) -> None:
 def test_health_names_the_current_snapshot(client: TestClient, engine: Engine) -> None:
     chunk = ChunkRecord("hash", 0, 1, "https://help.example.org/a", "Текст")
     save_snapshot(engine, NewSnapshot("abc", "a.dump", "dump", 1, [chunk], []))
-    assert client.get("/health").json() == {"status": "ok", "snapshot": "abc"}
+    assert client.get("/health").json() == {"status": "ok", "version": version(), "snapshot": "abc"}
     clear_current(engine)
     assert client.get("/health").json()["snapshot"] is None
 
