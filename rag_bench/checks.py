@@ -139,8 +139,8 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
         from rag_bench.store import evaluations
 
         bench = benchmark.open(database.engine, None)
-        rows = evaluations.model_runs(database.engine, bench.run.hash)
-        measured = {(row["generation_model"], row["benchmark_judge_model"]) for row in rows}
+        rows = evaluations.measured_triples(database.engine, bench.run.hash)
+        measured = {(row.generation_model, row.benchmark_judge_model) for row in rows}
         missing = [
             f"{generator} by {judge}"
             for generator in models.generation
@@ -150,7 +150,7 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
         missing += [
             judge
             for judge in models.production_judges
-            if judge not in {row["production_judge_model"] for row in rows}
+            if judge not in {row.production_judge_model for row in rows}
         ]
         return dg.AssetCheckResult(
             passed=not missing,

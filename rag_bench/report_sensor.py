@@ -82,7 +82,7 @@ def _look(context: dg.SensorEvaluationContext, engine: "Engine") -> dg.RunReques
     except RagBenchError as error:
         return dg.SkipReason(str(error))
     context.update_cursor(newest)
-    if not evaluations.model_runs(engine, bench.run.hash):
+    if not evaluations.measured_triples(engine, bench.run.hash):
         return dg.SkipReason("No generation model was measured under the default settings.")
     version = evaluations.version_of_all(engine, bench.run.hash)
     records = context.instance.fetch_materializations(_SHOWN, limit=1).records

@@ -196,3 +196,13 @@ def test_an_instance_folder_of_the_users_is_left_alone(
     (own / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     assert "DAGSTER_HOME" not in prepare(mine)
     assert (own / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+
+
+def test_a_command_keeps_its_connections(instance: dg.DagsterInstance) -> None:
+    """Each query of Dagster's on a connection of its own took a fifth of a rerun's time."""
+
+    def ours() -> set[int]:
+        with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+            return {connection.exec_driver_sql("select pg_backend_pid()").scalar_one()}
+
+    assert len(ours() | ours() | ours()) == 1

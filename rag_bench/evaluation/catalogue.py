@@ -13,7 +13,6 @@ from rag_bench.evaluation.answer_metrics import AnswerMetrics, RepeatMetrics
 from rag_bench.evaluation.metric_spec import MetricSpec
 from rag_bench.hashing import file_sha256
 
-_OURS = "rag_bench.evaluation.metrics."
 _FAMILIES = extensions.modules("evaluation.metrics")
 
 
@@ -65,17 +64,10 @@ def known(name: str) -> MetricSpec | None:
     return CATALOGUE.get(name) or CATALOGUE.get(re.sub(r"@\d+$", "@k", name))
 
 
-def families() -> list[str]:
-    """Return the names of the families: a module's own for ours, the full one for extensions'."""
-    return [module.__name__.removeprefix(_OURS) for module in _FAMILIES]
-
-
 def family(name: str) -> tuple[MetricSpec, ...]:
-    """Return what a family declares, in its order. Raises KeyError for one that is not there."""
-    for module in _FAMILIES:
-        if module.__name__.removeprefix(_OURS) == name:
-            return tuple(_entries_of(module))
-    raise KeyError(name)
+    """Return what one of the built-in modules of the room declares."""
+    (module,) = (m for m in _FAMILIES if m.__name__ == f"rag_bench.evaluation.metrics.{name}")
+    return tuple(_entries_of(module))
 
 
 def source_of(group: AnswerMetrics | RepeatMetrics) -> str | None:
@@ -83,6 +75,6 @@ def source_of(group: AnswerMetrics | RepeatMetrics) -> str | None:
     whose versions are raised by hand.
     """
     for module in _FAMILIES:
-        if group in _of_answers(module) and not module.__name__.startswith(_OURS):
+        if group in _of_answers(module) and not module.__name__.startswith("rag_bench."):
             return file_sha256(Path(str(module.__file__)))
     return None

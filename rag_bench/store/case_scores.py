@@ -44,6 +44,6 @@ def case_scores(
     parameters = {"settings": settings_hash, "tier": tier, "kind": kind, "metric": metric}
     found: CaseScores = {}
     with engine.connect() as connection:
-        for generator, judge, case, score in connection.execute(text(_SCORES), parameters):
+        for generator, judge, case, score in connection.execute(text(_SCORES), parameters).all():
             found.setdefault((generator, judge), {})[case] = score
     return found

@@ -9,7 +9,7 @@ from typing import Any
 from measured import GATES, GENERATORS, JUDGES, metric, store, store_failed, store_sweep
 from sqlalchemy import Engine, text
 
-from rag_bench.store.evaluations import Kind, model_runs
+from rag_bench.store.evaluations import Kind, measured_triples, model_runs
 
 Triple = tuple[str | None, str | None, str | None]
 
@@ -25,6 +25,9 @@ def triples(engine: Engine, settings: str = "settings-1") -> dict[Triple, dict[s
         for row in rows
     }
     assert len(found) == len(rows), "no triple twice"
+    models = measured_triples(engine, settings)
+    assert len(models) == len(rows)
+    assert set(models) == set(found)
     return found
 
 

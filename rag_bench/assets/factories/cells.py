@@ -96,6 +96,8 @@ class Recorder:
         self._bench = bench
         self._upstream = upstream
         self._shared: dict[str, str] = {}
+        # Many cells are made from one: all judges' from a generator's answers.
+        self._tags_of: dict[tuple[str | None, str | None], dict[str, str]] = {}
         for dependency in context.assets_def.asset_deps[context.asset_key]:
             if dependency.to_user_string() != upstream:
                 self._shared |= self._input_tags(dependency)
@@ -208,9 +210,10 @@ class Recorder:
         if code_version:
             tags["dagster/code_version"] = code_version
         if self._upstream:
-            tags |= self._input_tags(
-                dg.AssetKey(self._upstream), generation_model, upstream_version
-            )
+            made_from = (generation_model, upstream_version)
+            if made_from not in self._tags_of:
+                self._tags_of[made_from] = self._input_tags(dg.AssetKey(self._upstream), *made_from)
+            tags |= self._tags_of[made_from]
         event = dg.AssetMaterialization(
             self._context.asset_key, partition=partition, metadata=metadata, tags=tags
         )

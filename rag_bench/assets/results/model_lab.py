@@ -30,7 +30,7 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         from rag_bench.tiers.base.missing import nothing_measured
 
         bench = benchmark.open(database.engine, context.run.run_id)
-        rows = evaluations.model_runs(database.engine, bench.run.hash)
+        rows = evaluations.measured_triples(database.engine, bench.run.hash)
         if not rows:
             raise RagBenchError(nothing_measured(bench))
         joined = joined_by_asset(evaluations.joined(database.engine, bench.run.hash))
@@ -43,11 +43,9 @@ def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
                 "settings_hash": bench.run.hash,
                 "settings": dg.MetadataValue.json(bench.run.as_json()),
                 "dataset": str(bench.dataset),
-                "n_generation_models": len({row["generation_model"] for row in rows}),
-                "n_benchmark_judges": len({row["benchmark_judge_model"] for row in rows} - {None}),
-                "n_production_judges": len(
-                    {row["production_judge_model"] for row in rows} - {None}
-                ),
+                "n_generation_models": len({row.generation_model for row in rows}),
+                "n_benchmark_judges": len({row.benchmark_judge_model for row in rows} - {None}),
+                "n_production_judges": len({row.production_judge_model for row in rows} - {None}),
                 "evaluation_ids": dg.MetadataValue.json(ids_of(joined)),
                 **column_schema("model_runs"),
                 **ledger_metadata(database.engine),

@@ -13,8 +13,10 @@ from rag_bench.store.evaluations.finding import (
     newest_id,
 )
 from rag_bench.store.evaluations.joining import (
+    Triple,
     different_instruments,
     joined,
+    measured_triples,
     model_runs,
     version_of_all,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "MeasuredSettings",
     "NewEvaluation",
     "StoredEvaluation",
+    "Triple",
     "cases_of",
     "different_instruments",
     "failures_of",
@@ -51,6 +54,7 @@ __all__ = [
     "joined",
     "latest",
     "latest_of_kind",
+    "measured_triples",
     "model_runs",
     "newest_id",
     "newest_settings_hash",

@@ -130,7 +130,7 @@ def cases_of(engine: Engine, evaluation_id: int) -> list[Case]:
                 error_detail=row.error_detail,
                 flags=row.flags,
             )
-            for row in connection.execute(query)
+            for row in connection.execute(query).all()
         ]
 
 

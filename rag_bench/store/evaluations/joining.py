@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select, text
 
@@ -24,7 +24,25 @@ def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
             ),
             {"hash": settings_hash},
         )
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows.mappings().all()]
+
+
+class Triple(NamedTuple):
+    """Models that were measured together; a role without any result is None."""
+
+    generation_model: str
+    benchmark_judge_model: str | None
+    production_judge_model: str | None
+
+
+def measured_triples(engine: Engine, settings_hash: str) -> list[Triple]:
+    """Return the models of `model_runs`, whose metrics are tens of megabytes in a big sweep."""
+    query = text(
+        "select generation_model, benchmark_judge_model, production_judge_model "
+        "from rag_bench.model_runs where settings_hash = :hash"
+    )
+    with engine.connect() as connection:
+        return [Triple(*row) for row in connection.execute(query, {"hash": settings_hash}).all()]
 
 
 def joined(engine: Engine, settings_hash: str) -> list[StoredEvaluation]:
