@@ -7,50 +7,29 @@ chat/completions address) make a provider; ``<NAME>_GEN_MODELS``, ``<NAME>_BM_JU
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import pricing
-from rag_bench.llm.config.options import (
-    VARIABLES,
-    read_model_options,
-    read_options,
-    read_response_format,
+from rag_bench.llm.config.provider_variables import (
+    PROVIDER_VARIABLE,
+    ReadProviders,
+    first_set,
+    secret_of,
 )
 from rag_bench.llm.config.roles import (
     ROLE_VARIABLES,
     Price,
     Provider,
     Role,
-    check_key,
     parse_base_url,
     parse_names,
-    positive,
-    whole,
 )
 from rag_bench.llm.transport import offline
 
 __all__ = ["Price", "Provider", "Providers", "Role"]
-
-_PLAIN = ("API_KEY", "BASE_URL", "API_URL", "CONCURRENCY", "RPM", "TPM", "TIMEOUT_SECONDS")
-_PROVIDER_VARIABLE = re.compile(
-    rf"PROVIDER_(?P<name>.+?)_"
-    rf"(?P<what>{'|'.join((*_PLAIN, 'RESPONSE_FORMAT', 'CA_FILE', *VARIABLES))})"
-)
-
-_NUMBERS: Mapping[str, tuple[str, Callable[[str, str], float]]] = {
-    "CONCURRENCY": ("concurrency", whole),
-    "RPM": ("rpm", positive),
-    "TPM": ("tpm", positive),
-    "TIMEOUT_SECONDS": ("timeout_seconds", positive),
-}
 
 
 class Providers:
@@ -68,10 +47,9 @@ class Providers:
             name: value.strip() for name, value in environment.items() if value.strip()
         }
         self._prices = dict(prices or {})
-        self.notes: list[str] = []
-        self._by_name = self._read_providers()
-        self._add_providers_of_roles()
-        self._read_lists()
+        read = ReadProviders(self._environment)
+        self.notes = read.notes
+        self._by_name = read.by_name
 
     @classmethod
     def from_environment(
@@ -201,147 +179,7 @@ class Providers:
             return None
         return (price.prompt * prompt_tokens + price.completion * completion_tokens) / 1_000_000
 
-    # Reading the environment.
-
-    def _read_providers(self) -> dict[str, Provider]:
-        spelling: dict[str, str] = {offline.SIMULATOR: offline.SIMULATOR.upper()}
-        found: dict[str, dict[str, str]] = {}
-        for variable in sorted(self._environment):
-            match = _PROVIDER_VARIABLE.fullmatch(variable)
-            if not match:
-                if re.match(r"PROVIDER_.+_", variable):
-                    self.notes.append(f"{variable} is left out: no such variable is known.")
-                continue
-            written = match["name"]
-            name = written.lower()
-            if spelling.setdefault(name, written) != written:
-                raise ConfigurationError(
-                    f"{variable} and PROVIDER_{spelling[name]}_… differ by case only, and provider "
-                    "names are case-insensitive; keep one spelling."
-                )
-            parse_names(name, variable)
-            if "/" in name:
-                raise ConfigurationError(f"{variable}: a provider's name cannot hold a slash.")
-            found.setdefault(name, {})[match["what"]] = self._environment[variable]
-        providers = {
-            offline.SIMULATOR: Provider(
-                offline.SIMULATOR,
-                offline.SIMULATOR_BASE_URL,
-                SecretStr("offline"),
-                kind="simulator",
-            )
-        }
-        for name in sorted(found):
-            providers[name] = self._provider_of(name, found[name], providers.get(name))
-        return {
-            name: provider
-            for name, provider in providers.items()
-            if provider.base_url is not None or provider.api_key is not None
-        }
-
-    def _provider_of(self, name: str, values: dict[str, str], base: Provider | None) -> Provider:
-        prefix = f"PROVIDER_{name.upper()}_"
-        urls = {
-            parse_base_url(values[what], f"{prefix}{what}")
-            for what in ("BASE_URL", "API_URL")
-            if what in values
-        }
-        if len(urls) > 1:
-            raise ConfigurationError(f"{prefix}BASE_URL and {prefix}API_URL name two addresses.")
-        provider = base or Provider(name)
-        if urls:
-            provider = replace(provider, base_url=urls.pop(), kind="http")
-        if "API_KEY" in values:
-            key = check_key(values["API_KEY"], f"{prefix}API_KEY")
-            provider = replace(provider, api_key=SecretStr(key))
-        numbers = {
-            field: read(values[what], f"{prefix}{what}")
-            for what, (field, read) in _NUMBERS.items()
-            if what in values
-        }
-        provider = replace(provider, **numbers)  # type: ignore[arg-type]
-        if "RESPONSE_FORMAT" in values:
-            choice = read_response_format(values["RESPONSE_FORMAT"], f"{prefix}RESPONSE_FORMAT")
-            provider = replace(provider, response_format=choice)
-        provider = replace(provider, options=read_options(values, prefix))
-        if "MODEL_OPTIONS" in values:
-            options = read_model_options(values["MODEL_OPTIONS"], f"{prefix}MODEL_OPTIONS")
-            provider = replace(provider, model_options=options)
-        if "CA_FILE" in values:
-            provider = replace(provider, ca_file=values["CA_FILE"])
-        return provider
-
-    def _add_providers_of_roles(self) -> None:
-        """Make a provider of a role's own URL that is no provider's, named after its host."""
-        origin: dict[str, str] = {}
-        for role, variables in ROLE_VARIABLES.items():
-            url_variable, key_variable = self._set(variables.urls), self._set(variables.keys)
-            for variable in variables.keys:
-                check_key(self._environment.get(variable, ""), variable)
-            if not url_variable:
-                continue
-            url = parse_base_url(self._environment[url_variable], url_variable)
-            key = self._environment[key_variable] if key_variable else None
-            same = [p for p in self._by_name.values() if p.base_url == url]
-            if not same:
-                # A key may name its provider whose URL was left out.
-                same = [p for p in self._by_name.values() if key and _secret(p) == key]
-                if same and same[0].base_url is None:
-                    self._by_name[same[0].name] = replace(same[0], base_url=url)
-                    continue
-            if not same:
-                name = urlsplit(url).netloc.lower().replace("[", "").replace("]", "")
-                if name in self._by_name:
-                    raise ConfigurationError(
-                        f"{url_variable} and {origin[name]} name two addresses of one host; "
-                        "give each a name by PROVIDER_<NAME>_API_KEY and PROVIDER_<NAME>_BASE_URL."
-                    )
-                origin[name] = url_variable
-                self._by_name[name] = Provider(name, url, SecretStr(key) if key else None)
-            elif key and _secret(same[0]) != key:
-                provider = same[0]
-                if provider.name in origin and provider.api_key is not None:
-                    raise ConfigurationError(
-                        f"{key_variable} is another key for the address of "
-                        f"{origin[provider.name]}; give each a name by "
-                        "PROVIDER_<NAME>_API_KEY and PROVIDER_<NAME>_BASE_URL."
-                    )
-                if provider.api_key is None:
-                    self._by_name[provider.name] = replace(provider, api_key=SecretStr(key))
-                else:
-                    self.notes.append(
-                        f"{key_variable} differs from the key of provider {provider.name!r}, which "
-                        f"has the same address; {role} calls use the provider's key."
-                    )
-
-    def _read_lists(self) -> None:
-        suffixes = {role: variables.list_suffix for role, variables in ROLE_VARIABLES.items()}
-        used: set[str] = set()
-        for name, provider in list(self._by_name.items()):
-            models: dict[Role, tuple[str, ...]] = {}
-            for role, suffix in suffixes.items():
-                for variable in sorted(self._environment):
-                    if variable.lower() != f"{name}_{suffix}".lower():
-                        continue
-                    used.add(variable)
-                    # Named by the list, so a slash inside is the provider's own (openai/gpt-4o).
-                    keys = [
-                        f"{name}/{m}" for m in parse_names(self._environment[variable], variable)
-                    ]
-                    models[role] = (*models.get(role, ()), *keys)
-            self._by_name[name] = replace(provider, models=models)
-        for variable in sorted(set(self._environment) - used):
-            match = re.fullmatch(r"(.+?)_(BM_JUDGE|JUDGE|GEN|DATASET)_MODELS", variable)
-            if match:
-                self.notes.append(
-                    f"{variable} is left out: provider {match[1].lower()!r} is not configured "
-                    f"(PROVIDER_{match[1]}_API_KEY, PROVIDER_{match[1]}_BASE_URL)."
-                )
-
     # Finding the owner of a bare model name.
-
-    def _set(self, variables: Iterable[str]) -> str | None:
-        return next((name for name in variables if name in self._environment), None)
 
     def _listed(self, role: Role) -> list[str]:
         return [key for provider in self._by_name.values() for key in provider.models.get(role, ())]
@@ -358,7 +196,9 @@ class Providers:
     def _owners_of_role(self, role: Role) -> set[str]:
         variables = ROLE_VARIABLES[role]
         return self._owners_of_variables(
-            self._set(variables.keys), self._set(variables.urls), False
+            first_set(self._environment, variables.keys),
+            first_set(self._environment, variables.urls),
+            False,
         )
 
     def _owners_of_variables(
@@ -372,7 +212,7 @@ class Providers:
                     f"The environment variable {variable} is not set. Set it (in "
                     ".env.benchmark-models, or export it), or leave the flag out."
                 )
-            match = _PROVIDER_VARIABLE.fullmatch(variable)
+            match = PROVIDER_VARIABLE.fullmatch(variable)
             if match:
                 owners.add(self.provider(match["name"]).name)
                 continue
@@ -381,7 +221,7 @@ class Providers:
                 url = parse_base_url(value, variable)
                 named = {p.name for p in self._by_name.values() if p.base_url == url}
             else:
-                named = {p.name for p in self._by_name.values() if _secret(p) == value}
+                named = {p.name for p in self._by_name.values() if secret_of(p) == value}
                 if owners:  # one account's key may serve two addresses: the URL has decided
                     named = set()
             if not named and strict and not owners:
@@ -417,9 +257,3 @@ class Providers:
 
 def _distinct(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
-
-
-def _secret(provider: Provider) -> str | None:
-    if provider.api_key is None or provider.kind == "simulator":
-        return None
-    return provider.api_key.get_secret_value()
