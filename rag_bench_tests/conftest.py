@@ -82,6 +82,17 @@ def engine(database_url: str) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.fixture(scope="session")
+def dagster_storage(server: EmbeddedServer) -> Iterator[str]:
+    """The URL of a database for Dagster's tables, made once: it takes seconds."""
+    name = f"test_dagster_{uuid.uuid4().hex[:12]}"
+    with _admin(server) as admin:
+        admin.execute(f'create database "{name}"')
+    yield server.url(name)
+    with _admin(server) as admin:
+        admin.execute(f'drop database "{name}" with (force)')
+
+
 @pytest.fixture
 def xquad() -> Path:
     """The folder with XQuAD; the test is skipped where it is absent."""

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from command_line import Ended, RagBench
 
 from rag_bench import cli
-from rag_bench.store.embedded import EmbeddedServer
-
-
-@pytest.fixture(scope="session")
-def dagster_storage(server: EmbeddedServer) -> Iterator[str]:
-    """The URL of a database for Dagster's tables, made once: it takes seconds."""
-    name = f"test_dagster_cli_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f'create database "{name}"')
-    yield server.url(name)
-    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
