@@ -13,6 +13,7 @@ from rag_bench.evaluation.answer_metrics import AnswerMetrics, RepeatMetrics
 from rag_bench.evaluation.metric_spec import MetricSpec
 from rag_bench.hashing import file_sha256
 
+_OURS = "rag_bench.evaluation.metrics."
 _FAMILIES = extensions.modules("evaluation.metrics")
 
 
@@ -64,17 +65,49 @@ def known(name: str) -> MetricSpec | None:
     return CATALOGUE.get(name) or CATALOGUE.get(re.sub(r"@\d+$", "@k", name))
 
 
+def families() -> list[str]:
+    """Return the names of the families: a module's own for ours, the full one for extensions'."""
+    return [module.__name__.removeprefix(_OURS) for module in _FAMILIES]
+
+
 def family(name: str) -> tuple[MetricSpec, ...]:
-    """Return what one of the built-in modules of the room declares."""
-    (module,) = (m for m in _FAMILIES if m.__name__ == f"rag_bench.evaluation.metrics.{name}")
-    return tuple(_entries_of(module))
+    """Return what a family declares, in its order. Raises KeyError for one that is not there."""
+    for module in _FAMILIES:
+        if module.__name__.removeprefix(_OURS) == name:
+            return tuple(_entries_of(module))
+    raise KeyError(name)
 
 
-def source_of(group: AnswerMetrics | RepeatMetrics) -> str | None:
+def of_answers(
+    tier: str,
+) -> Iterator[tuple[AnswerMetrics | RepeatMetrics, tuple[MetricSpec, ...]]]:
+    """Yield the groups of metrics that a tier computes of answers, each with those of that tier."""
+    for group in OF_ANSWERS:
+        metrics = tuple(metric for metric in group.metrics if tier in metric.tiers)
+        if metrics:
+            yield group, metrics
+
+
+def added_versions(tier: str) -> dict[str, str]:
+    """Return the versions of a tier's metrics of answers that its code version does not hold.
+
+    They enter the input hash: a metric that was added, or changed, is counted for answers that are
+    there already, without a call. Those of an extension are of its file's contents too.
+    """
+    found: dict[str, str] = {}
+    for group, metrics in of_answers(tier):
+        if group.version is not None:
+            source = _source_of(group)
+            version = group.version if source is None else f"{group.version}-{source[:12]}"
+            found |= {metric.name: version for metric in metrics}
+    return found
+
+
+def _source_of(group: AnswerMetrics | RepeatMetrics) -> str | None:
     """Return the hash of the extension's file that a group of metrics comes from; None for ours,
     whose versions are raised by hand.
     """
     for module in _FAMILIES:
-        if group in _of_answers(module) and not module.__name__.startswith("rag_bench."):
+        if group in _of_answers(module) and not module.__name__.startswith(_OURS):
             return file_sha256(Path(str(module.__file__)))
     return None

@@ -15,6 +15,7 @@ from typing import Any
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.catalogue import known
+from rag_bench.evaluation.metrics import source_analytics
 from rag_bench.evaluation.types import Scale
 
 SETTING = "RAG_BENCH_CUSTOM_METRICS"
@@ -97,7 +98,8 @@ def parse_metrics(text: str) -> dict[str, str]:
 
 def name_problem(name: str) -> str | None:
     """Say why a metric of the user's cannot be published under a name; None if it can."""
-    if known(name):
+    # Analytics of the source stand nowhere beside what is measured of answers.
+    if (entry := known(name)) and not set(entry.tiers) <= set(source_analytics.TIERS):
         return f"{name!r} is the name of a metric of rag_bench."
     if prefix := next((prefix for prefix in RESERVED if name.startswith(prefix)), None):
         return f"{name!r} begins with {prefix!r}, which is kept for rag_bench's own metrics."

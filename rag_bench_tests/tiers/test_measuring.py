@@ -10,6 +10,7 @@ import answers_to_measure as given
 import pytest
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation import catalogue
 from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics, RepeatMetrics, Repeats
 from rag_bench.evaluation.metric_spec import UNIT, Need, entries
 from rag_bench.tiers.answers import measuring
@@ -69,7 +70,7 @@ def group(
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *groups: monkeypatch.setattr(
-        measuring, "OF_ANSWERS", (*measuring.OF_ANSWERS, *groups)
+        catalogue, "OF_ANSWERS", (*catalogue.OF_ANSWERS, *groups)
     )
 
 

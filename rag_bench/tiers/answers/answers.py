@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from rag_bench.errors import CaseError
+from rag_bench.evaluation.catalogue import added_versions
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.pipeline import Answer, answer_question
 from rag_bench.store.datasets import Item
@@ -102,7 +103,7 @@ def answer_tasks(
 
 def added_inputs(tier: str) -> tuple[Any, ...]:
     """Return what enters the input hash for metrics that the step's version does not count."""
-    added = measuring.added_versions(tier)
+    added = added_versions(tier)
     return ({"metrics": added},) if added else ()
 
 

@@ -1,19 +1,19 @@
 """From answers to cases with scores, and from cases to metrics: of whatever metrics are declared.
 
-Walks over `rag_bench.evaluation.catalogue.OF_ANSWERS`. What a metric needs of a case is said by its
+Walks over `rag_bench.evaluation.catalogue.of_answers`. What a metric needs of a case is said by its
 entry: a case that lacks it is not expected to have the metric.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, RagBenchError
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
 from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics, RepeatMetrics, Repeats
-from rag_bench.evaluation.catalogue import OF_ANSWERS, source_of
+from rag_bench.evaluation.catalogue import of_answers
 from rag_bench.evaluation.metric_spec import MetricSpec, Need
 from rag_bench.evaluation.metrics.latency import latency_metrics
 from rag_bench.evaluation.twins import Twins
@@ -93,7 +93,7 @@ def metrics_of(
     for case in cases:
         by_item.setdefault(case.case_id, []).append(case)
     asked = [item for item in bench.items if item.item_id in by_item]
-    declared = list(_declared(tier))
+    declared = list(of_answers(tier))
     records = [_record(item, by_item[item.item_id], declared, vectors) for item in asked]
     not_promised = set() if any(item.out_of_scope for item in asked) else {Need.out_of_scope}
     if bench.run.consistency_runs < 2:
@@ -110,21 +110,6 @@ def metrics_of(
         found |= cached_answers.cache_metrics(bench, first)
     called = [case for case in cases if CACHED_ANSWER not in case.flags]
     return found | latency_metrics([case.scores.get("latency_ms") for case in called])
-
-
-def added_versions(tier: str) -> dict[str, str]:
-    """Return the versions of a tier's metrics that the code version of answers does not hold.
-
-    They enter the input hash: a metric that was added, or changed, is counted for answers that are
-    there already, without a call. Those of an extension are of its file's contents too.
-    """
-    found: dict[str, str] = {}
-    for group, metrics in _declared(tier):
-        if group.version is not None:
-            source = source_of(group)
-            version = group.version if source is None else f"{group.version}-{source[:12]}"
-            found |= {metric.name: version for metric in metrics}
-    return found
 
 
 @cache
@@ -149,19 +134,9 @@ def rehearse(tier: str) -> None:
             reference_vector=vector,
         )
         _scores(tier, [case])
-        for group, _ in _declared(tier):
+        for group, _ in of_answers(tier):
             if isinstance(group, RepeatMetrics):
                 group.compute(Repeats((text, text), (vector, vector)))
-
-
-def _declared(
-    tier: str,
-) -> Iterator[tuple[AnswerMetrics | RepeatMetrics, tuple[MetricSpec, ...]]]:
-    """Yield the groups that a tier computes, each with its metrics of that tier."""
-    for group in OF_ANSWERS:
-        metrics = tuple(metric for metric in group.metrics if tier in metric.tiers)
-        if metrics:
-            yield group, metrics
 
 
 def _answer_case(
@@ -209,7 +184,7 @@ def _scores(tier: str, cases: Sequence[AnswerCase]) -> list[dict[str, Any]]:
     """
     lacks = [_lacks(case) for case in cases]
     found: list[dict[str, Any]] = [{} for _ in cases]
-    for group, metrics in _declared(tier):
+    for group, metrics in of_answers(tier):
         if isinstance(group, RepeatMetrics):
             continue
         for scores, case, lacking in zip(found, cases, lacks, strict=True):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.metrics.source_analytics import DOMAIN, TOPICS, UTILIZATION
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.traffic.analysis import Analysis, Found, Questions
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from rag_bench.analytics.clusters import Reduction
 
-UTILIZATION, TOPICS, DOMAIN = "analytics_utilization", "analytics_topics", "analytics_domain"
 
 QuestionsSource = Literal["synthetic", "real"]
 
