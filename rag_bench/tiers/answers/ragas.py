@@ -26,6 +26,7 @@ from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.bench import Bench, silent
+from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
     Blocked,
     Declaration,
@@ -252,7 +253,7 @@ class _Ragas:
             if subject.similarity:
                 for item_id, score in self._similarities(sample_of).items():
                     by_item.setdefault(item_id, {})[SIMILARITY] = score
-            cases = [_case(item.item_id, by_item.get(item.item_id, {})) for item in bench.items]
+            cases = cases_of((item.item_id for item in bench.items), by_item, _scores)
             records = [
                 _record(item, case, by_item.get(item.item_id, {}), subject.names)
                 for item, case in zip(bench.items, cases, strict=True)
@@ -321,20 +322,9 @@ def _applies(item: Item, metric: str) -> bool:
     return bool(item.reference_answer) or metric not in _NEED_REFERENCE
 
 
-def _case(item_id: str, results: Mapping[str, RagasScore | CaseError]) -> Case:
-    scores: dict[str, Any] = {}
-    errors: list[tuple[str, CaseError]] = []
-    for metric, result in results.items():
-        if isinstance(result, CaseError):
-            errors.append((metric, result))
-            continue
-        scores[PREFIX + metric] = result.value
-        if result.evidence:
-            scores[f"evidence_{metric}"] = result.evidence
-    code = errors[0][1].code if errors else None
-    detail = "; ".join(f"{metric}: {error.detail}" for metric, error in errors) or None
-    flags = tuple(dict.fromkeys(flag for result in results.values() for flag in result.flags))
-    return Case(item_id, scores=scores, error_code=code, error_detail=detail, flags=flags)
+def _scores(metric: str, result: RagasScore) -> dict[str, Any]:
+    scores: dict[str, Any] = {PREFIX + metric: result.value}
+    return {**scores, f"evidence_{metric}": result.evidence} if result.evidence else scores
 
 
 def _record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,11 +13,11 @@ from rag_bench.evaluation.rubrics import PREFIX, RUBRICS
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.judging import JudgeScore, score
 from rag_bench.store.datasets import Item
-from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_inputs
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
     Declaration,
     Declared,
@@ -101,7 +101,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
         by_item: dict[str, dict[str, JudgeScore | CaseError]] = {}
         for (item, rubric), result in zip(asked, results, strict=True):
             by_item.setdefault(item.item_id, {})[rubric] = result
-        cases = [_case(item.item_id, by_item.get(item.item_id, {})) for item in bench.items]
+        cases = cases_of((item.item_id for item in bench.items), by_item, _scores)
         records = [
             CaseRecord(
                 item.item_id,
@@ -134,17 +134,6 @@ def _applies(item: Item, rubric: str) -> bool:
     return bool(item.reference_answer) or not RUBRICS[rubric].needs_reference
 
 
-def _case(item_id: str, results: Mapping[str, JudgeScore | CaseError]) -> Case:
-    scores: dict[str, object] = {}
-    errors: list[tuple[str, CaseError]] = []
-    for rubric, result in results.items():
-        if isinstance(result, CaseError):
-            errors.append((rubric, result))
-            continue
-        scores[metric_name(rubric)] = result.score
-        if result.reasoning:
-            scores[f"reasoning_{rubric}"] = result.reasoning
-    code = errors[0][1].code if errors else None
-    detail = "; ".join(f"{rubric}: {error.detail}" for rubric, error in errors) or None
-    flags = tuple(dict.fromkeys(flag for result in results.values() for flag in result.flags))
-    return Case(item_id, scores=scores, error_code=code, error_detail=detail, flags=flags)
+def _scores(rubric: str, result: JudgeScore) -> dict[str, object]:
+    scores: dict[str, object] = {metric_name(rubric): result.score}
+    return {**scores, f"reasoning_{rubric}": result.reasoning} if result.reasoning else scores

@@ -38,6 +38,7 @@ from rag_bench.store import datasets
 from rag_bench.store.datasets import DatasetInfo
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.case_of import case_of
 from rag_bench.tiers.base.evaluate import (
     Declaration,
     Declared,
@@ -309,27 +310,14 @@ def _case(
     case_id: str,
     repeat: int,
     answer: str,
-    scores: dict[str, Any],
+    known: Mapping[str, Any],
     asked: Sequence[str],
     results: Results,
 ) -> Case:
-    errors: list[tuple[str, CaseError]] = []
-    flags: dict[str, None] = {}
-    for what in asked:
-        result = results[case_id, what, repeat]
-        flags.update(dict.fromkeys(result.flags))
-        if isinstance(result, CaseError):
-            errors.append((what, result))
-            continue
-        scores[what] = result.score if isinstance(result, JudgeScore) else result.winner
-        if result.reasoning:
-            scores[f"reasoning_{what}"] = result.reasoning
-    return Case(
-        case_id,
-        repeat,
-        answer,
-        scores=scores,
-        error_code=errors[0][1].code if errors else None,
-        error_detail="; ".join(f"{what}: {error.detail}" for what, error in errors) or None,
-        flags=tuple(flags),
-    )
+    of_case = {what: results[case_id, what, repeat] for what in asked}
+    return case_of(case_id, of_case, _scores, repeat=repeat, answer=answer, known=known)
+
+
+def _scores(what: str, result: JudgeScore | Preference) -> dict[str, Any]:
+    said = result.score if isinstance(result, JudgeScore) else result.winner
+    return {what: said, **({f"reasoning_{what}": result.reasoning} if result.reasoning else {})}
