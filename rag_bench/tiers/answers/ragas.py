@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_bench.errors import CaseError
 from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
+from rag_bench.evaluation.catalogue import spec
+from rag_bench.evaluation.metric_spec import Need
 from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
@@ -53,7 +55,11 @@ STEPS = {tier: Declaration(tier, "ragas", "3") for tier in ("2", "3")}
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
 NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
-_NEED_REFERENCE = {"context_precision", "context_recall", "answer_correctness", SIMILARITY}
+_NEED_REFERENCE = {
+    name.removeprefix(PREFIX)
+    for name in (*RAGAS_ANSWER_NAMES, *RAGAS_CONTEXT_NAMES)
+    if Need.reference in spec(name).needs
+}
 
 K = TypeVar("K")
 
