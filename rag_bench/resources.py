@@ -222,12 +222,12 @@ class ModelsResource(dg.ConfigurableResource):
     def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
         """Run ``work`` on one event loop with an open client; returns what it returns.
 
-        Waits while another run on this database calls models: they share the providers' limits.
+        Other runs on this database may call the same models: they share the providers' limits
+        (`rag_bench.llm.transport.leases`).
         """
         from rag_bench.assembly import open_models
         from rag_bench.llm.transport.budget import current_budget, spending
         from rag_bench.llm.transport.tally import Tally, counting, current_tally
-        from rag_bench.store.database import only_one
 
         async def main() -> T:
             async with open_models(get_settings(), engine) as models:
@@ -236,9 +236,5 @@ class ModelsResource(dg.ConfigurableResource):
         # Several runs of one sweep share the budget of the command that started them.
         budget = current_budget() if self._budget is None else self._budget
         step = Tally(beside=current_tally())
-        with only_one(engine, "models", _say_waiting), spending(budget), counting(step):
+        with spending(budget), counting(step):
             return asyncio.run(main())
-
-
-def _say_waiting() -> None:
-    progress.report("waiting for another run that calls models", 0, 1)

@@ -246,3 +246,69 @@ simulated_truth = Table(
     Column("quality", Text, nullable=False),
     _now(),
 )
+
+# One account at a provider whose limits processes share, and what its 429s have taught.
+# `version` counts the writes: who read an earlier one reads again.
+provider_limit = Table(
+    "provider_limit",
+    metadata,
+    Column("account", Text, primary_key=True),  # name and a hash of address and key
+    Column("provider", Text, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("learned_window", Float),  # calls in flight, of all processes
+    Column("learned_rate", Float),  # starts a second, of all processes
+    Column("learned_by", Text),
+    Column("learned_at", DateTime(timezone=True)),
+    Column("paused_until", DateTime(timezone=True)),
+)
+
+# What each process holds of it. The slots of an account never add up to more than it has.
+provider_lease = Table(
+    "provider_lease",
+    metadata,
+    Column("account", Text, ForeignKey(provider_limit.c.account), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("process", Text, nullable=False),  # host and process id, for people
+    Column("slots", Integer, nullable=False),
+    Column("rate", Float, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("wanted_rate", Float, nullable=False),
+    Column("slots_in_all", Integer, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("account", "holder"),
+    Index("provider_lease_by_holder", "holder"),
+)
+
+# Which process is about to get the reply of a key; it stands as long as its holder has a lease.
+# Unlogged: after a crash of the server nobody asks any more.
+call_claim = Table(
+    "call_claim",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    _now(),
+    prefixes=["UNLOGGED"],
+)
+
+# A budget that several processes spend from, and what each has been granted of it.
+budget = Table(
+    "budget",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    _now(),
+)
+
+budget_share = Table(
+    "budget_share",
+    metadata,
+    Column("budget", Text, ForeignKey(budget.c.name), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("granted_calls", BigInteger, nullable=False),  # since its beginning
+    Column("granted_usd", Numeric, nullable=False),
+    Column("spent_calls", BigInteger, nullable=False),
+    Column("spent_usd", Numeric, nullable=False),
+    Column("open", Boolean, nullable=False),  # it may give some back still
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("budget", "holder"),
+)

@@ -37,6 +37,7 @@ from rag_bench.llm.transport.context import (
     current_watch,
     role_of_call,
 )
+from rag_bench.llm.transport.leases import Leases, account_of
 from rag_bench.llm.transport.ledger import (
     HIT_HEADER,
     KEY_HEADER,
@@ -107,6 +108,8 @@ class ChatModels:
         settings = settings or Settings()
         self.providers = providers
         self._store = CallStore(database_url)
+        self._database_url = database_url
+        self._leases: Leases | None = None
         self._limits = limits or Limits(
             concurrency=settings.concurrency,
             call_timeout=settings.call_timeout_seconds,
@@ -137,6 +140,9 @@ class ChatModels:
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.close()
+        leases, self._leases = self._leases, None
+        if leases is not None:
+            await leases.close()
         await self._store.close()
 
     async def chat(
@@ -310,6 +316,16 @@ class ChatModels:
         }
         return {variable: str(path) for variable, path in named.items() if path}
 
+    def _share(self, provider: Provider, limited: LimitTransport, limits: Limits) -> None:
+        """Divide the provider's limits with the other processes of this database."""
+        if self._leases is None:
+            self._leases = Leases(self._database_url)
+        key = provider.api_key.get_secret_value() if provider.api_key else None
+        account = account_of(provider.name, provider.require_base_url(), key)
+        self._leases.share(
+            account, provider.name, limited.queue, limits.concurrency, limits.rpm, limits.tpm
+        )
+
     def _make_client(self, provider: Provider) -> AsyncOpenAI:
         import openai
 
@@ -328,8 +344,11 @@ class ChatModels:
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
             inner = network_transport(base_url, self._ca_files(provider))
+        limited = LimitTransport(inner, limits, self._budget)
+        if provider.kind != "simulator":  # each process has its own
+            self._share(provider, limited, limits)
         ledger = LedgerTransport(
-            LimitTransport(inner, limits, self._budget),
+            limited,
             self._store,
             provider,
             self.providers.cost_usd,

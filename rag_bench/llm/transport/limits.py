@@ -10,16 +10,14 @@ where the provider has answered nothing at all for ``max_silent_seconds``, or be
 has no money left. A request refused again and again while others are answered says nothing about
 the pace: it goes to the back, holds nobody up, and is given up after ``max_refusals``.
 
-The pace is that of one client, in one process. Processes need not share it: whoever calls models
-holds the database's lock for that (`rag_bench.resources.ModelsResource`), and Dagster's pool
-``llm`` lets one step of its own runs at a time come that far.
+Processes that call one provider at the same time divide its limits: what of them this one may use
+is set from outside (`rag_bench.llm.transport.leases`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import email.utils
-import heapq
 import json
 import random
 import time
@@ -33,7 +31,8 @@ from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
 from rag_bench.llm.transport.context import current_watch
 from rag_bench.llm.transport.network import HopelessError
-from rag_bench.llm.transport.pacing import Pace, Permit
+from rag_bench.llm.transport.pacing import Pace
+from rag_bench.llm.transport.queueing import Queue
 from rag_bench.llm.transport.statuses import LIMITED, RETRIED
 
 MAX_REPLY_BYTES = 4_000_000
@@ -98,54 +97,6 @@ class CallSize:
     most_usd: Decimal | None = None
 
 
-class _Queue:
-    """Hands out permits as the pace allows, to the call that came first; for one event loop."""
-
-    def __init__(self, pace: Pace) -> None:
-        self.pace = pace
-        self._waiting: list[tuple[int, int, float, asyncio.Future[Permit]]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._numbers = 0
-
-    def number(self) -> int:
-        """Return a new call's place; a call refused once keeps its own and so goes first."""
-        self._numbers += 1
-        return self._numbers
-
-    async def permit(self, place: int, tokens: float) -> Permit:
-        if not self._waiting and self.pace.wait() == 0:
-            return self.pace.start(tokens)
-        future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (place, self.number(), tokens, future))
-        self.advance()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.pace.failed(future.result())
-            self.advance()
-            raise
-
-    def advance(self) -> None:
-        """Let those go that may, and wake up for the next; call after each change of the pace."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while self._waiting:
-            _, _, tokens, future = self._waiting[0]
-            if future.done():
-                heapq.heappop(self._waiting)
-                continue
-            wait = self.pace.wait()
-            if wait is None:
-                return  # a call that ends calls this again
-            if wait > 0:
-                self._timer = asyncio.get_running_loop().call_later(wait, self.advance)
-                return
-            heapq.heappop(self._waiting)
-            future.set_result(self.pace.start(tokens))
-
-
 @dataclass
 class _Tries:
     """What one call has been through."""
@@ -177,7 +128,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
         self._inner = inner
         self._limits = limits
         self._budget = budget
-        self._queue = _Queue(
+        self.queue = Queue(
             Pace(
                 limits.concurrency,
                 limits.rpm,
@@ -193,7 +144,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         given = request.extensions.get(CALL_SIZE)
         size = given if isinstance(given, CallSize) else CallSize(request.url.host)
-        tries = _Tries(time.perf_counter(), self._queue.number())
+        tries = _Tries(time.perf_counter(), self.queue.number())
         response: httpx.Response | None = None
         failure: Exception | None = None
         while True:
@@ -232,13 +183,13 @@ class LimitTransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, size: CallSize, tries: _Tries
     ) -> tuple[httpx.Response | None, Exception | None, CallNumbers]:
         """Make one attempt when the pace allows it, and tell the pace how it ended."""
-        limits, pace = self._limits, self._queue.pace
+        limits, pace = self._limits, self.queue.pace
         failure: Exception | None = None
         response: httpx.Response | None = None
         oversize = False
         latency: float | None = None
         tries.sent = False
-        permit = await self._queue.permit(tries.place, size.tokens)
+        permit = await self.queue.permit(tries.place, size.tokens)
         try:
             tries.sent = True
             started = time.perf_counter()
@@ -268,7 +219,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                 self._silent_since = None
             else:
                 pace.failed(permit)
-            self._queue.advance()
+            self.queue.advance()
         elapsed = time.perf_counter() - tries.arrived
         numbers = CallNumbers(
             latency_ms=None if latency is None else latency * 1000,
@@ -289,7 +240,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                 return None
             if tries.refusals > 1:
                 # Behind the others: if they are answered, this one's refusals are its own.
-                tries.place = self._queue.number()
+                tries.place = self.queue.number()
             if not tries.singled_out:
                 return 0.0  # the pace holds it back together with all others
             asked = retry_after_seconds(response.headers) or 0.0

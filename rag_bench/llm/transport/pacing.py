@@ -178,6 +178,14 @@ class Bound:
             self.value = self._highest
         self.value = min(self.value, self._highest)
 
+    def scale(self, factor: float) -> None:
+        """Make what was learned so many times as large: another part of the limit is ours now."""
+        if self._fell_at == -math.inf:
+            return
+        self._peak = max(self._lowest, min(self._peak * factor, self._highest))
+        self.value = max(self._lowest, min(self.value * factor, self._highest))
+        self._slope *= factor
+
     def rest(self, now: float) -> None:
         """Let time pass without a rise: another bound held the calls back."""
         self._rose_at = now
@@ -244,6 +252,12 @@ class Pace:
             self.rate.adopt(now, learned.rate)
             self._starts.set_rate(self.rate.value)
         self._paused_until = max(self._paused_until, now + learned.pause)
+
+    def rescale(self, factor: float) -> None:
+        """Make what was learned so many times as large: another part of the limit is ours now."""
+        self.window.scale(factor)
+        self.rate.scale(factor)
+        self._starts.set_rate(self.rate.value)
 
     def wait(self) -> float | None:
         """Return the seconds until a call may start: 0 now; None when one in flight has ended."""

@@ -1,0 +1,65 @@
+"""Several processes on one provider: real processes, counted by the provider."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from sharing_processes import counting_provider, workers
+from sqlalchemy import Engine, text
+
+from rag_bench.llm.transport.sharing import EXPIRY
+
+SLOTS = 8
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_never_more_in_flight_than_slots_and_all_is_answered(
+    n: int, database_url: str, engine: Engine
+) -> None:
+    calls = [(f"w{i}", 120) for i in range(n)]
+    with (
+        counting_provider(0.03) as provider,
+        workers(provider, database_url, SLOTS, calls) as started,
+    ):
+        for worker in started:
+            worker.go()
+        results = [worker.result() for worker in started]
+        told = provider.told()
+    assert [(one["answered"], one["failed"]) for one in results] == [(120, [])] * n
+    assert told["most"] <= SLOTS
+    assert (told["total"], told["repeated"]) == (120 * n, 0)
+    with engine.connect() as connection:
+        kept = connection.execute(text("select count(*) from rag_bench.llm_call")).scalar_one()
+        left = connection.execute(text("select count(*) from rag_bench.provider_lease"))
+        assert kept == 120 * n
+        assert left.scalar_one() == 0, "what ended has given its lease back"
+
+
+def test_the_share_of_a_killed_process_comes_back_and_a_stopped_one_starts_nothing(
+    database_url: str, engine: Engine
+) -> None:
+    calls = [("killed", 100_000), ("stopped", 100_000), ("lives", 100_000)]
+    with (
+        counting_provider(0.05) as provider,
+        workers(provider, database_url, SLOTS, calls) as (killed, stopped, lives),
+    ):
+        for worker in (killed, stopped, lives):
+            worker.go()
+        for worker in (killed, stopped, lives):
+            provider.wait_for(worker.name, 20)
+        killed.send(signal.SIGKILL)
+        stopped.send(signal.SIGSTOP)
+        slots = text("select max(slots), count(*) from rag_bench.provider_lease")
+        deadline = time.monotonic() + EXPIRY + 30
+        with engine.connect() as connection:
+            while (found := tuple(connection.execute(slots).one())) != (SLOTS, 1):
+                assert time.monotonic() < deadline, found
+                connection.rollback()
+                time.sleep(0.05)
+        before = provider.calls_of("stopped")
+        stopped.send(signal.SIGCONT)  # it finds its lease over, and waits for a share
+        provider.wait_for("stopped", before + 20)
+        told = provider.told()
+    assert told["most"] <= SLOTS
