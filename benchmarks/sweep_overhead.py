@@ -52,6 +52,7 @@ def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, 
     from evaluated import evaluated
 
     from rag_bench.tiers.answers import answers, scores
+    from rag_bench.tiers.registry import step_named
 
     bench = BenchmarkResource(**benchmark).open(world.engine, None)
     pairs = list(itertools.product(models.generation, models.benchmark_judges))
@@ -59,8 +60,8 @@ def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, 
     async def main() -> None:
         async with open_models(get_settings(), world.engine) as opened:
             for tasks, step, keys in (
-                (answers.answer_tasks, answers.STEPS["2"], models.generation),
-                (scores.score_tasks, scores.STEPS["2"], pairs),
+                (answers.answer_tasks, step_named("tier2_answers"), models.generation),
+                (scores.score_tasks, step_named("tier2_scores"), pairs),
             ):
                 await evaluated(tasks, bench, opened, step, keys, lambda key, found: None)
 

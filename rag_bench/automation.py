@@ -15,6 +15,9 @@ from rag_bench.report_sensor import report_sensor
 from rag_bench.resources import BenchmarkResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
+from rag_bench.tiers import registry
+from rag_bench.tiers.registry import Axis
+from rag_bench.tiers.stages import PLAN
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 TIMEZONE = "Asia/Yekaterinburg"
-ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
+(PLAN_ASSET,) = PLAN.assets
 
 
 def range_tags(partitions: "dg.PartitionsDefinition[str]") -> dict[str, str]:
@@ -32,8 +35,8 @@ def range_tags(partitions: "dg.PartitionsDefinition[str]") -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage of the weekly run: what it materializes, when, and whether it calls models."""
+class Scheduled:
+    """A stage with what it materializes here: assets, over which partitions, at whose cost."""
 
     name: str
     description: str
@@ -43,99 +46,23 @@ class Stage:
     partitions: "dg.PartitionsDefinition[str] | None" = None
 
 
-def stages(partitions: Partitions) -> list[Stage]:
+def stages(partitions: Partitions) -> list[Scheduled]:
     """Return the stages in their order; each starts when the one before should be done."""
-    return [
-        Stage(
-            "refresh",
-            "The free part: dump, embeddings, datasets, tiers 0, 1 and ux, analytics.",
-            [
-                *("dump", "chunk", "question_answer", "chunk_embeddings", "question_embeddings"),
-                *("manual_dataset", "show_hide_dataset"),
-                *("tier0_embedding_geometry", "tier1_retrieval", "tier_ux_dialogs"),
-                *ANALYTICS,
-            ],
-            "0 1 * * 1",
-            False,
-        ),
-        Stage(
-            "plan",
-            "What the stages below will ask and cost; sends nothing.",
-            ["sweep_plan"],
-            "30 1 * * 1",
-            False,
-        ),
-        Stage(
-            "answers",
-            "Answers of every generation model (calls models).",
-            ["tier2_answers", "tier3_answers"],
-            "0 2 * * 1",
-            True,
-            partitions.generation,
-        ),
-        Stage(
-            "your_metrics",
-            "The metrics that the settings name, and BERTScore, of every generation model.",
-            ["tier2_custom_metrics", "tier3_custom_metrics"],
-            "30 3 * * 1",
-            False,
-            partitions.generation,
-        ),
-        Stage(
-            "scores",
-            "Scores of every answer by every benchmark judge (calls models).",
-            ["tier2_scores", "tier3_scores"],
-            "0 4 * * 1",
-            True,
-            partitions.grid,
-        ),
-        Stage(
-            "ragas",
-            "RAGAS of every answer by every benchmark judge (calls models, many times).",
-            ["tier2_ragas_scores", "tier3_ragas_scores"],
-            "0 5 * * 1",
-            True,
-            partitions.grid,
-        ),
-        Stage(
-            "ragas_contexts",
-            "RAGAS of the retrieved chunks by every benchmark judge (calls models).",
-            ["tier3_context_scores"],
-            "15 5 * * 1",
-            True,
-            partitions.benchmark_judges,
-        ),
-        Stage(
-            "benchmark_judges",
-            "Every benchmark judge on answers of known worth (calls models).",
-            ["benchmark_judge_quality"],
-            "30 5 * * 1",
-            True,
-            partitions.benchmark_judges,
-        ),
-        Stage(
-            "production_judges",
-            "Every production judge on the labelled pairs (calls models).",
-            ["production_judge_scores"],
-            "0 6 * * 1",
-            True,
-            partitions.production_judges,
-        ),
-        Stage(
-            "report",
-            "Leaderboard and report of what was measured.",
-            ["model_runs", "leaderboard", "benchmark_report"],
-            "0 7 * * 1",
-            False,
-        ),
-        Stage(
-            "analytics",
-            "What users' questions say about the sources: utilization, topics, domain.",
-            ANALYTICS,
-            "30 7 * * 1",
-            False,
-        ),
-    ]
+    found = []
+    for stage in registry.stages():
+        steps = [step for step in registry.steps() if step.stage == stage]
+        by = next((step.by for step in steps), Axis.NONE)
+        found.append(
+            Scheduled(
+                stage.name,
+                stage.description,
+                [*stage.assets, *(step.asset for step in steps)],
+                stage.cron,
+                any(step.pays for step in steps),
+                None if by is Axis.NONE else partitions.by(by),
+            )
+        )
+    return found
 
 
 #: What people set most, written out with its defaults: an empty Launchpad would hide it.
@@ -143,8 +70,11 @@ _SHOWN_SETTINGS = ("dataset", "limit", "top_k", "consistency_runs", "retry_faile
 _SHOWN_CAPS = ("max_calls", "max_cost_usd")
 
 
-def shown_config(uses: Collection[str]) -> dict[str, Any]:
-    """Return the run config that a job's Launchpad opens with; ``uses`` are its resources."""
+def shown_config(uses: Collection[str], assets: Collection[str]) -> dict[str, Any]:
+    """Return the run config that a job's Launchpad opens with; ``uses`` are its resources.
+
+    A job's plan is of the stages as they are scheduled, which ask for all there is to ask for.
+    """
     resources: dict[str, Any] = {}
     for name, kind, fields in (
         ("benchmark", BenchmarkResource, _SHOWN_SETTINGS),
@@ -153,7 +83,10 @@ def shown_config(uses: Collection[str]) -> dict[str, Any]:
         if name in uses:
             defaults = {field: kind.model_fields[field].default for field in fields}
             resources[name] = {"config": defaults}
-    return {"resources": resources} if resources else {}
+    config: dict[str, Any] = {"resources": resources} if resources else {}
+    if PLAN_ASSET in assets:
+        config["ops"] = {PLAN_ASSET: {"config": {option.name: True for option in registry.flags()}}}
+    return config
 
 
 @dataclass(frozen=True)
@@ -182,7 +115,7 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
             selection=dg.AssetSelection.assets(*stage.assets),
             description=stage.description,
             config=shown_config(
-                {name for asset in stage.assets for name in uses[dg.AssetKey(asset)]}
+                {name for asset in stage.assets for name in uses[dg.AssetKey(asset)]}, stage.assets
             ),
         )
         jobs[stage.name] = job
@@ -194,7 +127,7 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
     )
 
 
-def _weekly(stage: Stage, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
+def _weekly(stage: Scheduled, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
     tags = range_tags(stage.partitions) if stage.partitions else {}
 
     @dg.schedule(

@@ -14,11 +14,11 @@ from rag_bench.assets.inputs.embeddings import (
     question_embeddings,
     question_texts,
 )
-from rag_bench.assets.tiers.retrieval import tier1_retrieval
 from rag_bench.hashing import text_hash
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
+from rag_bench.tiers import registry
 
 LEAST_PAIRS = 50
 _SAMPLE = 20
@@ -67,7 +67,7 @@ def enough_labelled_pairs(database: DatabaseResource) -> dg.AssetCheckResult:
     )
 
 
-@asset_check(asset=tier1_retrieval, name="relevant_chunks_exist")
+@asset_check(asset="tier1_retrieval", name="relevant_chunks_exist")
 def relevant_chunks_exist(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -86,7 +86,7 @@ def relevant_chunks_exist(
     )
 
 
-@asset_check(asset=tier1_retrieval, name="measures_are_within_their_scale")
+@asset_check(asset="tier1_retrieval", name="measures_are_within_their_scale")
 def measures_are_within_their_scale(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -110,7 +110,7 @@ def measures_are_within_their_scale(
     )
 
 
-@asset_check(asset=tier1_retrieval, name="search_agrees_with_pgvector")
+@asset_check(asset="tier1_retrieval", name="search_agrees_with_pgvector")
 def search_agrees_with_pgvector(
     database: DatabaseResource, benchmark: BenchmarkResource
 ) -> dg.AssetCheckResult:
@@ -173,9 +173,12 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
 
         bench = benchmark.open(database.engine, None)
         found = evaluations.joined(database.engine, bench.run.hash)
-        if not any(one.kind == "ragas" or one.tier.startswith("judge") for one in found):
+        instruments = registry.instruments()
+        if not any(
+            (one.tier, one.kind) in measured for one in found for measured in instruments.values()
+        ):
             return nothing_to_check()
-        unlike = evaluations.different_instruments(database.engine, bench.run.hash)
+        unlike = evaluations.different_instruments(database.engine, bench.run.hash, instruments)
         said = "; ".join(f"{what}: {', '.join(models)}" for what, models in unlike.items())
         return dg.AssetCheckResult(
             passed=not unlike,

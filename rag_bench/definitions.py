@@ -5,10 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from rag_bench import automation, checks
-from rag_bench.assets.factories import labels
+from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source
 from rag_bench.assets.results import analytics, model_lab, plan, reports
-from rag_bench.assets.tiers import answers_and_scores, custom_metrics, judges, ragas, retrieval, ux
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -18,25 +17,14 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
     """Assemble the definitions for these models, by default all that are configured."""
     models = models or ModelLists.from_providers(Providers.from_environment())
     partitions = Partitions.of(models)
-    tier2 = answers_and_scores.build(answers_and_scores.GENERATION, partitions)
-    tier3 = answers_and_scores.build(answers_and_scores.END_TO_END, partitions)
-    judged = judges.build(partitions)
-    own = custom_metrics.build(partitions, tier2[0], tier3[0])
-    by_ragas = ragas.build(partitions)
-    free = [*retrieval.ASSETS, *ux.ASSETS]
-    lab = model_lab.build([*free, tier2[1], tier3[1], *own, *by_ragas, *judged])
+    lab = model_lab.build()
     report = reports.build(lab[1])
     assets = labels.labelled(
         [
             *source.ASSETS,
             *embeddings.ASSETS,
             *datasets.ASSETS,
-            *free,
-            *tier2,
-            *tier3,
-            *own,
-            *by_ragas,
-            *judged,
+            *tier_assets.build(partitions),
             *plan.build(models),
             *lab,
             *report,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from rag_bench.llm.config.providers import Providers, Role
+from rag_bench.tiers.registry import Axis
 
 GENERATION_MODEL = "generation_model"
 BENCHMARK_JUDGE = "benchmark_judge"
@@ -60,6 +61,20 @@ class Partitions:
                 }
             ),
         )
+
+    def by(self, axis: Axis) -> dg.PartitionsDefinition[str]:
+        """Return the partitions of steps that are measured for these models.
+
+        Raises:
+            KeyError: of none.
+        """
+        definitions: dict[Axis, dg.PartitionsDefinition[str]] = {
+            Axis.GENERATOR: self.generation,
+            Axis.JUDGE: self.benchmark_judges,
+            Axis.GATE: self.production_judges,
+            Axis.PAIR: self.grid,
+        }
+        return definitions[axis]
 
 
 def cell_key(generation_model: str, benchmark_judge: str) -> dg.MultiPartitionKey:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from rag_bench import progress
+from rag_bench.benchmark_fields import BenchmarkFields
 from rag_bench.errors import RagBenchError
 from rag_bench.processes import process_identity
 from rag_bench.settings import get_settings
@@ -68,58 +69,10 @@ class DatabaseResource(dg.ConfigurableResource):
         return self._engine
 
 
-class BenchmarkResource(dg.ConfigurableResource):
+class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
     """What a run measures. These values are hashed into every evaluation: results of different
     settings never mix, so give a run that scores answers the settings that made them.
     """
-
-    dataset: str | None = Field(
-        default=None,
-        description="Dataset id, id prefix or name; empty: the current snapshot's default.",
-    )
-    mode: Literal["", "synthetic", "manual"] = Field(
-        default="", description="Which kind of dataset to take when none is named."
-    )
-    limit: int | None = Field(
-        default=None, description="Only the first N questions, and labelled pairs."
-    )
-    pairs: str = Field(
-        default="",
-        description="Labelled pairs (id or name) for tiers judge and judge_pipeline, of whatever "
-        "snapshot; empty: the newest that were imported for the current one.",
-    )
-    top_k: int | None = Field(default=None, description="Chunks retrieved in tier 1.")
-    search: Literal["", "exact", "hnsw"] = Field(
-        default="",
-        description="exact compares every chunk; hnsw asks a pgvector index, and its recall "
-        "against exact is reported. Empty: RAG_BENCH_SEARCH, else exact.",
-    )
-    contexts_per_answer: int | None = Field(
-        default=None, description="Chunks given to the generator in tier 3; production used 1."
-    )
-    consistency_runs: int = Field(
-        default=1, description="Answers per question; the first is judged, all enter consistency."
-    )
-    judge_eval_mode: Literal["direct", "reasoned"] = Field(
-        default="direct", description="reasoned: the judge writes its reasoning first."
-    )
-    tier3_all_rubrics: bool = Field(
-        default=False,
-        description="Score tier 3 by faithfulness, relevance and correctness as well.",
-    )
-    cached_answers: bool = Field(
-        default=False,
-        description="As in production, tier 3 answers a question that is close to one rated 5 "
-        "with the stored answer; no model is asked.",
-    )
-    cache_threshold: float | None = Field(
-        default=None,
-        description="Least cosine similarity of a cached question, for tier ux and "
-        "cached_answers; empty: RAG_BENCH_CACHE_THRESHOLD.",
-    )
-    retry_failed: bool = Field(
-        default=False, description="Ask again where a reply could not be used."
-    )
 
     def open(self, engine: Engine, run_id: str | None) -> Bench:
         """Resolve the settings against the store.

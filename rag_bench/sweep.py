@@ -14,14 +14,20 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.settings import PROJECT_ROOT
-from rag_bench.tiers.base.measures import TIERS
+from rag_bench.tiers import registry
+from rag_bench.tiers.registry import Step
+from rag_bench.tiers.stages import REFRESH, REPORT
 
 if TYPE_CHECKING:
     import dagster as dg
     from dagster._core.execution.job_execution_result import JobExecutionResult
     from dagster._core.remote_origin import RemoteJobOrigin
+    from dagster._utils.error import SerializableErrorInfo
 
 SOURCE = ("dump", "chunk", "question_answer")
+#: Whatever is measured under settings depends on them; a command that loads a dump tells Dagster
+#: nothing of its chunks.
+ALWAYS = ("chunk", "chunk_embeddings", "manual_dataset")
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,15 @@ class SweepRequest:
 
     Attributes:
         benchmark: the run config of the resource of that name.
-        ragas: RAGAS beside the rubrics of tiers 2 and 3.
-        custom_metrics: the metrics that the settings name, and BERTScore.
+        options: names of what is measured if it is asked for, as RAGAS.
         report: leaderboard and report at the end.
         skip_checks: a failed asset check is no failure of the sweep.
     """
 
     models: ModelLists
-    tiers: frozenset[str] = frozenset(TIERS)
+    tiers: frozenset[str] = field(default_factory=lambda: frozenset(registry.names()))
     benchmark: Mapping[str, Any] = field(default_factory=dict)
-    ragas: bool = False
-    custom_metrics: bool = False
+    options: frozenset[str] = frozenset()
     report: bool = True
     skip_checks: bool = False
 
@@ -146,28 +150,28 @@ class Sweep:
         return results
 
     def _stages(self, request: SweepRequest) -> Iterator[_Stage]:
-        parts, tiers = self._partitions, request.tiers
-        answered = [tier for tier in ("2", "3") if tier in tiers]
-        if tiers:
-            yield _Stage("embeddings, datasets, retrieval", _free_assets(tiers))
-        if answered:
-            yield _Stage("answers", [f"tier{t}_answers" for t in answered], parts.generation)
-            yield _Stage("scores", [f"tier{t}_scores" for t in answered], parts.grid)
-        if answered and request.custom_metrics:
-            assets = [f"tier{tier}_custom_metrics" for tier in answered]
-            yield _Stage("your own metrics", assets, parts.generation)
-        if answered and request.ragas:
-            if "3" in tiers:
-                judges = parts.benchmark_judges
-                yield _Stage("RAGAS of contexts", ["tier3_context_scores"], judges)
-            yield _Stage("RAGAS", [f"tier{t}_ragas_scores" for t in answered], parts.grid)
-        if "judge" in tiers:
-            yield _Stage("benchmark judges", ["benchmark_judge_quality"], parts.benchmark_judges)
-        if "judge_pipeline" in tiers:
-            yield _Stage("production judges", ["production_judge_scores"], parts.production_judges)
-        if answered and request.report:
-            assets = ["model_runs", "leaderboard", "benchmark_report"]
-            yield _Stage("leaderboard and report", assets)
+        steps = list(registry.steps(request.tiers, request.options))
+        free = [step for step in steps if step.stage == REFRESH]
+        if request.tiers:
+            yield _Stage(REFRESH.title, self._free_assets(steps))
+        for stage in registry.stages():
+            of_stage = [step for step in steps if step.stage == stage and step not in free]
+            if of_stage:
+                partitions = self._partitions.by(of_stage[0].by)
+                yield _Stage(stage.title, [step.asset for step in of_stage], partitions)
+        if request.report and any(map(registry.is_of_generators, request.tiers)):
+            yield _Stage(REPORT.title, REPORT.assets)
+
+    def _free_assets(self, steps: Iterable[Step]) -> list[str]:
+        """Return what the steps need that asks no model, and those of them that ask none.
+
+        What is loaded or written by itself is left alone: the dump, synthetic questions.
+        """
+        steps = list(steps)
+        refreshed = {step.asset for step in registry.steps() if step.stage == REFRESH}
+        refreshed |= set(REFRESH.assets) - set(SOURCE)
+        wanted = [step.asset for step in steps] + [name for step in steps for name in step.reads]
+        return list(dict.fromkeys([*ALWAYS, *(name for name in wanted if name in refreshed)]))
 
 
 @dataclass(frozen=True)
@@ -177,18 +181,6 @@ class _Stage:
     name: str
     assets: Sequence[str]
     partitions: dg.PartitionsDefinition[str] | None = None
-
-
-def _free_assets(tiers: frozenset[str]) -> list[str]:
-    """Return what the tiers need that asks no model."""
-    # The chunks, too: whatever is measured under settings depends on them, and a command that loads
-    # a dump tells Dagster nothing of it.
-    assets = ["chunk", "chunk_embeddings", "manual_dataset"]
-    assets += ["tier0_embedding_geometry"] if "0" in tiers else []
-    assets += ["tier1_retrieval"] if tiers & {"1", "3"} else []
-    assets += ["show_hide_dataset"] if tiers & {"judge", "judge_pipeline"} else []
-    assets += ["question_embeddings", "tier_ux_dialogs"] if "ux" in tiers else []
-    return assets
 
 
 def _origin_in_ui(job_name: str) -> RemoteJobOrigin:
@@ -222,13 +214,19 @@ def _failures(result: JobExecutionResult, with_checks: bool) -> list[str]:
     return messages
 
 
-def _root_message(error: Any) -> str:
-    """Return the message of the innermost cause: Dagster wraps what a step raises."""
+def _root_message(error: SerializableErrorInfo) -> str:
+    """Return the message of the innermost cause: Dagster wraps what a step raises.
+
+    An error that is meant to be read is its sentence alone; of others the class is said, too.
+    """
     while error.cause is not None:
         error = error.cause
     text = error.message.strip()
-    known = (RagBenchError.__name__, "DumpError", "ConfigurationError", "EmbeddedServerError")
-    for name in known:
-        for prefix in (f"rag_bench.errors.{name}: ", f"{name}: "):
-            text = text.removeprefix(prefix)
+    if error.cls_name in _names_of(RagBenchError):
+        return text.partition(f"{error.cls_name}: ")[2] or text
     return text
+
+
+def _names_of(error: type[Exception]) -> set[str]:
+    """Return the names of an error's class and of all classes derived from it."""
+    return {error.__name__}.union(*(_names_of(derived) for derived in error.__subclasses__()))

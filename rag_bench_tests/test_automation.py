@@ -222,7 +222,7 @@ def test_the_sensor_starts_the_free_job_only() -> None:
     [refresh] = [stage for stage in stages(PARTITIONS) if stage.name == "refresh"]
     assert not refresh.pays
     graph = build_defs(MODELS).resolve_asset_graph()
-    assert all(not graph.get(dg.AssetKey(name)).pools for name in refresh.assets)
+    assert not any("pays" in graph.get(dg.AssetKey(name)).tags for name in refresh.assets)
 
 
 def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
@@ -246,7 +246,7 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("stage", stages(PARTITIONS), ids=lambda stage: stage.name)
-def test_a_tick_asks_for_one_run_of_the_whole_stage(stage: automation.Stage) -> None:
+def test_a_tick_asks_for_one_run_of_the_whole_stage(stage: automation.Scheduled) -> None:
     defs = build_defs(MODELS)
     repository = defs.get_repository_def()
     schedule = repository.get_schedule_def(f"weekly_{stage.name}")
@@ -265,11 +265,11 @@ def test_a_tick_asks_for_one_run_of_the_whole_stage(stage: automation.Stage) -> 
         stage.assets
     )
     graph = defs.resolve_asset_graph()
-    assert stage.pays == any(graph.get(dg.AssetKey(name)).pools for name in stage.assets)
+    assert stage.pays == any("pays" in graph.get(dg.AssetKey(name)).tags for name in stage.assets)
 
 
 @pytest.mark.parametrize("stage", stages(PARTITIONS), ids=lambda stage: stage.name)
-def test_the_launchpad_opens_with_what_people_set(stage: automation.Stage) -> None:
+def test_the_launchpad_opens_with_what_people_set(stage: automation.Scheduled) -> None:
     job = build_defs(MODELS).resolve_job_def(stage.name)
     if stage.partitions:
         [key, *_] = stage.partitions.get_partition_keys()

@@ -10,6 +10,7 @@ import typer
 
 from rag_bench.cli import running as runs
 from rag_bench.cli.app import app
+from rag_bench.cli.flags import RunFlags, with_run_flags
 from rag_bench.errors import RagBenchError
 
 if TYPE_CHECKING:
@@ -19,83 +20,13 @@ _MODELS, _DATA, _ANALYTICS = "Models", "Data and settings", "Source analytics"
 
 
 @app.command()
+@with_run_flags(_DATA)
 def benchmark(
-    tier: Annotated[
-        str, typer.Option(help="0, 1, 2, 3, judge, judge_pipeline, ux; a list; or all.")
-    ] = "all",
-    mode: Annotated[
-        str,
-        typer.Option(
-            help="synthetic or manual: which dataset to take when none is named; empty: the "
-            "snapshot's default.",
-            rich_help_panel=_DATA,
-        ),
-    ] = "",
-    dataset: Annotated[
-        str, typer.Option(help="Dataset id, name or file.", rich_help_panel=_DATA)
-    ] = "",
+    *,
+    given: RunFlags,
     manual_dataset: Annotated[
         str, typer.Option(help="The same, with --mode manual.", rich_help_panel=_DATA)
     ] = "",
-    pairs: Annotated[
-        str,
-        typer.Option(
-            help="Labelled pairs: id, name or file; empty: the newest imported for this snapshot.",
-            rich_help_panel=_DATA,
-        ),
-    ] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            help="Only the first N questions, and labelled pairs.", min=1, rich_help_panel=_DATA
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(help="Chunks retrieved in tier 1.", min=1, rich_help_panel=_DATA),
-    ] = None,
-    search: Annotated[
-        str, typer.Option(help="exact or hnsw; empty: RAG_BENCH_SEARCH.", rich_help_panel=_DATA)
-    ] = "",
-    contexts_per_answer: Annotated[
-        int | None,
-        typer.Option(help="Chunks given to the generator in tier 3.", min=1, rich_help_panel=_DATA),
-    ] = None,
-    tier3_all_rubrics: Annotated[
-        bool,
-        typer.Option(
-            "--tier3-all-rubrics",
-            help="Score tier 3 by faithfulness, relevance and correctness as well.",
-            rich_help_panel=_DATA,
-        ),
-    ] = False,
-    cached_answers: Annotated[
-        bool,
-        typer.Option(
-            "--cached-answers",
-            help="As in production, a question close to one rated 5 gets the stored answer.",
-            rich_help_panel=_DATA,
-        ),
-    ] = False,
-    cache_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Least cosine of such a question; also for tier ux.",
-            min=-1,
-            max=1,
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    consistency_runs: Annotated[
-        int, typer.Option(help="Answers per question.", min=1, rich_help_panel=_DATA)
-    ] = 1,
-    judge_eval_mode: Annotated[
-        str,
-        typer.Option(
-            help="direct, or reasoned: the judge writes its reasoning first.",
-            rich_help_panel=_DATA,
-        ),
-    ] = "direct",
     output_dir: Annotated[
         Path | None,
         typer.Option(help="Where the report goes; RAG_BENCH_REPORTS_DIR.", rich_help_panel=_DATA),
@@ -220,35 +151,15 @@ def benchmark(
     domain_limit: Annotated[
         int, typer.Option(help="At most so many questions.", min=1, rich_help_panel=_ANALYTICS)
     ] = 5000,
-    ragas: Annotated[
-        bool, typer.Option("--ragas", help="RAGAS' metrics as well; many more calls.")
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask again where a reply could not be used.")
-    ] = False,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Say what would be asked and its cost; send nothing.")
-    ] = False,
-    max_calls: Annotated[
-        int | None, typer.Option(help="Stop after so many new calls; run again to go on.", min=0)
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(
-            help="Stop before the new calls cost more (USD; needs RAG_BENCH_PRICES).", min=0
-        ),
-    ] = None,
 ) -> None:
     """Run the benchmark: the tiers for every combination of the models, then the analytics.
 
     The same as `rag-bench sweep`, with the flags of the guide. Each model, or pair of models, is
     measured once for all the combinations that it is part of.
     """
-    from rag_bench.tiers.base.measures import parse_tiers
-
-    if manual_dataset and mode not in ("", "manual"):
+    if manual_dataset and given.benchmark["mode"] not in ("", "manual"):
         raise RagBenchError("--manual-dataset goes with --mode manual.")
-    if manual_dataset and dataset:
+    if manual_dataset and given.benchmark["dataset"]:
         raise RagBenchError("Name one dataset: --dataset or --manual-dataset.")
     analyses: list[Wanted] = []
     if analyze_utilization or analyze_topics or analyze_domain:
@@ -287,29 +198,6 @@ def benchmark(
             production_judge_api_url_var,
         ),
     )
-    runs.run(
-        models,
-        runs.Options(
-            parse_tiers(tier),
-            {
-                "dataset": manual_dataset or dataset,
-                "pairs": pairs,
-                "mode": mode,
-                "limit": limit,
-                "top_k": top_k,
-                "search": search,
-                "contexts_per_answer": contexts_per_answer,
-                "tier3_all_rubrics": tier3_all_rubrics,
-                "cached_answers": cached_answers,
-                "cache_threshold": cache_threshold,
-                "consistency_runs": consistency_runs,
-                "judge_eval_mode": judge_eval_mode,
-                "retry_failed": retry_failed,
-            },
-            ragas=ragas,
-            skip_checks=skip_checks,
-            plan=plan,
-            caps=runs.Caps(max_calls, max_cost),
-            analyses=analyses,
-        ),
-    )
+    if manual_dataset:
+        given.benchmark["dataset"] = manual_dataset
+    runs.run(models, runs.Options.of(given, skip_checks=skip_checks, analyses=analyses))

@@ -12,7 +12,7 @@ from rag_bench.cli.app import console
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import Engine
 
@@ -28,10 +28,9 @@ def make_plan(
     models: ModelLists,
     tiers: Iterable[str],
     benchmark: Mapping[str, Any],
-    *,
-    ragas: bool = False,
+    options: Collection[str] = (),
 ) -> Plan:
-    """Plan the sweep with these models, tiers and settings."""
+    """Plan the sweep with these models, tiers, settings and options."""
     import asyncio
 
     from rag_bench.llm.config.providers import Providers
@@ -49,7 +48,7 @@ def make_plan(
             models.benchmark_judges,
             models.production_judges,
             tiers,
-            ragas=ragas,
+            options=options,
         )
     )
 

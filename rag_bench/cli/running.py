@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.table import Table
 
+from rag_bench.benchmark_fields import words_of
 from rag_bench.cli.app import console, errors, open_engine, open_sweep, progress_bars
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import get_settings
+from rag_bench.tiers import registry
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.cli.analytics import Wanted
+    from rag_bench.cli.flags import RunFlags
     from rag_bench.llm.transport.budget import Budget
     from rag_bench.llm.transport.tally import Tally
     from rag_bench.partitions import ModelLists
@@ -59,16 +62,28 @@ class Options:
 
     Attributes:
         benchmark: run config of the resource ``benchmark``; a dataset may be a file.
+        options: names of what is measured as it is asked for.
         analyses: analytics to make after the tiers.
     """
 
     tiers: frozenset[str]
     benchmark: Mapping[str, Any] = field(default_factory=dict)
-    ragas: bool = False
+    options: frozenset[str] = frozenset()
     skip_checks: bool = False
     plan: bool = False
     caps: Caps = Caps()
     analyses: Sequence[Wanted] = ()
+
+    @classmethod
+    def of(cls, given: RunFlags, **others: Any) -> Options:
+        """Return what the flags ask for, and the settings; ``others`` are what they have not.
+
+        Raises:
+            ConfigurationError: an unknown tier.
+        """
+        asked = given.options | registry.asked_by_settings(get_settings())
+        tiers = registry.parse_tiers(given.tiers)
+        return cls(tiers, given.benchmark, asked, plan=given.plan, caps=given.caps, **others)
 
 
 def run(models: ModelLists, options: Options) -> None:
@@ -87,16 +102,10 @@ def run(models: ModelLists, options: Options) -> None:
         from rag_bench.cli.planning import make_plan, show_plan
 
         say_what(engine, models, benchmark)
-        show_plan(make_plan(engine, models, options.tiers, benchmark, ragas=options.ragas))
+        show_plan(make_plan(engine, models, options.tiers, benchmark, options.options))
         return
-    settings = get_settings()
     request = SweepRequest(
-        models,
-        options.tiers,
-        benchmark,
-        ragas=options.ragas,
-        custom_metrics=bool(settings.custom_metrics or settings.bertscore_model),
-        skip_checks=options.skip_checks,
+        models, options.tiers, benchmark, options.options, skip_checks=options.skip_checks
     )
     budget = options.caps.budget()
     running = open_sweep(models)
@@ -115,7 +124,7 @@ def run(models: ModelLists, options: Options) -> None:
     seconds = time.monotonic() - started
     typer.echo(f"{'total':<34} {seconds:7.1f} s, {tally.sent} calls of models")
     show_tally(tally, seconds)
-    if options.tiers & {"2", "3"} and not free_part_failed:
+    if any(map(registry.is_of_generators, options.tiers)) and not free_part_failed:
         show_board(engine, running, benchmark)
     if budget is not None and budget.reached:
         raise RagBenchError(
@@ -134,14 +143,14 @@ def _without_pairs(
 ) -> list[str]:
     """Return why production judges were not measured: a failure if just they were asked for."""
     from rag_bench.store import snapshots
-    from rag_bench.tiers.base.measures import PRODUCTION_TIER, TIERS
     from rag_bench.tiers.base.pairs import no_pairs, pairs_of
 
     snapshot = snapshots.require_current(engine)
-    if PRODUCTION_TIER not in tiers or pairs_of(engine, snapshot, benchmark.get("pairs")):
+    lacking = any(map(registry.needs_pairs, registry.steps(tiers)))
+    if not lacking or pairs_of(engine, snapshot, benchmark.get("pairs")):
         return []
     why = no_pairs(engine, snapshot)
-    if tiers < frozenset(TIERS):
+    if tiers < frozenset(registry.names()):
         return [why]
     typer.echo(f"note: production judges were not measured. {why}")
     return []
@@ -300,9 +309,9 @@ def show_board(engine: Engine, running: Sweep, benchmark: Mapping[str, Any]) -> 
 def _checked(engine: Engine, benchmark: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run config without what was not given, a dataset by its id."""
     given = {name: value for name, value in benchmark.items() if value is not None}
-    one_of("--mode", given.get("mode", ""), ("", "synthetic", "manual"))
-    one_of("--judge-eval-mode", given.get("judge_eval_mode", "direct"), ("direct", "reasoned"))
-    one_of("--search", given.get("search", ""), ("", "exact", "hnsw"))
+    for name, value in given.items():
+        if allowed := words_of(name):
+            one_of(f"--{name.replace('_', '-')}", value, allowed)
     if given.get("dataset"):
         given["dataset"] = dataset_of(engine, given["dataset"])
     else:

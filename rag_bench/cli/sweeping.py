@@ -10,6 +10,7 @@ import typer
 
 from rag_bench.cli import running as runs
 from rag_bench.cli.app import app, check_stage, open_engine, open_sweep, progress_bars
+from rag_bench.cli.flags import RunFlags, with_run_flags
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import get_settings
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@with_run_flags()
 def sweep(
+    *,
     generation_models: Annotated[
         str,
         typer.Option(
@@ -35,113 +38,29 @@ def sweep(
     production_judge_models: Annotated[
         str, typer.Option(help="Production judges, which decide show or hide.")
     ] = "",
-    tier: Annotated[
-        str, typer.Option(help="0, 1, 2, 3, judge, judge_pipeline, ux; a list; or all.")
-    ] = "all",
-    dataset: Annotated[
-        str, typer.Option(help="Dataset id, name or file; empty: the snapshot's default.")
-    ] = "",
-    pairs: Annotated[
-        str,
-        typer.Option(
-            help="Labelled pairs: id, name or file; empty: the newest imported for this snapshot."
-        ),
-    ] = "",
-    mode: Annotated[str, typer.Option(help="synthetic or manual: which default dataset.")] = "",
-    limit: Annotated[
-        int | None, typer.Option(help="Only the first N questions, and labelled pairs.", min=1)
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Chunks retrieved in tier 1.", min=1)] = None,
-    search: Annotated[str, typer.Option(help="exact or hnsw; empty: RAG_BENCH_SEARCH.")] = "",
-    contexts_per_answer: Annotated[
-        int | None, typer.Option(help="Chunks given to the generator in tier 3.", min=1)
-    ] = None,
-    consistency_runs: Annotated[int, typer.Option(help="Answers per question.", min=1)] = 1,
-    judge_eval_mode: Annotated[str, typer.Option(help="direct or reasoned.")] = "direct",
-    ragas: Annotated[
-        bool, typer.Option("--ragas", help="RAGAS' metrics as well; many more calls.")
-    ] = False,
-    tier3_all_rubrics: Annotated[
-        bool,
-        typer.Option(
-            "--tier3-all-rubrics",
-            help="Score tier 3 by faithfulness, relevance and correctness as well.",
-        ),
-    ] = False,
-    cached_answers: Annotated[
-        bool,
-        typer.Option(
-            "--cached-answers",
-            help="As in production, a question close to one rated 5 gets the stored answer.",
-        ),
-    ] = False,
-    cache_threshold: Annotated[
-        float | None,
-        typer.Option(help="Least cosine of such a question; also for tier ux.", min=-1, max=1),
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask again where a reply could not be used.")
-    ] = False,
-    plan: Annotated[
-        bool,
-        typer.Option("--plan", help="Say what would be asked and its cost; send nothing."),
-    ] = False,
-    max_calls: Annotated[
-        int | None,
-        typer.Option(help="Stop after so many new calls; run again to go on.", min=0),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(help="Stop before the new calls cost more (USD, RAG_BENCH_PRICES).", min=0),
-    ] = None,
+    given: RunFlags,
 ) -> None:
     """Compare models: materialize the tiers' assets for every combination of the models.
 
     Killed, it goes on where it stopped: what was answered is in the call ledger.
     """
-    from rag_bench.tiers.base.measures import parse_tiers
-
     models = runs.chosen_models(
         runs.RoleModels(generation_models),
         runs.RoleModels(judge_models),
         runs.RoleModels(production_judge_models),
     )
-    benchmark = {
-        "dataset": dataset,
-        "pairs": pairs,
-        "mode": mode,
-        "limit": limit,
-        "top_k": top_k,
-        "search": search,
-        "contexts_per_answer": contexts_per_answer,
-        "consistency_runs": consistency_runs,
-        "judge_eval_mode": judge_eval_mode,
-        "tier3_all_rubrics": tier3_all_rubrics,
-        "cached_answers": cached_answers,
-        "cache_threshold": cache_threshold,
-        "retry_failed": retry_failed,
-    }
-    runs.run(
-        models,
-        runs.Options(
-            parse_tiers(tier),
-            benchmark,
-            ragas=ragas,
-            plan=plan,
-            caps=runs.Caps(max_calls, max_cost),
-        ),
-    )
+    runs.run(models, runs.Options.of(given))
 
 
 @app.command()
 def demo() -> None:
     """Build and load the demo, materialize the whole graph with offline models, show the result."""
     from rag_bench import sweep as sweeps
-    from rag_bench.automation import ANALYTICS
     from rag_bench.demo.dump import build_demo_dump
     from rag_bench.llm.transport import offline
     from rag_bench.partitions import ModelLists
     from rag_bench.store.embedded import EmbeddedServer
+    from rag_bench.tiers.stages import ANALYTICS
 
     settings = get_settings()
     stages: list[tuple[str, float]] = []
@@ -186,9 +105,9 @@ def demo() -> None:
         raise RagBenchError(" ".join(failed))
     started = time.monotonic()
     with progress_bars():
-        runs.announce("analytics")
-        check_stage(running.materialize("analytics", ANALYTICS))
-    took("analytics")
+        runs.announce(ANALYTICS.title)
+        check_stage(running.materialize(ANALYTICS.title, ANALYTICS.assets))
+    took(ANALYTICS.title)
     runs.show_board(engine, running, {})
     typer.echo("")
     for name, seconds in stages:

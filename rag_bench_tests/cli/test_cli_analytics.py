@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from rag_bench import definitions
 from rag_bench.assets.results.analytics import ASSETS
-from rag_bench.automation import ANALYTICS
+from rag_bench.tiers.stages import ANALYTICS
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _only_analytics(monkeypatch: pytest.MonkeyPatch) -> None:
         resources=definitions.defs.resources,
         executor=dg.in_process_executor,
         # The run is one of the stage's job, as in the project's own definitions.
-        jobs=[dg.define_asset_job("analytics", selection=list(ANALYTICS))],
+        jobs=[dg.define_asset_job("analytics", selection=list(ANALYTICS.assets))],
     )
     monkeypatch.setattr(definitions, "build_defs", lambda models=None: made)
 

@@ -66,7 +66,8 @@ def sweep(instance: dg.DagsterInstance, *, load: bool) -> list[str]:
     if load:
         results.append(running.materialize("load", ["dump", "chunk", "question_answer"]))
     for benchmark in SETTINGS.values():
-        request = SweepRequest(models, frozenset(TIERS), benchmark, ragas=True, custom_metrics=True)
+        options = frozenset({"ragas", "custom_metrics"})
+        request = SweepRequest(models, frozenset(TIERS), benchmark, options)
         results += running.run(request, lambda name: None)
     results += [running.materialize(name, [name]) for name in ANALYSES]
     return [f"{one.name}: {error}" for one in results for error in one.errors]

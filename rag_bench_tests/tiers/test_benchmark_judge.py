@@ -28,12 +28,12 @@ from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.judges import judge_sample
 from rag_bench.tiers.judges.benchmark_judge import (
     NEVER_CHECKED,
-    STEP,
     asks_of,
     examination,
     sample_of,
 )
 from rag_bench.tiers.judges.judge_sample import MOST_QUESTIONS, Sample, most_calls
+from rag_bench.tiers.registry import step_named
 
 ORACLE = Judge("oracle", 1.0, 1.0, bias=0.0, noise=0.0, variation=0.0, unreadable=0.0)
 #: Judges that know the truth and have one fault each.
@@ -68,7 +68,12 @@ class Examined:
             async with ChatModels(providers, self.url, transports=transports) as chat:
                 models = Models(chat, providers, 16)
                 keys = [f"simulator/{judge}" for judge in judges]
-                tasks = [examination(self.bench, models, STEP, sample, key) for key in keys]
+                tasks = [
+                    examination(
+                        self.bench, models, step_named("benchmark_judge_quality"), sample, key
+                    )
+                    for key in keys
+                ]
                 await evaluate(
                     self.bench, models, tasks, lambda task, it: done.update({task.key: it}), ""
                 )

@@ -18,7 +18,7 @@ from small_world import ANSWERS, GOLD, Done, World, checks_of, failure, material
 from small_world import _made_once as made_once
 from small_world import opened_world as opened
 
-from rag_bench.assets.tiers import answers_and_scores, custom_metrics
+from rag_bench.assets.factories import tier_assets
 from rag_bench.automation import range_tags
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.metrics.text_overlap import text_overlap
@@ -28,8 +28,8 @@ from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store import evaluations
 from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.tiers.answers.earlier import answers_of
+from rag_bench.tiers.registry import step_named
 from rag_bench.tiers.users_metrics.custom_metrics import (
-    STEPS,
     ExtraMeasures,
     language_of,
     open_measures,
@@ -140,7 +140,9 @@ def measure(
     found: list[evaluations.StoredEvaluation] = []
     asyncio.run(
         evaluated_here(
-            bench, tasks_with(extra, bench, STEPS[tier], models), lambda _, one: found.append(one)
+            bench,
+            tasks_with(extra, bench, step_named(f"tier{tier}_custom_metrics"), models),
+            lambda _, one: found.append(one),
         )
     )
     return found
@@ -298,7 +300,7 @@ def test_what_leaves_hangs_or_raises_everywhere(answered: World, functions: Path
     bench.settings = bench.settings.model_copy(update={"call_timeout_seconds": 0.01})
     late: list[evaluations.StoredEvaluation] = []
     extra = measures(f"hangs={functions}:hangs")
-    planned = tasks_with(extra, bench, STEPS["3"], GENERATORS[:1])
+    planned = tasks_with(extra, bench, step_named("tier3_custom_metrics"), GENERATORS[:1])
     asyncio.run(evaluated_here(bench, planned, lambda _, one: late.append(one)))
     assert late[0].errors == {"TIMEOUT": N}
     assert late[0].needs_retry
@@ -418,11 +420,9 @@ def test_the_documents_example_works_as_it_stands(
 
 def run_assets(world: World, keys: Sequence[str] = GENERATORS) -> dg.ExecuteInProcessResult:
     partitions = Partitions.of(MODELS)
-    tier2 = answers_and_scores.build(answers_and_scores.GENERATION, partitions)
-    tier3 = answers_and_scores.build(answers_and_scores.END_TO_END, partitions)
-    own = custom_metrics.build(partitions, tier2[0], tier3[0])
+    own = [dg.AssetKey(f"tier{tier}_custom_metrics") for tier in "23"]
     defs = dg.Definitions(
-        assets=[*tier2, *tier3, *own],
+        assets=tier_assets.build(partitions),
         resources={
             "database": DatabaseResource(),
             "benchmark": BenchmarkResource(),
@@ -432,7 +432,7 @@ def run_assets(world: World, keys: Sequence[str] = GENERATORS) -> dg.ExecuteInPr
     subset = dg.StaticPartitionsDefinition(list(keys))
     return defs.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=world.instance,
-        asset_selection=[asset.key for asset in own],
+        asset_selection=own,
         tags=range_tags(subset),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,

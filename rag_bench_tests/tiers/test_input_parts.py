@@ -21,6 +21,7 @@ from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import Planned
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.judges import benchmark_judge, production_judge
+from rag_bench.tiers.registry import step_named
 from rag_bench.tiers.retrieval import retrieval
 from rag_bench.tiers.traffic import ux
 from rag_bench.tiers.users_metrics import custom_metrics
@@ -59,9 +60,9 @@ def test_the_hash_of_parts_is_that_of_the_version_before() -> None:
 def test_parts_that_no_model_has_part_in(done_world: World) -> None:
     bench, _ = opened(done_world)
     keys = [None]
-    geometry = retrieval.geometry_tasks(bench, None, retrieval.GEOMETRY, keys)
+    geometry = retrieval.geometry_tasks(bench, None, step_named("tier0_embedding_geometry"), keys)
     assert hashed(geometry) == ("metrics", "0", "4")
-    found = retrieval.retrieval_tasks(bench, None, retrieval.RETRIEVAL, keys)
+    found = retrieval.retrieval_tasks(bench, None, step_named("tier1_retrieval"), keys)
     assert hashed(found) == ("metrics", "1", "5")
     rows = traffic.questions_by_time(bench.engine, bench.snapshot.sha256)
     of_rows = content_hash(
@@ -73,16 +74,23 @@ def test_parts_that_no_model_has_part_in(done_world: World) -> None:
             for row in rows
         ]
     )
-    assert hashed(ux.dialog_tasks(bench, None, ux.STEP, keys)) == ("metrics", "ux", "3", of_rows)
+    assert hashed(ux.dialog_tasks(bench, None, step_named("tier_ux_dialogs"), keys)) == (
+        "metrics",
+        "ux",
+        "3",
+        of_rows,
+    )
 
 
 def test_parts_of_answers_and_their_scores(done_world: World) -> None:
     bench, models = opened(done_world)
     for tier in ("2", "3"):
         source = {} if tier == "2" else {"retrieval_evaluation": _tier_1(bench)}
-        made = answers.answer_tasks(bench, models, answers.STEPS[tier], [GENERATOR])
+        made = answers.answer_tasks(bench, models, step_named(f"tier{tier}_answers"), [GENERATOR])
         assert hashed(made) == ("answers", tier, GENERATOR, "6", source)
-        judged = scores.score_tasks(bench, models, scores.STEPS[tier], [(GENERATOR, JUDGE)])
+        judged = scores.score_tasks(
+            bench, models, step_named(f"tier{tier}_scores"), [(GENERATOR, JUDGE)]
+        )
         of_answers = stored_answers_hash(bench, tier)
         assert hashed(judged) == ("scores", tier, GENERATOR, JUDGE, "3", of_answers, "reask")
 
@@ -96,21 +104,23 @@ def test_parts_of_ragas(done_world: World) -> None:
     }
     pair = (GENERATOR, JUDGE)
     of_answers = {"answers_hash": stored_answers_hash(bench, "3"), **instrument}
-    made = ragas.ragas_answer_tasks(bench, models, ragas.STEPS["3"], [pair])
+    made = ragas.ragas_answer_tasks(bench, models, step_named("tier3_ragas_scores"), [pair])
     assert hashed(made) == ("ragas", "3", GENERATOR, JUDGE, "3", of_answers, "reask")
     chosen = {
         key: retrieval.given(bench, ranking)
         for key, ranking in retrieval.retrieved(bench).rankings.items()
     }
     of_contexts = {"contexts_hash": content_hash(chosen), **instrument}
-    made = ragas.ragas_context_tasks(bench, models, ragas.STEPS["3"], [JUDGE])
+    made = ragas.ragas_context_tasks(bench, models, step_named("tier3_context_scores"), [JUDGE])
     assert hashed(made) == ("ragas", "3", None, JUDGE, "3", of_contexts, "reask")
 
 
 def test_parts_of_the_users_metrics(done_world: World) -> None:
     bench, _ = opened(done_world)
     nothing = custom_metrics.ExtraMeasures()
-    made = custom_metrics.tasks_with(nothing, bench, custom_metrics.STEPS["3"], [GENERATOR])
+    made = custom_metrics.tasks_with(
+        nothing, bench, step_named("tier3_custom_metrics"), [GENERATOR]
+    )
     of_answers = stored_answers_hash(bench, "3")
     assert hashed(made) == ("custom", "3", GENERATOR, "2", {}, of_answers)
 
@@ -118,9 +128,13 @@ def test_parts_of_the_users_metrics(done_world: World) -> None:
 def test_parts_of_judges(done_world: World) -> None:
     bench, models = opened(done_world)
     assert bench.pairs is not None
-    gates = production_judge.production_judge_tasks(bench, models, production_judge.STEP, [GATE])
+    gates = production_judge.production_judge_tasks(
+        bench, models, step_named("production_judge_scores"), [GATE]
+    )
     assert hashed(gates) == ("judge_pipeline", GATE, bench.pairs.id, "2")
-    judges = benchmark_judge.benchmark_judge_tasks(bench, models, benchmark_judge.STEP, [JUDGE])
+    judges = benchmark_judge.benchmark_judge_tasks(
+        bench, models, step_named("benchmark_judge_quality"), [JUDGE]
+    )
     sample = benchmark_judge.sample_of(bench, bench.pairs)
     asked_with = prompts.prompt_hash(
         [
@@ -137,7 +151,9 @@ def test_parts_of_judges(done_world: World) -> None:
 def test_the_address_is_of_the_settings_and_the_parts(done_world: World) -> None:
     bench, models = opened(done_world)
     parts = hashed(
-        production_judge.production_judge_tasks(bench, models, production_judge.STEP, [GATE])
+        production_judge.production_judge_tasks(
+            bench, models, step_named("production_judge_scores"), [GATE]
+        )
     )
     assert bench.input_hash(*parts) == content_hash([bench.run.hash, *parts])
     # What the sweep of the fixture made is found under it.

@@ -29,7 +29,16 @@ PER_ANSWER = 8
 def plan(world: World, tiers: Sequence[str] = ("2", "3"), *, ragas: bool = True) -> Plan:
     bench = BenchmarkResource().open(world.engine, None)
     return asyncio.run(
-        plan_sweep(bench, Providers({}), 16, [GENERATOR], [JUDGE], [], tiers, ragas=ragas)
+        plan_sweep(
+            bench,
+            Providers({}),
+            16,
+            [GENERATOR],
+            [JUDGE],
+            [],
+            tiers,
+            options=["ragas"] if ragas else [],
+        )
     )
 
 

@@ -15,7 +15,7 @@ from small_world import ANSWERS, CHUNKS, GOLD, OFFLINE, World, failure, material
 from sqlalchemy import text as sql
 
 from rag_bench.assembly import open_models
-from rag_bench.assets.tiers import ragas as ragas_assets
+from rag_bench.assets.factories import tier_assets
 from rag_bench.automation import range_tags
 from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
 from rag_bench.llm.ragas import prompts
@@ -23,9 +23,10 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.store.evaluations import StoredEvaluation, cases_of, latest, model_runs
-from rag_bench.tiers.answers.ragas import STEPS, ragas_answer_tasks, ragas_context_tasks
+from rag_bench.tiers.answers.ragas import ragas_answer_tasks, ragas_context_tasks
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.models import Models
+from rag_bench.tiers.registry import step_named
 
 STRONG, WEAK = "simulator/sim-strong", "simulator/sim-weak"
 SHARP, BLIND = "simulator/sim-judge-sharp", "simulator/sim-judge-blind"
@@ -37,7 +38,7 @@ N = len(GOLD)
 def run_assets(world: World, names: Iterable[str], split: Any) -> dg.ExecuteInProcessResult:
     """Materialize our assets alone; what they depend on was recorded by the world's graph."""
     defs = dg.Definitions(
-        assets=ragas_assets.build(Partitions.of(MODELS)),
+        assets=tier_assets.build(Partitions.of(MODELS)),
         resources={
             "database": DatabaseResource(),
             "benchmark": BenchmarkResource(),
@@ -176,13 +177,17 @@ def test_the_assets_from_end_to_end_in_russian(free_world: World) -> None:
 def of_answers(
     bench: Bench, models: Models, tier: str, pairs: Sequence[tuple[str, str]], on_done: OnDone
 ) -> Coroutine[Any, Any, None]:
-    return evaluated(ragas_answer_tasks, bench, models, STEPS[tier], pairs, on_done)
+    return evaluated(
+        ragas_answer_tasks, bench, models, step_named(f"tier{tier}_ragas_scores"), pairs, on_done
+    )
 
 
 def of_contexts(
     bench: Bench, models: Models, judges: Sequence[str], on_done: OnDone
 ) -> Coroutine[Any, Any, None]:
-    return evaluated(ragas_context_tasks, bench, models, STEPS["3"], judges, on_done)
+    return evaluated(
+        ragas_context_tasks, bench, models, step_named("tier3_context_scores"), judges, on_done
+    )
 
 
 def measures(made: StoredEvaluation) -> dict[str, Any]:
@@ -226,7 +231,12 @@ def test_english_questions_are_judged_by_english_prompts(english: World) -> None
 
     async def work(models: Models, on_done: Callable[..., None]) -> None:
         await evaluated(
-            answers.answer_tasks, bench, models, answers.STEPS["3"], [STRONG], lambda *_: None
+            answers.answer_tasks,
+            bench,
+            models,
+            step_named("tier3_answers"),
+            [STRONG],
+            lambda *_: None,
         )
         await of_answers(bench, models, "3", [(STRONG, SHARP)], on_done)
         await of_contexts(bench, models, [SHARP], on_done)

@@ -14,7 +14,8 @@ from rag_bench.source.load import load_dump
 from rag_bench.source.question_files.dataset_files import read_dataset_file
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.evaluations import StoredEvaluation, cases_of
-from rag_bench.tiers.retrieval.retrieval import RETRIEVAL, TWIN_COUNTED, retrieval_tasks
+from rag_bench.tiers.registry import step_named
+from rag_bench.tiers.retrieval.retrieval import TWIN_COUNTED, retrieval_tasks
 
 OFFICE = "Приёмная открыта с 10:00 до 16:00, обед с 13:00 до 14:00."
 PAGES = [f"faculty-{n:02}" for n in range(6)]
@@ -30,7 +31,7 @@ def measured(engine: Engine, gold: Path) -> StoredEvaluation:
     found = datasets.save_dataset(engine, "gold", read.kind, read.items, {})
     bench = BenchmarkResource(dataset=found.id).open(engine, "run")
     bench.embed([bench.encoder_identity.passage_text(c.text) for c in bench.chunks], "chunks")
-    return evaluated_whole(retrieval_tasks, bench, RETRIEVAL)
+    return evaluated_whole(retrieval_tasks, bench, step_named("tier1_retrieval"))
 
 
 def gold_file(folder: Path) -> Path:

@@ -9,19 +9,22 @@ from typing import Any
 import dagster as dg
 import pytest
 from evaluated import evaluated_whole
-from small_world import GOLD, World, url_of, value
+from small_world import GOLD, OFFLINE, World, url_of, value
 from sqlalchemy import insert
 
-from rag_bench.assets.tiers.ux import tier_ux_dialogs
+from rag_bench.assets.factories.tier_assets import step_asset
 from rag_bench.evaluation.metrics.ux import UX_NAMES
+from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.tables import question_answer
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.traffic.ux import NO_TEXT, NO_TIME, NO_USER, STEP, dialog_tasks, hit_curve
+from rag_bench.tiers.registry import step_named
+from rag_bench.tiers.traffic.ux import NO_TEXT, NO_TIME, NO_USER, dialog_tasks, hit_curve
 
 N = len(GOLD)
+STEP = step_named("tier_ux_dialogs")
 START = datetime(2025, 10, 1, 9, 0, tzinfo=UTC)
 SAME = "сколько стоит комната в общежитии"
 
@@ -135,7 +138,7 @@ def test_the_dataset_against_the_cache(free_world: World) -> None:
 
 def run_asset(world: World) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [tier_ux_dialogs],
+        [step_asset(STEP, Partitions.of(OFFLINE))],
         instance=world.instance,
         resources={"database": DatabaseResource(), "benchmark": BenchmarkResource()},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

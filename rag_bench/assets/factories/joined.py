@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rag_bench.partitions import cell_key
+from rag_bench.tiers import registry
 
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
@@ -14,35 +15,16 @@ if TYPE_CHECKING:
 Joined = Mapping[str, Mapping[str | None, "StoredEvaluation"]]
 """By asset, and by partition of it (None for one without any)."""
 
-_WITHOUT_PARTITIONS = {
-    "0": "tier0_embedding_geometry",
-    "1": "tier1_retrieval",
-    "ux": "tier_ux_dialogs",
-}
-_OF_JUDGES = {"judge": "benchmark_judge_quality", "judge_pipeline": "production_judge_scores"}
-_SUFFIXES = {
-    "answers": "answers",
-    "scores": "scores",
-    "ragas": "ragas_scores",
-    "custom": "custom_metrics",
-}
-
 
 def asset_of(evaluation: StoredEvaluation) -> tuple[str, str | None] | None:
-    """Return the asset and partition that an evaluation is of; None for one of no asset here."""
-    tier, judge = evaluation.tier, evaluation.benchmark_judge_model
-    model = evaluation.generation_model
-    if tier in _WITHOUT_PARTITIONS:
-        return _WITHOUT_PARTITIONS[tier], None
-    if tier in _OF_JUDGES:
-        return _OF_JUDGES[tier], judge or evaluation.production_judge_model
-    if evaluation.kind == "ragas" and model is None:
-        return f"tier{tier}_context_scores", judge
-    if evaluation.kind not in _SUFFIXES or model is None:
+    """Return the asset and partition that an evaluation is of; None for one of no tier."""
+    step = registry.step_of(evaluation)
+    if step is None:
         return None
-    return f"tier{tier}_{_SUFFIXES[evaluation.kind]}", str(
-        cell_key(model, judge)
-    ) if judge else model
+    generator, judge = evaluation.generation_model, evaluation.benchmark_judge_model
+    if generator and judge:
+        return step.asset, str(cell_key(generator, judge))
+    return step.asset, generator or judge or evaluation.production_judge_model
 
 
 def joined_by_asset(found: Iterable[StoredEvaluation]) -> Joined:
@@ -70,9 +52,10 @@ def input_versions(joined: Joined) -> dict[str, str]:
     settings. Many partitions have one version, as Dagster makes it: the hash of all.
     """
     tags = {}
+    inputs = {step.asset for step in registry.joined()}
     for name, cells in joined.items():
-        if name.endswith("_answers"):
-            continue  # what was made of the answers is the input, not they
+        if name not in inputs:
+            continue
         versions = [cells[key].version for key in sorted(cells, key=str)]
         whole = None in cells
         version = versions[0] if whole else sha256("".join(versions).encode()).hexdigest()

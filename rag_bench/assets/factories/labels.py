@@ -1,23 +1,16 @@
 """Tags and owners of all assets, to filter the graph by: what pays, what runs offline, which tier.
 
-Told from the assets themselves, so that a new one needs no entry here.
+Told from the assets and tiers themselves, so that a new one needs no entry here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import dagster as dg
 
 from rag_bench.settings import get_settings
-
-#: Assets whose name does not begin with their tier.
-_TIERS: Mapping[str, str] = {
-    "benchmark_judge_quality": "judge",
-    "production_judge_scores": "judge_pipeline",
-}
-_TIER = re.compile(r"tier_?([0-9]+|[a-z]+)_")
+from rag_bench.tiers import registry
 
 
 def labelled(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
@@ -30,12 +23,12 @@ def labelled(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]
 
 def _labelled(asset: dg.AssetsDefinition, owners: list[str]) -> dg.AssetsDefinition:
     # Whoever takes the models may ask them; with an offline model it costs nothing all the same.
+    tiers = {step.asset: step.tier for step in registry.steps()}
     pays = "models" in asset.required_resource_keys
 
     def label(spec: dg.AssetSpec) -> dg.AssetSpec:
         name = spec.key.path[-1]
-        found = _TIER.match(name)
-        tier = _TIERS.get(name) or (found.group(1) if found else None)
+        tier = tiers.get(name)
         tags = {"pays": "yes"} if pays else {"offline": "yes"}
         if tier:
             tags["tier"] = tier

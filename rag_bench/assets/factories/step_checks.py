@@ -15,8 +15,8 @@ import dagster as dg
 from rag_bench.assets.factories.cells import Recorder, recorded
 
 if TYPE_CHECKING:
-    from rag_bench.store.evaluations import Kind
     from rag_bench.tiers.base.bench import Bench
+    from rag_bench.tiers.registry import Step
 
 StepEvent = dg.AssetCheckResult | dg.MaterializeResult
 
@@ -61,7 +61,7 @@ def nothing_to_check() -> dg.AssetCheckResult:
     )
 
 
-def reads_russian() -> StepCheck:
+def reads_russian(_step: Step) -> StepCheck:
     """Check the text measures with a text of which the right values are known."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
@@ -82,12 +82,13 @@ def reads_russian() -> StepCheck:
     )
 
 
-def prompts_are_whole(rubrics: Callable[[Bench], Sequence[str]]) -> StepCheck:
+def prompts_are_whole(step: Step) -> StepCheck:
     """Check the rendered prompts of the rubrics that a run asks."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
         from rag_bench.evaluation.rubrics import RUBRICS
         from rag_bench.llm.tasks import prompts
+        from rag_bench.tiers.base.asked_rubrics import asked_rubrics
 
         values = {
             "question": "Когда пересдача?",
@@ -96,7 +97,7 @@ def prompts_are_whole(rubrics: Callable[[Bench], Sequence[str]]) -> StepCheck:
             "reference_answer": "С 10 февраля.",
         }
         bad = []
-        asked = rubrics(bench)
+        asked = asked_rubrics(bench.run, step.tier)
         for name in asked:
             needed = {key: values[key] for key in RUBRICS[name].inputs}
             messages = prompts.render(RUBRICS[name].prompt, **needed)
@@ -118,7 +119,7 @@ def prompts_are_whole(rubrics: Callable[[Bench], Sequence[str]]) -> StepCheck:
     )
 
 
-def replies_are_readable(tier: str, kind: Kind = "scores") -> StepCheck:
+def replies_are_readable(step: Step) -> StepCheck:
     """Check the share of scored cases of every judge under the run's settings."""
 
     def evaluate(bench: Bench) -> dg.AssetCheckResult:
@@ -126,7 +127,7 @@ def replies_are_readable(tier: str, kind: Kind = "scores") -> StepCheck:
 
         low = {}
         found = evaluations.latest_of_kind(
-            bench.engine, tier=tier, kind=kind, settings_hash=bench.run.hash
+            bench.engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
         )
         if not found:
             return nothing_to_check()
@@ -139,7 +140,7 @@ def replies_are_readable(tier: str, kind: Kind = "scores") -> StepCheck:
             ]
             if not shares or min(shares) < LEAST_READABLE:
                 judge = row.benchmark_judge_model or row.production_judge_model
-                what = "contexts" if kind == "ragas" else "pairs"
+                what = "contexts" if step.kind == "ragas" else "pairs"
                 low[f"{judge} on {row.generation_model or what}"] = round(
                     min(shares, default=0.0), 3
                 )

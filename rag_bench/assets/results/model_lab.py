@@ -1,7 +1,5 @@
 """Group model_lab: every combination of models, joined from what was measured. Asks no model."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from rag_bench.assets.factories.calls import ledger_metadata
@@ -12,12 +10,14 @@ from rag_bench.assets.factories.trials import apart
 from rag_bench.assets.results.board_metadata import board_metadata
 from rag_bench.errors import RagBenchError
 from rag_bench.resources import BenchmarkResource, DatabaseResource
+from rag_bench.tiers import registry
 
 GROUP = "model_lab"
 
 
-def build(scored: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Return the group's assets; ``scored`` are the assets whose results they join."""
+def build() -> list[dg.AssetsDefinition]:
+    """Return the group's assets; they join the results of all tiers."""
+    scored = [step.asset for step in registry.joined()]
 
     @asset(group_name=GROUP, kinds={"postgres", "view"}, deps=scored, code_version="1")
     def model_runs(

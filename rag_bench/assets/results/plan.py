@@ -1,17 +1,18 @@
 """Group model_lab: what a sweep will ask and cost, before anything is sent."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
 from rag_bench.assets.factories.declare import asset
 from rag_bench.assets.factories.describe import table
 from rag_bench.assets.results.model_lab import GROUP
-from rag_bench.assets.tiers.answers_and_scores import END_TO_END, GENERATION
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
+from rag_bench.tiers import registry
 
 
 class PlanConfig(dg.Config):
@@ -21,21 +22,31 @@ class PlanConfig(dg.Config):
     judge_models: list[str] = Field(default=[], description="Benchmark judges; empty: all.")
     production_judge_models: list[str] = Field(default=[], description="Empty: all.")
     tiers: str = Field(default="all", description="As of `rag-bench sweep --tier`.")
-    ragas: bool = Field(default=False, description="Whether RAGAS is to be asked as well.")
+
+
+def config_type() -> type[PlanConfig]:
+    """Return the config with a field for each of the options that a sweep has a flag for."""
+    fields: dict[str, Any] = {
+        option.name: (bool, Field(default=False, description=option.help))
+        for option in registry.flags()
+    }
+    made: type[PlanConfig] = create_model("SweepPlanConfig", __base__=PlanConfig, **fields)
+    return made
 
 
 def build(models: ModelLists) -> list[dg.AssetsDefinition]:
     """Return the asset; ``models`` are those that the definitions have partitions of."""
+    Config: Any = config_type()  # noqa: N806
 
     @asset(
         group_name=GROUP,
         kinds={"postgres"},
-        deps=list(dict.fromkeys([*GENERATION.upstream, *END_TO_END.upstream])),
+        deps=list(dict.fromkeys(name for step in registry.answering() for name in step.reads)),
         code_version="1",
     )
     def sweep_plan(
         context: dg.AssetExecutionContext,
-        config: PlanConfig,
+        config: Config,
         database: DatabaseResource,
         benchmark: BenchmarkResource,
     ) -> dg.MaterializeResult:
@@ -45,7 +56,6 @@ def build(models: ModelLists) -> list[dg.AssetsDefinition]:
         import asyncio
 
         from rag_bench.llm.config.providers import Providers
-        from rag_bench.tiers.base.measures import parse_tiers
         from rag_bench.tiers.plan.plan import plan_sweep
 
         def chosen(named: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -60,8 +70,8 @@ def build(models: ModelLists) -> list[dg.AssetsDefinition]:
                 chosen(config.generation_models, models.generation),
                 chosen(config.judge_models, models.benchmark_judges),
                 chosen(config.production_judge_models, models.production_judges),
-                parse_tiers(config.tiers),
-                ragas=config.ragas,
+                registry.parse_tiers(config.tiers),
+                options=[one.name for one in registry.flags() if getattr(config, one.name)],
             )
         )
         found = plan.to_json()

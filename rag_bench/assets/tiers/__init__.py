@@ -1,1 +1,1 @@
-"""One module per kind of tier: its assets. What they do is in `rag_bench.tiers`."""
+"""What single tiers show and check beyond what all do; assets are made in `factories`."""

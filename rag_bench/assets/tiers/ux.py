@@ -1,67 +1,38 @@
-"""Group ux: tier ux, over the dialogs of real users. No model is asked."""
+"""What tier ux shows beside its metrics: cache hits by threshold, lengths of dialogs."""
 
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.assets.factories.cells import log_progress, result_version
-from rag_bench.assets.factories.declare import asset
-from rag_bench.assets.factories.describe import evaluation_metadata, picture, table
-from rag_bench.assets.factories.trials import apart
-from rag_bench.assets.inputs.datasets import manual_dataset, synthetic_dataset
-from rag_bench.assets.inputs.embeddings import question_embeddings
-from rag_bench.resources import BenchmarkResource, DatabaseResource
+from rag_bench.assets.factories.describe import picture, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
 
-    from rag_bench.store.evaluations import Case
+    from rag_bench.store.evaluations import Case, StoredEvaluation
+    from rag_bench.tiers.base.bench import Bench
 
-GROUP = "ux"
 _LONGEST_SHOWN = 6  # turns; longer dialogs share a row of the table
 
 
-@asset(
-    group_name=GROUP,
-    kinds={"postgres", "numpy"},
-    deps=[question_embeddings, manual_dataset, synthetic_dataset],
-    code_version="3",
-)
-def tier_ux_dialogs(
-    context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
-) -> dg.MaterializeResult:
-    """Tier ux: what the cache of answers rated 5 would hit in real dialogs, how far follow-up
-    questions stay on the subject, and whether a question asked again gets the same answer.
-
-    Dialogs are made of `question_answer` by user and time. A dump without questions of users
-    leaves every measure undefined.
-    """
+def shown(bench: "Bench", evaluation: "StoredEvaluation") -> dict[str, Any]:
+    """Return metadata of the dialogs."""
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.tiers.base.evaluate import evaluate_one
-    from rag_bench.tiers.traffic.ux import STEP, dialog_tasks
 
-    bench = benchmark.open(database.engine, context.run.run_id)
-    with log_progress(context):
-        [task] = dialog_tasks(bench, None, STEP, [None])
-        evaluation = evaluate_one(bench, task)
-    cases = cases_of(database.engine, evaluation.id)
+    cases = cases_of(bench.engine, evaluation.id)
     metadata: dict[str, Any] = {}
     if cases:
         metadata["plot"] = picture(_curves(cases, bench.run.cache_threshold))
         metadata["dialogs"] = _lengths(cases)
     else:
         metadata["note"] = "no data: the snapshot holds no questions of users"
-    metadata |= evaluation_metadata(bench, evaluation)
     if said := evaluation.inputs.get("ratings_note"):
         metadata["ratings"] = said
     flags = [flag for case in cases for flag in case.flags]
     metadata["left_out"] = dg.MetadataValue.json({f: flags.count(f) for f in sorted(set(flags))})
-    result: dg.MaterializeResult[None] = dg.MaterializeResult(
-        data_version=dg.DataVersion(result_version(evaluation)), metadata=metadata
-    )
-    return apart(context, bench, result)
+    return metadata
 
 
 def _curves(cases: "Sequence[Case]", threshold: float) -> "Figure":
@@ -101,6 +72,3 @@ def _lengths(cases: "Sequence[Case]") -> dg.TableMetadataValue:
         for n in sorted(lengths)
     ]
     return table(["questions in the dialog", "dialogs", "share"], rows)
-
-
-ASSETS = [tier_ux_dialogs]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from rag_bench.hashing import content_hash
 from rag_bench.store.evaluations.records import StoredEvaluation, stored
@@ -82,36 +83,31 @@ def version_of_all(engine: Engine, settings_hash: str) -> str:
     return content_hash(sorted(one.version for one in joined(engine, settings_hash)))
 
 
-#: Where a kind of evaluation records what it measured with, beside the settings hash.
-_INSTRUMENTS = {
-    "RAGAS": "kind = 'ragas'",
-    "tier judge": "tier = 'judge'",
-    "tier judge_pipeline": "tier = 'judge_pipeline'",
-}
-
-
-def different_instruments(engine: Engine, settings_hash: str) -> dict[str, list[str]]:
+def different_instruments(
+    engine: Engine, settings_hash: str, instruments: Mapping[str, Collection[tuple[str, str]]]
+) -> dict[str, list[str]]:
     """Return, by what was measured, the models whose newest results another instrument made.
 
     The instrument is what the newest evaluation of the kind was made with: the dataset of pairs,
-    the sample of triples, RAGAS' prompts, language and version.
+    the sample of triples, RAGAS' prompts, language and version. ``instruments`` are the tiers and
+    kinds that one instrument measures, by its name.
     """
     found: dict[str, list[str]] = {}
     with engine.connect() as connection:
-        for what, condition in _INSTRUMENTS.items():
+        for what, measured in instruments.items():
             rows = connection.execute(
                 text(
-                    "select distinct on (tier, generation_model, benchmark_judge_model, "
+                    "select distinct on (tier, kind, generation_model, benchmark_judge_model, "
                     "production_judge_model) id, concat_ws(' by ', generation_model, "
                     "coalesce(benchmark_judge_model, production_judge_model)) as models, "
                     "jsonb_build_array(dataset_id, prompt_hash, inputs -> 'sample_hash', "
                     "inputs -> 'ragas_language', inputs -> 'ragas_version') as instrument "
                     "from rag_bench.evaluation "
-                    f"where settings_hash = :hash and status in ('succeeded', 'partial') "
-                    f"and {condition} order by tier, generation_model, benchmark_judge_model, "
-                    "production_judge_model, id desc"
-                ),
-                {"hash": settings_hash},
+                    "where settings_hash = :hash and status in ('succeeded', 'partial') "
+                    "and (tier, kind) in :measured order by tier, kind, generation_model, "
+                    "benchmark_judge_model, production_judge_model, id desc"
+                ).bindparams(bindparam("measured", expanding=True)),
+                {"hash": settings_hash, "measured": sorted(measured)},
             ).all()
             if not rows:
                 continue

@@ -24,7 +24,6 @@ from rag_bench.tiers.answers.measuring import Vectors, measured_cases, metrics_o
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
     Blocked,
-    Declaration,
     Declared,
     Measured,
     Planned,
@@ -35,8 +34,6 @@ from rag_bench.tiers.base.evaluate import (
 )
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.retrieval.retrieval import NotRetrievedError
-
-STEPS = {tier: Declaration(tier, "answers", "6") for tier in ("2", "3")}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from rag_bench.tiers.base.bench import Bench, silent
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
     Blocked,
-    Declaration,
     Declared,
     Measured,
     Nothing,
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from rag_bench.llm.ragas.library import BenchEmbeddings
     from rag_bench.llm.ragas.metrics import RagasJudge, RagasScore, Sample
 
-STEPS = {tier: Declaration(tier, "ragas", "3") for tier in ("2", "3")}
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
 NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."

@@ -19,7 +19,6 @@ from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_inputs
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
-    Declaration,
     Declared,
     Measured,
     Planned,
@@ -30,8 +29,6 @@ from rag_bench.tiers.base.evaluate import (
 )
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
-
-STEPS = {tier: Declaration(tier, "scores", "3") for tier in ("2", "3")}
 
 
 def metric_name(rubric: str) -> str:

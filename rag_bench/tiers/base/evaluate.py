@@ -69,15 +69,6 @@ class Declared(Protocol):
 
 
 @dataclass(frozen=True)
-class Declaration:
-    """A step's tier, kind and code version."""
-
-    tier: str
-    kind: Kind
-    version: str
-
-
-@dataclass(frozen=True)
 class Roles:
     """The models that an evaluation is about, by their part in it."""
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from rag_bench.store import evaluations
+from rag_bench.tiers import registry
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.run_settings import Tier
-
-_TIERS: tuple[Tier, ...] = ("2", "3")
 
 
 def no_answers(bench: Bench, tier: str, generation_model: str) -> str:
     """Return why a model has no answers that count, and how to get them."""
-    asset = f"tier{tier}_answers"
+    asset = next(step.asset for step in registry.answering() if step.tier == tier)
     seen = evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
     first = f"There are no tier {tier} answers of {generation_model} under these settings: "
     if any(key == bench.run.hash for key, _ in seen):
@@ -36,8 +34,8 @@ def nothing_measured(bench: Bench) -> str:
     )
     seen = [
         settings
-        for tier in _TIERS
-        for _, settings in evaluations.settings_seen(bench.engine, tier=tier, kind="answers")
+        for step in registry.answering()
+        for _, settings in evaluations.settings_seen(bench.engine, tier=step.tier, kind=step.kind)
     ]
     if not seen:
         return f"No generation model has been measured yet. {run}"

@@ -40,7 +40,6 @@ from rag_bench.store.evaluations import Case
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.case_of import case_of
 from rag_bench.tiers.base.evaluate import (
-    Declaration,
     Declared,
     Measured,
     Nothing,
@@ -50,7 +49,6 @@ from rag_bench.tiers.base.evaluate import (
     Work,
     n_retryable,
 )
-from rag_bench.tiers.base.measures import JUDGE_TIER
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.pairs import no_pairs
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
@@ -68,8 +66,6 @@ from rag_bench.tiers.judges.judge_sample import (
     Triple,
     make_sample,
 )
-
-STEP = Declaration(JUDGE_TIER, "scores", "2")
 
 #: What an evaluation says of a judge that no labelled answer was there for.
 NEVER_CHECKED = (

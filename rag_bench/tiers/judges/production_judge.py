@@ -19,7 +19,6 @@ from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
-    Declaration,
     Declared,
     Measured,
     Nothing,
@@ -29,11 +28,8 @@ from rag_bench.tiers.base.evaluate import (
     Work,
     n_retryable,
 )
-from rag_bench.tiers.base.measures import PRODUCTION_TIER
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.pairs import made_for, no_pairs
-
-STEP = Declaration(PRODUCTION_TIER, "scores", "2")
 
 
 def production_judge_tasks(

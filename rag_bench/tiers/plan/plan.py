@@ -20,7 +20,7 @@ is none, time is unknown. So is the cost of a model without a price.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,14 +29,14 @@ from rag_bench.llm.config.providers import Providers, Role
 from rag_bench.llm.config.room import limits_of_roles
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.store import calls
+from rag_bench.tiers import registry
 from rag_bench.tiers.base.evaluate import Task
-from rag_bench.tiers.base.measures import JUDGE_TIER, PRODUCTION_TIER
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.plan.estimates import line_of
 from rag_bench.tiers.plan.foreseen import STAND_IN_ANSWER, Foreseen, PlannedBench
 from rag_bench.tiers.plan.ledger_only import LedgerOnly, NotSentError, Request, requests
 from rag_bench.tiers.plan.lines import Plan
-from rag_bench.tiers.plan.steps import By, PaidStep, paid_steps
+from rag_bench.tiers.registry import Axis, Step
 
 if TYPE_CHECKING:
     from rag_bench.llm.transport.client import ChatModels
@@ -55,7 +55,7 @@ async def plan_sweep(
     production_judges: Sequence[str],
     tiers: Iterable[str],
     *,
-    ragas: bool = False,
+    options: Collection[str] = (),
 ) -> Plan:
     """Plan the paid part of a sweep; nothing is sent, nothing is stored.
 
@@ -67,7 +67,7 @@ async def plan_sweep(
         benchmark_judges: for tiers 2, 3 and judge, and RAGAS.
         production_judges: for tier judge_pipeline.
         tiers: those of the sweep; free ones are passed over.
-        ragas: RAGAS is asked for.
+        options: names of what is asked for, as RAGAS.
     """
     tiers = set(tiers)
     url = bench.engine.url.render_as_string(hide_password=False)
@@ -76,15 +76,15 @@ async def plan_sweep(
             providers, store, limits_of_roles(bench.settings), bench.settings.reask_unreadable
         )
         models = Models(cast("ChatModels", chat), providers, default_slots)
-        keys_by: dict[By, Sequence[Any]] = {
-            By.generator: generation_models,
-            By.judge: benchmark_judges,
-            By.gate: production_judges,
-            By.pair: [(g, j) for g in generation_models for j in benchmark_judges],
+        keys_by: dict[Axis, Sequence[Any]] = {
+            Axis.GENERATOR: generation_models,
+            Axis.JUDGE: benchmark_judges,
+            Axis.GATE: production_judges,
+            Axis.PAIR: [(g, j) for g in generation_models for j in benchmark_judges],
         }
         walk = _Walk(bench, models, chat)
-        for step in paid_steps():
-            if step.tier in tiers and (ragas or not step.ragas):
+        for step in registry.steps(tiers, options):
+            if step.pays:
                 await walk.through(step, keys_by[step.by])
         notes = [*walk.foreseen.notes, *_without_pairs(bench, tiers), *walk.notes]
     with bench.engine.connect() as connection:
@@ -111,12 +111,12 @@ class _Walk:
         self._bench = PlannedBench.of(bench, self.foreseen)
         self.notes: list[str] = []
 
-    async def through(self, step: PaidStep, keys: Sequence[Any]) -> None:
+    async def through(self, step: Step, keys: Sequence[Any]) -> None:
         """Count what a step asks for each of its keys."""
-        self._chat.asset = step.asset
+        self._chat.asset, work = step.asset, registry.resolve(step.work)
         for key in keys:
             self.foreseen.watch()
-            for one in step.tasks_of(self._bench, self._models, step.declared, [key]):
+            for one in work(self._bench, self._models, step, [key]):
                 self._chat.stand_ins = frozenset(self.foreseen.handed_out)
                 if isinstance(one, Task):
                     await self._count(one)
@@ -149,12 +149,14 @@ def _without_pairs(bench: Bench, tiers: set[str]) -> list[str]:
     """Say what is not known before labelled pairs are stored, which a sweep does itself."""
     if bench.pairs is not None:
         return []
-    by_itself = "(show_hide_dataset, free; a sweep does it itself)"
-    said = {
-        JUDGE_TIER: f"judge asks more about labelled pairs once they are stored {by_itself}.",
-        PRODUCTION_TIER: f"judge_pipeline is unknown until labelled pairs are stored {by_itself}.",
-    }
-    return [note for tier, note in said.items() if tier in tiers]
+    notes = []
+    for step in registry.steps(tiers):
+        if registry.PAIRS in step.reads:
+            said = "asks more about labelled pairs once they are stored"
+            if registry.needs_pairs(step):
+                said = "is unknown until labelled pairs are stored"
+            notes.append(f"{step.tier} {said} ({registry.PAIRS}, free; a sweep does it itself).")
+    return notes
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
-    Declaration,
     Declared,
     Measured,
     Task,
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.search import TopK
     from rag_bench.tiers.base.models import Models
 
-GEOMETRY = Declaration("0", "metrics", "4")
-RETRIEVAL = Declaration("1", "metrics", "5")
 SCORE_TOLERANCE = 1e-4
 #: A twin of the relevant chunk was found before it, and counted as it.
 TWIN_COUNTED = "twin_counted"

@@ -25,14 +25,12 @@ from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import cached_answers
 from rag_bench.tiers.answers.cached_answers import normalised
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.evaluate import Declaration, Declared, Measured, Task, Work
-from rag_bench.tiers.base.measures import UX_TIER
+from rag_bench.tiers.base.evaluate import Declared, Measured, Task, Work
 
 if TYPE_CHECKING:
     from rag_bench.store.snapshots import QuestionRecord
     from rag_bench.tiers.base.models import Models
 
-STEP = Declaration(UX_TIER, "metrics", "3")
 #: What keeps a row out of a measure, as flags of its case.
 NO_TEXT, NO_USER, NO_TIME = "no_text", "no_user", "no_time"
 

@@ -35,7 +35,6 @@ from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import of_answered_models
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
-    Declaration,
     Declared,
     Measured,
     Nothing,
@@ -47,7 +46,6 @@ from rag_bench.tiers.base.evaluate import (
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.users_metrics.metric_loading import load_metrics
 
-STEPS = {tier: Declaration(tier, "custom", "2") for tier in ("2", "3")}
 NOTHING_CONFIGURED = (
     "Nothing is configured, so nothing was measured. Name metrics of your own in "
     "RAG_BENCH_CUSTOM_METRICS, or a model for BERTScore in RAG_BENCH_BERTSCORE_MODEL "

@@ -1,0 +1,118 @@
+"""Stages of a benchmark: what runs together, when in the week, and what people call it.
+
+A stage is a job, a weekly schedule and, in a sweep, a run. Steps of tiers name theirs
+(`rag_bench.tiers.registry`); what is listed here beside them is of no tier. Their times are also
+their order: each starts when the one before should be done.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rag_bench.errors import ConfigurationError
+
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the job; the schedule is ``weekly_<name>``.
+        title: as a sweep announces it.
+        description: what it does; shown by the UI.
+        at: time on Mondays, ``HH:MM``.
+        assets: that are of no tier.
+
+    Raises:
+        ConfigurationError: a time that is none.
+    """
+
+    name: str
+    title: str
+    description: str
+    at: str
+    assets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _TIME.fullmatch(self.at):
+            raise ConfigurationError(f"The stage {self.name!r} is at {self.at!r}, not at HH:MM.")
+
+    @property
+    def cron(self) -> str:
+        """When it starts each week."""
+        hour, minute = self.at.split(":")
+        return f"{int(minute)} {int(hour)} * * 1"
+
+
+ANALYTICS = Stage(
+    "analytics",
+    "analytics",
+    "What users' questions say about the sources: utilization, topics, domain.",
+    "07:30",
+    ("chunk_utilization", "topic_coverage", "domain_insights"),
+)
+REFRESH = Stage(
+    "refresh",
+    "embeddings, datasets, retrieval",
+    "The free part: dump, embeddings, datasets, tiers 0, 1 and ux, analytics.",
+    "01:00",
+    (
+        *("dump", "chunk", "question_answer", "chunk_embeddings", "question_embeddings"),
+        *("manual_dataset", "show_hide_dataset"),
+        *ANALYTICS.assets,
+    ),
+)
+PLAN = Stage(
+    "plan",
+    "plan",
+    "What the stages below will ask and cost; sends nothing.",
+    "01:30",
+    ("sweep_plan",),
+)
+ANSWERS = Stage("answers", "answers", "Answers of every generation model (calls models).", "02:00")
+YOUR_METRICS = Stage(
+    "your_metrics",
+    "your own metrics",
+    "The metrics that the settings name, and BERTScore, of every generation model.",
+    "03:30",
+)
+SCORES = Stage(
+    "scores", "scores", "Scores of every answer by every benchmark judge (calls models).", "04:00"
+)
+RAGAS = Stage(
+    "ragas",
+    "RAGAS",
+    "RAGAS of every answer by every benchmark judge (calls models, many times).",
+    "05:00",
+)
+RAGAS_CONTEXTS = Stage(
+    "ragas_contexts",
+    "RAGAS of contexts",
+    "RAGAS of the retrieved chunks by every benchmark judge (calls models).",
+    "05:15",
+)
+BENCHMARK_JUDGES = Stage(
+    "benchmark_judges",
+    "benchmark judges",
+    "Every benchmark judge on answers of known worth (calls models).",
+    "05:30",
+)
+PRODUCTION_JUDGES = Stage(
+    "production_judges",
+    "production judges",
+    "Every production judge on the labelled pairs (calls models).",
+    "06:00",
+)
+REPORT = Stage(
+    "report",
+    "leaderboard and report",
+    "Leaderboard and report of what was measured.",
+    "07:00",
+    ("model_runs", "leaderboard", "benchmark_report"),
+)
+
+#: Those that have assets of no tier; the others exist by the steps that name them.
+FIXED = (REFRESH, PLAN, REPORT, ANALYTICS)
