@@ -23,7 +23,12 @@ from rag_bench.settings import load_environment
 VARIABLE = "RAG_BENCH_EXTENSIONS"
 
 #: Rooms of this package, and what an extension calls its own.
-ROOMS = {"tiers.declared": "tiers", "evaluation.metrics": "metrics", "llm.prompts": "prompts"}
+ROOMS = {
+    "tiers.declared": "tiers",
+    "evaluation.metrics": "metrics",
+    "llm.prompts": "prompts",
+    "llm.quirks": "quirks",
+}
 
 _PACKAGE = "rag_bench"
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rag_bench.llm.config.known_quirks import QUIRKS
 from rag_bench.llm.config.roles import Provider
 
 _REFUSED = frozenset((400, 404, 405, 415, 422))
@@ -51,8 +52,9 @@ def advise(provider: Provider, body: Mapping[str, Any], status: int, content: by
     prefix = f"PROVIDER_{provider.name.upper()}_"
     model = str(body.get("model"))
     named = _named_fields(content)
-    if "api-version" in words or "api_version" in words:
-        return f"""add {prefix}EXTRA_QUERY='{{"api-version": "…"}}' with a version it has"""
+    for known in (advice for quirk in QUIRKS for advice in quirk.advice):
+        if re.search(known.said, words):
+            return known.add.replace("{prefix}", prefix)
     if status == 404:
         return None
     must = _MUST_BE.search(words)

@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag_bench.llm.config.known_quirks import asked, in_address
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.config.room import (
     NEEDED,
-    is_openai_reasoning,
     limits_of_roles,
     longest_reply,
 )
@@ -35,14 +35,16 @@ def chat_body(
     ``stream`` is put in by the ledger, below its key.
     """
     options = provider.options_for(model)
-    takes = options.response_format or provider.response_format
+    quirks = asked(provider, model)
+    takes = (
+        options.response_format
+        or provider.response_format
+        or quirks.response_format
+        or "json_schema"
+    )
     body: dict[str, Any] = {"model": model, "messages": [dict(m) for m in messages]}
-    limit_name = "max_tokens"
-    if is_openai_reasoning(model):
-        limit_name = "max_completion_tokens"
-    else:
-        body["temperature"] = temperature
-    limit_name = options.max_tokens_field or limit_name
+    body["temperature"] = temperature
+    limit_name = options.max_tokens_field or quirks.max_tokens_field or "max_tokens"
     if limit_name != "none":
         body[limit_name] = max_tokens
     said: list[str] = []
@@ -54,8 +56,9 @@ def chat_body(
             said.append(_SCHEMA + json.dumps(schema, ensure_ascii=False))
             if takes == "json_object":
                 body["response_format"] = {"type": "json_object"}
-    body["messages"] = _one_system_message(said, body["messages"], options.system_message)
-    for name, value in options.body.items():
+    role = options.system_message or quirks.system_message
+    body["messages"] = _one_system_message(said, body["messages"], role)
+    for name, value in {**quirks.body, **options.body}.items():
         if value is None:
             body.pop(name, None)
         elif name != "stream":
@@ -105,6 +108,7 @@ def asked_otherwise(
         "max_tokens_field": options.max_tokens_field,
         "response_format": options.response_format,
         "system_message": options.system_message,
+        "quirks": in_address(provider, model),
     }
     said = {name: value for name, value in found.items() if value}
     return (said,) if said else ()

@@ -105,8 +105,8 @@ class Provider:
     timeout_seconds: float | None = None
     rpm: float | None = None  # requests and tokens a minute, where they are known
     tpm: float | None = None
-    # What the endpoint accepts as `response_format`; DeepSeek, for one, knows no JSON schema.
-    response_format: ResponseFormat = "json_schema"
+    # What the endpoint accepts as `response_format`; None: as its quirks say, else a JSON schema.
+    response_format: ResponseFormat | None = None
     # What its variables change in requests: of all models, and of those that a pattern means.
     options: Options = field(default_factory=Options)
     model_options: tuple[tuple[str, Options], ...] = ()

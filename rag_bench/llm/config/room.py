@@ -6,9 +6,9 @@ versions for models that do not reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from rag_bench.llm.config.known_quirks import asked
 from rag_bench.llm.config.roles import Provider, Role
 from rag_bench.settings import Settings
 
@@ -23,36 +23,11 @@ _NEEDED_ELSE = 1024
 #: Tokens for the thinking before the reply, which providers count into the same limit.
 REASONING_ROOM = 4096
 
-# OpenAI's reasoning models refuse `max_tokens` and any temperature but their own.
-_OPENAI_REASONING = re.compile(r"(?:^|/)(?:o[1-9]|gpt-(?:[5-9]|1\d))(?![\d])(?:[-.:]|$)")
-#: Names of models that think unless they are told not to; `"reasoning"` in a provider's
-#: MODEL_OPTIONS overrides. One line per family.
-_REASONING = re.compile(
-    r"(?:^|[/:_.-])(?:"
-    r"o[1-9](?!\d)|gpt-(?:[5-9]|1\d)(?!\d)|gpt-oss|"
-    r"deepseek-(?:reasoner|r\d)|r1|"
-    r"qwq|qvq|qwen-?3(?:\.\d)?(?!\d)(?!.*(?:instruct|coder|max|vl-embed|embed))|"
-    r"magistral|"
-    r"gemini-(?:2\.5|[3-9])(?!.*lite)|"
-    r"grok-(?:3-mini|4)(?!.*non-reasoning)|"
-    r"glm-(?:4\.[5-9]|z1|[5-9])|"
-    r"kimi-k2-thinking|minimax-m\d|"
-    r"phi-4-(?:mini-)?reasoning|nemotron|exaone-deep|ernie-x1|hunyuan-t1|seed-oss|smollm3"
-    r")(?:$|[^a-z])"
-    r"|thinking(?!.*non)|(?<!non-)reason(?:er|ing)",
-    re.IGNORECASE,
-)
-
-
-def is_openai_reasoning(model: str) -> bool:
-    """Whether a model takes ``max_completion_tokens`` and no temperature, by its name."""
-    return _OPENAI_REASONING.search(model) is not None
-
 
 def is_reasoning(provider: Provider, model: str) -> bool:
-    """Whether a model thinks before it replies: as the settings say, else by its name."""
+    """Whether a model thinks before it replies: as the settings say, else by its quirks."""
     said = provider.options_for(model).reasoning
-    return bool(_REASONING.search(model)) if said is None else said
+    return asked(provider, model).thinks if said is None else said
 
 
 def limits_of_roles(settings: Settings) -> dict[str, int]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rag_bench.llm.config.known_quirks import QUIRKS
+from rag_bench.llm.config.quirk import Ending
+
 #: Flag of a case: one of its replies ended for a reason that is not known here.
 UNKNOWN_REASON = "unknown_finish_reason"
 
@@ -17,19 +20,27 @@ _WITHHELD = "withheld by the provider's content filter: finish_reason={}"
 _BROKEN = "the provider broke off: finish_reason={}"
 
 # Compared in lower case, with spaces and hyphens as underscores and without the prefix
-# FINISH_REASON_; of OpenAI, Anthropic, Gemini and Vertex, Mistral, DeepSeek, Qwen, GLM, GigaChat,
-# YandexGPT, Cohere, Bedrock, Azure, OpenRouter, vLLM, SGLang, TGI, llama.cpp, Ollama.
+# FINISH_REASON_; words that only one provider says are among its quirks. Of OpenAI, Anthropic,
+# Gemini and Vertex, Mistral, DeepSeek, Qwen, GLM, GigaChat, Cohere, Bedrock, Azure, OpenRouter,
+# vLLM, SGLang, TGI, llama.cpp, Ollama.
 
 
 def _words(text: str) -> list[str]:
     return text.split()
 
 
-_WHOLE = frozenset(
+def _said(meaning: Ending) -> frozenset[str]:
+    """Return the words of quirks with one meaning."""
+    return frozenset(
+        word for quirk in QUIRKS for word, ending in quirk.endings.items() if ending is meaning
+    )
+
+
+_WHOLE = _said(Ending.whole) | frozenset(
     _words("""
         stop stopped stop_sequence stop_token stop_word end end_turn end_of_turn eos eos_token
         eos_found eot complete completed done finish finished final success succeeded normal ok
-        natural alternative_status_final tool_calls tool_call tool_use function_call load unload
+        natural tool_calls tool_call tool_use function_call load unload
         none null
     """)
 )
@@ -37,32 +48,35 @@ _MEANINGS: dict[str, str] = {
     **dict.fromkeys(
         _words("""
             length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length
-            model_length token_limit limit truncated truncated_final
-            alternative_status_truncated_final context_length context_length_exceeded
+            model_length token_limit limit truncated
+            context_length context_length_exceeded
             model_context_window_exceeded context_window_full too_long incomplete
             max_tokens_reached length_capped size_limit
         """),
         _CUT,
     ),
+    **dict.fromkeys(_said(Ending.cut), _CUT),
     **dict.fromkeys(
         _words("""
             content_filter content_filtered filtered safety image_safety recitation blocklist
             blacklist prohibited_content spii language refusal sensitive guardrail
             guardrail_intervened moderation moderated flagged blocked censored error_toxic
-            alternative_status_content_filter violation
+            violation
         """),
         _WITHHELD,
     ),
+    **dict.fromkeys(_said(Ending.withheld), _WITHHELD),
     **dict.fromkeys(
         _words("""
             error failed failure abort aborted cancel canceled cancelled timeout time_limit
-            network_error connection_error insufficient_system_resource overloaded
+            network_error connection_error overloaded
             malformed_function_call malformed_response unexpected_tool_call error_limit
-            user_cancel disconnect interrupted partial repetition alternative_status_partial
+            user_cancel disconnect interrupted partial repetition
             pause_turn
         """),
         _BROKEN,
     ),
+    **dict.fromkeys(_said(Ending.broken), _BROKEN),
 }
 
 

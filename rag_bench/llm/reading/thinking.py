@@ -16,68 +16,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from rag_bench.llm.config.known_quirks import QUIRKS
 
 #: Flag of a case: thinking was cut off one of its replies.
 THINKING_CUT = "thinking_cut"
 
-
-class _Marks(NamedTuple):
-    """How one family of models writes it. ``lone``: the closing mark is one without an opening."""
-
-    opening: str
-    closing: str
-    lone: bool = True
-
-
-# Regular expressions, read without regard to case. Of every kind the rule is the same, so a new
-# family is one more line.
-_KINDS: tuple[_Marks, ...] = (
-    # DeepSeek R1, Qwen, QwQ, GLM, MiniMax, Phi, Nemotron, Kimi K2, and most others.
-    _Marks(r"<think>", r"</think>"),
-    _Marks(r"<thinking>", r"</thinking>"),
-    _Marks(r"<thoughts?>", r"</thoughts?>"),  # EXAONE, Gemini's OpenAI face
-    _Marks(r"<reason(?:ing)?>", r"</reason(?:ing)?>"),
-    _Marks(r"<reflection>", r"</reflection>"),
-    _Marks(r"<scratchpad>", r"</scratchpad>"),
-    _Marks(r"<seed:think>", r"</seed:think>"),  # Seed-OSS
-    _Marks(r"<longcat_think>", r"</longcat_think>"),
-    _Marks(r"\[THINK\]", r"\[/THINK\]"),  # Magistral
-    _Marks(r"◁think▷", r"◁/think▷"),  # Kimi
-    _Marks(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # OpenThinker, Sky-T1
-    _Marks(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Command A
-    _Marks(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
-    _Marks(r"<\|channel>\s*(?:thought|thinking|analysis)\b", r"<channel\|>"),  # Gemma 4
-    # gpt-oss: channels; the answer is the one called final. Without its special tokens the names
-    # of role and channel are left standing in one word.
-    _Marks(
-        r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?:analysis|commentary)\b",
-        r"<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>",
-    ),
-    _Marks(r"analysis(?=\S)(?=.*?assistantfinal)", r"assistantfinal", lone=False),
-    # Granite writes it in words.
-    _Marks(
-        r"(?:\*\*)?Here(?: i|')s my thought process:?(?:\*\*)?",
-        r"(?:\*\*)?Here(?: i|')s my response:?(?:\*\*)?",
-        lone=False,
-    ),
-    _Marks(r"<details\s+type=\"reasoning\"[^>]*>", r"</details>", lone=False),  # Open WebUI
-)
+# Of every kind the rule is the same, so a new family is a quirk of one line.
 _FLAGS = re.IGNORECASE | re.DOTALL
 _COMPILED = tuple(
     (re.compile(kind.opening, _FLAGS), re.compile(kind.closing, _FLAGS), kind.lone)
-    for kind in _KINDS
+    for quirk in QUIRKS
+    for kind in quirk.thinking
 )
 
 # What some models put around the answer that follows a thinking.
 _FRAMES = tuple(
     re.compile(rf"{opening}(.*?)(?:{closing})?", _FLAGS)
-    for opening, closing in (
-        (r"<answer>", r"</answer>"),  # Hunyuan
-        (r"<response>", r"</response>"),  # ERNIE
-        (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
-        (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
-    )
+    for quirk in QUIRKS
+    for opening, closing in quirk.frames
 )
 # Marks of a turn's end that a server should have kept to itself.
 _TURN_ENDS = re.compile(

@@ -27,6 +27,7 @@ from decimal import Decimal
 
 import httpx
 
+from rag_bench.llm.config.known_quirks import QUIRKS
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
 from rag_bench.llm.transport.context import current_watch
@@ -51,7 +52,7 @@ _REFUSALS_OF_THE_PACE = 2
 # So much evidence stands, also when the others have all been answered.
 _SURE = 2
 # 429s that no waiting mends: OpenAI's for an account without money, and its kin.
-_HOPELESS = (b"insufficient_quota", b"insufficient_balance", b"billing_hard_limit_reached")
+_HOPELESS = tuple(word.encode() for quirk in QUIRKS for word in quirk.hopeless)
 
 
 @dataclass(frozen=True)

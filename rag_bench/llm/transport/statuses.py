@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rag_bench.llm.config.known_quirks import QUIRKS
+
 LIMITED = 429
 
 #: Asked again after a pause, with the reason; every other status stays as it is.
@@ -14,11 +16,9 @@ RETRIED: Mapping[int, str] = {
     408: "the server did not get the request in time",
     409: "a conflict with another request, such as a lock",
     423: "locked for a while",
-    424: "something behind the server failed (Bedrock, inference endpoints)",
     425: "too early",
     449: "try again, says the server",
     460: "a load balancer lost the client",
-    498: "no free capacity (Groq's flex tier)",
     499: "cancelled behind a gateway",
     500: "an internal error",
     502: "a gateway got no good answer",
@@ -36,6 +36,7 @@ RETRIED: Mapping[int, str] = {
     530: "Cloudflare: the server's name is not found just now",
     598: "a proxy read nothing in time",
     599: "a proxy could not connect in time",
+    **{status: reason for quirk in QUIRKS for status, reason in quirk.retried.items()},
 }
 
 #: Refusals that are about all models of a provider: its key, its money, its proxy.
