@@ -1,12 +1,13 @@
-"""The one client for all chat models: the openai SDK over the ledger, the limits and the network.
+"""The one client for all chat models: the ledger, over the limits and the network.
 
-One ``ChatModels`` serves one event loop. Each provider has one HTTP client, made when it is first
-asked; the SDK retries nothing, follows no redirect and never sees the provider's key.
+One ``ChatModels`` serves one event loop. Each provider has one ledger and one transport, made when
+it is first asked. Our own prompts go to the ledger as they are; libraries that bring theirs get an
+openai SDK client whose transport is the same ledger: it retries nothing, follows no redirect and
+never sees the provider's key.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,38 +17,33 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from rag_bench.errors import Blame, CaseError, ConfigurationError, ErrorCode, RagBenchError
-from rag_bench.llm.config.advice import advise, in_words
+from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.config.requests import chat_body
 from rag_bench.llm.config.roles import Provider, Role
 from rag_bench.llm.config.room import how_to_raise, limits_of_roles, longest_reply
 from rag_bench.llm.reading import replies
+from rag_bench.llm.reading.chat_reply import ChatReply, read_chat_reply
 from rag_bench.llm.reading.structured import (
     UnreadableReplyError,
     parse_structured,
     response_format_for,
 )
 from rag_bench.llm.tasks.asking import asks_again
+from rag_bench.llm.transport import failures
 from rag_bench.llm.transport.budget import Budget, current_budget
 from rag_bench.llm.transport.context import (
     CallContext,
     call_context,
-    current_context,
     current_watch,
     role_of_call,
 )
 from rag_bench.llm.transport.leases import Leases, account_of
-from rag_bench.llm.transport.ledger import (
-    HIT_HEADER,
-    KEY_HEADER,
-    LATENCY_HEADER,
-    LedgerTransport,
-    describe,
-)
+from rag_bench.llm.transport.ledger import Ledger
+from rag_bench.llm.transport.ledger_transport import LedgerTransport
 from rag_bench.llm.transport.limits import Limits, LimitTransport
 from rag_bench.llm.transport.network import network_transport
-from rag_bench.llm.transport.statuses import is_of_the_model
+from rag_bench.llm.transport.sender import Sender
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
 
@@ -57,30 +53,17 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 TransportFactory = Callable[[], httpx.AsyncBaseTransport]
 
-# The SDK insists on a key; the real one is put in below it, by the ledger.
+# The SDK insists on a key; the real one is put in below it, by the sender.
 _NO_KEY = "set-below-the-sdk"
-_UNREADABLE = "unreadable reply"  # how the ledger's message for such a reply begins
 
 
-@dataclass(frozen=True)
-class ChatReply:
-    """A usable reply. Latency is that of the original call to the provider, in milliseconds,
-    also where the reply came from the ledger; tokens are None where the provider named none.
+@dataclass
+class _Line:
+    """What is open of one provider."""
 
-    ``text`` is the answer alone: thinking and what servers put round it are cut off, and stay in
-    the ledger. ``completion_tokens`` are all that were paid for, ``thinking_tokens`` those of them
-    that the provider says were none of the answer. ``flags`` are remarks for the case.
-    """
-
-    text: str
-    finish_reason: str | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    latency_ms: float | None
-    from_ledger: bool
-    key: str
-    thinking_tokens: int | None = None
-    flags: tuple[str, ...] = ()
+    sender: Sender
+    ledger: Ledger
+    sdk: AsyncOpenAI | None = None
 
 
 class ChatModels:
@@ -121,7 +104,7 @@ class ChatModels:
         self._budget = current_budget() if budget is None else budget
         self._reask = settings.reask_unreadable
         self._transports = dict(transports or {})
-        self._clients: dict[str, AsyncOpenAI] = {}
+        self._lines: dict[str, _Line] = {}
 
     async def __aenter__(self) -> ChatModels:
         await self._store.__aenter__()
@@ -137,9 +120,11 @@ class ChatModels:
 
     async def aclose(self) -> None:
         """End calls that nobody waits for, commit what has been received, close connections."""
-        clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            await client.close()
+        lines, self._lines = list(self._lines.values()), {}
+        for line in lines:
+            await line.ledger.aclose()
+            if line.sdk is not None:
+                await line.sdk.close()
         leases, self._leases = self._leases, None
         if leases is not None:
             await leases.close()
@@ -175,59 +160,28 @@ class ChatModels:
             LedgerError: the ledger cannot be used.
         """
         provider, model = self.providers.split(model_key)
-        client = self.openai_client(model_key)
         limit = longest_reply(provider, model, role, max_tokens, self._limits_of_roles)
         body = chat_body(provider, model, messages, response_format, temperature, limit)
-        import openai
-
         try:
             with role_of_call(role):
-                # Below the SDK's typed methods: walking through the body by its types took as long
-                # as everything else that the SDK does.
-                raw = await client.post(
-                    f"{provider.require_base_url()}/chat/completions",
-                    cast_to=httpx.Response,
-                    body=body,
-                )
-        except openai.APITimeoutError as error:
-            raise CaseError(
-                ErrorCode.TIMEOUT,
-                f"{model_key}: {_cause(error)}",
-                retryable=True,
-                blame=_blame_of_road(error),
-            ) from error
-        except openai.APIConnectionError as error:
-            for cause in _chain(error):
-                if isinstance(cause, RagBenchError):
-                    raise cause from None
-            raise CaseError(
-                ErrorCode.LLM_FAILED,
-                f"{model_key}: {_cause(error)}",
-                retryable=True,
-                blame=Blame.connection,
-            ) from error
-        except openai.APIStatusError as error:
-            message = _status(error, provider, body)
-            # A reply that came and cannot be read is kept; every other failure is asked again.
-            raise CaseError(
-                ErrorCode.LLM_FAILED,
-                f"{model_key}: {message}",
-                retryable=not message.startswith(_UNREADABLE),
-                blame=Blame.model if is_of_the_model(error.status_code) else Blame.provider,
-            ) from error
-        latency = raw.headers.get(LATENCY_HEADER)
-        from_ledger = raw.headers.get(HIT_HEADER) == "hit"
+                answer = await self._line(provider).ledger.ask(body)
+        except RagBenchError:
+            raise
+        except Exception as error:
+            raise failures.of_road(model_key, error) from error
+        if answer.status != 200:
+            raise failures.of_status(model_key, provider, body, answer)
         watch = current_watch()
         if watch is not None:
-            watch.answered |= not from_ledger
-            watch.recalled |= from_ledger
+            watch.answered |= not answer.hit
+            watch.recalled |= answer.hit
         return read_chat_reply(
             model_key,
-            raw.content,
-            latency_ms=None if latency is None else float(latency),
-            from_ledger=from_ledger,
-            key=raw.headers[KEY_HEADER],
-            if_cut=f"it is {limit}, {how_to_raise(provider, model, role)}",
+            answer.content,
+            latency_ms=None if answer.latency_ms is None else round(answer.latency_ms, 3),
+            from_ledger=answer.hit,
+            key=answer.key,
+            if_cut=lambda: f"it is {limit}, {how_to_raise(provider, model, role)}",
         )
 
     async def chat_structured(
@@ -304,10 +258,16 @@ class ChatModels:
             ConfigurationError: no such provider, or one without an address.
         """
         provider, _ = self.providers.split(model_key)
-        client = self._clients.get(provider.name)
-        if client is None:
-            client = self._clients[provider.name] = self._make_client(provider)
-        return client
+        line = self._line(provider)
+        if line.sdk is None:
+            line.sdk = _sdk_client(line, provider)
+        return line.sdk
+
+    def _line(self, provider: Provider) -> _Line:
+        line = self._lines.get(provider.name)
+        if line is None:
+            line = self._lines[provider.name] = self._open_line(provider)
+        return line
 
     def _ca_files(self, provider: Provider) -> dict[str, str]:
         named = {
@@ -326,9 +286,7 @@ class ChatModels:
             account, provider.name, limited.queue, limits.concurrency, limits.rpm, limits.tpm
         )
 
-    def _make_client(self, provider: Provider) -> AsyncOpenAI:
-        import openai
-
+    def _open_line(self, provider: Provider) -> _Line:
         limits = replace(
             self._limits,
             concurrency=provider.concurrency or self._limits.concurrency,
@@ -347,87 +305,20 @@ class ChatModels:
         limited = LimitTransport(inner, limits, self._budget)
         if provider.kind != "simulator":  # each process has its own
             self._share(provider, limited, limits)
-        ledger = LedgerTransport(
-            limited,
-            self._store,
-            provider,
-            self.providers.cost_usd,
-        )
-        return openai.AsyncOpenAI(
-            api_key=_NO_KEY,
-            base_url=base_url,
-            max_retries=0,
-            timeout=None,  # the limits' timeouts count, below the wait for a free slot
-            http_client=httpx.AsyncClient(
-                transport=ledger, follow_redirects=False, trust_env=False, timeout=None
-            ),
-        )
+        sender = Sender(limited, provider)
+        return _Line(sender, Ledger(sender, self._store, provider, self.providers.cost_usd))
 
 
-def read_chat_reply(
-    model_key: str,
-    content: bytes | str,
-    *,
-    latency_ms: float | None,
-    from_ledger: bool,
-    key: str,
-    if_cut: str = "",
-) -> ChatReply:
-    """Return the usable reply in a chat completion that the ledger has found to be one.
+def _sdk_client(line: _Line, provider: Provider) -> AsyncOpenAI:
+    import openai
 
-    Raises:
-        CaseError: LLM_FAILED, it is truncated, refused, filtered or empty.
-    """
-    # The ledger has checked the shape; the SDK's models would only cost time.
-    completion = json.loads(content)
-    answer = replies.read_answer(completion)
-    context = current_context()
-    if context is not None:
-        context.add_flags(answer.flags)
-    if answer.problem:
-        hint = f": {if_cut}" if if_cut and answer.problem.endswith("raise the token limit") else ""
-        raise CaseError(ErrorCode.LLM_FAILED, f"{model_key}: {answer.problem}{hint}")
-    prompt_tokens, completion_tokens = replies.read_usage(completion)
-    reason = completion["choices"][0].get("finish_reason")
-    return ChatReply(
-        text=answer.text,
-        finish_reason=reason if isinstance(reason, str) else None,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        latency_ms=latency_ms,
-        from_ledger=from_ledger,
-        key=key,
-        thinking_tokens=replies.read_thinking_tokens(completion),
-        flags=answer.flags,
+    transport = LedgerTransport(line.ledger, line.sender, provider.name)
+    return openai.AsyncOpenAI(
+        api_key=_NO_KEY,
+        base_url=provider.require_base_url(),
+        max_retries=0,
+        timeout=None,  # the limits' timeouts count, below the wait for a free slot
+        http_client=httpx.AsyncClient(
+            transport=transport, follow_redirects=False, trust_env=False, timeout=None
+        ),
     )
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    return chain
-
-
-def _cause(error: BaseException) -> str:
-    """Return the words of what the SDK wrapped."""
-    cause = error.__cause__
-    return describe(cause) if cause is not None else replies.shorten(str(error))
-
-
-def _blame_of_road(error: BaseException) -> Blame:
-    """A server that never takes a connection is gone; one that takes long may be slow for one."""
-    road = any(isinstance(cause, httpx.ConnectTimeout) for cause in _chain(error))
-    return Blame.connection if road else Blame.provider
-
-
-def _status(error: Any, provider: Provider, body: Mapping[str, Any]) -> str:
-    """Return an HTTP error in words; the ledger's own 502 for an unreadable reply as its cause."""
-    content = error.response.content
-    message = replies.short_error(content)
-    if message.startswith(_UNREADABLE):
-        return message
-    hint = advise(provider, body, error.status_code, content)
-    return in_words(error.status_code, message, hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag_bench.llm.transport.ledger import CHARS_PER_TOKEN
+from rag_bench.llm.transport.records import CHARS_PER_TOKEN
 from rag_bench.tiers.plan.lines import PlanLine
 
 if TYPE_CHECKING:

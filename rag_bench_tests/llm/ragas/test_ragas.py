@@ -22,7 +22,8 @@ from starlette.responses import JSONResponse, Response
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts
-from rag_bench.llm.transport.client import ChatModels, ChatReply
+from rag_bench.llm.reading.chat_reply import ChatReply
+from rag_bench.llm.transport.client import ChatModels
 
 Answer = Callable[[str, Mapping[str, Any]], Any]
 """Gets the name of the reply's schema and what is asked about; returns the reply."""

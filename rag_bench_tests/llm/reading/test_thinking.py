@@ -15,10 +15,11 @@ from starlette.responses import JSONResponse, Response
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.config.providers import Role
+from rag_bench.llm.reading.chat_reply import ChatReply
 from rag_bench.llm.reading.thinking import cut_thinking
 from rag_bench.llm.tasks import judging, pairwise, pipeline
 from rag_bench.llm.tasks.pipeline import Fragment
-from rag_bench.llm.transport.client import ChatModels, ChatReply
+from rag_bench.llm.transport.client import ChatModels
 from rag_bench.questions.critics import Critic, criticise
 from rag_bench.questions.writer import QuestionType, write_question
 

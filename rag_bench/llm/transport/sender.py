@@ -1,0 +1,126 @@
+"""What leaves for a provider, and what is let in: address, headers, key; no secret comes back.
+
+The provider's key is put in here, below everything that builds requests. It goes to the provider's
+own address only, and is taken out of replies and exceptions that repeat it.
+"""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from rag_bench.llm.config.options import Options
+from rag_bench.llm.config.roles import Provider
+from rag_bench.llm.transport.call import Call
+from rag_bench.llm.transport.hiding import Hider
+from rag_bench.llm.transport.limits import CALL_SIZE, CallSize
+from rag_bench.llm.transport.network import road_to
+
+CHAT_PATH = "/chat/completions"
+REPLICATE_HEADER = "x-rag-bench-replicate"  # sent to the simulator only
+_JSON = "application/json"
+
+
+class Sender:
+    """The requests of one provider. Closing it closes the inner transport."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, provider: Provider) -> None:
+        self._inner = inner
+        self._provider = provider
+        self._base = httpx.URL(provider.require_base_url())
+        self._chat_url = httpx.URL(f"{provider.require_base_url()}{CHAT_PATH}")
+        key = provider.api_key
+        secrets: list[str] = []
+        if provider.kind == "http":
+            road = road_to(provider.require_base_url())
+            secrets = provider.secrets() + (road.secrets() if road else [])
+        self._hider = Hider(secrets)
+        self._authorization = f"Bearer {key.get_secret_value()}" if key else None
+
+    def __repr__(self) -> str:
+        return f"Sender({self._provider.name!r})"
+
+    def is_ours(self, url: httpx.URL) -> bool:
+        """Whether an address is below the provider's; nothing is sent to any other."""
+        base = self._base
+        same_place = (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
+        return same_place and url.path.startswith(base.path.rstrip("/") + "/")
+
+    def request_of(self, call: Call, size: CallSize) -> httpx.Request:
+        """Return a chat call's request; its extensions hold the call's size, and its numbers once
+        it has been sent.
+        """
+        options = self._provider.options_for(call.body["model"])
+        url = self._chat_url if call.given is None else call.given.url
+        request = self._outgoing("POST", url, _not_streamed(call, options), options, call.replicate)
+        request.extensions[CALL_SIZE] = size
+        return request
+
+    async def send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """Send a request of ours; return the reply and its content without secrets.
+
+        Raises:
+            Exception: what the transport raises, without secrets.
+        """
+        try:
+            response = await self._inner.handle_async_request(request)
+            return response, self._hider.content(await response.aread())
+        except Exception as error:
+            self._hider.error(error)
+            raise
+
+    async def pass_on(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        """Send what is no chat call, with our headers; nothing of it is recorded."""
+        media = request.headers.get("content-type", _JSON)
+        ours = self._outgoing(
+            request.method, request.url, content, self._provider.options, media=media
+        )
+        response, content = await self.send(ours)
+        headers = {"content-type": response.headers.get("content-type", _JSON)}
+        return httpx.Response(response.status_code, headers=headers, content=content)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def _outgoing(
+        self,
+        method: str,
+        url: httpx.URL,
+        content: bytes,
+        options: Options,
+        replicate: int = 0,
+        media: str = _JSON,
+    ) -> httpx.Request:
+        headers = {
+            "accept": _JSON,
+            "accept-encoding": "gzip, deflate",
+            "content-type": media,
+            "user-agent": "rag-bench",
+        }
+        if self._authorization:
+            headers["authorization"] = self._authorization
+        if self._provider.kind == "simulator":
+            # A real model varies between repeats by itself; a deterministic one has to be told.
+            headers[REPLICATE_HEADER] = str(replicate)
+        for name, value in options.headers.items():
+            if value is None:
+                headers.pop(name, None)
+            else:
+                headers[name] = value
+        if options.query:
+            url = url.copy_merge_params(options.query)
+        return httpx.Request(method, url, headers=headers, content=content)
+
+
+def _not_streamed(call: Call, options: Options) -> bytes:
+    """Return a body as it is sent: some servers stream unless they are told not to.
+
+    The field is not in the body that the ledger knows: it changes no reply, and the replies of
+    earlier versions, which did not send it, answer the same request.
+    """
+    if "stream" in options.body and options.body["stream"] is None:
+        return call.content  # a server that refuses the field
+    if "stream" in call.body:
+        return json.dumps({**call.body, "stream": False}).encode()
+    return call.content.rstrip()[:-1] + b',"stream":false}'
