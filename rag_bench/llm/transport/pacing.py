@@ -2,19 +2,23 @@
 
 Pure: no event loop, no HTTP, and the clock is given, so that hours pass in a test at once.
 
-Two bounds are learned, each by additive increase and multiplicative decrease (Chiu and Jain 1989):
-a *window* of calls in flight and a *rate* of starts. A 429 is blamed on the window if it came to a
-call that had more neighbours in flight than any call that was answered lately, which is always
-so at a limit of concurrency and soon no more so at a limit of requests; else on the rate. The wrong
-one blamed first costs one more 429. Each bound
+Two bounds are learned, each by additive increase and multiplicative decrease (Chiu and Jain 1989)
+with a memory of where the limit was met (as CUBIC has, RFC 9438): a *window* of calls in flight and
+a *rate* of starts. A 429 is blamed on the window if it came to a call that had more neighbours in
+flight than nearly all calls that were answered lately, which is always so at a limit of concurrency
+and soon no more so at a limit of requests; else on the rate, and then the window, which may have
+been blamed wrongly before, is searched for anew. The wrong one blamed first costs one more 429.
+Each bound
 
 * falls once for all calls that were under way when it fell: their 429s are one event;
-* first searches: it halves until something is answered, then doubles by the second until the
-  next 429;
-* then is a saw: a fall to 0.9, back at its last peak after 10 s (or 30 calls, or 20 times the
-  pause asked for, if that is longer), on by the same slope. That is 0.95 of the limit on
-  average. Each 15 s beyond the peak without a 429 double the slope, so that a limit that was
-  raised is found.
+* first searches: it halves until something is answered, goes back once to half of where it was,
+  then doubles by the second until the next 429;
+* then is a saw: a fall to 0.9, back at its last peak after 10 s (or 30 calls, or 40 times the
+  pause asked for, if that is longer), then on by a tenth in that time. A peak that is met again is
+  nearly the limit: the next fall is half as deep, to 0.975 at last; one that is refused soon after
+  a fall is not: the next is twice as deep, to 0.9, from what was accepted within the last second
+  if that is less. Each 15 s beyond the peak without a 429 double the slope, so that a limit that
+  was raised is found.
 
 A limit that counts by the minute can let a burst through and then refuse everything for a while,
 so after several falls with nothing answered in between, the peak to return to is what was accepted
@@ -28,23 +32,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
 
 DECREASE = 0.9
+LEAST_DECREASE = 0.975  # of a limit that was met several times at one height
 HARD_DECREASE = 0.5  # nothing was answered since the last fall
 RECOVERY = 10.0  # seconds from a fall back to the last peak
 _RECOVERY_CALLS = 30  # at low rates: so many calls, if they take longer
-_RECOVERY_PAUSES = 20  # so many times the pause that a 429 asks for, if that is longer
+_RECOVERY_PAUSES = 40  # so many times the pause that a 429 asks for, if that is longer
 _DOUBLING = 15.0  # seconds beyond the last peak until the slope doubles
 LOWEST_RATE = 0.1  # calls a second: a provider that always refuses is tried every ten seconds
 _SEARCH_STEP = 1.5  # the most that one answered call may add to a searching bound
 _PROVEN_FOR = 30.0  # seconds for which an answered call proves its number of neighbours
+_FEW = 0.03  # of the answered calls may have had more neighbours by chance
 _MINUTE = 60.0  # seconds: what most limits are counted by
-_SLACK = 0.25  # seconds of starts that may be caught up with after late timers
+_SLACK = 0.1  # seconds of starts that may be caught up with after late timers
 # A configured limit counts by the minute: the slack of half a second must fit into it.
 _CONFIGURED_SLACK, _CONFIGURED_SHARE = 0.5, 0.99
 
@@ -116,8 +122,11 @@ class Bound:
         self._lowest, self._highest = lowest, highest
         self._searching = True
         self._rose = False  # since the last fall
+        self._returned = False  # once, while searching
         self._peak = value
-        self._slope, self._period = 0.0, RECOVERY
+        self._slope = self._slope_beyond = 0.0
+        self._period = RECOVERY
+        self._depth = 1 - DECREASE  # of the next fall
         self._fell_at = self._rose_at = self._passed_peak_at = -math.inf
 
     def fall(self, now: float, start: float, pause: float = 0.0, lasting: float = math.inf) -> None:
@@ -128,13 +137,18 @@ class Bound:
         """
         first = self._fell_at == -math.inf
         again = not first and not self._rose
+        if not first:
+            # What holds for long is nearly the limit; what is refused soon was too high.
+            depth = self._depth * 2 if self.is_unsettled(now) else self._depth / 2
+            self._depth = min(max(depth, 1 - LEAST_DECREASE), 1 - DECREASE)
         if self._rose and not first:
             self._searching = False
         self._peak = min(self._peak, lasting) if again else min(self.value, start)
-        factor = HARD_DECREASE if again else DECREASE
+        factor = HARD_DECREASE if again else 1 - self._depth
         self.value = max(self._lowest, min(self.value, start) * factor)
         self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak, _RECOVERY_PAUSES * pause)
-        self._slope = max(self._peak - self.value, (1 - DECREASE) * self._peak) / self._period
+        self._slope = max(self._peak - self.value, self._depth * self._peak) / self._period
+        self._slope_beyond = (1 - DECREASE) * self._peak / self._period
         self._fell_at = self._rose_at = self._passed_peak_at = now
         self._rose = False
 
@@ -144,15 +158,21 @@ class Bound:
             return
         first, self._rose = not self._rose, True
         passed, self._rose_at = now - self._rose_at, now
-        if self._searching:
+        if self._searching and first and not self._returned:
+            # What was refused several times at once may have been one event.
+            self._returned = True
+            value = max(self.value, self._peak * HARD_DECREASE)
+        elif self._searching:
             value = self.value * min(2.0**passed, _SEARCH_STEP)
         elif first and self.value < self._peak * HARD_DECREASE:
             value = self._peak * HARD_DECREASE  # it answers again after several falls
         else:
+            slope = self._slope
             if self.value < self._peak:
                 self._passed_peak_at = now
-            periods = math.floor((now - self._passed_peak_at) / _DOUBLING)
-            slope = self._slope * 2.0 ** min(periods, 30)
+            else:
+                periods = math.floor((now - self._passed_peak_at) / _DOUBLING)
+                slope = self._slope_beyond * 2.0 ** min(periods, 30)
             value = self.value + min(slope * passed, self.value * (_SEARCH_STEP - 1))
         self.value = min(value, self._highest)
 
@@ -169,7 +189,7 @@ class Bound:
         self._peak = max(self._lowest, min(limit, self._highest))
         self.value = min(self.value, self._peak)
         self._period = max(RECOVERY, _RECOVERY_CALLS / self._peak)
-        self._slope = (1 - DECREASE) * self._peak / self._period
+        self._slope = self._slope_beyond = (1 - DECREASE) * self._peak / self._period
 
     def cap(self, highest: float) -> None:
         """Set the highest value that may be; where no limit was met it is the value, too."""
@@ -185,6 +205,16 @@ class Bound:
         self._peak = max(self._lowest, min(self._peak * factor, self._highest))
         self.value = max(self._lowest, min(self.value * factor, self._highest))
         self._slope *= factor
+        self._slope_beyond *= factor
+
+    def is_unsettled(self, now: float) -> bool:
+        """Whether the limit is searched still, or was met again too soon to be where it was."""
+        return self._searching or now - self._fell_at < self._period / 2
+
+    def doubt(self) -> None:
+        """Search anew: a call was refused for another reason, with no more than were allowed."""
+        if self._fell_at != -math.inf:
+            self._searching = True
 
     def rest(self, now: float) -> None:
         """Let time pass without a rise: another bound held the calls back."""
@@ -221,7 +251,7 @@ class Pace:
         self._paused_until = -math.inf
         self._issued = self._fell_at_number = 0
         self._recent: deque[float] = deque(maxlen=4096)  # starts of the last second, 429s left out
-        self._proven, self._proven_at = 0, -math.inf
+        self._levels = _Levels()
         self._accepted: deque[list[float]] = deque()  # [second, how many], over the last minute
         self._first_start: float | None = None
         self._held_by_window = self._held_by_rate = -math.inf
@@ -295,8 +325,7 @@ class Pace:
         self.in_flight -= 1
         if tokens is not None:
             self._tokens.give_back(permit.tokens - tokens)
-        if permit.in_flight >= self._proven or now - self._proven_at > _PROVEN_FOR:
-            self._proven, self._proven_at = permit.in_flight, now
+        self._levels.note(now, permit.in_flight)
         if self._accepted and now - self._accepted[-1][0] < 1.0:
             self._accepted[-1][1] += 1
         else:
@@ -327,7 +356,7 @@ class Pace:
         if permit.number <= self._fell_at_number:
             return  # under way when the bound fell: the same event
         self._fell_at_number = self._issued
-        if permit.in_flight >= 2 and permit.in_flight > self._proven_now(now):
+        if permit.in_flight >= 2 and permit.in_flight > self._levels.usual(now):
             self.window.fall(now, float(permit.in_flight), retry_after or 0.0)
             return
         while self._recent and self._recent[0] < now - 1.0:
@@ -335,6 +364,10 @@ class Pace:
         guess = self.rate.value
         if guess == math.inf:
             guess = max(float(len(self._recent)), self._first_rate)
+        elif self.rate.is_unsettled(now):
+            # Of a limit by the second, this is the limit.
+            guess = min(guess, max(float(len(self._recent)), guess * HARD_DECREASE))
+        self.window.doubt()
         self.rate.fall(now, guess, retry_after or 0.0, self._lasting_rate(now))
         self._starts.slow_down(now, self.rate.value, self._paused_until)
 
@@ -346,8 +379,40 @@ class Pace:
             return math.inf
         return sum(n for _, n in self._accepted) / _MINUTE
 
-    def _proven_now(self, now: float) -> int:
-        return self._proven if now - self._proven_at <= _PROVEN_FOR else 0
+
+class _Levels:
+    """With how many neighbours in flight calls were answered lately."""
+
+    def __init__(self) -> None:
+        self._now: Counter[int] = Counter()
+        self._before: Counter[int] = Counter()
+        self._since = -math.inf
+
+    def note(self, now: float, level: int) -> None:
+        """Count an answered call that had so many in flight, itself included."""
+        self._turn(now)
+        self._now[level] += 1
+
+    def usual(self, now: float) -> int:
+        """Return the level that all but a few did not pass; 0 where nothing was answered.
+
+        At a limit of calls in flight one more is accepted now and then, as another ends while it
+        is on its way.
+        """
+        self._turn(now)
+        counts = self._now + self._before
+        few = counts.total() * _FEW
+        for level in sorted(counts, reverse=True):
+            few -= counts[level]
+            if few < 0:
+                return level
+        return 0
+
+    def _turn(self, now: float) -> None:
+        if now - self._since > _PROVEN_FOR / 2:
+            stale = now - self._since > _PROVEN_FOR
+            self._before = Counter() if stale else self._now
+            self._now, self._since = Counter(), now
 
 
 def _configured(per_minute: float | None) -> Meter:

@@ -12,9 +12,9 @@ Only a judge's replies that cannot be read add to it: it is asked once more abou
 
 Estimates, each named as one: a prompt's tokens are its characters by
 `rag_bench.llm.transport.records.CHARS_PER_TOKEN`; a completion's are the mean in the ledger, of
-this role and model, else of this role, else the longest that is allowed; a call's time is the median
-latency in the ledger, of this role and model, else of this model, else of its provider. Where there
-is none, time is unknown. So is the cost of a model without a price.
+this role and model, else of this role, else the longest that is allowed; a call's time is the
+median latency in the ledger, of this role and model, else of this model, else of its provider.
+Where there is none, time is unknown. So is the cost of a model without a price.
 """
 
 from __future__ import annotations
