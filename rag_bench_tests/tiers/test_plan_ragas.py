@@ -11,7 +11,7 @@ from small_world import GOLD, RAGAS, World, failure
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.llm.ragas.metrics import Sample
-from rag_bench.llm.transport.ledger import CHARS_PER_TOKEN
+from rag_bench.llm.transport.records import CHARS_PER_TOKEN
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource
 from rag_bench.tiers.answers.ragas import ANSWERS, CONTEXTS
