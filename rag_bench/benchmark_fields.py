@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field
 
+from rag_bench.retrieval.searches import IN_WORDS, Search
+
 
 def bounds(least: float, most: float | None = None) -> dict[str, Any]:
     """Return what a flag refuses; the resource itself says so in words when it is opened."""
@@ -41,10 +43,9 @@ class BenchmarkFields(BaseModel):
     top_k: int | None = Field(
         default=None, description="Chunks retrieved in tier 1.", json_schema_extra=bounds(1)
     )
-    search: Literal["", "exact", "hnsw"] = Field(
+    search: Literal["", Search] = Field(
         default="",
-        description="exact compares every chunk; hnsw asks a pgvector index, and its recall "
-        "against exact is reported. Empty: RAG_BENCH_SEARCH, else exact.",
+        description=f"{IN_WORDS}. Empty: RAG_BENCH_SEARCH, else exact.",
     )
     contexts_per_answer: int | None = Field(
         default=None,

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.retrieval.searches import IN_WORDS, Search
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MODELS_ENV_FILE = ".env.benchmark-models"
@@ -59,9 +60,7 @@ class Settings(BaseSettings):
     )
 
     top_k: int = Field(default=10, ge=1, description="Chunks retrieved for tier 1.")
-    search: Literal["exact", "hnsw"] = Field(
-        default="exact", description="hnsw asks a pgvector index and reports its recall."
-    )
+    search: Search = Field(default="exact", description=f"{IN_WORDS}.")
     contexts_per_answer: int = Field(
         default=3, ge=1, description="Chunks given to the generator in tier 3; production used 1."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -18,10 +18,10 @@ from sqlalchemy import Engine
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.precision import settled
 from rag_bench.retrieval.search import TopK
+from rag_bench.retrieval.searches import Search
 from rag_bench.store.tables import SCHEMA
 from rag_bench.store.vectors import MissingVectorsError
 
-Method = Literal["exact", "hnsw"]
 HNSW_MAX_DIMENSION = 2000
 # Scores nearer to the k-th than this are ties: PostgreSQL sums in float32.
 _TIE = 1e-6
@@ -30,7 +30,7 @@ _TIE = 1e-6
 class PgvectorTable:
     """One snapshot's chunk vectors as production holds them; made by ``pgvector_table``."""
 
-    def __init__(self, connection: Any, n: int, method: Method) -> None:
+    def __init__(self, connection: Any, n: int, method: Search) -> None:
         self._connection = connection
         self._n = n
         self._method = method
@@ -85,7 +85,7 @@ def pgvector_table(
     encoder_key: str,
     dimension: int,
     text_hashes: Sequence[str],
-    method: Method = "exact",
+    method: Search = "exact",
     *,
     m: int = 16,
     ef_construction: int = 64,
@@ -144,7 +144,7 @@ def pgvector_top_k(
     queries: np.ndarray,
     text_hashes: Sequence[str],
     k: int,
-    method: Method = "exact",
+    method: Search = "exact",
     ef_search: int = 40,
 ) -> TopK:
     """Search one snapshot's chunks with pgvector; see ``pgvector_table`` for the arguments."""

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_bench.hashing import content_hash
+from rag_bench.retrieval.searches import Search
 
 Tier = Literal["2", "3"]
-Search = Literal["exact", "hnsw"]
 JudgeEvalMode = Literal["direct", "reasoned"]
 
 

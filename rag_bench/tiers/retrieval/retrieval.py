@@ -18,7 +18,6 @@ from rag_bench.evaluation.metrics.retrieval import (
 )
 from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
-from rag_bench.hashing import text_hash
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
@@ -28,12 +27,13 @@ from rag_bench.tiers.base.evaluate import (
     Task,
     Work,
 )
-from rag_bench.tiers.base.run_settings import Search
+from rag_bench.tiers.retrieval.searchers import (
+    SEARCHERS,
+    search_as_production,
+    search_here,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from rag_bench.retrieval.search import TopK
     from rag_bench.tiers.base.models import Models
 
 SCORE_TOLERANCE = 1e-4
@@ -93,14 +93,13 @@ def _geometry(bench: Bench) -> Measured:
 
 def _retrieval(bench: Bench) -> Measured:
     from rag_bench.retrieval.pgvector_search import recall_against_exact
-    from rag_bench.retrieval.search import top_k
 
     bench.embed(_question_texts(bench), "encoding questions")
     questions = bench.vectors(_question_texts(bench))
-    passages = bench.vectors(_passage_texts(bench))
-    exact = found_rows = top_k(questions, passages, bench.run.top_k)
-    if bench.run.search == "hnsw":
-        found_rows = search_as_production(bench, questions, "hnsw")
+    exact = found_rows = search_here(bench, questions)
+    searcher = SEARCHERS[bench.run.search]
+    if not searcher.is_exact:
+        found_rows = searcher.find(bench, questions)
     ranked: list[Ranking] = [
         [
             (bench.chunks[int(index)].chunk_hash, float(score))
@@ -135,10 +134,12 @@ def _retrieval(bench: Bench) -> Measured:
         values = [scores[case.case_id][name] for case in judged]
         clusters = [case.cluster_label for case in judged]
         metrics[name] = mean_metric(values, clusters, scale=spec(name).scale)
-    if bench.run.search == "hnsw":
+    if not searcher.is_exact:
         recall = recall_against_exact(found_rows, exact)
         n = len(bench.items)
-        metrics[f"hnsw_recall@{bench.run.top_k}"] = Metric(recall, n, n, scale=(0.0, 1.0))
+        metrics[f"{bench.run.search}_recall@{bench.run.top_k}"] = Metric(
+            recall, n, n, scale=(0.0, 1.0)
+        )
     stored = [
         Case(
             item.item_id,
@@ -171,23 +172,6 @@ def given(bench: Bench, ranking: Ranking) -> list[str]:
     """Return the chunks that tier 3 gives to a generator: the first few, if near enough."""
     least = bench.run.retrieval_threshold
     return [h for h, score in ranking[: bench.run.contexts_per_answer] if score >= least]
-
-
-def search_as_production(bench: Bench, questions: np.ndarray, method: Search) -> TopK:
-    """Search as the production system does: one pgvector query per question.
-
-    ``questions`` are vectors (q, d). Used for the HNSW option and to check the exact search.
-    """
-    from rag_bench.retrieval.pgvector_search import pgvector_top_k
-
-    return pgvector_top_k(
-        bench.engine,
-        bench.encoder_identity.key,
-        questions,
-        [text_hash(text) for text in _passage_texts(bench)],
-        bench.run.top_k,
-        method,
-    )
 
 
 def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]:
@@ -237,7 +221,3 @@ def retrieved(bench: Bench) -> Retrieved:
 
 def _question_texts(bench: Bench) -> list[str]:
     return [bench.encoder_identity.query_text(item.question) for item in bench.items]
-
-
-def _passage_texts(bench: Bench) -> list[str]:
-    return [bench.encoder_identity.passage_text(chunk.text) for chunk in bench.chunks]
