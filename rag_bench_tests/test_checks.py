@@ -132,7 +132,7 @@ def test_text_measures_read_russian(monkeypatch: pytest.MonkeyPatch) -> None:
     check = step_checks.reads_russian()
     bench: Any = None  # reads nothing of the run
     assert check.evaluate(bench).passed
-    from rag_bench.evaluation.text import text_overlap
+    from rag_bench.evaluation.metrics import text_overlap
 
     # What rouge_score's own tokenizer makes of Russian.
     blind = {"rouge1_f": 0.0, "rouge2_f": 0.0, "rougeL_f": 0.0}
