@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field
 
-from rag_bench.retrieval.searches import IN_WORDS, Search
+from rag_bench.searches import IN_WORDS, Search
 
 
 def bounds(least: float, most: float | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.retrieval.searches import IN_WORDS, Search
+from rag_bench.searches import IN_WORDS, Search
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MODELS_ENV_FILE = ".env.benchmark-models"

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.precision import settled
 from rag_bench.retrieval.search import TopK
-from rag_bench.retrieval.searches import Search
+from rag_bench.searches import Search
 from rag_bench.store.tables import SCHEMA
 from rag_bench.store.vectors import MissingVectorsError
 

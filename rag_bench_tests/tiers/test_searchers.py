@@ -8,7 +8,7 @@ import pytest
 from small_world import World, failure
 
 from rag_bench.resources import BenchmarkResource
-from rag_bench.retrieval.searches import IN_WORDS, SEARCHES, Search
+from rag_bench.searches import IN_WORDS, SEARCHES, Search
 from rag_bench.settings import Settings
 from rag_bench.tiers.retrieval.searchers import SEARCHERS
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_bench.hashing import content_hash
-from rag_bench.retrieval.searches import Search
+from rag_bench.searches import Search
 
 Tier = Literal["2", "3"]
 JudgeEvalMode = Literal["direct", "reasoned"]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rag_bench.hashing import text_hash
-from rag_bench.retrieval.searches import Search
+from rag_bench.searches import Search
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:
