@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from small_world import ANSWERS, PRODUCTION, SCORES, World, failure
 
 from rag_bench import extensions
+from rag_bench.definitions import build_defs
 from rag_bench.partitions import ModelLists
 
 MODELS = ModelLists(
@@ -112,7 +114,7 @@ with dg.DagsterInstance.ephemeral() as instance:
         "formula": known("rubric_politeness").formula,
         "code_versions": {
             name: nodes.get(dg.AssetKey(name)).code_version
-            for name in ("tier2_answers", "tier2_scores", "tier3_scores")
+            for name in ("tier2_answers", "tier3_answers", "tier2_scores", "tier3_scores")
         },
     }))
 """
@@ -214,3 +216,11 @@ def test_a_metric_and_a_rubric_of_an_extension_are_everywhere(
         "house rules | column “short” (tier 2); at least 0.9 (tier 2, brevity) |"
     ) in found["tables"]
     assert "is it polite?" in found["formula"]
+    # What shows as stale is what the extension changes.
+    graph = build_defs(MODELS).resolve_asset_graph()
+    stale = {
+        name
+        for name, version in found["code_versions"].items()
+        if version != graph.get(dg.AssetKey(name)).code_version
+    }
+    assert stale == {"tier2_answers", "tier3_answers", "tier2_scores"}

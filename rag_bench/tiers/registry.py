@@ -119,12 +119,17 @@ class Step:
         return (*self.prompts, *rubric_prompts(self.tier))
 
     def code_version(self) -> str:
-        """Return the version of all that its results depend on in this code: prompts, too."""
+        """Return the version of all that its results depend on in this code: prompts, too, and
+        metrics of answers that ``version`` does not count.
+        """
+        from rag_bench.evaluation.catalogue import added_versions
         from rag_bench.hashing import content_hash
         from rag_bench.llm.tasks.prompts import prompt_hash
 
         hashes = [prompt_hash(named)] if (named := self.named_prompts()) else []
         hashes += [resolve(self.texts)()] if self.texts else []
+        if self.kind == "answers" and (added := added_versions(self.tier)):
+            hashes.append(content_hash(added))
         if not hashes:
             return self.version
         return f"{self.version}-{(hashes[0] if len(hashes) == 1 else content_hash(hashes))[:12]}"
