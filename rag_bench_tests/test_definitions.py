@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from rag_bench.assets.factories.tables import column_schema
 from rag_bench.definitions import build_defs
 from rag_bench.errors import ConfigurationError
-from rag_bench.llm.transport import offline
+from rag_bench.llm.config import offline
 from rag_bench.partitions import ModelLists
 
 NONE, GENERATION, GRID, GATES = "none", "generation", "grid", "production"

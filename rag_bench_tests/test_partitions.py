@@ -7,8 +7,8 @@ import pytest
 
 from rag_bench.automation import range_tags
 from rag_bench.errors import ConfigurationError
+from rag_bench.llm.config import offline
 from rag_bench.llm.config.providers import Providers
-from rag_bench.llm.transport import offline
 from rag_bench.partitions import ModelLists, Partitions, cell_key
 
 ENVIRONMENT = {

@@ -162,8 +162,8 @@ def chosen_models(generation: RoleModels, judges: RoleModels, production: RoleMo
     Raises:
         RagBenchError: a name without a provider, an offline model that does not exist.
     """
+    from rag_bench.llm.config import offline
     from rag_bench.llm.config.providers import Providers, Role
-    from rag_bench.llm.transport import offline
     from rag_bench.partitions import ModelLists
 
     providers = Providers.from_environment()

@@ -57,7 +57,7 @@ def demo() -> None:
     """Build and load the demo, materialize the whole graph with offline models, show the result."""
     from rag_bench import sweep as sweeps
     from rag_bench.demo.dump import build_demo_dump
-    from rag_bench.llm.transport import offline
+    from rag_bench.llm.config import offline
     from rag_bench.partitions import ModelLists
     from rag_bench.store.embedded import EmbeddedServer
     from rag_bench.tiers.stages import ANALYTICS

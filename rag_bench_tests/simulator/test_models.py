@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_bench.llm.transport import offline
+from rag_bench.llm.config import offline
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.models import Generator
 from rag_bench.simulator.roster import GENERATORS, Catalogue, tables

@@ -22,7 +22,7 @@ from sqlalchemy import Engine, text
 from rag_bench.automation import range_tags
 from rag_bench.definitions import build_defs
 from rag_bench.hashing import chunk_hash
-from rag_bench.llm.transport import offline
+from rag_bench.llm.config import offline
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.store.database import make_engine
 from rag_bench.store.embedded import EmbeddedServer

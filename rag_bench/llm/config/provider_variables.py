@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.llm.config import offline
 from rag_bench.llm.config.options import (
     VARIABLES,
     read_model_options,
@@ -26,7 +27,6 @@ from rag_bench.llm.config.roles import (
     positive,
     whole,
 )
-from rag_bench.llm.transport import offline
 
 _PLAIN = ("API_KEY", "BASE_URL", "API_URL", "CONCURRENCY", "RPM", "TPM", "TIMEOUT_SECONDS")
 PROVIDER_VARIABLE = re.compile(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.llm.config import pricing
+from rag_bench.llm.config import offline, pricing
 from rag_bench.llm.config.provider_variables import (
     PROVIDER_VARIABLE,
     ReadProviders,
@@ -27,7 +27,6 @@ from rag_bench.llm.config.roles import (
     parse_base_url,
     parse_names,
 )
-from rag_bench.llm.transport import offline
 
 __all__ = ["Price", "Provider", "Providers", "Role"]
 

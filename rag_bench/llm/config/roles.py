@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.llm.config import offline
 from rag_bench.llm.config.options import Options, ResponseFormat, fits
-from rag_bench.llm.transport import offline
 
 
 class Role(StrEnum):

@@ -87,6 +87,16 @@ def read_usage(body: dict[str, Any]) -> tuple[int | None, int | None]:
     return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
 
 
+def tokens_used(content: bytes) -> float | None:
+    """Return the tokens that a reply says it took; None if it does not say."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    used = read_usage(body) if isinstance(body, dict) else (None, None)
+    return None if None in used else float(sum(n for n in used if n is not None))
+
+
 @dataclass(frozen=True)
 class ReadAnswer:
     """What a chat completion says, and why it is of no use, if it is not.

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import json
 import random
 import time
 from collections.abc import Mapping
@@ -214,7 +213,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                         until = time.perf_counter() + asked
                         self._silent_since = max(self._silent_since, until)
             elif response.is_success and _status(response) == response.status_code:
-                used = None if limits.tpm is None else _tokens_used(response.content)
+                used = None if limits.tpm is None else replies.tokens_used(response.content)
                 pace.answered(permit, used)
                 self._n_answered += 1
                 self._silent_since = None
@@ -385,16 +384,6 @@ def _status(response: httpx.Response) -> int:
     if response.status_code != 200 or b'"error"' not in response.content[:_ERROR_WITHIN]:
         return response.status_code
     return replies.read_reply(response.content).provider_error or 200
-
-
-def _tokens_used(content: bytes) -> float | None:
-    """Return the tokens that a reply says it took; None if it does not say."""
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    used = replies.read_usage(body) if isinstance(body, dict) else (None, None)
-    return None if None in used else float(sum(n for n in used if n is not None))
 
 
 def _may_pass(failure: Exception) -> bool:

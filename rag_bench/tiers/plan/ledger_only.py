@@ -15,7 +15,7 @@ from rag_bench.llm.config.room import longest_reply
 from rag_bench.llm.reading.chat_reply import ChatReply, read_chat_reply
 from rag_bench.llm.reading.replies import is_unreadable
 from rag_bench.llm.tasks.asking import asks_again
-from rag_bench.llm.transport.call_keys import find_stored, keys_of
+from rag_bench.llm.transport.call import find_stored, keys_of
 from rag_bench.llm.transport.context import CallContext, call_context, current_context
 from rag_bench.store import calls
 

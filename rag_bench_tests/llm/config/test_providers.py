@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.llm.config import offline
 from rag_bench.llm.config.providers import Price, Providers, Role
 from rag_bench.llm.config.roles import parse_base_url
-from rag_bench.llm.transport import offline
 from rag_bench.partitions import (
     BENCHMARK_JUDGE,
     GENERATION_MODEL,

@@ -20,7 +20,7 @@ from rag_bench.llm.config.requests import asked_otherwise, chat_body, earlier_bo
 from rag_bench.llm.config.room import REASONING_ROOM, longest_reply
 from rag_bench.llm.reading.structured import response_format_for
 from rag_bench.llm.tasks.judging import DirectScore
-from rag_bench.llm.transport.call_keys import call_key
+from rag_bench.llm.transport.call import call_key
 from rag_bench.llm.transport.client import ChatModels
 from rag_bench.settings import Settings
 from rag_bench.tiers.base.causes import most_frequent

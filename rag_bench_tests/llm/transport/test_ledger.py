@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.config.providers import Role
-from rag_bench.llm.transport.call_keys import call_key
+from rag_bench.llm.transport.call import call_key
 from rag_bench.llm.transport.client import ChatModels
 from rag_bench.llm.transport.context import call_context
 from rag_bench.store.calls import discard, known_keys, usage

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rag_bench.llm.transport.pacing import LOWEST_RATE, Bound, Learned, Meter, Pace
+from rag_bench.llm.transport.learned_limits import Bound
+from rag_bench.llm.transport.pacing import LOWEST_RATE, Learned, Meter, Pace
 
 
 @dataclass
