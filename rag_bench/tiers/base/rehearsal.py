@@ -39,12 +39,3 @@ def rehearse_measuring() -> None:
     rate_metric([True, False])
     rate_metric([True, False, True], clusters=["a", "a", "b"])
     quantile_metric(numbers, 0.95)
-
-
-@cache
-def rehearse_overlaps() -> None:
-    """Import what ROUGE, BLEU and chrF import."""
-    from rag_bench.evaluation.metrics.text_overlap import text_overlaps
-
-    for text in ("Как получить справку?", "How do I get a certificate?"):
-        text_overlaps([text], [text])
