@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from dagster import RunsFilter
+from dagster._utils.error import serializable_error_info_from_exc_info
 from small_world import GOLD, OFFLINE, World
 from sqlalchemy import text
 
-from rag_bench.errors import ConfigurationError
+from rag_bench.errors import ConfigurationError, DumpError, RagBenchError
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import PROCESS_TAG
-from rag_bench.sweep import StageResult, Sweep, SweepRequest
+from rag_bench.sweep import StageResult, Sweep, SweepRequest, _root_message
 from rag_bench.tiers.registry import parse_tiers
 
 MODELS = ModelLists(
@@ -18,6 +21,12 @@ MODELS = ModelLists(
     ["simulator/sim-judge-sharp"],
     ["simulator/sim-gate-balanced"],
 )
+
+
+class OwnError(RagBenchError):
+    """Of a class that stands nowhere else."""
+
+
 BASE = "embeddings, datasets, retrieval"
 
 
@@ -161,3 +170,22 @@ def test_the_runs_of_commands_are_the_ui_s(free_world: World) -> None:
         shown = {name for name in one.tags if not name.startswith(".dagster/")}
         assert "rag_bench/process" not in shown
         assert PROCESS_TAG in one.tags
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigurationError("RuntimeError: is a word here"), "RuntimeError: is a word here"),
+        (DumpError("cut off: at line 3"), "cut off: at line 3"),
+        (OwnError("of a class that nothing lists"), "of a class that nothing lists"),
+        (ValueError("of others"), "ValueError: of others"),
+    ],
+)
+def test_errors_are_known_by_their_class(error: Exception, said: str) -> None:
+    try:
+        try:
+            raise error
+        except Exception as cause:
+            raise RuntimeError("what Dagster wraps it in") from cause
+    except RuntimeError:
+        assert _root_message(serializable_error_info_from_exc_info(sys.exc_info())) == said

@@ -9,20 +9,40 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin, get_type_hints
 
 import typer
 from pydantic.fields import FieldInfo
 
 from rag_bench.benchmark_fields import BenchmarkFields
-from rag_bench.cli.running import Caps
 from rag_bench.errors import ConfigurationError
 from rag_bench.tiers import registry
 from rag_bench.tiers.registry import Option
 
+if TYPE_CHECKING:
+    from rag_bench.llm.transport.budget import Budget
+
 _PLAN = "Say what would be asked and its cost; send nothing."
 _MAX_CALLS = "Stop after so many new calls; run again to go on."
 _MAX_COST = "Stop before the new calls cost more (USD; needs RAG_BENCH_PRICES)."
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How much a run may ask and spend (US dollars); None: no cap."""
+
+    calls: int | None = None
+    cost_usd: float | None = None
+
+    def budget(self) -> Budget | None:
+        """Return the budget of these caps, if there is any."""
+        from decimal import Decimal
+
+        from rag_bench.llm.transport.budget import Budget
+
+        if self.calls is None and self.cost_usd is None:
+            return None
+        return Budget(self.calls, None if self.cost_usd is None else Decimal(str(self.cost_usd)))
 
 
 @dataclass(frozen=True)

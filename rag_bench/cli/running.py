@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rag_bench.benchmark_fields import words_of
 from rag_bench.cli.app import console, errors, open_engine, open_sweep, progress_bars
+from rag_bench.cli.flags import Caps, RunFlags
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import get_settings
 from rag_bench.tiers import registry
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.cli.analytics import Wanted
-    from rag_bench.cli.flags import RunFlags
-    from rag_bench.llm.transport.budget import Budget
     from rag_bench.llm.transport.tally import Tally
     from rag_bench.partitions import ModelLists
     from rag_bench.sweep import Sweep
@@ -36,24 +35,6 @@ class RoleModels:
     source: str = ""
     key_var: str = ""
     url_var: str = ""
-
-
-@dataclass(frozen=True)
-class Caps:
-    """How much a run may ask and spend (US dollars); None: no cap."""
-
-    calls: int | None = None
-    cost_usd: float | None = None
-
-    def budget(self) -> Budget | None:
-        """Return the budget of these caps, if there is any."""
-        from decimal import Decimal
-
-        from rag_bench.llm.transport.budget import Budget
-
-        if self.calls is None and self.cost_usd is None:
-            return None
-        return Budget(self.calls, None if self.cost_usd is None else Decimal(str(self.cost_usd)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,7 @@ class Options:
     options: frozenset[str] = frozenset()
     skip_checks: bool = False
     plan: bool = False
-    caps: Caps = Caps()
+    caps: Caps = field(default_factory=Caps)
     analyses: Sequence[Wanted] = ()
 
     @classmethod
