@@ -16,7 +16,7 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.tiers import registry
 from rag_bench.tiers.registry import Step
-from rag_bench.tiers.stages import REFRESH, REPORT
+from rag_bench.tiers.stages import ANSWERS, REFRESH, REPORT
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -134,16 +134,22 @@ class Sweep:
         """Run the stages that the request needs, in order. A stage whose cells partly failed does
         not stop the next, which goes on with what there is; a stage without partitions does.
         """
+        from rag_bench.tiers.answers.ahead import judged_next
+
+        _load_encoder_if_wanted(request)
         results = []
         for stage in self._stages(request):
             announce(stage.name)
-            result = self.materialize(
-                stage.name,
-                stage.assets,
-                partitions=stage.partitions,
-                benchmark=request.benchmark,
-                skip_checks=request.skip_checks,
-            )
+            with judged_next(
+                request.models.benchmark_judges if stage.name == ANSWERS.title else ()
+            ):
+                result = self.materialize(
+                    stage.name,
+                    stage.assets,
+                    partitions=stage.partitions,
+                    benchmark=request.benchmark,
+                    skip_checks=request.skip_checks,
+                )
             results.append(result)
             if result.errors and stage.partitions is None:
                 break
@@ -181,6 +187,34 @@ class _Stage:
     name: str
     assets: Sequence[str]
     partitions: dg.PartitionsDefinition[str] | None = None
+
+
+def _load_encoder_if_wanted(request: SweepRequest) -> None:
+    """Have the encoder loaded beside the first stage, if a model seems to have no answers yet: it
+    takes as long as hundreds of calls.
+    """
+    from rag_bench.resources import BenchmarkResource
+    from rag_bench.retrieval.encoder_process import encoder_process
+    from rag_bench.store import evaluations
+    from rag_bench.store.database import make_engine
+
+    engine = make_engine()
+    try:
+        bench = BenchmarkResource(**request.benchmark).open(engine, None)
+        for step in registry.answering():
+            if step.tier not in request.tiers:
+                continue
+            found = evaluations.latest_of_kind(
+                engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
+            )
+            answered = {evaluation.generation_model for evaluation in found}
+            if not answered.issuperset(request.models.generation):
+                encoder_process(bench.settings)
+                return
+    except RagBenchError:
+        pass  # no dataset yet, no encoder: the stage that needs it says so
+    finally:
+        engine.dispose()
 
 
 def _origin_in_ui(job_name: str) -> RemoteJobOrigin:

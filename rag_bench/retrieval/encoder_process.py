@@ -149,7 +149,14 @@ class EncoderProcess:
 
 
 _lock = threading.Lock()
-_current: tuple[Settings, EncoderProcess] | None = None
+_current: tuple[_What, EncoderProcess] | None = None
+_What = tuple[Any, ...]
+
+
+def _what(settings: Settings) -> _What:
+    """Return those settings that decide what is loaded."""
+    chosen = (settings.encoder, settings.encoder_max_tokens, settings.encoder_batch_size)
+    return (settings.home, *chosen)
 
 
 def encoder_process(settings: Settings) -> EncoderProcess:
@@ -160,18 +167,20 @@ def encoder_process(settings: Settings) -> EncoderProcess:
     global _current
     with _lock:
         if _current is not None:
-            its_settings, running = _current
-            if its_settings == settings and running.alive:
+            what, running = _current
+            if what == _what(settings) and running.alive:
                 return running
             running.close()
-        _current = settings, EncoderProcess(settings)
+        _current = _what(settings), EncoderProcess(settings)
         return _current[1]
 
 
 def running_process(settings: Settings) -> EncoderProcess | None:
     """Return the process that encodes with these settings, if there is one."""
     with _lock:
-        return _current[1] if _current and _current[0] == settings and _current[1].alive else None
+        if _current is None or _current[0] != _what(settings) or not _current[1].alive:
+            return None
+        return _current[1]
 
 
 @atexit.register

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ import pytest
 
 from rag_bench.errors import RagBenchError
 from rag_bench.retrieval.ahead import BLOCK, EncodingAhead
+from rag_bench.tiers.base.cells import Cell, run_cells
 
 
 class Recorder:
@@ -84,3 +86,34 @@ def test_stopped_it_encodes_no_more_and_nobody_waits_for_ever() -> None:
         if thread.name == "encoding ahead":
             thread.join(60)
     assert encode.blocks == [["in hand"]]
+
+
+def test_a_step_that_is_cancelled_while_it_encodes_ends() -> None:
+    """Its cell waits on a thread, which ends as well: or the loop would wait for it for ever."""
+    encode = Recorder()
+    ahead = EncodingAhead(encode, nobody)
+
+    async def answer() -> str:
+        return "an answer"
+
+    def finish(results: list[str]) -> None:
+        ahead.wait(results)
+
+    async def step() -> None:
+        cell = Cell(
+            *("model", "provider", [answer], finish),
+            heard=lambda result: ahead.add([result]),
+            release=ahead.stop,
+        )
+        await run_cells([cell], lambda _: 1, lambda *_: None, lambda *_: None)
+
+    async def main() -> None:
+        task = asyncio.create_task(step())
+        await asyncio.to_thread(encode.begun.wait, 60)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    encode.free.set()
+    assert encode.blocks in ([], [["an answer"]])

@@ -237,3 +237,111 @@ def test_progress_counts_every_job_once() -> None:
     cells = [cell(p, p, [partial(give, 1)] * 10) for p in "xyz"]
     run(cells, progress=lambda done, total: said.append((done, total)))
     assert said == [(n, 30) for n in range(31)]
+
+
+def test_results_are_heard_one_by_one_before_the_cell_is_finished() -> None:
+    heard: list[Any] = []
+    one = Cell("a", "x", [partial(give, 1), partial(give, 2)], lambda _: list(heard))
+    one.heard = heard.append
+    error = CaseError(ErrorCode.LLM_FAILED, "no answer")
+    other = Cell("b", "x", [partial(fail, error)], list, heard=heard.append)
+    assert sorted(run([one])) == [("a", [1, 2])]
+    run([other])
+    assert heard == [1, 2, error]
+
+
+class Later:
+    """What a later step asks, of as many judges as it is given jobs; notes what is begun."""
+
+    def __init__(self, n: int, result: Any = "score") -> None:
+        self.begun: list[int] = []
+        self.result = result
+        self.got: list[Any] = []
+        self.first = threading.Event()
+        self.n = n
+
+    def cells(self, results: Sequence[Any]) -> list[Cell[Any]]:
+        self.got.append(list(results))
+
+        def finish(_: Any) -> None:
+            raise AssertionError("the later step finishes its cells itself")
+
+        jobs = [partial(self.job, n) for n in range(self.n)]
+        return [Cell(("a", "judge"), "y", jobs, finish, model="judge")]
+
+    async def job(self, n: int) -> Any:
+        self.begun.append(n)
+        self.first.set()
+        await asyncio.sleep(0)
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def test_what_a_later_step_asks_is_asked_while_a_cell_is_finished() -> None:
+    later, all_asked = Later(7), threading.Event()
+
+    def finish(results: list[Any]) -> list[Any]:
+        assert all_asked.wait(20), "nothing was asked beside the finishing"
+        return results
+
+    async def last() -> None:
+        await later.job(99)
+        all_asked.set()
+
+    def ahead(results: list[Any]) -> list[Cell[Any]]:
+        found = later.cells(results)
+        found[0].jobs = [*found[0].jobs, last]
+        return found
+
+    answers = [partial(give, 1), partial(give, 2, 5)]
+    assert run([Cell("a", "x", answers, finish, ahead=ahead)]) == [("a", [1, 2])]
+    assert later.got == [[1, 2]]
+    assert sorted(later.begun) == [*range(7), 99]
+
+
+def test_nothing_is_asked_ahead_before_all_results_are_there_or_when_all_is_done() -> None:
+    later = Later(1000)
+    done: list[str] = []
+
+    async def slow() -> str:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert later.begun == []
+        return "answer"
+
+    def finish(results: list[Any]) -> list[Any]:
+        assert done or not later.begun  # the first one is finished before the slow answer comes
+        done.append("finished")
+        if len(done) == 2:
+            assert later.first.wait(20)
+        return results
+
+    quick = Cell("a", "x", [partial(give, 1)], finish, ahead=later.cells)
+    run([quick, Cell("b", "x", [slow], finish, ahead=later.cells)], slots=4)
+    assert len(done) == 2
+    assert 0 < len(later.begun) < 2000  # it did not go on to the end for its own sake
+
+
+def test_a_failure_ahead_ends_the_asking_and_nothing_else() -> None:
+    later = Later(50, CaseError(ErrorCode.LLM_FAILED, "no such judge", retryable=True))
+
+    def finish(results: list[Any]) -> list[Any]:
+        assert later.first.wait(20)
+        return results
+
+    assert run([Cell("a", "x", [partial(give, 1)], finish, ahead=later.cells)], slots=8) == [
+        ("a", [1])
+    ]
+    assert 1 <= len(later.begun) <= 5  # before a first answer, no more are in flight
+
+
+def test_a_fault_ahead_is_a_fault() -> None:
+    later = Later(3, RuntimeError("a fault of the program"))
+
+    def finish(results: list[Any]) -> list[Any]:
+        assert later.first.wait(20)
+        return results
+
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        run([Cell("a", "x", [partial(give, 1)], finish, ahead=later.cells)])

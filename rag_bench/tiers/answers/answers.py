@@ -18,6 +18,7 @@ from rag_bench.llm.tasks.pipeline import Answer, answer_question
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import measuring
+from rag_bench.tiers.answers.ahead import cells_ahead
 from rag_bench.tiers.answers.contexts import Context, contexts_of
 from rag_bench.tiers.answers.earlier import Answers, first_answers
 from rag_bench.tiers.answers.measuring import Vectors, measured_cases, metrics_of
@@ -138,9 +139,21 @@ def _work(bench: Bench, models: Models, step: Declared, asking: Asking, model: s
         )
 
     jobs = [partial(job, item, repeat) for item, repeat in asking.of_model]
+    outlook = partial(_read_by_judges, asking)
     return Work(
-        jobs, measure, partial(_rehearse, bench, step.tier), partial(_read_by_judges, asking)
+        jobs,
+        measure,
+        partial(_rehearse, bench, step.tier, asking),
+        outlook,
+        heard=partial(_encode_soon, bench),
+        ahead=lambda replies: cells_ahead(bench, models, step.tier, model, outlook(replies)),
+        release=bench.stop_encoding,
     )
+
+
+def _encode_soon(bench: Bench, result: Answer | CaseError) -> None:
+    if isinstance(result, Answer):
+        bench.encode_soon([result.text])
 
 
 def _read_by_judges(asking: Asking, replies: Sequence[Answer | CaseError]) -> dict[str, Case]:
@@ -158,8 +171,9 @@ def _retrieved(context: Context) -> list[dict[str, str]]:
     return [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in context.fragments]
 
 
-def _rehearse(bench: Bench, tier: str) -> None:
+def _rehearse(bench: Bench, tier: str, asking: Asking) -> None:
     bench.rehearse_encoding()
+    bench.encode_soon(sorted({item.reference_answer or "" for item, _ in asking.asked} - {""}))
     measuring.rehearse(tier)
 
 
@@ -182,6 +196,7 @@ def _answer_vectors(
     texts = sorted(answers | references)
     if not texts:
         return {}
+    bench.await_encoding(texts)
     exact = [bench.encoder_identity.query_text(text) for text in texts]
-    bench.embed(exact, "encoding answers")
+    bench.embed(exact, "encoding answers")  # what was not awaited of a model: the cache's answers
     return dict(zip(texts, bench.vectors(exact), strict=True))

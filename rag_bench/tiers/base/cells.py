@@ -9,7 +9,7 @@ other: a dead provider costs only its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,9 @@ class Cell(Generic[R]):
             imported before other threads are at work; the same thing twice costs nothing. Means
             and rates are rehearsed for every cell.
         heard: told each job's result as it comes, on the event loop: it must be quick.
+        ahead: gets what ``finish`` gets; returns what a later step will ask. It is asked while
+            cells are being finished, and only then: the ledger keeps the replies for that step.
+        release: called when all cells have ended, however they did.
     """
 
     key: Any
@@ -52,6 +55,8 @@ class Cell(Generic[R]):
     n_left: int = 0
     model: str | None = None
     heard: Callable[[Any], None] | None = None
+    ahead: Callable[[list[Any]], Sequence[Cell[Any]]] | None = None
+    release: Callable[[], None] | None = None
 
     @property
     def asked(self) -> str:
@@ -62,7 +67,8 @@ class Cell(Generic[R]):
 class _Work(Generic[R]):
     """The jobs of one provider's cells: which is next, and whether its model is asked at all."""
 
-    def __init__(self, cells: Sequence[Cell[R]]) -> None:
+    def __init__(self, cells: Sequence[Cell[R]], *, retries: bool = True) -> None:
+        self._retries = retries
         self._left = [(cell, list(reversed(range(len(cell.jobs))))) for cell in cells]
         self._health = ProviderHealth({cell.asked: ModelHealth() for cell in cells})
         self._changed = asyncio.Event()
@@ -86,7 +92,8 @@ class _Work(Generic[R]):
         """
         model = self._health.models[cell.asked]
         watch = Watch(
-            partial(self._health.may_retry, cell.asked), partial(self._health.why_not, cell.asked)
+            lambda: self._retries and self._health.may_retry(cell.asked),
+            partial(self._health.why_not, cell.asked),
         )
         model.running += 1
         try:
@@ -98,6 +105,11 @@ class _Work(Generic[R]):
         self._changed.set()  # whoever waits looks again
         self._changed = asyncio.Event()
         return result
+
+    def drop(self) -> None:
+        """Begin no other job."""
+        self._left.clear()
+        self._changed.set()
 
     def _choose(self) -> int | None:
         """Return the place of the first cell whose model may be asked; where there is trouble,
@@ -139,7 +151,8 @@ async def run_cells(
         if cell.rehearse:
             cell.rehearse()
     total = sum(len(cell.jobs) for cell in cells)
-    done = 0
+    done, unfinished = 0, len(cells)
+    ahead: list[Cell[Any]] = []
     if total:
         progress(0, total)
 
@@ -147,9 +160,11 @@ async def run_cells(
     finishing = asyncio.Lock()
 
     async def finish(cell: Cell[R]) -> None:
+        nonlocal unfinished
         async with finishing:
             result = await asyncio.to_thread(cell.finish, cell.results)
         cell.results = []
+        unfinished -= 1
         on_done(cell, result)
 
     async def labour(work: _Work[R]) -> None:
@@ -163,26 +178,69 @@ async def run_cells(
             progress(done, total)
             cell.n_left -= 1
             if not cell.n_left:
+                if cell.ahead:
+                    ahead.extend(cell.ahead(cell.results))
+                if done == total:
+                    tasks.create_task(ask_ahead(ahead, slots, lambda: bool(unfinished)))
                 await finish(cell)
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            by_provider: dict[str, list[Cell[R]]] = {}
             for cell in cells:
                 cell.results = [None] * len(cell.jobs)
                 cell.n_left = len(cell.jobs)
-                if cell.jobs:
-                    by_provider.setdefault(cell.provider, []).append(cell)
-                else:
+                if not cell.jobs:
                     tasks.create_task(finish(cell))
-            for provider, mine in by_provider.items():
+            for mine, n_workers in _by_provider(cells, slots):
                 work = _Work(mine)
-                n_jobs = sum(len(cell.jobs) for cell in mine)
-                for _ in range(min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)):
+                for _ in range(n_workers):
                     tasks.create_task(labour(work))
     except BaseExceptionGroup as group:
         # The first fault says it all; the others are its echoes.
-        raise group.exceptions[0] from None
+        fault: BaseException = group
+        while isinstance(fault, BaseExceptionGroup):
+            fault = fault.exceptions[0]
+        raise fault from None
+    finally:
+        for cell in cells:
+            if cell.release:
+                cell.release()
+
+
+async def ask_ahead(
+    cells: Sequence[Cell[Any]], slots: Callable[[str], int], needed: Callable[[], bool]
+) -> None:
+    """Ask what cells ask, for the ledger, as long as it is ``needed``; what is in flight then is
+    awaited.
+
+    Whether a provider answers is found out by the step that needs the replies: here nothing is
+    retried, and the first failure of a provider ends what is asked of it.
+    """
+
+    async def labour(work: _Work[Any]) -> None:
+        while needed() and (job := await work.next()) is not None:
+            result = await work.do(*job) if needed() else None
+            if isinstance(result, CaseError) and result.retryable:
+                work.drop()
+
+    async with asyncio.TaskGroup() as tasks:
+        for mine, n_workers in _by_provider(cells, slots):
+            work = _Work(mine, retries=False)
+            for _ in range(n_workers):
+                tasks.create_task(labour(work))
+
+
+def _by_provider(
+    cells: Sequence[Cell[R]], slots: Callable[[str], int]
+) -> Iterator[tuple[Sequence[Cell[R]], int]]:
+    """Yield the cells of each provider that have jobs, and how many workers these take."""
+    by_provider: dict[str, list[Cell[R]]] = {}
+    for cell in cells:
+        if cell.jobs:
+            by_provider.setdefault(cell.provider, []).append(cell)
+    for provider, mine in by_provider.items():
+        n_jobs = sum(len(cell.jobs) for cell in mine)
+        yield mine, min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)
 
 
 async def _result(cell: Cell[Any], index: int) -> Any:

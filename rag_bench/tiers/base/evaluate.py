@@ -105,9 +105,9 @@ class Work:
         jobs: one per case, in order.
         measure: gets one result per job, a value or the CaseError that it ended with; runs off
             the event loop where a model was asked.
-        rehearse: as of `Cell`.
-        outlook: for a plan: what later steps read of the results, by case, before anything is
-            measured. None: they read nothing of it.
+        rehearse, heard, ahead, release: as of `Cell`.
+        outlook: what later steps read of the results, by case, before anything is measured. None:
+            they read nothing of it.
         prompts: for a plan: the characters of each prompt that the job at a place sends, if all of
             them are answered. None: every job asks once.
     """
@@ -117,6 +117,9 @@ class Work:
     rehearse: Callable[[], None] | None = None
     outlook: Callable[[list[Any]], Mapping[str, Case]] | None = None
     prompts: Callable[[int], Sequence[int]] | None = None
+    heard: Callable[[Any], None] | None = None
+    ahead: Callable[[list[Any]], Sequence[Cell[Any]]] | None = None
+    release: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,17 @@ def _cell(
         return task, _store(conditions, task, started, work.measure(results))
 
     provider = models.provider_of(task.asked)
-    return Cell(task.key, provider, work.jobs, finish, work.rehearse, model=task.asked)
+    return Cell(
+        task.key,
+        provider,
+        work.jobs,
+        finish,
+        work.rehearse,
+        model=task.asked,
+        heard=work.heard,
+        ahead=work.ahead,
+        release=work.release,
+    )
 
 
 async def evaluate_here(

@@ -36,6 +36,10 @@ class Models:
             return ()  # configured no more; what it was measured with by default stays valid
         return asked_otherwise(provider, name, role, settings)
 
+    def waits_for(self, model: str) -> bool:
+        """Whether a model answers elsewhere: an offline one is work of this process."""
+        return self.providers.split(model)[0].kind != "simulator"
+
     def slots(self, provider: str) -> int:
         """Return how many calls the provider may have in flight."""
         return self.providers.provider(provider).concurrency or self.default_slots
