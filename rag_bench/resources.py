@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -175,11 +174,14 @@ class ModelsResource(dg.ConfigurableResource):
     def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
         """Run ``work`` on one event loop with an open client; returns what it returns.
 
+        An interrupt (the run is cancelled in the UI, Ctrl-C) stops it between calls.
+
         Other runs on this database may call the same models: they share the providers' limits
         (`rag_bench.llm.transport.leases`).
         """
         from rag_bench.assembly import open_models
         from rag_bench.llm.transport.budget import current_budget, spending
+        from rag_bench.llm.transport.stopping import run_stoppable
         from rag_bench.llm.transport.tally import Tally, counting, current_tally
 
         async def main() -> T:
@@ -190,4 +192,4 @@ class ModelsResource(dg.ConfigurableResource):
         budget = current_budget() if self._budget is None else self._budget
         step = Tally(beside=current_tally())
         with spending(budget), counting(step):
-            return asyncio.run(main())
+            return run_stoppable(main)

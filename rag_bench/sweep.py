@@ -128,7 +128,11 @@ class Sweep:
             asset_selection=keys,
             remote_job_origin=_origin_in_ui(job.name),
         )
-        return execute_run(InMemoryJob(job), run, self._instance)
+        result = execute_run(InMemoryJob(job), run, self._instance)
+        recorded = self._instance.get_run_by_id(run.run_id)
+        if recorded is not None and recorded.status is dg.DagsterRunStatus.CANCELED:
+            raise KeyboardInterrupt  # Dagster has taken note of it, and no stage may follow
+        return result
 
     def run(self, request: SweepRequest, announce: Announce) -> list[StageResult]:
         """Run the stages that the request needs, in order. A stage whose cells partly failed does

@@ -105,6 +105,15 @@ WITH turn AS (
 )
 DELETE FROM rag_bench.provider_lease WHERE account = ANY(%s) AND holder = %s
 """
+_CLAIM = """
+INSERT INTO rag_bench.call_claim AS c (key, holder) VALUES (%s, %s)
+ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, created_at = now()
+WHERE NOT EXISTS (SELECT FROM rag_bench.provider_lease AS l
+                  WHERE l.holder = c.holder AND l.expires_at > clock_timestamp())
+RETURNING 1
+"""
+_UNCLAIM = "DELETE FROM rag_bench.call_claim WHERE holder = %s AND key = %s"
+_UNCLAIM_ALL = "DELETE FROM rag_bench.call_claim WHERE holder = %s"
 
 
 class LeaseStore:
@@ -177,7 +186,16 @@ class LeaseStore:
 
     async def leave(self, accounts: Sequence[str], holder: str) -> None:
         """Give back whatever a process holds."""
+        await self.run(_UNCLAIM_ALL, [holder])
         await self.run(_LEAVE, [list(accounts), list(accounts), holder])
+
+    async def claim(self, key: str, holder: str) -> bool:
+        """Note that a process is about to ask for a key; False if a living one has noted it."""
+        return bool(await self.run(_CLAIM, [key, holder]))
+
+    async def unclaim(self, key: str, holder: str) -> None:
+        """Take the note away."""
+        await self.run(_UNCLAIM, [holder, key])
 
     async def run(self, query: Any, parameters: Any) -> list[Any]:
         """Execute one statement.

@@ -50,12 +50,17 @@ def provider_environment(server: LocalProvider) -> dict[str, str]:
 
 
 def sweep_until(
-    server: LocalProvider, environment: Mapping[str, str], kill_at: int | None, log: Path
+    server: LocalProvider,
+    environment: Mapping[str, str],
+    kill_at: int | None,
+    log: Path,
+    number: signal.Signals = signal.SIGKILL,
 ) -> bool:
-    """Run the command; kill -9 it when the provider gets request ``kill_at``.
+    """Run the command; kill -9 it, or send another signal, when the provider gets request
+    ``kill_at``.
 
     Returns:
-        Whether it was killed. Any other end than success or the kill is an AssertionError.
+        Whether it was ended by that. Any other end than success or that is an AssertionError.
     """
     command = [
         *(sys.executable, "-c", "from rag_bench.cli import main; main()", "sweep"),
@@ -73,9 +78,9 @@ def sweep_until(
             cwd=log.parent,
         )
 
-        def kill(number: int) -> None:
-            if number == kill_at:
-                process.send_signal(signal.SIGKILL)
+        def kill(request: int) -> None:
+            if request == kill_at:
+                process.send_signal(number)
 
         server.on_request = kill
         try:
@@ -84,7 +89,8 @@ def sweep_until(
             server.on_request = None
             process.kill()
             process.wait()
-    assert code == 0 or (code == -signal.SIGKILL and kill_at), log.read_text(encoding="utf-8")
+    killed = code == -number if number is signal.SIGKILL else code not in (0, 1)
+    assert code == 0 or (killed and kill_at), f"{code}: {log.read_text(encoding='utf-8')}"
     return code != 0
 
 

@@ -32,6 +32,7 @@ from rag_bench.llm.reading.structured import (
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.llm.transport import failures
 from rag_bench.llm.transport.budget import Budget, current_budget
+from rag_bench.llm.transport.claims import Claims
 from rag_bench.llm.transport.context import (
     CallContext,
     call_context,
@@ -276,7 +277,7 @@ class ChatModels:
         }
         return {variable: str(path) for variable, path in named.items() if path}
 
-    def _share(self, provider: Provider, limited: LimitTransport, limits: Limits) -> None:
+    def _share(self, provider: Provider, limited: LimitTransport, limits: Limits) -> Leases:
         """Divide the provider's limits with the other processes of this database."""
         if self._leases is None:
             self._leases = Leases(self._database_url)
@@ -285,6 +286,7 @@ class ChatModels:
         self._leases.share(
             account, provider.name, limited.queue, limits.concurrency, limits.rpm, limits.tpm
         )
+        return self._leases
 
     def _open_line(self, provider: Provider) -> _Line:
         limits = replace(
@@ -303,10 +305,12 @@ class ChatModels:
         else:
             inner = network_transport(base_url, self._ca_files(provider))
         limited = LimitTransport(inner, limits, self._budget)
+        claims = None
         if provider.kind != "simulator":  # each process has its own
-            self._share(provider, limited, limits)
+            claims = Claims(self._share(provider, limited, limits))
         sender = Sender(limited, provider)
-        return _Line(sender, Ledger(sender, self._store, provider, self.providers.cost_usd))
+        cost_of = self.providers.cost_usd
+        return _Line(sender, Ledger(sender, self._store, provider, cost_of, claims))
 
 
 def _sdk_client(line: _Line, provider: Provider) -> AsyncOpenAI:

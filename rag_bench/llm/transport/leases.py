@@ -65,6 +65,8 @@ class Leases:
         """``database_url``: of the database that the processes have in common."""
         self.holder = uuid.uuid4().hex
         self._store = LeaseStore(database_url)
+        self._claims = LeaseStore(database_url)  # apart: a renewal waits for none of them
+        self._joined = asyncio.Event()
         self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._members: list[_Member] = []
         self._news = asyncio.Event()
@@ -112,6 +114,30 @@ class Leases:
             with suppress(LeaseError):  # it is over in a few seconds by itself
                 await self._store.leave(joined, self.holder)
         await self._store.close()
+        await self._claims.close()
+
+    async def joined(self) -> None:
+        """Wait until this process has a lease.
+
+        Raises:
+            LeaseError: the database does not answer.
+        """
+        if not self._joined.is_set():
+            try:
+                async with asyncio.timeout(LOST_AFTER):
+                    await self._joined.wait()
+            except TimeoutError:
+                raise LeaseError(
+                    "The database gave no lease on the provider's limits. Start it, and run again."
+                ) from None
+
+    async def claim(self, key: str) -> bool:
+        """Note that this process is about to ask for a key; False if another is."""
+        return await self._claims.claim(key, self.holder)
+
+    async def unclaim(self, key: str) -> None:
+        """Take the note away."""
+        await self._claims.unclaim(key, self.holder)
 
     async def _run(self) -> None:
         while True:
@@ -121,6 +147,7 @@ class Leases:
                 try:
                     moving |= not await self._renew(member)
                     self._answered_at = clock()
+                    self._joined.set()
                 except LeaseError as error:
                     self._lost(error)
                     moving = True

@@ -27,6 +27,7 @@ from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.budget import Reservation
 from rag_bench.llm.transport.call import Answer, Call, find_stored, keys_of
+from rag_bench.llm.transport.claims import Claims
 from rag_bench.llm.transport.context import current_context, current_role, current_watch
 from rag_bench.llm.transport.failures import describe
 from rag_bench.llm.transport.limits import RESERVATION
@@ -40,8 +41,14 @@ class Ledger:
     """The ledger of one provider's calls. Closing it closes the sender."""
 
     def __init__(
-        self, sender: Sender, store: CallStore, provider: Provider, cost_of: CostOf | None = None
+        self,
+        sender: Sender,
+        store: CallStore,
+        provider: Provider,
+        cost_of: CostOf | None = None,
+        claims: Claims | None = None,
     ) -> None:
+        self._claims = claims
         self._sender = sender
         self._store = store
         self._provider = provider
@@ -128,6 +135,21 @@ class Ledger:
         if refusal is not None:
             raise refusal  # nothing is sent
         self._asked_again.add(call.key)
+        if self._claims is None:
+            return await self._ask(call, stored)
+        # Another process may be asking the same.
+        found = await self._claims.take(
+            call.key, lambda: find_stored(self._store, call.keys), stored
+        )
+        if found is not None:
+            return _from_store(found)
+        try:
+            return await self._ask(call, stored)
+        finally:
+            await self._claims.release(call.key)
+
+    async def _ask(self, call: Call, stored: StoredReply | None) -> Answer:
+        """Send a call and store what comes, in place of ``stored``."""
         request = self._sender.request_of(call, self._records.size_of(call))
         try:
             response, content = await self._sender.send(request)

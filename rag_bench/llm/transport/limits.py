@@ -34,6 +34,7 @@ from rag_bench.llm.transport.network import HopelessError
 from rag_bench.llm.transport.pacing import Pace
 from rag_bench.llm.transport.queueing import Queue
 from rag_bench.llm.transport.statuses import LIMITED, RETRIED
+from rag_bench.llm.transport.stopping import StoppedError, current_stop
 
 MAX_REPLY_BYTES = 4_000_000
 _MAX_ERROR_BYTES = 64_000
@@ -138,6 +139,9 @@ class LimitTransport(httpx.AsyncBaseTransport):
             )
         )
         self._jitter = random.Random()
+        self._stop = current_stop()
+        if self._stop is not None:
+            self._stop.tell(lambda: self.queue.refuse_all(StoppedError()))
         self._n_answered = 0
         self._silent_since: float | None = None  # the first 429 since the last answer
 
@@ -148,6 +152,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
         response: httpx.Response | None = None
         failure: Exception | None = None
         while True:
+            if self._stop is not None and self._stop.requested:
+                raise StoppedError
             reservation = None
             if self._budget is not None:
                 try:
@@ -174,7 +180,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
             if pause is None:
                 return _outcome(response, failure, self._limits)
             tries.retries += 1
-            await asyncio.sleep(pause)
+            await (asyncio.sleep if self._stop is None else self._stop.sleep)(pause)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from rag_bench.errors import CaseError
+from rag_bench.errors import CaseError, RagBenchError
 from rag_bench.llm.transport.context import Watch, watching
+from rag_bench.llm.transport.stopping import Stop, current_stop
 from rag_bench.llm.transport.tally import asking_for
 from rag_bench.tiers.base.health import ModelHealth, ProviderHealth
 from rag_bench.tiers.base.rehearsal import rehearse_calls, rehearse_measuring
@@ -140,6 +141,7 @@ async def run_cells(
     jobs done and the jobs in all.
 
     Raises:
+        RagBenchError: it was stopped on demand before the end; finished cells were handed over.
         Exception: a fault of the program itself; the failure of a case is no exception here.
     """
     # On this thread, before there is another: nothing may be imported for the first time beside
@@ -156,6 +158,7 @@ async def run_cells(
     if total:
         progress(0, total)
 
+    stop = current_stop()
     # One at a time: finishing is work for the processor.
     finishing = asyncio.Lock()
 
@@ -169,9 +172,11 @@ async def run_cells(
 
     async def labour(work: _Work[R]) -> None:
         nonlocal done
-        while (job := await work.next()) is not None:
+        while not _stopped(stop) and (job := await work.next()) is not None:
             cell, index = job
             result = cell.results[index] = await work.do(cell, index)
+            if _stopped(stop) and isinstance(result, CaseError):
+                return  # perhaps for want of a call: the cell stays open, the next run asks
             if cell.heard:
                 cell.heard(result)
             done += 1
@@ -205,6 +210,8 @@ async def run_cells(
         for cell in cells:
             if cell.release:
                 cell.release()
+    if _stopped(stop) and done < total:
+        raise RagBenchError(f"Stopped after {done} of {total} cases; run again to go on.")
 
 
 async def ask_ahead(
@@ -241,6 +248,10 @@ def _by_provider(
     for provider, mine in by_provider.items():
         n_jobs = sum(len(cell.jobs) for cell in mine)
         yield mine, min(slots(provider) * _WORKERS_PER_SLOT, n_jobs)
+
+
+def _stopped(stop: Stop | None) -> bool:
+    return stop is not None and stop.requested
 
 
 async def _result(cell: Cell[Any], index: int) -> Any:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from rag_bench.errors import Blame, CaseError, ErrorCode
 from rag_bench.llm.transport.budget import CapReachedError
 from rag_bench.llm.transport.context import Watch
+from rag_bench.llm.transport.stopping import StoppedError
 
 #: After so many failed calls in a row without one success nobody is asked again.
 GIVE_UP_AFTER = 25
@@ -95,7 +96,7 @@ class ProviderHealth:
         """Learn from what a job ended with."""
         own = self.models[model]
         not_asked = result is not None and result is self.why_not(model)
-        if not_asked or isinstance(result, CapReachedError):
+        if not_asked or isinstance(result, CapReachedError | StoppedError):
             return  # it was not asked, so it says nothing about the provider
         if isinstance(result, CaseError) and result.retryable:
             self._note_failure(model, result)

@@ -63,3 +63,41 @@ def test_the_share_of_a_killed_process_comes_back_and_a_stopped_one_starts_nothi
         provider.wait_for("stopped", before + 20)
         told = provider.told()
     assert told["most"] <= SLOTS
+
+
+def test_two_processes_that_want_the_same_replies_pay_for_each_once(
+    database_url: str, engine: Engine
+) -> None:
+    calls = [("one", 150), ("other", 150)]
+    with (
+        counting_provider(0.05) as provider,
+        workers(provider, database_url, SLOTS, calls, SHARED_QUESTIONS="same") as started,
+    ):
+        for worker in started:
+            worker.go()
+        results = [worker.result() for worker in started]
+        told = provider.told()
+    assert [(one["answered"], one["failed"]) for one in results] == [(150, [])] * 2
+    assert (told["total"], told["repeated"]) == (150, 0)
+    with engine.connect() as connection:
+        query = text("select status, count(*) from rag_bench.llm_call group by 1")
+        assert [tuple(row) for row in connection.execute(query)] == [("ok", 150)]
+        assert not connection.execute(text("select * from rag_bench.call_claim")).all()
+
+
+def test_what_a_killed_process_was_about_to_ask_is_asked_by_the_other(
+    database_url: str,
+) -> None:
+    calls = [("killed", 60), ("lives", 60)]
+    with (
+        counting_provider(0.5) as provider,
+        workers(provider, database_url, SLOTS, calls, SHARED_QUESTIONS="same") as (killed, lives),
+    ):
+        killed.go()
+        provider.wait_for("same", 10)
+        killed.send(signal.SIGKILL)
+        lives.go()
+        result = lives.result()
+        told = provider.told()
+    assert (result["answered"], result["failed"]) == (60, [])
+    assert told["repeated"] <= SLOTS, "no more than was in flight"
