@@ -159,17 +159,30 @@ class ModelsResource(dg.ConfigurableResource):
         "(RAG_BENCH_PRICES); a model without a price is then not asked.",
     )
 
+    budget: str = Field(
+        default="",
+        description="Runs that name the same budget share these caps, whatever process they are "
+        "in; empty: the runs of one backfill share them, any other run has its own.",
+    )
+
     _budget: Budget | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Make the run's budget: all of its steps spend from it."""
+        """Make the run's budget: all steps spend from it, and all runs of its backfill."""
         from decimal import Decimal
 
         from rag_bench.llm.transport.budget import Budget
+        from rag_bench.llm.transport.shared_budget import SharedBudget
+        from rag_bench.store.database import database_url
 
         if self.max_calls is not None or self.max_cost_usd is not None:
             cost = None if self.max_cost_usd is None else Decimal(str(self.max_cost_usd))
-            self._budget = Budget(self.max_calls, cost)
+            backfill = context.run.tags.get("dagster/backfill") if context.run else None
+            name = self.budget or (backfill and f"backfill {backfill}")
+            if name:
+                self._budget = SharedBudget(database_url(), name, self.max_calls, cost)
+            else:
+                self._budget = Budget(self.max_calls, cost)
 
     def run(self, engine: Engine, work: Callable[[Models], Awaitable[T]]) -> T:
         """Run ``work`` on one event loop with an open client; returns what it returns.
@@ -181,12 +194,17 @@ class ModelsResource(dg.ConfigurableResource):
         """
         from rag_bench.assembly import open_models
         from rag_bench.llm.transport.budget import current_budget, spending
+        from rag_bench.llm.transport.shared_budget import SharedBudget
         from rag_bench.llm.transport.stopping import run_stoppable
         from rag_bench.llm.transport.tally import Tally, counting, current_tally
 
         async def main() -> T:
-            async with open_models(get_settings(), engine) as models:
-                return await work(models)
+            try:
+                async with open_models(get_settings(), engine) as models:
+                    return await work(models)
+            finally:
+                if isinstance(budget, SharedBudget):
+                    await budget.give_back()
 
         # Several runs of one sweep share the budget of the command that started them.
         budget = current_budget() if self._budget is None else self._budget

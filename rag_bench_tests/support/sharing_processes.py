@@ -241,6 +241,8 @@ async def _ask(name: str, calls: int) -> dict[str, Any]:
 
             await asyncio.gather(*(labour() for _ in range(32)))
             seconds = time.perf_counter() - started
+    if budget is not None:
+        await budget.give_back()
     return {"answered": answered, "failed": failed, "seconds": seconds}
 
 

@@ -101,3 +101,39 @@ def test_what_a_killed_process_was_about_to_ask_is_asked_by_the_other(
         told = provider.told()
     assert (result["answered"], result["failed"]) == (60, [])
     assert told["repeated"] <= SLOTS, "no more than was in flight"
+
+
+def test_a_budget_holds_for_several_processes_together(database_url: str) -> None:
+    calls = [("one", 200), ("other", 200)]
+    with (
+        counting_provider(0.02) as provider,
+        workers(provider, database_url, SLOTS, calls, SHARED_MAX_CALLS="90") as started,
+    ):
+        for worker in started:
+            worker.go()
+        results = [worker.result() for worker in started]
+        told = provider.told()
+    assert told["total"] == sum(one["answered"] for one in results) == 90
+    assert all("call cap reached" in detail for one in results for detail in one["failed"])
+    assert sum(len(one["failed"]) for one in results) == 310
+
+
+def test_what_a_killed_process_may_have_spent_is_counted(database_url: str, engine: Engine) -> None:
+    calls = [("killed", 200), ("lives", 200)]
+    with (
+        counting_provider(0.2) as provider,
+        workers(provider, database_url, SLOTS, calls, SHARED_MAX_CALLS="90") as (killed, lives),
+    ):
+        killed.go()
+        provider.wait_for("killed", 10)
+        killed.send(signal.SIGKILL)
+        with engine.begin() as connection:  # hope for its block is over
+            connection.execute(text("update rag_bench.budget_share set expires_at = now()"))
+            granted = connection.execute(
+                text("select granted_calls from rag_bench.budget_share")
+            ).scalar_one()
+        lives.go()
+        result = lives.result()
+        told = provider.told()
+    assert result["answered"] == 90 - granted
+    assert told["total"] <= 90
