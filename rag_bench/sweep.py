@@ -129,8 +129,7 @@ class Sweep:
             remote_job_origin=_origin_in_ui(job.name),
         )
         result = execute_run(InMemoryJob(job), run, self._instance)
-        recorded = self._instance.get_run_by_id(run.run_id)
-        if recorded is not None and recorded.status is dg.DagsterRunStatus.CANCELED:
+        if any(_interrupted(event) for event in result.all_events):
             raise KeyboardInterrupt  # Dagster has taken note of it, and no stage may follow
         return result
 
@@ -250,6 +249,16 @@ def _failures(result: JobExecutionResult, with_checks: bool) -> list[str]:
                 said = f": {check.description}" if check.description else ""
                 messages.append(f"The check {check.check_name} of {asset} failed{said}.")
     return messages
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    if event.is_step_failure and event.step_failure_data.error is not None:
+        error = event.step_failure_data.error
+        names = (error.cls_name, error.cause.cls_name if error.cause else None)
+        return DagsterExecutionInterruptedError.__name__ in names
+    return False
 
 
 def _root_message(error: SerializableErrorInfo) -> str:

@@ -98,7 +98,8 @@ class SharedBudget(Budget):
         if self._granted_calls == 0 and self._granted_usd == 0:
             return
         self._granted_calls, self._granted_usd = self.calls, self.cost_usd
-        await self._store.write(self._share(is_open=False), None, 0.0)
+        share = Share(self.calls, self.cost_usd, self.calls, self.cost_usd, open=False)
+        await self._store.write(share, None, 0.0)
 
     def _is_granted(self, most: Decimal) -> bool:
         enough_calls = self.calls + self._open_calls < self._granted_calls
@@ -111,32 +112,30 @@ class SharedBudget(Budget):
         """Ask for a block: None if there is one now; else whether some may still come back."""
         for _ in range(_TRIES):
             granted = await self._store.read()
-            before = self._granted_calls, self._granted_usd
-            if not self._grow(granted, most):
+            more = self._more(granted, most)
+            if more is None:
                 return granted.others_may_return
-            if await self._store.write(self._share(), granted.version, _HOPE):
+            # Used only after it is written: others of this loop look at it meanwhile.
+            share = Share(*more, self.calls, self.cost_usd)
+            if await self._store.write(share, granted.version, _HOPE):
+                self._granted_calls, self._granted_usd = more
                 return None
-            self._granted_calls, self._granted_usd = before
             await asyncio.sleep(random.uniform(0.0, 0.05))
         return True
 
-    def _grow(self, granted: Granted, most: Decimal) -> bool:
-        """Take a block of what nobody was granted; False if that is too little for one call."""
+    def _more(self, granted: Granted, most: Decimal) -> tuple[int, Decimal] | None:
+        """Return the grant with a block more; None if what is left is too little for one call."""
         calls, usd = self._granted_calls, self._granted_usd
         if self.max_calls is not None and self.calls + self._open_calls >= calls:
             free = self.max_calls - granted.calls
             if free < 1:
-                return False
+                return None
             calls += max(1, min(_BLOCK, free // _PART))
         if self.max_cost_usd is not None:
             left = self.max_cost_usd - granted.usd
             missing = self.cost_usd + self._open_cost + most - usd
             if missing > left:
-                return False
+                return None
             if missing > 0:
                 usd += max(missing, min(left / _PART, most * _BLOCK))
-        self._granted_calls, self._granted_usd = calls, usd
-        return True
-
-    def _share(self, is_open: bool = True) -> Share:
-        return Share(self._granted_calls, self._granted_usd, self.calls, self.cost_usd, is_open)
+        return calls, usd
