@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from small_world import plain_dump
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
+from world_data import plain_dump
 
 from rag_bench import automation
 from rag_bench.automation import TIMEZONE, build, range_tags, read_cursor, stages

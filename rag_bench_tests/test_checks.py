@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from small_world import OFFLINE, World, hash_of
+from small_world import OFFLINE, World
 from sqlalchemy import text
+from world_data import hash_of
 
 from rag_bench.assets.factories import step_checks
 from rag_bench.store.datasets import Item, save_dataset

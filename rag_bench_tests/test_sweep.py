@@ -7,8 +7,9 @@ import sys
 import pytest
 from dagster import RunsFilter
 from dagster._utils.error import serializable_error_info_from_exc_info
-from small_world import GOLD, OFFLINE, World
+from small_world import OFFLINE, World
 from sqlalchemy import text
+from world_data import GOLD
 
 from rag_bench.errors import ConfigurationError, DumpError, RagBenchError
 from rag_bench.partitions import ModelLists

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion
-from small_world import PAIRS, World, checks_of, failure, materializations, value
+from small_world import World, checks_of, failure, materializations, value
 from starlette.responses import Response
+from world_data import PAIRS
 
 from rag_bench.automation import range_tags
 from rag_bench.llm.config.providers import Providers

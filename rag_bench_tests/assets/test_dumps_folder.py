@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from small_world import plain_dump
 from sqlalchemy import Engine
+from world_data import plain_dump
 
 from rag_bench.assets.inputs.source import dump
 from rag_bench.resources import DatabaseResource

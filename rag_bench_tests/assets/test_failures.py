@@ -9,20 +9,9 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion, refusal
-from small_world import (
-    ANSWERS,
-    CHUNKS,
-    GOLD,
-    OFFLINE,
-    SCORES,
-    World,
-    failure,
-    hash_of,
-    materializations,
-    url_of,
-    value,
-)
+from small_world import ANSWERS, OFFLINE, SCORES, World, failure, materializations, value
 from starlette.responses import Response
+from world_data import CHUNKS, GOLD, hash_of, url_of
 
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database

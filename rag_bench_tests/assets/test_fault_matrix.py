@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion, refusal
-from small_world import GOLD, OFFLINE, World, failure
+from small_world import OFFLINE, World, failure
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+from world_data import GOLD
 
 from rag_bench.llm.transport import client
 from rag_bench.llm.transport.limits import MAX_REPLY_BYTES, Limits

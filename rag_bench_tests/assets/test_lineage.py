@@ -6,14 +6,7 @@ import itertools
 
 import dagster as dg
 import pytest
-from small_world import (
-    OFFLINE,
-    Done,
-    World,
-    failure,
-    materializations,
-    value,
-)
+from small_world import OFFLINE, Done, World, failure, materializations, value
 
 from rag_bench.partitions import cell_key
 

@@ -14,15 +14,8 @@ import dagster as dg
 import pytest
 from backfills import Daemon, opened_daemon
 from dagster._core.execution.backfill import BulkActionStatus
-from small_world import (
-    OFFLINE,
-    World,
-    failure,
-    materializations,
-    opened_world,
-    value,
-    write_data,
-)
+from small_world import OFFLINE, World, failure, materializations, opened_world, value
+from world_data import write_data
 
 from rag_bench.automation import range_tags
 from rag_bench.definitions import defs

@@ -11,7 +11,6 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from small_world import (
     ANSWERS,
-    CHUNKS,
     FREE,
     LAB,
     OFFLINE,
@@ -20,9 +19,9 @@ from small_world import (
     World,
     failure,
     materializations,
-    plain_dump,
     value,
 )
+from world_data import CHUNKS, plain_dump
 
 from rag_bench.definitions import build_defs
 from rag_bench.partitions import ModelLists, cell_key

@@ -11,23 +11,18 @@ import dagster as dg
 import pytest
 from small_world import (
     ANSWERS,
-    CHUNKS,
     FREE,
-    GOLD,
     LAB,
     OFFLINE,
-    PAIRS,
     PRODUCTION,
     SCORES,
-    TRAFFIC,
     Done,
     World,
     failure,
-    hash_of,
     materializations,
-    plain_dump,
     value,
 )
+from world_data import CHUNKS, GOLD, PAIRS, TRAFFIC, hash_of, plain_dump
 
 from rag_bench.partitions import ModelLists
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from command_line import RagBench
-from small_world import CHUNKS, TRAFFIC, plain_dump, write_data
 from sqlalchemy import Engine
+from world_data import CHUNKS, TRAFFIC, plain_dump, write_data
 
 from rag_bench.source.load import load_dump
 from rag_bench.store.datasets import find_dataset, items_of

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command_line import RagBench
-from small_world import CHUNKS, TRAFFIC, plain_dump
 from sqlalchemy import Engine
+from world_data import CHUNKS, TRAFFIC, plain_dump
 
 from rag_bench.source.load import load_dump
 from rag_bench.store.datasets import find_dataset, items_of, newest_dataset, source_of

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from command_line import RagBench
-from small_world import PAIRS, write_data
 from sqlalchemy import Engine, text
+from world_data import PAIRS, write_data
 
 from rag_bench.store.datasets import find_dataset
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small_world import GOLD, World
+from small_world import World
+from world_data import GOLD
 
 MODELS = (
     *("--generation-models", "simulator/extractive", "--judge-models", "simulator/sim-judge-sharp"),

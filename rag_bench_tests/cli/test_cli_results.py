@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import RagBench
 from measured import GATES, GENERATORS, JUDGES, dataset, metric, store, store_sweep
-from small_world import plain_dump
 from sqlalchemy import Engine, text
+from world_data import plain_dump
 
 from rag_bench.source.load import load_dump
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from command_line import Ended, RagBench
 from local_provider import LocalProvider
-from small_world import PAIRS, TRAFFIC, plain_dump, write_data
 from sqlalchemy import Engine, text
+from world_data import PAIRS, TRAFFIC, plain_dump, write_data
 
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.answer_key import answer_key_from_database

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion, refusal
-from small_world import CHUNKS, World, failure, materializations, plain_dump, value
+from small_world import World, failure, materializations, value
 from starlette.responses import Response
+from world_data import CHUNKS, plain_dump
 
 N = len(CHUNKS)
 WRITER = {"synthetic_dataset": {"model": "x/sim-judge-sharp"}}

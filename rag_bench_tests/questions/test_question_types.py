@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from local_provider import LocalProvider, completion, refusal
-from small_world import CHUNKS, World, failure, hash_of, materializations, url_of, value
+from small_world import World, failure, materializations, value
 from starlette.responses import Response
+from world_data import CHUNKS, hash_of, url_of
 
 from rag_bench.llm.tasks.pipeline import NOT_FOUND
 from rag_bench.partitions import ModelLists

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
-from small_world import Done, write_data
+from small_world import Done
+from world_data import write_data
 
 from rag_bench.dagster_home import instance_yaml
 from rag_bench.store.embedded import EmbeddedServer

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from small_world import GOLD, PAIRS, World
+from small_world import World
+from world_data import GOLD, PAIRS
 
 from rag_bench.errors import RagBenchError
 from rag_bench.llm.config.providers import Providers

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from small_world import CHUNKS, GOLD, OFFLINE, World, failure, hash_of, url_of
+from small_world import OFFLINE, World, failure
 from sqlalchemy import insert
+from world_data import CHUNKS, GOLD, hash_of, url_of
 
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from small_world import CHUNKS, PAIRS, World, failure, materializations, plain_dump, value
+from small_world import World, failure, materializations, value
 from sqlalchemy import text
+from world_data import CHUNKS, PAIRS, plain_dump
 
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
-from small_world import ANSWERS, GOLD, LAB, OFFLINE, PAIRS, PRODUCTION, SCORES, World, failure
+from small_world import ANSWERS, LAB, OFFLINE, PRODUCTION, SCORES, World, failure
+from world_data import GOLD, PAIRS
 
 from rag_bench.llm.config.providers import Price, Providers
 from rag_bench.llm.transport.budget import Budget, spending

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from small_world import GOLD, RAGAS, World, failure
+from small_world import RAGAS, World, failure
+from world_data import GOLD
 
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.ragas.expected import expected_prompts

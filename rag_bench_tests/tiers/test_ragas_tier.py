@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from evaluated import OnDone, evaluated
-from small_world import ANSWERS, CHUNKS, GOLD, OFFLINE, World, failure, materializations
+from small_world import ANSWERS, OFFLINE, World, failure, materializations
 from sqlalchemy import text as sql
+from world_data import CHUNKS, GOLD
 
 from rag_bench.assembly import open_models
 from rag_bench.assets.factories import tier_assets

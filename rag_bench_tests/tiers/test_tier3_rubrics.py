@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from small_world import ANSWERS, CHUNKS, GOLD, SCORES, World, checks_of, failure, hash_of
+from small_world import ANSWERS, SCORES, World, checks_of, failure
+from world_data import CHUNKS, GOLD, hash_of
 
 from rag_bench.evaluation.rubrics import rubrics_of
 from rag_bench.llm.config.providers import Providers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluated import evaluated_whole
-from small_world import plain_dump
 from sqlalchemy import Engine
+from world_data import plain_dump
 
 from rag_bench.assets.tiers.retrieval import _twins
 from rag_bench.resources import BenchmarkResource

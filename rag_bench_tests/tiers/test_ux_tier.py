@@ -9,8 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from evaluated import evaluated_whole
-from small_world import GOLD, OFFLINE, World, url_of, value
+from small_world import OFFLINE, World, value
 from sqlalchemy import insert
+from world_data import GOLD, url_of
 
 from rag_bench.assets.factories.tier_assets import step_asset
 from rag_bench.evaluation.metrics.ux import UX_NAMES

@@ -5,15 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from small_world import (
-    ANSWERS,
-    CUSTOM,
-    PRODUCTION,
-    RAGAS,
-    SCORES,
-    World,
-    failure,
-)
+from small_world import ANSWERS, CUSTOM, PRODUCTION, RAGAS, SCORES, World, failure
 
 from rag_bench.evaluation.catalogue import CATALOGUE, known
 from rag_bench.partitions import ModelLists

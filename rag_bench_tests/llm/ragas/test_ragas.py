@@ -3,90 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import os
-import re
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_provider import KEY, FakeProvider, completion
-from sqlalchemy import Engine, text
-from starlette.responses import JSONResponse, Response
+from ragas_replies import (
+    ANSWER,
+    CONTEXTS,
+    FIVE,
+    QUESTION,
+    REFERENCE,
+    Answer,
+    Scripted,
+    letters,
+    scored,
+    statements,
+    verdicts,
+)
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.config.providers import Role
-from rag_bench.llm.ragas import prompts
-from rag_bench.llm.reading.chat_reply import ChatReply
-from rag_bench.llm.transport.client import ChatModels
 
-Answer = Callable[[str, Mapping[str, Any]], Any]
 """Gets the name of the reply's schema and what is asked about; returns the reply."""
-
-QUESTION = "Как получить справку?"
-ANSWER = "Справку заказывают в личном кабинете. Её выдают в окне 4. Она готова через три дня."
-REFERENCE = "Справку заказывают в личном кабинете. Выдают её в окне 4."
-CONTEXTS = ["Справку заказывают в личном кабинете. Выдача в окне 4.", "Столовая открыта с 9."]
-FIVE = [f"Утверждение номер {n}." for n in range(1, 6)]
-
-
-def given_of(prompt: str) -> dict[str, Any]:
-    return json.loads(re.split(r"\n(?:Дано|Given): ", prompt)[-1].rpartition("}")[0] + "}")
-
-
-class Scripted:
-    """A judge whose replies a test makes up."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.calls: list[dict[str, Any]] = []
-
-    async def chat(self, model_key, role, messages, *, response_format, temperature, max_tokens):
-        name = response_format["json_schema"]["name"]
-        self.calls.append({"name": name, "temperature": temperature, "max_tokens": max_tokens})
-        reply = self.answer(name, given_of(messages[0]["content"]))
-        return ChatReply(
-            reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False),
-            *("stop", 1, 1, 1.0, False, "key"),
-        )
-
-
-def letters(texts: Sequence[str]) -> np.ndarray:
-    """Vectors by letters: the same for the same text, never negative."""
-    return np.array([[1 + text.lower().count(letter) for letter in "аеиоснту"] for text in texts])
-
-
-def scored(metric: str, chat: Any, language: prompts.Language = "ru", **sample: Any):
-    from rag_bench.llm.ragas.library import BenchEmbeddings
-    from rag_bench.llm.ragas.metrics import RagasJudge, Sample
-
-    given = {"question": QUESTION, "answer": ANSWER, "contexts": CONTEXTS, "reference": REFERENCE}
-
-    async def main():
-        judge = RagasJudge(chat, "p/judge", language, BenchEmbeddings(letters))
-        return await judge.score(metric, Sample(**{**given, **sample}))
-
-    return asyncio.run(main())
 
 
 def failed(metric: str, answer: Answer, /, **sample: Any) -> CaseError:
     with pytest.raises(CaseError) as caught:
         scored(metric, Scripted(answer), **sample)
     return caught.value
-
-
-def statements(each: Sequence[str]) -> dict[str, Any]:
-    return {"statements": list(each)}
-
-
-def verdicts(*values: int, numbers: Sequence[int] = ()) -> dict[str, Any]:
-    pairs = zip(numbers or range(1, len(values) + 1), values, strict=True)
-    return {"verdicts": [{"number": n, "reason": "так", "verdict": v} for n, v in pairs]}
 
 
 def attributions(*values: int, numbers: Sequence[int] = ()) -> dict[str, Any]:
@@ -183,6 +128,8 @@ LONG = (
     "Да. Оплатить обучение можно до 1 сентября. Счёт на 150 000 руб. выдаёт бухгалтерия, каб. 408, "
     "т. е. второй этаж. При оплате после срока начисляют 0,1 % в день. Льготы есть у сирот и т. д."
 )
+
+
 LONG_PARTS = [
     "Да. Оплатить обучение можно до 1 сентября.",
     "Счёт на 150 000 руб. выдаёт бухгалтерия, каб. 408, т. е. второй этаж.",
@@ -434,233 +381,3 @@ def test_overlap_of_texts_where_ragas_is_wrong():
     assert (
         text_overlap(first + "Выдают её в окне.", first + "Столовая закрыта сегодня.")["bleu"] < 80
     )
-
-
-# Through the client.
-
-
-async def with_judge(
-    open_models: ChatModels, key: str, metric: str, retry_failed: bool = False, **sample: Any
-) -> Any:
-    from rag_bench.llm.ragas.library import BenchEmbeddings
-    from rag_bench.llm.ragas.metrics import RagasJudge, Sample
-
-    given = {"question": QUESTION, "answer": ANSWER, "contexts": CONTEXTS, "reference": REFERENCE}
-    judge = RagasJudge(open_models, key, "ru", BenchEmbeddings(letters))
-    async with open_models.case(
-        Role.benchmark_judge, "q1", f"ragas_{metric}", retry_failed=retry_failed
-    ):
-        return await judge.score(metric, Sample(**{**given, **sample}))
-
-
-def replying(answer: Answer) -> Callable[[dict[str, Any], int], Any]:
-    async def behaviour(body: dict[str, Any], number: int) -> Response:
-        name = body["response_format"]["json_schema"]["name"]
-        reply = answer(name, given_of(body["messages"][-1]["content"]))
-        content = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
-        return JSONResponse(completion(content))
-
-    return behaviour
-
-
-def ledger(engine: Engine) -> list[Any]:
-    with engine.connect() as connection:
-        return list(
-            connection.execute(
-                text(
-                    "select model, replicate, status, error_code, role from rag_bench.llm_call "
-                    "order by id"
-                )
-            )
-        )
-
-
-def test_three_draws_are_three_calls_and_a_rerun_makes_none(models, provider, engine):
-    made = iter(["Где?", "Когда?", "Зачем?"])
-    provider.behaviour = replying(lambda *_: {"question": next(made), "noncommittal": 0})
-
-    async def main():
-        async with models() as opened:
-            return await with_judge(opened, "fake/judge", "answer_relevancy")
-
-    first = asyncio.run(main())
-    assert first.evidence["questions"] == ["Где?", "Когда?", "Зачем?"]
-    assert provider.count == 3
-    assert provider.bodies[0] == provider.bodies[1] == provider.bodies[2]
-    assert asyncio.run(main()) == first
-    assert provider.count == 3
-    rows = ledger(engine)
-    assert [row.replicate for row in rows] == [0, 1, 2]
-    assert {row.role for row in rows} == {"benchmark_judge"}
-    # The provider's key went to the provider; ragas and the SDK never had it.
-    assert all(head["authorization"].startswith(f"Bearer {KEY}") for head in provider.headers)
-
-
-def test_two_judges_on_one_ledger_keep_their_own_scores(models, provider):
-    def reply(body: dict[str, Any]) -> Any:
-        prompt = given_of(body["messages"][-1]["content"])
-        kind = body["model"] == "kind"
-        if "statements" not in prompt:
-            return statements(FIVE)
-        return verdicts(*([1] * 5 if kind else [0, 0, 1, 0, 0]))
-
-    async def behaviour(body: dict[str, Any], number: int) -> Response:
-        return JSONResponse(completion(json.dumps(reply(body), ensure_ascii=False)))
-
-    provider.behaviour = behaviour
-
-    async def main():
-        async with models() as opened:
-            return [
-                (await with_judge(opened, f"fake/{name}", "faithfulness")).value
-                for name in ("kind", "strict", "kind", "strict")
-            ]
-
-    assert asyncio.run(main()) == [1.0, 0.2, 1.0, 0.2]
-    assert provider.count == 4
-
-
-def test_an_unfit_reply_is_marked_and_asked_again_on_demand_only(models, provider, engine):
-    good = False
-
-    def reply(name: str, given: Mapping[str, Any]) -> Any:
-        if name == "ragas_statements":
-            return statements(FIVE)
-        return verdicts(*([1] * 5 if good else [1]))
-
-    provider.behaviour = replying(reply)
-
-    async def main(retry_failed: bool = False):
-        async with models() as opened:
-            return await with_judge(opened, "fake/judge", "faithfulness", retry_failed)
-
-    for _ in range(2):
-        with pytest.raises(CaseError) as caught:
-            asyncio.run(main())
-        assert caught.value.code is ErrorCode.METRIC_ERROR
-    assert provider.count == 2  # the second time nothing was asked
-    assert [row.error_code for row in ledger(engine)] == [None, "METRIC_ERROR"]
-    good = True
-    assert asyncio.run(main(retry_failed=True)).value == 1.0
-    assert provider.count == 3  # the statements were fine
-
-
-FAULTS: list[tuple[str, Callable[[], Response], ErrorCode, bool]] = [
-    ("500", lambda: JSONResponse({"error": {"message": "x"}}, 500), ErrorCode.LLM_FAILED, True),
-    ("401", lambda: JSONResponse({"error": {"message": "x"}}, 401), ErrorCode.LLM_FAILED, True),
-    (
-        "cut",
-        lambda: JSONResponse(completion('{"statements": ["Спр', finish_reason="length")),
-        ErrorCode.LLM_FAILED,
-        False,
-    ),
-    ("empty", lambda: JSONResponse(completion("")), ErrorCode.LLM_FAILED, False),
-    ("no JSON", lambda: Response(b"<html>", 200), ErrorCode.LLM_FAILED, False),
-    ("prose", lambda: JSONResponse(completion("Всё верно: 1.0")), ErrorCode.METRIC_ERROR, False),
-    ("shape", lambda: JSONResponse(completion('{"verdict": 1}')), ErrorCode.METRIC_ERROR, False),
-]
-
-
-@pytest.mark.parametrize(("fault", "code", "retryable"), [f[1:] for f in FAULTS], ids=lambda _: "")
-def test_a_fault_ends_as_its_code_and_spoils_no_neighbour(models, provider, fault, code, retryable):
-    fine = replying(
-        lambda name, _: statements(FIVE) if name == "ragas_statements" else verdicts(1, 1, 1, 1, 0)
-    )
-
-    async def behaviour(body: dict[str, Any], number: int) -> Response:
-        if "СЛОМАННЫЙ" in body["messages"][0]["content"]:
-            return fault()
-        return await fine(body, number)
-
-    provider.behaviour = behaviour
-
-    async def main():
-        async with models() as opened:
-            answers = [ANSWER, "СЛОМАННЫЙ ответ.", "Ещё ответ."]
-            return await asyncio.gather(
-                *(with_judge(opened, "fake/j", "faithfulness", answer=a) for a in answers),
-                return_exceptions=True,
-            )
-
-    first, broken, last = asyncio.run(main())
-    assert first.value == last.value == 4 / 5
-    assert isinstance(broken, CaseError)
-    assert (broken.code, broken.retryable) == (code, retryable)
-
-
-def test_a_429_is_waited_for_by_our_layer_alone(models, provider):
-    fine = replying(lambda *_: {"reason": "так", "verdict": 1})
-
-    async def behaviour(body: dict[str, Any], number: int) -> Response:
-        if number == 1:
-            return JSONResponse({"error": {"message": "slow"}}, 429, {"retry-after": "0.01"})
-        return await fine(body, number)
-
-    provider.behaviour = behaviour
-
-    async def main():
-        async with models() as opened:
-            return await with_judge(opened, "fake/j", "context_precision", contexts=["один"])
-
-    assert asyncio.run(main()).value == 1.0
-    assert provider.count == 2
-
-
-def test_ragas_own_factory_runs_over_our_client(models, provider: FakeProvider, engine):
-    """For metrics that a user writes with llm_factory: the same ledger, no retries of their own."""
-
-    async def behaviour(body: dict[str, Any], number: int) -> Response:
-        if number > 1:
-            return JSONResponse(completion("не JSON"))
-        return JSONResponse(completion(json.dumps({"reason": "yes", "verdict": 1})))
-
-    provider.behaviour = behaviour
-
-    async def main():
-        from ragas.llms import llm_factory
-        from ragas.metrics.collections import ContextPrecision
-
-        import rag_bench.llm.ragas  # noqa: F401 (before ragas: it must not report)
-
-        async with models() as opened:
-            client = opened.openai_client("fake/judge")
-            metric = ContextPrecision(llm_factory("judge", client=client, max_retries=0))
-            asked = {"user_input": "When?", "reference": "On Monday."}
-            first = await metric.ascore(**asked, retrieved_contexts=["It is on Monday."])
-            again = await metric.ascore(**asked, retrieved_contexts=["It is on Monday."])
-            with pytest.raises(Exception, match="JSON"):
-                await metric.ascore(**asked, retrieved_contexts=["It is on Sunday."])
-            return first.value, again.value
-
-    assert asyncio.run(main()) == (pytest.approx(1.0), pytest.approx(1.0))
-    assert provider.count == 2
-    assert provider.bodies[0]["response_format"] == {"type": "json_object"}
-    assert [row.status for row in ledger(engine)] == ["ok", "ok"]
-
-
-def test_ragas_reports_to_nobody(monkeypatch):
-    import rag_bench.llm.ragas  # noqa: F401
-
-    assert os.environ["RAGAS_DO_NOT_TRACK"] == "true"
-    asked: list[Any] = []
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **_: asked.append(args))
-    chat = Scripted(lambda *_: {"reason": "так", "verdict": 1})
-    assert scored("context_precision", chat).value == 1.0
-    from ragas import _analytics
-
-    assert _analytics.do_not_track()
-    assert asked == []
-
-
-def test_the_definitions_load_without_ragas():
-    code = (
-        "import sys, rag_bench.tiers.answers.ragas; "
-        "from rag_bench.definitions import build_defs; "
-        "from rag_bench.partitions import ModelLists; "
-        "build_defs(ModelLists(['a/b'], ['a/c'], ['a/d'])); "
-        "print([name for name in ('ragas', 'torch', 'instructor') if name in sys.modules])"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert found.stdout.strip() == "[]"

@@ -1,0 +1,34 @@
+"""A newcomer finds things: no module is long, no folder crowded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from rag_bench.settings import PROJECT_ROOT
+
+MOST_LINES = 400
+MOST_MODULES = 20
+ROOTS = ("rag_bench", "rag_bench_tests", "benchmarks")
+
+
+def modules() -> Iterator[Path]:
+    for root in ROOTS:
+        for path in sorted((PROJECT_ROOT / root).rglob("*.py")):
+            if "__pycache__" not in path.parts:
+                yield path.relative_to(PROJECT_ROOT)
+
+
+def test_no_module_is_long() -> None:
+    lines = {
+        str(path): len((PROJECT_ROOT / path).read_text(encoding="utf-8").splitlines())
+        for path in modules()
+    }
+    assert len(lines) > 100
+    assert {path: n for path, n in lines.items() if n > MOST_LINES} == {}
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = Counter(str(path.parent) for path in modules() if path.name != "__init__.py")
+    assert {folder: n for folder, n in folders.items() if n > MOST_MODULES} == {}
