@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fake_provider import FakeProvider, completion, question
-from sqlalchemy import Engine, text
+from ledger_rows import MakeModels, rows
+from sqlalchemy import Engine
 from starlette.responses import JSONResponse, Response
 
 from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.transport.call import call_key
-from rag_bench.llm.transport.client import ChatModels
 from rag_bench.llm.transport.context import call_context
 from rag_bench.store.calls import discard, known_keys, usage
-
-MakeModels = Callable[..., ChatModels]
-
-
-def rows(engine: Engine, columns: str = "*") -> list[Any]:
-    with engine.connect() as connection:
-        query = f"select {columns} from rag_bench.llm_call order by id"
-        return list(connection.execute(text(query)).mappings())
 
 
 def test_a_call_is_made_once_and_its_original_numbers_survive(
@@ -313,29 +298,6 @@ def test_calls_of_a_library_on_the_sdk_client_pass_the_ledger(
     assert row["request"]["top_p"] == 0.1
 
 
-def test_a_caller_that_gives_up_does_not_lose_the_reply(
-    models: MakeModels, provider: FakeProvider, engine: Engine
-) -> None:
-    async def slow(body: dict[str, Any], number: int) -> Response:
-        await provider.hang()
-        return JSONResponse(completion("дождались"))
-
-    async def run() -> None:
-        async with models() as client:
-            call = asyncio.create_task(client.chat("fake/m", "generation", question("?")))
-            while provider.count == 0:
-                await asyncio.sleep(0.005)
-            call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
-            provider.released.set()
-            assert (await client.chat("fake/m", "generation", question("?"))).text == "дождались"
-
-    provider.behaviour = slow
-    asyncio.run(run())
-    assert provider.count == 1
-    assert len(rows(engine)) == 1
-
-
 def test_two_clients_that_ask_at_once_pay_for_one_reply(
     models: MakeModels, provider: FakeProvider, engine: Engine
 ) -> None:
@@ -364,60 +326,6 @@ def test_two_clients_that_ask_at_once_pay_for_one_reply(
     with engine.connect() as connection:
         (sums,) = usage(connection)
     assert (sums.n_ok, sums.n_discarded, sums.prompt_tokens) == (1, 0, 11)
-
-
-_KILLED = """
-    import asyncio, os, sys
-    from rag_bench.llm.transport.client import ChatModels
-    from rag_bench.llm.transport.context import call_context
-    from rag_bench.llm.transport.limits import Limits
-    from rag_bench.llm.config.providers import Providers
-
-    async def main():
-        limits = Limits(concurrency=4, max_retries=0)
-        async with ChatModels(Providers(os.environ), os.environ["URL"], limits=limits) as models:
-            async def one(n):
-                with call_context("generation", f"q{n}"):
-                    message = [{"role": "user", "content": f"вопрос {n}"}]
-                    return (await models.chat("fake/m", "generation", message)).text
-            texts = await asyncio.gather(*(one(n) for n in range(40)))
-            print(len(set(texts)))
-
-    asyncio.run(main())
-"""
-
-
-def test_a_killed_run_goes_on_and_repeats_only_what_was_in_flight(
-    database_url: str, provider: FakeProvider, engine: Engine
-) -> None:
-    async def stall_after_20(body: dict[str, Any], number: int) -> Response:
-        if number > 20:
-            await provider.hang()
-        return JSONResponse(completion(f"ответ {number}"))
-
-    provider.behaviour = stall_after_20
-    environment = {
-        **os.environ,
-        "URL": database_url,
-        "PROVIDER_FAKE_BASE_URL": provider.base_url,
-        "PROVIDER_FAKE_API_KEY": "sk-planted-0123456789",
-    }
-    command = [sys.executable, "-c", textwrap.dedent(_KILLED)]
-    first = subprocess.Popen(command, env=environment)
-    deadline = time.monotonic() + 60
-    while provider.count < 24 or len(rows(engine, "id")) < 20:
-        assert first.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert len(rows(engine, "id")) == 20
-
-    provider.released.set()
-    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert second.stdout.strip() == "40"
-    assert provider.count == 40 + 4
-    assert len(rows(engine, "id")) == 40
 
 
 def test_counts_and_discarding(models: MakeModels, provider: FakeProvider, engine: Engine) -> None:
