@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from killed_sweep import numbers, same
 from local_provider import LocalProvider, refusal
-from small_world import GOLD, World
+from small_world import World
 from sqlalchemy import text
 from starlette.responses import Response
+from world_data import GOLD
 
 from rag_bench.partitions import ModelLists
 from rag_bench.retrieval import encoder_process
