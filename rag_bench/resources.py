@@ -171,8 +171,8 @@ class ModelsResource(dg.ConfigurableResource):
         """Make the run's budget: all steps spend from it, and all runs of its backfill."""
         from decimal import Decimal
 
+        from rag_bench.llm.sharing.shared_budget import SharedBudget
         from rag_bench.llm.transport.budget import Budget
-        from rag_bench.llm.transport.shared_budget import SharedBudget
         from rag_bench.store.database import database_url
 
         if self.max_calls is not None or self.max_cost_usd is not None:
@@ -190,11 +190,11 @@ class ModelsResource(dg.ConfigurableResource):
         An interrupt (the run is cancelled in the UI, Ctrl-C) stops it between calls.
 
         Other runs on this database may call the same models: they share the providers' limits
-        (`rag_bench.llm.transport.leases`).
+        (`rag_bench.llm.sharing.leases`).
         """
         from rag_bench.assembly import open_models
+        from rag_bench.llm.sharing.shared_budget import SharedBudget
         from rag_bench.llm.transport.budget import current_budget, spending
-        from rag_bench.llm.transport.shared_budget import SharedBudget
         from rag_bench.llm.transport.stopping import run_stoppable
         from rag_bench.llm.transport.tally import Tally, counting, current_tally
 

@@ -29,7 +29,7 @@ class LeaseError(RagBenchError):
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """One process at one provider, as in `rag_bench.llm.transport.sharing.Lease`."""
+    """One process at one provider, as in `rag_bench.llm.sharing.shares.Lease`."""
 
     holder: str
     slots: int

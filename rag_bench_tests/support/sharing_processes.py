@@ -215,7 +215,7 @@ async def _ask(name: str, calls: int) -> dict[str, Any]:
 
     url, budget = os.environ["SHARED_DATABASE"], None
     if cap := os.environ.get("SHARED_MAX_CALLS"):
-        from rag_bench.llm.transport.shared_budget import SharedBudget
+        from rag_bench.llm.sharing.shared_budget import SharedBudget
 
         budget = SharedBudget(url, "together", max_calls=int(cap))
     word = os.environ.get("SHARED_QUESTIONS", name)

@@ -29,17 +29,17 @@ from rag_bench.llm.reading.structured import (
     parse_structured,
     response_format_for,
 )
+from rag_bench.llm.sharing.claims import Claims
+from rag_bench.llm.sharing.leases import Leases, account_of
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.llm.transport import failures
 from rag_bench.llm.transport.budget import Budget, current_budget
-from rag_bench.llm.transport.claims import Claims
 from rag_bench.llm.transport.context import (
     CallContext,
     call_context,
     current_watch,
     role_of_call,
 )
-from rag_bench.llm.transport.leases import Leases, account_of
 from rag_bench.llm.transport.ledger import Ledger
 from rag_bench.llm.transport.ledger_transport import LedgerTransport
 from rag_bench.llm.transport.limits import Limits, LimitTransport

@@ -25,9 +25,9 @@ from rag_bench.errors import ErrorCode, RagBenchError
 from rag_bench.llm.config.advice import advise, in_words
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
+from rag_bench.llm.sharing.claims import Claims
 from rag_bench.llm.transport.budget import Reservation
 from rag_bench.llm.transport.call import Answer, Call, find_stored, keys_of
-from rag_bench.llm.transport.claims import Claims
 from rag_bench.llm.transport.context import current_context, current_role, current_watch
 from rag_bench.llm.transport.failures import describe
 from rag_bench.llm.transport.limits import RESERVATION

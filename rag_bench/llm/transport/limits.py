@@ -11,7 +11,7 @@ has no money left. A request refused again and again while others are answered s
 the pace: it goes to the back, holds nobody up, and is given up after ``max_refusals``.
 
 Processes that call one provider at the same time divide its limits: what of them this one may use
-is set from outside (`rag_bench.llm.transport.leases`).
+is set from outside (`rag_bench.llm.sharing.leases`).
 """
 
 from __future__ import annotations

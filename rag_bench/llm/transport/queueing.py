@@ -8,8 +8,8 @@ import math
 import time
 from collections.abc import Callable
 
+from rag_bench.llm.sharing.shares import usable
 from rag_bench.llm.transport.pacing import Pace, Permit
-from rag_bench.llm.transport.sharing import usable
 
 
 def _clock_that_counts_sleep() -> Callable[[], float]:

@@ -9,7 +9,7 @@ import pytest
 from sharing_processes import counting_provider, workers
 from sqlalchemy import Engine, text
 
-from rag_bench.llm.transport.sharing import EXPIRY
+from rag_bench.llm.sharing.shares import EXPIRY
 
 SLOTS = 8
 

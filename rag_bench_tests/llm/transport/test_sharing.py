@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_bench.llm.transport.sharing import Lease, divide, divide_rate, share
+from rag_bench.llm.sharing.shares import Lease, divide, divide_rate, share
 
 WANTS = st.lists(st.integers(0, 40), min_size=1, max_size=12)
 

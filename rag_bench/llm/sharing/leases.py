@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rag_bench.hashing import text_hash
-from rag_bench.llm.transport import sharing
+from rag_bench.llm.sharing import shares
 from rag_bench.llm.transport.pacing import Learned
 from rag_bench.llm.transport.queueing import Gate, Queue, clock
 from rag_bench.store.leases import AccountState, LearnedRow, LeaseError, LeaseRow, LeaseStore
@@ -202,17 +202,17 @@ class Leases:
         fresh = own is None or own.over or clock() >= gate.valid_until
         in_flight = queue.pace.in_flight
         # Never less than what is obeyed here: an answer of the database may have been lost.
-        mine = sharing.Lease(
+        mine = shares.Lease(
             self.holder, gate.slots, gate.rate, wanted, wanted_rate, member.concurrency
         )
         others = {
-            holder: sharing.Lease(
+            holder: shares.Lease(
                 holder, row.slots, row.rate, row.wanted, row.wanted_rate, row.limit
             )
             for holder, row in rows.items()
             if not row.over
         }
-        lease, division = sharing.share(mine, in_flight, others, state.now, fresh)
+        lease, division = shares.share(mine, in_flight, others, state.now, fresh)
         # What shrinks is obeyed before it is told.
         gate.slots = min(gate.slots, division.slots)
         if fresh:
@@ -226,7 +226,7 @@ class Leases:
             LeaseRow(
                 self.holder, lease.slots, lease.rate, lease.wanted, lease.wanted_rate, lease.limit
             ),
-            expiry=sharing.EXPIRY,
+            expiry=shares.EXPIRY,
             process=self._process,
             gone=[holder for holder, row in rows.items() if row.over],
             learned=learned,
@@ -240,13 +240,13 @@ class Leases:
         self._open(member, division, sent_at)
         return division.settled
 
-    def _open(self, member: _Member, division: sharing.Division, sent_at: float) -> None:
+    def _open(self, member: _Member, division: shares.Division, sent_at: float) -> None:
         gate, pace = member.gate, member.queue.pace
         before = gate.slots
         gate.slots, gate.rate = division.slots, division.rate
-        gate.valid_until = sent_at + sharing.VALID
+        gate.valid_until = sent_at + shares.VALID
         gate.owes = not division.settled and pace.in_flight > division.slots
-        if division.rate != member.rate_set and sharing.usable(division.rate):
+        if division.rate != member.rate_set and shares.usable(division.rate):
             pace.rescale(division.rate / member.rate_set)
             pace.set_ceiling(
                 member.concurrency,
@@ -302,7 +302,7 @@ class Leases:
             member.paused_until, pause = until, max(0.0, until - clock())
         when = state.now - learned.age
         newer = learned.by not in ("", self.holder) and when > member.heard[1] + 1e-3
-        if newer and learned.age < sharing.LEARNED_FOR:
+        if newer and learned.age < shares.LEARNED_FOR:
             member.heard = (learned.by, when)
             window = None if learned.window is None else max(1.0, learned.window * part)
             rate = None if learned.rate is None else learned.rate * part

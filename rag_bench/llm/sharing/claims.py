@@ -1,6 +1,6 @@
 """Who is about to ask: two processes that want the same reply pay for it once.
 
-A claim stands as long as the process that made it has a lease (`rag_bench.llm.transport.leases`),
+A claim stands as long as the process that made it has a lease (`rag_bench.llm.sharing.leases`),
 so that of a dead process is over with it. Whoever finds one waits for the reply, looking for it in
 the ledger, and asks only if the other ended without.
 """
@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from rag_bench.llm.transport.leases import Leases
+from rag_bench.llm.sharing.leases import Leases
 from rag_bench.llm.transport.stopping import StoppedError, current_stop
 from rag_bench.store.calls import StoredReply
 from rag_bench.store.leases import LeaseError
