@@ -1,0 +1,1 @@
+"""Measures an assistant that answers from a knowledge base; docs/architecture.md has the map."""

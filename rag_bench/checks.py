@@ -1,6 +1,6 @@
 """Asset checks: what must hold of the numbers, checked where they are made.
 
-Those of the partitioned assets are in ``assets.step_checks``.
+Those of the partitioned assets are in `rag_bench.assets.factories.step_checks`.
 """
 
 import dagster as dg

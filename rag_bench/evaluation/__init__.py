@@ -1,1 +1,1 @@
-"""The pure core: metrics by tier and their statistics. No Dagster, SQL or HTTP here."""
+"""The pure core: formulas of metrics, entries, statistics. No Dagster, SQL or HTTP here."""

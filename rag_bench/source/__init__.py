@@ -1,1 +1,1 @@
-"""Reading what people give us: database dumps and SQuAD files, as data, never as programs."""
+"""Reading what people give us: dumps and files of questions, as data, never as programs."""

@@ -1,1 +1,1 @@
-"""Metrics that a user brings: modules and files named in the settings."""
+"""Metrics that a user brings: functions and modules named in `RAG_BENCH_CUSTOM_METRICS`."""
