@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from small_world import RAGAS, World, failure
+from small_world import RAGAS, World, failure, materializations, value
 from world_data import GOLD
 
+from rag_bench.automation import stages
+from rag_bench.definitions import build_defs
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.llm.ragas.metrics import Sample
 from rag_bench.llm.transport.records import CHARS_PER_TOKEN
-from rag_bench.partitions import ModelLists
+from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource
 from rag_bench.tiers.answers.ragas import ANSWERS, CONTEXTS
 from rag_bench.tiers.plan.lines import Plan, PlanLine
@@ -119,3 +121,17 @@ def test_longer_texts_make_longer_prompts_and_more_contexts_more(metric: str) ->
 def test_an_unknown_metric_is_a_fault_of_the_program() -> None:
     with pytest.raises(ValueError, match="no such metric"):
         expected_prompts("ru", "elegance", Sample("Когда?"))
+
+
+def test_the_weekly_plan_counts_every_stage_that_pays(free_world: World) -> None:
+    """It promises what the stages below ask; RAGAS, which asks most, was once left out."""
+    weekly = build_defs(MODELS).resolve_job_def("plan").run_config["ops"]["sweep_plan"]["config"]
+    result = free_world.run(["sweep_plan"], MODELS, ops={"sweep_plan": weekly})
+    assert result.success, failure(result)
+    [made] = materializations(result, "sweep_plan")
+    planned = {line["asset"] for line in value(made.metadata, "plan")["lines"]}
+    paid = {
+        asset for stage in stages(Partitions.of(MODELS)) if stage.pays for asset in stage.assets
+    }
+    assert "tier2_ragas_scores" in paid
+    assert planned == paid
