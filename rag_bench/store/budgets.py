@@ -65,8 +65,8 @@ class BudgetStore:
         """Return what stands there, the budget's row included."""
         store = LeaseStore(self._url)
         try:
-            await store.run(_JOIN, [self._name])
-            rows = await store.run(_READ, [self._holder, self._name])
+            await store.run_patiently(_JOIN, [self._name])
+            rows = await store.run_patiently(_READ, [self._holder, self._name])
         finally:
             await store.close()
         return Granted(*rows[0])
@@ -92,6 +92,6 @@ class BudgetStore:
             "expiry": expiry,
         }
         try:
-            return bool(await store.run(_WRITE, given))
+            return bool(await store.run_patiently(_WRITE, given))
         finally:
             await store.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 STATEMENT_SECONDS = 3.0
+#: Seconds for which a statement that a call needs is tried again: a restarted server is back.
+PATIENCE = 30.0
+_RETRY = 0.25
 
 
 class LeaseError(RagBenchError):
@@ -108,7 +112,8 @@ DELETE FROM rag_bench.provider_lease WHERE account = ANY(%s) AND holder = %s
 _CLAIM = """
 INSERT INTO rag_bench.call_claim AS c (key, holder) VALUES (%s, %s)
 ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, created_at = now()
-WHERE NOT EXISTS (SELECT FROM rag_bench.provider_lease AS l
+WHERE c.holder = excluded.holder  -- the answer to the first statement was lost
+   OR NOT EXISTS (SELECT FROM rag_bench.provider_lease AS l
                   WHERE l.holder = c.holder AND l.expires_at > clock_timestamp())
 RETURNING 1
 """
@@ -123,6 +128,8 @@ class LeaseStore:
         """``database_url``: of SQLAlchemy or libpq form, with its password."""
         self._conninfo = libpq_url(database_url)
         self._connection: AsyncConnection[Any] | None = None
+        # Calls share it: none opens a second one, or closes it under another that waits.
+        self._turn = asyncio.Lock()
 
     async def join(self, account: str, provider: str) -> None:
         """Make sure that the account has its row."""
@@ -191,11 +198,27 @@ class LeaseStore:
 
     async def claim(self, key: str, holder: str) -> bool:
         """Note that a process is about to ask for a key; False if a living one has noted it."""
-        return bool(await self.run(_CLAIM, [key, holder]))
+        return bool(await self.run_patiently(_CLAIM, [key, holder]))
 
     async def unclaim(self, key: str, holder: str) -> None:
         """Take the note away."""
-        await self.run(_UNCLAIM, [holder, key])
+        await self.run_patiently(_UNCLAIM, [holder, key])
+
+    async def run_patiently(self, query: Any, parameters: Any) -> list[Any]:
+        """Execute one statement that does no harm if it is executed twice, trying again while the
+        database does not answer.
+
+        Raises:
+            LeaseError: it has not answered for `PATIENCE` seconds.
+        """
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await self.run(query, parameters)
+            except LeaseError:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(_RETRY)
 
     async def run(self, query: Any, parameters: Any) -> list[Any]:
         """Execute one statement.
@@ -203,6 +226,10 @@ class LeaseStore:
         Raises:
             LeaseError: the database does not answer in time; the next try connects anew.
         """
+        async with self._turn:  # waiting for others is no fault of the database
+            return await self._run(query, parameters)
+
+    async def _run(self, query: Any, parameters: Any) -> list[Any]:
         import psycopg
 
         try:

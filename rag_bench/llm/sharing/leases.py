@@ -56,6 +56,7 @@ class _Member:
     heard: tuple[str, float] = ("", 0.0)  # by whom, and when, by the database's clock
     paused_until: float = 0.0
     rate_set: float = 1.0
+    patient_until: float = -math.inf
 
 
 class Leases:
@@ -100,6 +101,7 @@ class Leases:
         if self._task is None:
             self._answered_at = clock()
             self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Give back what is held. Calls must have ended."""
@@ -158,6 +160,15 @@ class Leases:
             except TimeoutError:
                 pass
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Tell whoever waits, if a fault has ended the renewals: no gate would open any more."""
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        told = LeaseError(f"Sharing the providers' limits failed: {type(fault).__name__}: {fault}")
+        for member in self._members:
+            member.gate.failure = told
+            member.queue.refuse_all(told)
+
     def _pause(self, moving: bool) -> float:
         if not moving:
             self._moving_since = None
@@ -201,6 +212,11 @@ class Leases:
         own = rows.pop(self.holder, None)
         fresh = own is None or own.over or clock() >= gate.valid_until
         in_flight = queue.pace.in_flight
+        if fresh and gate.valid_until > -math.inf:
+            # The database was away, or its clock has jumped: so it was for the others, who come
+            # back with calls in flight.
+            member.patient_until = clock() + shares.EXPIRY
+        gone = {h for h, row in rows.items() if row.over and clock() >= member.patient_until}
         # Never less than what is obeyed here: an answer of the database may have been lost.
         mine = shares.Lease(
             self.holder, gate.slots, gate.rate, wanted, wanted_rate, member.concurrency
@@ -210,7 +226,7 @@ class Leases:
                 holder, row.slots, row.rate, row.wanted, row.wanted_rate, row.limit
             )
             for holder, row in rows.items()
-            if not row.over
+            if holder not in gone
         }
         lease, division = shares.share(mine, in_flight, others, state.now, fresh)
         # What shrinks is obeyed before it is told.
@@ -228,7 +244,7 @@ class Leases:
             ),
             expiry=shares.EXPIRY,
             process=self._process,
-            gone=[holder for holder, row in rows.items() if row.over],
+            gone=sorted(gone),
             learned=learned,
             pause=pause,
         )
@@ -242,7 +258,6 @@ class Leases:
 
     def _open(self, member: _Member, division: shares.Division, sent_at: float) -> None:
         gate, pace = member.gate, member.queue.pace
-        before = gate.slots
         gate.slots, gate.rate = division.slots, division.rate
         gate.valid_until = sent_at + shares.VALID
         gate.owes = not division.settled and pace.in_flight > division.slots
@@ -254,7 +269,7 @@ class Leases:
                 None if member.tpm is None else member.tpm * division.rate,
             )
             member.rate_set = division.rate
-        if gate.slots > before or division.settled:
+        if gate.lets(pace.in_flight):
             member.queue.advance()
 
     def _demand(self, member: _Member) -> tuple[int, float]:
