@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
+from rag_bench.llm.transport.stopping import StoppedError, current_stop
 from rag_bench.store.budgets import BudgetStore, Granted, Share
 
 _BLOCK = 32  # calls, at most
@@ -53,6 +54,7 @@ class SharedBudget(Budget):
             CapReachedError: there is no room left in all.
             ConfigurationError: cost is capped and this model has no price.
             LeaseError: the database does not answer.
+            StoppedError: the run was stopped while it waited.
         """
         if self.max_cost_usd is not None and most_usd is None:
             raise ConfigurationError(
@@ -73,7 +75,10 @@ class SharedBudget(Budget):
                     await self._return_rest()  # or two would wait for each other
                     if not may_return:
                         raise self._stop_all(most)
-            await asyncio.sleep(_LOOK)
+            stop = current_stop()
+            await (asyncio.sleep if stop is None else stop.sleep)(_LOOK)
+            if stop is not None and stop.requested:
+                raise StoppedError
         self._open_calls += 1
         self._open_cost += most
         return Reservation(self, most)

@@ -160,9 +160,14 @@ class Ledger:
                 await self._store.discard_unusable(stored.key)
             await self._store_failure(call, error, request)
             raise
-        if stored is not None:
-            await self._store.discard_unusable(stored.key)
-        return await self._store_response(call, response, content)
+        try:
+            if stored is not None:
+                await self._store.discard_unusable(stored.key)
+            return await self._store_response(call, response, content)
+        finally:
+            reservation = response.extensions.get(RESERVATION)
+            if isinstance(reservation, Reservation):
+                reservation.settle(None)  # if nothing above came to it: others wait for its room
 
     async def _store_response(self, call: Call, response: httpx.Response, content: bytes) -> Answer:
         numbers = numbers_in(response.extensions)

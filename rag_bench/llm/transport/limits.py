@@ -152,8 +152,6 @@ class LimitTransport(httpx.AsyncBaseTransport):
         response: httpx.Response | None = None
         failure: Exception | None = None
         while True:
-            if self._stop is not None and self._stop.requested:
-                raise StoppedError
             reservation = None
             if self._budget is not None:
                 try:
@@ -195,6 +193,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
         oversize = False
         latency: float | None = None
         tries.sent = False
+        if self._stop is not None and self._stop.requested:
+            raise StoppedError
         permit = await self.queue.permit(tries.place, size.tokens)
         try:
             tries.sent = True

@@ -12,9 +12,10 @@ import httpx
 
 from rag_bench.llm.config.options import Options
 from rag_bench.llm.config.roles import Provider
+from rag_bench.llm.transport.budget import Reservation
 from rag_bench.llm.transport.call import Call
 from rag_bench.llm.transport.hiding import Hider
-from rag_bench.llm.transport.limits import CALL_SIZE, CallSize
+from rag_bench.llm.transport.limits import CALL_SIZE, RESERVATION, CallSize
 from rag_bench.llm.transport.network import road_to
 
 CHAT_PATH = "/chat/completions"
@@ -77,6 +78,9 @@ class Sender:
             request.method, request.url, content, self._provider.options, media=media
         )
         response, content = await self.send(ours)
+        reservation = response.extensions.get(RESERVATION)
+        if isinstance(reservation, Reservation):
+            reservation.settle(None)  # nothing here reads what it cost
         headers = {"content-type": response.headers.get("content-type", _JSON)}
         return httpx.Response(response.status_code, headers=headers, content=content)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import httpx
+import openai
 import pytest
 from fake_provider import FAST, FakeProvider, completion, providers_for, question
 from sqlalchemy import Engine, text
@@ -17,7 +20,10 @@ from rag_bench.errors import CaseError, ConfigurationError, ErrorCode
 from rag_bench.llm.config.providers import Price, Providers
 from rag_bench.llm.transport.budget import Budget, CapReachedError, current_budget, spending
 from rag_bench.llm.transport.client import ChatModels
-from rag_bench.llm.transport.limits import Limits
+from rag_bench.llm.transport.context import call_context
+from rag_bench.llm.transport.limits import CALL_SIZE, CallSize, Limits, LimitTransport
+from rag_bench.llm.transport.stopping import StoppedError, current_stop, run_stoppable
+from rag_bench.store.calls import LedgerError
 
 # completion() says 11 tokens of prompt and 7 of completion.
 PRICE = Price(Decimal(1000), Decimal(10_000))
@@ -151,8 +157,6 @@ def test_a_reply_without_tokens_counts_as_the_most_it_can_have_cost(
 def test_a_bad_reply_that_may_not_be_asked_again_stays(
     database_url: str, provider: FakeProvider, engine: Engine
 ) -> None:
-    from rag_bench.llm.transport.context import call_context
-
     async def truncated(body: dict[str, Any], number: int) -> Response:
         return JSONResponse(completion("Стип", finish_reason="length"))
 
@@ -186,3 +190,96 @@ def test_impossible_caps_and_the_budget_of_a_block() -> None:
     with spending(budget):
         assert current_budget() is budget
     assert current_budget() is None
+
+
+def test_what_is_no_chat_call_counts_and_does_not_keep_its_room(
+    database_url: str, provider: FakeProvider
+) -> None:
+    budget = Budget(max_calls=2)
+
+    async def run() -> None:
+        async with ChatModels(
+            providers_for(fake=provider.base_url), database_url, limits=FAST, budget=budget
+        ) as client:
+            for _ in range(2):
+                with suppress(openai.APIStatusError):
+                    await client.openai_client("fake/m").models.list()
+            async with asyncio.timeout(30):
+                with pytest.raises(CapReachedError):
+                    await client.chat("fake/m", "generation", question("?"))
+
+    asyncio.run(run())
+    assert budget.calls == 2
+
+
+def test_a_stop_ends_who_waits_for_room() -> None:
+    """Room that comes after the stop is given to nobody."""
+    budget, sent = Budget(max_cost_usd=Decimal(1)), list[httpx.Request]()
+
+    async def work() -> list[Any]:
+        free = asyncio.Event()
+
+        class Provider(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                sent.append(request)
+                await free.wait()
+                return httpx.Response(400)  # which costs nothing: the room comes back
+
+        transport, stop = LimitTransport(Provider(), FAST, budget), current_stop()
+        assert stop is not None
+        size = {CALL_SIZE: CallSize("fake/m", most_usd=Decimal(1))}
+        calls = [
+            asyncio.create_task(
+                transport.handle_async_request(
+                    httpx.Request("POST", "http://fake/", extensions=dict(size))
+                )
+            )
+            for _ in range(2)
+        ]
+        while not (sent and budget._waiting):
+            await asyncio.sleep(0)
+        stop.request()
+        free.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        async with asyncio.timeout(30):
+            await budget.reserve("fake/m", Decimal(1))  # the stopped one has given it back
+        return results
+
+    first, second = run_stoppable(work)
+    assert first.status_code == 400
+    assert isinstance(second, StoppedError)
+    assert len(sent) == 1
+
+
+def test_a_reply_that_could_not_be_kept_counts_all_the_same(
+    database_url: str, provider: FakeProvider, engine: Engine
+) -> None:
+    async def truncated(body: dict[str, Any], number: int) -> Response:
+        return JSONResponse(completion("Стип", finish_reason="length"))
+
+    async def run(budget: Budget | None, retry_failed: bool) -> None:
+        providers = providers_for(fake=provider.base_url)
+        async with ChatModels(providers, database_url, limits=FAST, budget=budget) as client:
+            with call_context("generation", "q", retry_failed=retry_failed):
+                await client.chat("fake/m", "generation", question("?"))
+
+    provider.behaviour = truncated
+    with pytest.raises(CaseError, match="truncated"):
+        asyncio.run(run(None, False))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "create function no() returns trigger language plpgsql as "
+                "$$ begin raise exception 'read only'; end $$"
+            )
+        )
+        connection.execute(
+            text(
+                "create trigger no before update on rag_bench.llm_call "
+                "for each row execute function no()"
+            )
+        )
+    budget = Budget(max_calls=5)
+    with pytest.raises(LedgerError, match="read only"):
+        asyncio.run(run(budget, True))
+    assert budget.calls == 1
