@@ -80,11 +80,12 @@ class EncodingAhead:
                 block = self._under_way
             try:
                 self._encode(block)
+                with self._changed:
+                    done, given = len(self._seen) - len(self._waiting), len(self._seen)
+                self._told(done, given)
             except Exception as error:  # told to whoever gives or awaits texts
                 with self._changed:
                     self._stopped = self._stopped or error
             with self._changed:
                 self._under_way = ()
-                done, given = len(self._seen) - len(self._waiting), len(self._seen)
                 self._changed.notify_all()
-            self._told(done, given)

@@ -98,14 +98,19 @@ class EncoderProcess:
             RagBenchError: the child has ended.
         """
         with self._busy:
-            self._wait_until_loaded()
-            self._send(list(texts))
-            while True:
-                said = cast(_Encoded, self._receive())
-                if said.batch is not None:
-                    return said.batch
-                if progress:
-                    progress(said.done, len(texts))
+            try:
+                self._wait_until_loaded()
+                self._send(list(texts))
+                while True:
+                    said = cast(_Encoded, self._receive())
+                    if said.batch is not None:
+                        return said.batch
+                    if progress:
+                        progress(said.done, len(texts))
+            except BaseException:
+                # Interrupted in the middle: what it still says would answer the next request.
+                self.close()
+                raise
 
     def close(self) -> None:
         """End the child, also in the middle of its work."""

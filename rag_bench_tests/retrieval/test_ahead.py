@@ -117,3 +117,16 @@ def test_a_step_that_is_cancelled_while_it_encodes_ends() -> None:
         asyncio.run(main())
     encode.free.set()
     assert encode.blocks in ([], [["an answer"]])
+
+
+def test_nobody_waits_for_ever_where_the_progress_cannot_be_told() -> None:
+    encode = Recorder()
+    encode.free.set()
+
+    def fail(done: int, given: int) -> None:
+        raise RagBenchError("the run's log is away")
+
+    ahead = EncodingAhead(encode, fail)
+    ahead.add([f"text {n}" for n in range(BLOCK + 1)])
+    with pytest.raises(RagBenchError, match="log is away"):
+        ahead.wait([f"text {BLOCK}"])

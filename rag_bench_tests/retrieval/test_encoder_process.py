@@ -114,3 +114,19 @@ def test_closing_ends_work_in_hand(process: EncoderProcess) -> None:
         with pytest.raises(RagBenchError, match="The process that encodes texts ended"):
             long.result(timeout=60)
     assert not process.alive
+
+
+def test_what_an_interrupted_request_leaves_answers_no_other(settings: Settings) -> None:
+    """Vectors of other texts would be stored, and nothing would tell."""
+    process = encoder_process(settings)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process.encode([f"вопрос {n}" for n in range(50)], interrupt)
+    assert not process.alive
+    again = encoder_process(settings)
+    ours = load_encoder(settings).encode(TEXTS)
+    np.testing.assert_allclose(again.encode(TEXTS).vectors, ours.vectors, atol=2e-6)
+    module.close_process()
