@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm.transport.budget import CapReachedError
 from rag_bench.llm.transport.context import current_watch
 from rag_bench.tiers.base.cells import Cell, run_cells
@@ -345,3 +345,20 @@ def test_a_fault_ahead_is_a_fault() -> None:
 
     with pytest.raises(RuntimeError, match="a fault of the program"):
         run([Cell("a", "x", [partial(give, 1)], finish, ahead=later.cells)])
+
+
+def test_settings_of_a_later_step_that_are_wrong_do_not_end_this_one() -> None:
+    later = Later(50, ConfigurationError("the judge has no price"))
+
+    def finish(results: list[Any]) -> list[Any]:
+        assert later.first.wait(20)
+        return results
+
+    one = Cell("a", "x", [partial(give, 1)], finish, ahead=later.cells)
+    assert run([one], slots=8) == [("a", [1])]
+    assert 1 <= len(later.begun) <= 5
+
+    def ahead(results: list[Any]) -> list[Cell[Any]]:
+        raise RagBenchError("the later step cannot begin")
+
+    assert run([Cell("a", "x", [partial(give, 1)], list, ahead=ahead)]) == [("a", [1])]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from rag_bench.errors import CaseError, RagBenchError
+from rag_bench.errors import CaseError, ConfigurationError, RagBenchError
 from rag_bench.llm.transport.context import Watch, watching
 from rag_bench.llm.transport.stopping import Stop, current_stop
 from rag_bench.llm.transport.tally import asking_for
@@ -184,7 +185,8 @@ async def run_cells(
             cell.n_left -= 1
             if not cell.n_left:
                 if cell.ahead:
-                    ahead.extend(cell.ahead(cell.results))
+                    with suppress(RagBenchError):  # the later step will say it
+                        ahead.extend(cell.ahead(cell.results))
                 if done == total:
                     tasks.create_task(ask_ahead(ahead, slots, lambda: bool(unfinished)))
                 await finish(cell)
@@ -226,7 +228,11 @@ async def ask_ahead(
 
     async def labour(work: _Work[Any]) -> None:
         while needed() and (job := await work.next()) is not None:
-            result = await work.do(*job) if needed() else None
+            try:
+                result = await work.do(*job) if needed() else None
+            except ConfigurationError:  # a judge's, which is not told of the answers
+                work.drop()
+                continue
             if isinstance(result, CaseError) and result.retryable:
                 work.drop()
 
