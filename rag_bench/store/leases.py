@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -214,19 +215,21 @@ class LeaseStore:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                return await self.run(query, parameters)
+                return await self.run(query, parameters, until)
             except LeaseError:
                 if time.monotonic() > until:
                     raise
             await asyncio.sleep(_RETRY)
 
-    async def run(self, query: Any, parameters: Any) -> list[Any]:
-        """Execute one statement.
+    async def run(self, query: Any, parameters: Any, until: float = math.inf) -> list[Any]:
+        """Execute one statement, if its turn comes before ``until`` (`time.monotonic`).
 
         Raises:
             LeaseError: the database does not answer in time; the next try connects anew.
         """
         async with self._turn:  # waiting for others is no fault of the database
+            if time.monotonic() > until:  # or each would find out for itself, one after another
+                raise _no_answer("timeout")
             return await self._run(query, parameters)
 
     async def _run(self, query: Any, parameters: Any) -> list[Any]:
@@ -246,13 +249,17 @@ class LeaseStore:
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, TimeoutError, OSError) as error:
             await self.close()
-            raise LeaseError(
-                f"The database does not answer ({type(error).__name__}), so a provider's limits "
-                "cannot be shared with other processes."
-            ) from None
+            raise _no_answer(type(error).__name__) from None
 
     async def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def _no_answer(cause: str) -> LeaseError:
+    return LeaseError(
+        f"The database does not answer ({cause}), so a provider's limits cannot be shared with "
+        "other processes."
+    )

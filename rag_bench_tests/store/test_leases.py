@@ -64,3 +64,20 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
             await store.claim("key", "we")
 
     asyncio.run(main())
+
+
+def test_whose_turn_comes_too_late_does_not_find_out_anew(
+    database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that hangs costs each statement seconds, and many wait in a row at shutdown."""
+    monkeypatch.setattr(leases, "PATIENCE", -1.0)
+
+    async def main() -> None:
+        store = LeaseStore(database_url)
+        with pytest.raises(LeaseError, match="does not answer"):
+            await store.claim("key", "we")
+
+    asyncio.run(main())
+    with engine.connect() as connection:
+        claims = connection.execute(text("select count(*) from rag_bench.call_claim"))
+        assert claims.scalar_one() == 0
