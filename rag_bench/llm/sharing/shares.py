@@ -10,6 +10,7 @@ held never passes the limit, also while shares are being moved.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -112,7 +113,7 @@ def share(
     limit = min(lease.limit for lease in everybody)
     wants = [lease.wanted for lease in everybody]
     crowded = sum(want > 0 for want in wants) > limit
-    due = divide(limit, wants, int(now / TURN) if crowded else 0)[place]
+    due = divide(limit, wants, _turn(now) if crowded else 0)[place]
     holds = in_flight if fresh else max(in_flight, mine.slots)
     free = limit - holds - sum(lease.slots for lease in others.values())
     slots = max(in_flight, due) if due < holds else min(due, holds + max(0, free))
@@ -124,6 +125,15 @@ def share(
     settled = slots == due and abs(rate - due_rate) < _LEAST_RATE
     lease = replace(mine, slots=slots, rate=rate)
     return lease, Division(min(slots, due), rate, settled, not others)
+
+
+def _turn(now: float) -> int:
+    """Return who comes first at a time, the same for all who ask.
+
+    Drawn rather than counted: calls that always take as long (a timeout) would end in the turn of
+    the same process for ever.
+    """
+    return int.from_bytes(hashlib.sha256(b"%d" % int(now / TURN)).digest()[:4], "big")
 
 
 def usable(rate: float) -> bool:

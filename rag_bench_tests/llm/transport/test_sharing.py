@@ -31,6 +31,21 @@ def test_the_last_slot_goes_round_where_there_are_too_few() -> None:
     assert got == [1, 1, 1]
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 12.0, 60.0, 120.0])
+def test_nobody_is_left_out_where_all_calls_take_as_long(n: int, seconds: float) -> None:
+    """One slot: it goes on to whose turn it is when a call ends."""
+    leases = {f"p{i}": Lease(f"p{i}", wanted=5, wanted_rate=1.0) for i in range(n)}
+    calls = dict.fromkeys(leases, 0)
+    for call in range(400):
+        for holder, mine in leases.items():
+            others = {name: lease for name, lease in leases.items() if name != holder}
+            _, division = share(mine, 0, others, call * seconds, fresh=True)
+            calls[holder] += division.slots
+    assert sum(calls.values()) == 400, "one at a time"
+    assert min(calls.values()) > 400 / n / 2
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_parts_of_a_rate_are_max_min_fair(wants: list[float]) -> None:
     shares = divide_rate(wants)
