@@ -26,12 +26,11 @@ from rag_bench.llm.config.advice import advise, in_words
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
 from rag_bench.llm.sharing.claims import Claims
-from rag_bench.llm.transport.budget import Reservation
 from rag_bench.llm.transport.call import Answer, Call, find_stored, keys_of
+from rag_bench.llm.transport.call_note import CallNote
 from rag_bench.llm.transport.context import current_context, current_role, current_watch
 from rag_bench.llm.transport.failures import describe
-from rag_bench.llm.transport.limits import RESERVATION
-from rag_bench.llm.transport.records import CostOf, Records, numbers_in
+from rag_bench.llm.transport.records import CostOf, Records
 from rag_bench.llm.transport.sender import Sender
 from rag_bench.llm.transport.tally import NOTHING, Usage, current_tally
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
@@ -160,18 +159,20 @@ class Ledger:
                 await self._store.discard_unusable(stored.key)
             await self._store_failure(call, error, request)
             raise
+        note = CallNote.of(request)
         try:
             if stored is not None:
                 await self._store.discard_unusable(stored.key)
-            return await self._store_response(call, response, content)
+            return await self._store_response(call, note, response, content)
         finally:
-            reservation = response.extensions.get(RESERVATION)
-            if isinstance(reservation, Reservation):
-                reservation.settle(None)  # if nothing above came to it: others wait for its room
+            if note.reservation is not None:
+                # If nothing above came to it: others wait for its room.
+                note.reservation.settle(None)
 
-    async def _store_response(self, call: Call, response: httpx.Response, content: bytes) -> Answer:
-        numbers = numbers_in(response.extensions)
-        reservation = response.extensions.get(RESERVATION)
+    async def _store_response(
+        self, call: Call, note: CallNote, response: httpx.Response, content: bytes
+    ) -> Answer:
+        numbers, reservation = note.numbers, note.reservation
         status = response.status_code
         if status != 200:
             hint = advise(self._provider, call.body, status, content)
@@ -183,14 +184,14 @@ class Ledger:
         reply = replies.read_reply(content, numbers.oversize)
         if reply.provider_error is not None:
             detail = f"http {reply.provider_error} inside a 200: {reply.problem}"
-            if isinstance(reservation, Reservation):
+            if reservation is not None:
                 reservation.settle(Decimal(0))
             await self._store.insert(
                 self._records.row(call, numbers, reply, detail, http_status=200)
             )
             return Answer(reply.provider_error, content, False, numbers.latency_ms, call.key)
         row = self._records.row(call, numbers, reply, reply.problem, status="ok", http_status=200)
-        if isinstance(reservation, Reservation):
+        if reservation is not None:
             reservation.settle(row.cost_usd)
         self._records.learn(row.completion_tokens)
         return await self._store_reply(row, reply)
@@ -212,7 +213,7 @@ class Ledger:
         timed_out = isinstance(error, httpx.TimeoutException)
         row = self._records.row(
             call,
-            numbers_in(sent.extensions),
+            CallNote.of(sent).numbers,
             None,
             describe(error),
             error_code=ErrorCode.TIMEOUT if timed_out else ErrorCode.LLM_FAILED,

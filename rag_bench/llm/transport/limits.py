@@ -29,6 +29,7 @@ import httpx
 from rag_bench.llm.config.known_quirks import QUIRKS
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
+from rag_bench.llm.transport.call_note import CallNote, CallNumbers, CallSize
 from rag_bench.llm.transport.context import current_watch
 from rag_bench.llm.transport.network import HopelessError
 from rag_bench.llm.transport.pacing import Pace
@@ -40,13 +41,6 @@ MAX_REPLY_BYTES = 4_000_000
 _MAX_ERROR_BYTES = 64_000
 _ERROR_WITHIN = 4_096  # bytes of a 200, in which an error in place of a completion shows
 
-# Where the numbers of a call are left: in the response's extensions, and in the request's, as a
-# call that ends in an exception has no response.
-CALL_NUMBERS = "rag_bench"
-# What the ledger says about a call, in the request's extensions; and the reservation of the last
-# attempt, in the response's: the ledger settles it, as it reads what the reply cost.
-CALL_SIZE = "rag_bench_size"
-RESERVATION = "rag_bench_reservation"
 # So many 429s of one request are always taken for the pace's.
 _REFUSALS_OF_THE_PACE = 2
 # So much evidence stands, also when the others have all been answered.
@@ -77,25 +71,6 @@ class Limits:
     rpm: float | None = None  # what is known of the provider's limits, by the minute
     tpm: float | None = None
     max_reply_bytes: int = MAX_REPLY_BYTES
-
-
-@dataclass(frozen=True)
-class CallNumbers:
-    """Of one call: the last attempt's own latency, everything else that passed, and retries."""
-
-    latency_ms: float | None
-    wait_ms: float
-    retries: int
-    oversize: bool = False
-
-
-@dataclass(frozen=True)
-class CallSize:
-    """What a call takes: tokens, guessed, for the pace; the most it can cost, for the budget."""
-
-    model_key: str
-    tokens: float = 0.0
-    most_usd: Decimal | None = None
 
 
 @dataclass
@@ -146,8 +121,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
         self._silent_since: float | None = None  # the first 429 since the last answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        given = request.extensions.get(CALL_SIZE)
-        size = given if isinstance(given, CallSize) else CallSize(request.url.host)
+        note = CallNote.of(request)
+        size = note.size
         tries = _Tries(time.perf_counter(), self.queue.number())
         response: httpx.Response | None = None
         failure: Exception | None = None
@@ -161,18 +136,14 @@ class LimitTransport(httpx.AsyncBaseTransport):
                         raise
                     return _outcome(response, failure, self._limits)  # of the last attempt
             try:
-                response, failure, numbers = await self._try(request, size, tries)
+                response, failure, note.numbers = await self._try(request, size, tries)
             except BaseException:
                 if reservation is not None:
                     (reservation.settle(None) if tries.sent else reservation.cancel())
                 raise
-            request.extensions[CALL_NUMBERS] = numbers
-            if response is not None:
-                response.extensions[CALL_NUMBERS] = numbers
             pause = self._pause(response, failure, tries)
             if pause is None and response is not None and response.status_code == 200:
-                if reservation is not None:
-                    response.extensions[RESERVATION] = reservation
+                note.reservation = reservation
                 return response
             _close(reservation, response, failure)
             if pause is None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from rag_bench.errors import ErrorCode
 from rag_bench.hashing import canonical_json
@@ -12,7 +11,7 @@ from rag_bench.llm.config.requests import limit_in
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.call import Call
-from rag_bench.llm.transport.limits import CALL_NUMBERS, CallNumbers, CallSize
+from rag_bench.llm.transport.call_note import CallNumbers, CallSize
 from rag_bench.store.calls import CallRow
 
 CostOf = Callable[[str, int | None, int | None], Decimal | None]
@@ -93,9 +92,3 @@ class Records:
             retries=numbers.retries,
             dagster_run_id=call.run_id,
         )
-
-
-def numbers_in(extensions: Mapping[str, Any]) -> CallNumbers:
-    """Return the numbers that the limits left in a request's or a response's extensions."""
-    numbers = extensions.get(CALL_NUMBERS)
-    return numbers if isinstance(numbers, CallNumbers) else CallNumbers(None, 0.0, 0)

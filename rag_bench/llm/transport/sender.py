@@ -12,10 +12,9 @@ import httpx
 
 from rag_bench.llm.config.options import Options
 from rag_bench.llm.config.roles import Provider
-from rag_bench.llm.transport.budget import Reservation
 from rag_bench.llm.transport.call import Call
+from rag_bench.llm.transport.call_note import CallNote, CallSize
 from rag_bench.llm.transport.hiding import Hider
-from rag_bench.llm.transport.limits import CALL_SIZE, RESERVATION, CallSize
 from rag_bench.llm.transport.network import road_to
 
 CHAT_PATH = "/chat/completions"
@@ -49,13 +48,11 @@ class Sender:
         return same_place and url.path.startswith(base.path.rstrip("/") + "/")
 
     def request_of(self, call: Call, size: CallSize) -> httpx.Request:
-        """Return a chat call's request; its extensions hold the call's size, and its numbers once
-        it has been sent.
-        """
+        """Return a chat call's request; it carries the call's note (`CallNote`)."""
         options = self._provider.options_for(call.body["model"])
         url = self._chat_url if call.given is None else call.given.url
         request = self._outgoing("POST", url, _not_streamed(call, options), options, call.replicate)
-        request.extensions[CALL_SIZE] = size
+        CallNote(size).put_into(request)
         return request
 
     async def send(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
@@ -78,8 +75,8 @@ class Sender:
             request.method, request.url, content, self._provider.options, media=media
         )
         response, content = await self.send(ours)
-        reservation = response.extensions.get(RESERVATION)
-        if isinstance(reservation, Reservation):
+        reservation = CallNote.of(ours).reservation
+        if reservation is not None:
             reservation.settle(None)  # nothing here reads what it cost
         headers = {"content-type": response.headers.get("content-type", _JSON)}
         return httpx.Response(response.status_code, headers=headers, content=content)

@@ -17,12 +17,8 @@ from sqlalchemy import Engine, text
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.transport.limits import (
-    CALL_NUMBERS,
-    CallNumbers,
-    LimitTransport,
-    retry_after_seconds,
-)
+from rag_bench.llm.transport.call_note import CallNote, CallNumbers
+from rag_bench.llm.transport.limits import LimitTransport, retry_after_seconds
 
 
 def fails_first(times: int, status: int, **headers: str) -> Any:
@@ -313,12 +309,9 @@ def test_latency_is_the_last_attempts_own() -> None:
 
     async def run() -> CallNumbers:
         transport = LimitTransport(httpx.ASGITransport(app=app), FAST)
-        response = await transport.handle_async_request(
-            httpx.Request("POST", "http://simulator.local/v1/chat/completions", content=b"{}")
-        )
-        numbers = response.extensions[CALL_NUMBERS]
-        assert isinstance(numbers, CallNumbers)
-        return numbers
+        request = httpx.Request("POST", "http://simulator.local/v1/chat/completions", content=b"{}")
+        await transport.handle_async_request(request)
+        return CallNote.of(request).numbers
 
     numbers = asyncio.run(run())
     assert numbers.retries == 1
