@@ -19,9 +19,10 @@ from starlette.responses import JSONResponse, Response
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode
 from rag_bench.llm.config.providers import Price, Providers
 from rag_bench.llm.transport.budget import Budget, CapReachedError, current_budget, spending
+from rag_bench.llm.transport.call_note import CallNote, CallSize
 from rag_bench.llm.transport.client import ChatModels
 from rag_bench.llm.transport.context import call_context
-from rag_bench.llm.transport.limits import CALL_SIZE, CallSize, Limits, LimitTransport
+from rag_bench.llm.transport.limits import Limits, LimitTransport
 from rag_bench.llm.transport.stopping import StoppedError, current_stop, run_stoppable
 from rag_bench.store.calls import LedgerError
 
@@ -227,15 +228,10 @@ def test_a_stop_ends_who_waits_for_room() -> None:
 
         transport, stop = LimitTransport(Provider(), FAST, budget), current_stop()
         assert stop is not None
-        size = {CALL_SIZE: CallSize("fake/m", most_usd=Decimal(1))}
-        calls = [
-            asyncio.create_task(
-                transport.handle_async_request(
-                    httpx.Request("POST", "http://fake/", extensions=dict(size))
-                )
-            )
-            for _ in range(2)
-        ]
+        requests = [httpx.Request("POST", "http://fake/") for _ in range(2)]
+        for request in requests:
+            CallNote(CallSize("fake/m", most_usd=Decimal(1))).put_into(request)
+        calls = [asyncio.create_task(transport.handle_async_request(one)) for one in requests]
         while not (sent and budget._waiting):
             await asyncio.sleep(0)
         stop.request()
