@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from world_data import hash_of
 from rag_bench.assets.factories import step_checks
 from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.snapshots import require_current
+from rag_bench.tiers.registry import step_named
 
 
 def change(world: World, statement: str, **values: Any) -> int:
@@ -44,7 +46,7 @@ def pairs(n: int, n_shown: int) -> list[Item]:
 )
 def test_coverage(free_world: World, asset: str, check: str, prefix: str) -> None:
     assert free_world.check(asset)[check].passed
-    from small_world import CHUNKS, TRAFFIC
+    from world_data import CHUNKS, TRAFFIC
 
     from rag_bench.hashing import text_hash
 
@@ -130,7 +132,7 @@ def test_every_cell_is_measured(done_world: World) -> None:
 
 
 def test_text_measures_read_russian(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = step_checks.reads_russian()
+    check = step_checks.reads_russian(step_named("tier3_answers"))
     bench: Any = None  # reads nothing of the run
     assert check.evaluate(bench).passed
     from rag_bench.evaluation.metrics import text_overlap
@@ -145,10 +147,13 @@ def test_text_measures_read_russian(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_judge_prompts_hold_question_and_answer(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     from rag_bench.llm.tasks import prompts
 
-    measures = ("faithfulness", "answer_relevance", "answer_correctness", "e2e_quality")
-    check = step_checks.prompts_are_whole(lambda bench: measures)
-    bench: Any = None
-    assert check.evaluate(bench).passed
+    check = step_checks.prompts_are_whole(step_named("tier3_scores"))
+    bench: Any = SimpleNamespace(run=SimpleNamespace(tier3_all_rubrics=True))
+    found = check.evaluate(bench)
+    assert found.passed
+    assert sorted(found.metadata["rubrics"].value) == [
+        *("answer_correctness", "answer_relevance", "e2e_quality", "faithfulness")
+    ]
     render = prompts.render
 
     def forgetful(name: str, **values: Any) -> Any:
@@ -165,7 +170,7 @@ def test_replies_are_readable(done_world: World) -> None:
     """A judge passes at 95 % of its cases and not below, whatever its other measures say."""
     from rag_bench.resources import BenchmarkResource
 
-    check = step_checks.replies_are_readable("3")
+    check = step_checks.replies_are_readable(step_named("tier3_scores"))
     bench = BenchmarkResource().open(done_world.engine, None)
 
     def scored(n: int) -> None:
