@@ -26,7 +26,13 @@ from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.critics import CRITICS, critic_reply
 from rag_bench.simulator.extractive import extractive_answer
 from rag_bench.simulator.generators import generate
-from rag_bench.simulator.judges import PAIRWISE, gate_reply, judge_reply, pairwise_reply, undressed
+from rag_bench.simulator.judges import (
+    PAIRWISE,
+    gate_reply,
+    judge_reply,
+    pairwise_reply,
+    unperturbed,
+)
 from rag_bench.simulator.models import Extractive, Gate, Generator, Judge
 from rag_bench.simulator.question_types import typed_question
 from rag_bench.simulator.ragas_replies import ragas_reply
@@ -138,7 +144,7 @@ class Simulator:
             model,
             rubric,
             asked,
-            await self._recall(undressed(asked)),
+            await self._recall(unperturbed(asked)),
             self._key(),
             replicate,
             with_reasoning="reasoning" in schema.get("properties", {}),

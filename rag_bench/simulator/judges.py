@@ -89,16 +89,16 @@ def judge_reply(
     """Return the JSON of a judge's reply, or now and then something unreadable, as stated.
 
     What an answer is worth is told by its generator, else by people's label, else estimated; its
-    dress (padding, Markdown) hides none of that and changes no draw, so that whatever it does to
-    the score is the model's stated bias.
+    perturbation (padding, Markdown) hides none of that and changes no draw, so that whatever it
+    does to the score is the model's stated bias.
     """
-    dressed, asked = asked.answer, undressed(asked)
+    perturbed, asked = asked.answer, unperturbed(asked)
     seed = (model.name, rubric, normal(asked.question), normal(asked.answer))
-    padding = () if normal(dressed) == seed[-1] else (normal(dressed),)
+    padding = () if normal(perturbed) == seed[-1] else (normal(perturbed),)
     if chance("unreadable", replicate, *seed, *padding) < model.unreadable:
         return pick(_UNREADABLE_SCORES, "which", replicate, *seed)
     score = judged_score(model, _worth(rubric, asked, quality, key), replicate, *seed)
-    score = _moved_by_dress(model, score, dressed, *seed)
+    score = _moved_by_perturbation(model, score, perturbed, *seed)
     reply: dict[str, object] = {}
     if with_reasoning:
         good = score >= GOOD[0]
@@ -108,7 +108,7 @@ def judge_reply(
     return json.dumps(reply, ensure_ascii=False)
 
 
-def undressed(asked: Sections) -> Sections:
+def unperturbed(asked: Sections) -> Sections:
     """Return the request with the plain answer in place of a padded one.
 
     Markdown needs nothing done: everything here reads words.
@@ -159,7 +159,7 @@ def _worth(rubric: str, asked: Sections, quality: Quality | None, key: AnswerKey
     return estimate(rubric, asked, key)
 
 
-def _moved_by_dress(model: Judge, score: int, answer: str, *seed: object) -> int:
+def _moved_by_perturbation(model: Judge, score: int, answer: str, *seed: object) -> int:
     if without_padding(answer) is not None and chance("length", *seed) < abs(model.length_bias):
         score += 1 if model.length_bias > 0 else -1
     if _MARKDOWN.search(answer) and chance("style", *seed) < abs(model.style_bias):

@@ -150,9 +150,11 @@ def test_a_judge_that_knows_the_truth_is_clean(found: Mapping[str, StoredEvaluat
             assert value(oracle, f"{prefix}_{name}") == 1, (prefix, name)
     for name in ("error_rate", "decision_flip_rate", "repeat_mean_abs_difference"):
         assert value(oracle, name) == 0, name
-    for dress in ("length", "style"):
-        assert value(oracle, f"{dress}_sensitivity") == value(oracle, f"{dress}_sensitivity_abs")
-        assert value(oracle, f"{dress}_sensitivity") == 0
+    for perturbation in ("length", "style"):
+        assert value(oracle, f"{perturbation}_sensitivity") == value(
+            oracle, f"{perturbation}_sensitivity_abs"
+        )
+        assert value(oracle, f"{perturbation}_sensitivity") == 0
     assert value(oracle, "first_position_rate") == 0.5
     assert value(oracle, "preference_accuracy_mismatched") == 1
     assert value(oracle, "score_collapse") < 0.9
@@ -187,11 +189,11 @@ def test_a_bias_for_a_dress_shows_and_nothing_else(
 ) -> None:
     seen, oracle = found[judge.name], found["oracle"]
     bias = judge.length_bias or judge.style_bias
-    dress, other = ("length", "style") if judge.length_bias else ("style", "length")
+    perturbation, other = ("length", "style") if judge.length_bias else ("style", "length")
     moved = [
-        case.scores[dress] - case.scores["rubric_faithfulness"]
+        case.scores[perturbation] - case.scores["rubric_faithfulness"]
         for case in evaluations.cases_of(module_world.engine, seen.id)
-        if dress in case.scores
+        if perturbation in case.scores
         # At the end of the scale there is nowhere to go.
         and case.scores["rubric_faithfulness"] != (5 if bias > 0 else 1)
     ]
@@ -201,11 +203,11 @@ def test_a_bias_for_a_dress_shows_and_nothing_else(
     # Within three standard errors of what is stated; the draws are fixed.
     assert abs(share - abs(bias)) < 3 * (abs(bias) * (1 - abs(bias)) / len(moved)) ** 0.5
     total = sum(moved) / (2 * len(GOLD) + len(PAIRS))
-    assert value(seen, f"{dress}_sensitivity") == pytest.approx(total, abs=1e-6)
-    assert value(seen, f"{dress}_sensitivity_abs") == pytest.approx(abs(total), abs=1e-6)
-    low, high = interval(seen, f"{dress}_sensitivity")
+    assert value(seen, f"{perturbation}_sensitivity") == pytest.approx(total, abs=1e-6)
+    assert value(seen, f"{perturbation}_sensitivity_abs") == pytest.approx(abs(total), abs=1e-6)
+    low, high = interval(seen, f"{perturbation}_sensitivity")
     assert low > 0 if bias > 0 else high < 0
-    assert seen.metrics[f"{dress}_sensitivity"]["n_scored"] == 2 * len(GOLD) + len(PAIRS)
+    assert seen.metrics[f"{perturbation}_sensitivity"]["n_scored"] == 2 * len(GOLD) + len(PAIRS)
     _like_the_oracle(seen, oracle, ("label_kappa", f"{other}_sensitivity", "consistency_score"))
 
 

@@ -107,7 +107,7 @@ def test_parts_of_ragas(done_world: World) -> None:
     made = ragas.ragas_answer_tasks(bench, models, step_named("tier3_ragas_scores"), [pair])
     assert hashed(made) == ("ragas", "3", GENERATOR, JUDGE, "3", of_answers, "reask")
     chosen = {
-        key: retrieval.given(bench, ranking)
+        key: retrieval.contexts_given(bench, ranking)
         for key, ranking in retrieval.retrieved(bench).rankings.items()
     }
     of_contexts = {"contexts_hash": content_hash(chosen), **instrument}

@@ -1,4 +1,4 @@
-"""The same answer in another dress: longer without saying more, formatted, or cut in half.
+"""The same answer perturbed: longer without saying more, formatted, or cut in half.
 
 What a judge should not care about (length, style), and a worse answer that is hard to tell from
 the whole one. Deterministic; Russian and English.

@@ -1,7 +1,7 @@
 """Limits, retries and timeouts of one provider, as an httpx transport below the ledger.
 
-Nothing above retries: the SDK's and the libraries' own retries are off, so that one wish is one
-call in the ledger however often it was attempted here.
+Nothing above retries: the SDK's and the libraries' own retries are off, so that one
+requested completion is one row of the ledger, however often it was attempted here.
 
 A 429 is no failure but a word about the pace (`rag_bench.llm.transport.pacing`): it holds back all
 calls of the provider, uses up no retry, and the refused call goes first when calls go on, once. It

@@ -1,8 +1,8 @@
 """What a run asked of its models: requests, and how many of them a provider had to answer.
 
-A request is one wish of the program. The ledger answers some, two equal ones under way share
-a call, and the rest are sent; so the three numbers show what the ledger saved. Requests are counted
-by role and by cell: the partition that they were made for.
+A request is one completion that the program asks for. The ledger answers some, two equal ones
+under way share a call, and the rest are sent; so the three numbers show what the ledger saved.
+Requests are counted by role and by cell: the partition that they were made for.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.tasks.pipeline import Fragment
 from rag_bench.tiers.answers.cached_answers import CachedAnswer, cache_version
 from rag_bench.tiers.answers.earlier import earlier_of
-from rag_bench.tiers.retrieval.retrieval import Ranking, given
+from rag_bench.tiers.retrieval.retrieval import Ranking, contexts_given
 
 if TYPE_CHECKING:
     from rag_bench.store.datasets import Item
@@ -66,7 +66,7 @@ def _gold_context(bench: Bench, item: Item) -> Context:
 def _retrieved_context(bench: Bench, ranking: Ranking | None) -> Context:
     if ranking is None:
         return Context(error=CaseError(ErrorCode.INVALID_INPUT, "retrieval has no such question"))
-    chosen = given(bench, ranking)
+    chosen = contexts_given(bench, ranking)
     if not chosen:
         least = bench.run.retrieval_threshold
         return Context(

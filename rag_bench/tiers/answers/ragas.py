@@ -42,7 +42,7 @@ from rag_bench.tiers.base.evaluate import (
 )
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
-from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, given
+from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, contexts_given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def ragas_context_tasks(
     except NotRetrievedError as error:
         return [Blocked(judge, str(error)) for judge in keys]
     ragas = _Ragas(bench, models, step, instrument)
-    chosen = {key: given(bench, ranking) for key, ranking in found.rankings.items()}
+    chosen = {key: contexts_given(bench, ranking) for key, ranking in found.rankings.items()}
     return [
         ragas.task(
             judge,

@@ -1,8 +1,8 @@
 """Tier judge: how good each benchmark judge itself is, on a sample that no generator enters.
 
-Every triple is scored twice by each of its rubrics, and once more in each other dress; pairs are
-compared in both orders. See `rag_bench.tiers.judges.judge_sample` for what is asked and why, and
-`rag_bench.evaluation.metrics`, the `judge_` modules, for what is made of it.
+Every triple is scored twice by each of its rubrics, and once more under each perturbation; pairs
+are compared in both orders. See `rag_bench.tiers.judges.judge_sample` for what is asked and why,
+and `rag_bench.evaluation.metrics`, the `judge_` modules, for what is made of it.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ from rag_bench.tiers.base.pairs import no_pairs
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
 from rag_bench.tiers.judges.judge_sample import (
     CONSTRUCTED,
-    DRESS_RUBRIC,
-    DRESSES,
     HALVED,
     LABELLED,
     MISMATCHED,
+    PERTURBATIONS,
+    PERTURBED_RUBRIC,
     REPEATS,
     RUBRICS,
     AnswerPair,
@@ -79,7 +79,7 @@ ORDERS = ("better_first", "better_second")
 
 @dataclass(frozen=True)
 class Ask:
-    """One call: a triple's score by a rubric (maybe in another dress), or a pair in one order."""
+    """One call: a triple's score by a rubric (maybe perturbed), or a pair in one order."""
 
     subject: Triple | AnswerPair
     what: str
@@ -174,7 +174,11 @@ def asks_of(sample: Sample) -> list[Ask]:
         for triple in sample.triples
         for rubric in triple.rubrics
     ]
-    asks += [Ask(triple, dress) for triple in sample.triples for dress in triple.dresses]
+    asks += [
+        Ask(triple, perturbation)
+        for triple in sample.triples
+        for perturbation in triple.perturbations
+    ]
     return asks + [Ask(pair, order) for pair in sample.pairs for order in ORDERS]
 
 
@@ -206,13 +210,15 @@ def _work(bench: Bench, models: Models, step: Declared, sample: Sample, judge: s
                     mode=mode,
                 )
                 return replace(preference, flags=call.flags)
-            dress = DRESSES.get(ask.what)
+            perturbation = PERTURBATIONS.get(ask.what)
             found = await score(
                 models.chat_models,
                 judge,
-                DRESS_RUBRIC if dress else ask.what.removeprefix("rubric_"),
+                PERTURBED_RUBRIC if perturbation else ask.what.removeprefix("rubric_"),
                 question=subject.question,
-                answer=dress(subject.answer, subject.question) if dress else subject.answer,
+                answer=perturbation(subject.answer, subject.question)
+                if perturbation
+                else subject.answer,
                 context=subject.context,
                 mode=mode,
             )
@@ -261,13 +267,13 @@ def metrics_of(sample: Sample, results: Results) -> dict[str, Metric]:
         metrics[f"n_{prefix}_answers"] = Metric(
             float(len(rows)) if rows else None, len(rows), len(rows)
         )
-    for dress in DRESSES:
-        dressed = [triple for triple in triples if dress in triple.dresses]
+    for perturbation in PERTURBATIONS:
+        perturbed = [triple for triple in triples if perturbation in triple.perturbations]
         metrics |= sensitivity_metrics(
-            dress,
-            [_score(results, t, f"rubric_{DRESS_RUBRIC}") for t in dressed],
-            [_score(results, t, dress) for t in dressed],
-            [t.cluster for t in dressed],
+            perturbation,
+            [_score(results, t, f"rubric_{PERTURBED_RUBRIC}") for t in perturbed],
+            [_score(results, t, perturbation) for t in perturbed],
+            [t.cluster for t in perturbed],
         )
     verdicts = {pair.case_id: _both_orders(results, pair) for pair in sample.pairs}
     metrics |= order_metrics(list(verdicts.values()))
@@ -294,7 +300,7 @@ def _cases(sample: Sample, results: Results) -> Iterator[Case]:
     for triple in sample.triples:
         for repeat in range(REPEATS):
             asked = [f"rubric_{rubric}" for rubric in triple.rubrics]
-            asked += [] if repeat else triple.dresses
+            asked += [] if repeat else triple.perturbations
             scores = {"kind": triple.kind, "good": triple.good, "question": triple.question}
             yield _case(triple.case_id, repeat, triple.answer, scores, asked, results)
     for pair in sample.pairs:

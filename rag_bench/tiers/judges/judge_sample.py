@@ -36,8 +36,8 @@ RUBRICS = ("faithfulness", "answer_relevance")
 RUBRICS_WITHOUT_CONTEXT = ("answer_relevance",)
 #: The rubric under which length and style must not matter, as its prompt says so. (Relevance
 #: takes a point off for words that are not needed, rightly.)
-DRESS_RUBRIC = "faithfulness"
-DRESSES: dict[str, Callable[[str, str], str]] = {
+PERTURBED_RUBRIC = "faithfulness"
+PERTURBATIONS: dict[str, Callable[[str, str], str]] = {
     "length": padded,
     "style": lambda answer, question: styled(answer),
 }
@@ -69,9 +69,9 @@ class Triple:
         return RUBRICS if self.context else RUBRICS_WITHOUT_CONTEXT
 
     @property
-    def dresses(self) -> tuple[str, ...]:
+    def perturbations(self) -> tuple[str, ...]:
         """The changes of length and style that it is scored with."""
-        return tuple(DRESSES) if DRESS_RUBRIC in self.rubrics else ()
+        return tuple(PERTURBATIONS) if PERTURBED_RUBRIC in self.rubrics else ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class Sample:
 
     @property
     def n_calls(self) -> int:
-        """How often each judge is asked: every rubric twice, every dress once, every pair twice."""
-        scores = sum(REPEATS * len(t.rubrics) + len(t.dresses) for t in self.triples)
+        """How often each judge is asked: rubrics twice, perturbations once, pairs twice."""
+        scores = sum(REPEATS * len(t.rubrics) + len(t.perturbations) for t in self.triples)
         return scores + 2 * len(self.pairs)
 
 

@@ -129,7 +129,7 @@ def _retrieval(bench: Bench) -> Measured:
     judged = [case for case in cases if case.case_id not in apart]
     metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
     for item, ranking in zip(bench.items, as_judged, strict=True):
-        scores[item.item_id] |= id_based_context(given(bench, ranking), item.chunk_hashes)
+        scores[item.item_id] |= id_based_context(contexts_given(bench, ranking), item.chunk_hashes)
     for name in NAMES:
         values = [scores[case.case_id][name] for case in judged]
         clusters = [case.cluster_label for case in judged]
@@ -158,7 +158,7 @@ def _twins_met(
 ) -> dict[str, int]:
     """Return how many chunks share their text, and how many questions that touches."""
     twins = bench.twins
-    contexts = [[twins.same(h) for h in given(bench, ranking)] for ranking in ranked]
+    contexts = [[twins.same(h) for h in contexts_given(bench, ranking)] for ranking in ranked]
     return {
         "chunks": twins.n_chunks,
         "texts": twins.n_texts,
@@ -168,7 +168,7 @@ def _twins_met(
     }
 
 
-def given(bench: Bench, ranking: Ranking) -> list[str]:
+def contexts_given(bench: Bench, ranking: Ranking) -> list[str]:
     """Return the chunks that tier 3 gives to a generator: the first few, if near enough."""
     least = bench.run.retrieval_threshold
     return [h for h, score in ranking[: bench.run.contexts_per_answer] if score >= least]
