@@ -193,7 +193,6 @@ class ModelsResource(dg.ConfigurableResource):
         (`rag_bench.llm.sharing.leases`).
         """
         from rag_bench.assembly import open_models
-        from rag_bench.llm.sharing.shared_budget import SharedBudget
         from rag_bench.llm.transport.budget import current_budget, spending
         from rag_bench.llm.transport.stopping import run_stoppable
         from rag_bench.llm.transport.tally import Tally, counting, current_tally
@@ -203,7 +202,7 @@ class ModelsResource(dg.ConfigurableResource):
                 async with open_models(get_settings(), engine) as models:
                     return await work(models)
             finally:
-                if isinstance(budget, SharedBudget):
+                if budget is not None:
                     await budget.give_back()
 
         # Several runs of one sweep share the budget of the command that started them.

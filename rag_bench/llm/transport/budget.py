@@ -56,6 +56,9 @@ class Budget:
         self._open_cost = Decimal(0)
         self._waiting: list[asyncio.Future[None]] = []
 
+    async def give_back(self) -> None:
+        """Give back what is not spent, where others share it: once calls have ended."""
+
     async def reserve(self, model_key: str, most_usd: Decimal | None) -> Reservation:
         """Reserve one call, waiting for those in flight where they may make room.
 
