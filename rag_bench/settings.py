@@ -68,6 +68,10 @@ class Settings(BaseSettings):
         default=0.0, description="Least cosine similarity of a chunk given to the generator."
     )
 
+    retrievers: Path | None = Field(
+        default=None, description="Retrievers by name, TOML; unset: those that come with this."
+    )
+
     cache_threshold: float = Field(
         default=0.85,
         ge=-1,
