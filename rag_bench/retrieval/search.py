@@ -27,14 +27,21 @@ _MANY = 512
 _SEED = 512
 _SELECT_ROWS = 64
 
+#: Stands in `TopK.indices` where a search found fewer chunks than it was asked for.
+NOT_FOUND = -1
+
 
 @dataclass(frozen=True)
 class TopK:
-    """The k' = min(k, n) nearest of n chunks for each of q questions, best first.
+    """The k' = min(k, n) best of n chunks for each of q questions, best first.
+
+    A search by words may find fewer than k'. Its rows then end in `NOT_FOUND` with score 0, and
+    whoever reads them stops there.
 
     Attributes:
-        indices: int64, shape (q, k'): positions in the corpus.
-        scores: float64, shape (q, k'): cosine similarities, rounded to six decimals.
+        indices: int64, shape (q, k'): positions in the corpus, or `NOT_FOUND`.
+        scores: float64, shape (q, k'): of a vector search the cosine similarities, rounded to six
+            decimals; of others as they say.
     """
 
     indices: np.ndarray

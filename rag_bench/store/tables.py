@@ -111,6 +111,17 @@ embedding = Table(
     PrimaryKeyConstraint("encoder", "text_hash"),
 )
 
+# Terms of texts for a search by words, between single spaces. `version` says by which rules.
+chunk_terms = Table(
+    "chunk_terms",
+    metadata,
+    Column("version", Text, nullable=False),
+    Column("text_hash", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("version", "text_hash"),
+)
+
 dataset = Table(
     "dataset",
     metadata,

@@ -70,3 +70,8 @@ def script_of(reference: str) -> Script:
         if len(pattern.findall(reference)) >= least:
             return script
     return SPACED
+
+
+def marks_words(text: str) -> bool:
+    """Tell whether a text has no letter of a script that is written without spaces."""
+    return not _UNSPACED.search(text)
