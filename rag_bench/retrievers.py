@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.evaluation.text.search_terms import TERMS_VERSION
 from rag_bench.searches import RETRIEVER_SEARCH_OF, RETRIEVER_SEARCHES, RetrieverSearch
 from rag_bench.settings import Settings
 
@@ -39,10 +38,7 @@ class _Declared(BaseModel):
 
 
 class Bm25(_Declared):
-    """Parameters of BM25 (Robertson and Zaragoza 2009), as `bm25s` names them.
-
-    What else it finds by is hashed beside them: the version of the terms of a text.
-    """
+    """Parameters of BM25 (Robertson and Zaragoza 2009), as `bm25s` names them."""
 
     k1: float = Field(default=1.5, ge=0, description="How soon repeating a word counts no more.")
     b: float = Field(default=0.75, ge=0, le=1, description="How much a chunk's length counts.")
@@ -181,7 +177,7 @@ class Retriever(_Declared):
         if self.reads_vectors and self.encoder:
             found["encoder"] = self.encoder
         if "bm25" in self.searches:
-            found["bm25"] = {**self.bm25.model_dump(mode="json"), "terms": TERMS_VERSION}
+            found["bm25"] = self.bm25.model_dump(mode="json")
         if self.search == "hybrid":
             # The order decides nothing: ranks are summed, and ties have an order of their own.
             found |= {"fuse": sorted(self.fuse), "rrf_k": self.rrf_k}

@@ -38,6 +38,15 @@ _LEAST_K1 = 1e-300
 _BLOCK = 5_000
 
 
+def content(parameters: Bm25) -> dict[str, Any]:
+    """Return all that decides what BM25 finds, to be hashed: parameters and version of the terms.
+
+    With the lower bound, where the method has one.
+    """
+    found = {**parameters.model_dump(mode="json"), "terms": TERMS_VERSION}
+    return found | ({"delta": DELTA[parameters.method]} if parameters.method in DELTA else {})
+
+
 class Bm25Index:
     """The weights of all terms in all chunks; made by `build`, `from_terms` or `open_index`.
 

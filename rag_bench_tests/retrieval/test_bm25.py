@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.text.search_terms import TERMS_VERSION, terms
 from rag_bench.retrieval import bm25
-from rag_bench.retrieval.bm25 import Bm25Index, open_index
+from rag_bench.retrieval.bm25 import Bm25Index, content, open_index
 from rag_bench.retrieval.search import NOT_FOUND
 from rag_bench.retrievers import Bm25
 from rag_bench.source.question_files.squad import read_squad
@@ -182,6 +182,12 @@ def test_chunks_without_any_word_are_refused() -> None:
 def test_no_place_is_no_search() -> None:
     with pytest.raises(ValueError, match="k must be"):
         Bm25Index.build(RUSSIAN, Bm25()).search(["а"], 0)
+
+
+def test_the_content_holds_all_that_decides() -> None:
+    assert content(Bm25()) == {"k1": 1.5, "b": 0.75, "method": "lucene", "terms": TERMS_VERSION}
+    assert content(Bm25(method="bm25+"))["delta"] == 1.0
+    assert content(Bm25(k1=2.0)) != content(Bm25())
 
 
 def test_a_reindex_tokenizes_only_new_texts(
