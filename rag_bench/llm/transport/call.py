@@ -1,13 +1,14 @@
 """One call as the ledger works on it: its keys, what is asked, what every waiting caller is told.
 
-A call is its provider, base URL, model, whole body and replicate number. Replies that earlier
-versions stored under another form of the same body are found under the key of that form.
+A call is what its wire says (of chat: provider, base URL, model, whole body) and its replicate
+number. Replies that earlier versions stored under another form of the same body are found under the
+key of that form.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,9 @@ from typing import Any
 import httpx
 
 from rag_bench.hashing import canonical_json, text_hash
-from rag_bench.llm.config.requests import earlier_body
-from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.transport.context import CallContext
 from rag_bench.llm.transport.tally import NOTHING, Usage
+from rag_bench.llm.wires.wire import Wire, chat_parts
 from rag_bench.store.calls import CallStore, StoredReply
 
 
@@ -30,6 +30,7 @@ class Call:
         keys: under which it may be stored: today's, then those of earlier versions.
         replicate: its number among identical requests.
         body: of the request, as it enters the key.
+        model: as it is recorded.
         role: that it is recorded under.
         retry_failed: whether a kept reply that cannot be used is asked again.
         run_id: the Dagster run.
@@ -39,6 +40,7 @@ class Call:
     keys: tuple[str, ...]
     replicate: int
     body: dict[str, Any]
+    model: str
     role: str
     retry_failed: bool = False
     run_id: str | None = None
@@ -63,7 +65,7 @@ class Answer:
     """What every waiting caller of one key is told.
 
     Attributes:
-        status: of HTTP; 502 for a reply that is no chat completion.
+        status: of HTTP; 502 for a reply that cannot be read (of chat: no chat completion).
         content: the reply as it is stored, or an error's body.
         hit: no call was made for it.
         latency_ms: of the provider's own call.
@@ -79,32 +81,15 @@ class Answer:
     usage: Usage = NOTHING
 
 
-def request_hash(
-    provider: str, base_url: str, body: dict[str, Any], query: Mapping[str, str] | None = None
-) -> str:
-    """Return the hash of a request whatever its replicate; the body names the model.
-
-    ``query``: what of the address's query may change the reply (`Options.public_query`).
-    """
-    parts = [provider, base_url, body.get("model"), body, *([dict(query)] if query else [])]
-    return text_hash(canonical_json(parts))
-
-
 def keys_of(
-    provider: Provider, body: dict[str, Any], context: CallContext | None
+    wire: Wire, body: dict[str, Any], context: CallContext | None
 ) -> tuple[tuple[str, ...], int]:
     """Return the keys under which a call may be stored, today's first, and its replicate number.
 
     Makes the context count the request.
     """
-    base_url = provider.require_base_url()
-    query = provider.options_for(str(body.get("model"))).public_query
-    hashed = request_hash(provider.name, base_url, body, query)
-    replicate = context.next_replicate(hashed) if context else 0
-    earlier = earlier_body(body)
-    hashes = [hashed]
-    if earlier is not None:
-        hashes.append(request_hash(provider.name, base_url, earlier, query))
+    hashes = [text_hash(canonical_json(parts)) for parts in wire.hashed(body)]
+    replicate = context.next_replicate(hashes[0]) if context else 0
     return tuple(_key(h, replicate) for h in hashes), replicate
 
 
@@ -118,8 +103,8 @@ async def find_stored(store: CallStore, keys: Sequence[str]) -> StoredReply | No
 
 
 def call_key(provider: str, base_url: str, body: dict[str, Any], replicate: int) -> str:
-    """Return the ledger's key of a call: provider, base URL, model, whole body, replicate."""
-    return _key(request_hash(provider, base_url, body), replicate)
+    """Return the ledger's key of a chat call: provider, base URL, model, whole body, replicate."""
+    return _key(text_hash(canonical_json(chat_parts(provider, base_url, body))), replicate)
 
 
 def _key(hashed_request: str, replicate: int) -> str:

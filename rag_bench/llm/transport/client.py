@@ -45,6 +45,7 @@ from rag_bench.llm.transport.ledger_transport import LedgerTransport
 from rag_bench.llm.transport.limits import Limits, LimitTransport
 from rag_bench.llm.transport.network import network_transport
 from rag_bench.llm.transport.sender import Sender
+from rag_bench.llm.wires.wire import ChatWire
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
 
@@ -304,13 +305,14 @@ class ChatModels:
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
             inner = network_transport(base_url, self._ca_files(provider))
-        limited = LimitTransport(inner, limits, self._budget)
+        wire = ChatWire(provider)
+        limited = LimitTransport(inner, limits, self._budget, wire.error_inside)
         claims = None
         if provider.kind != "simulator":  # each process has its own
             claims = Claims(self._share(provider, limited, limits))
-        sender = Sender(limited, provider)
+        sender = Sender(limited, provider, wire)
         cost_of = self.providers.cost_usd
-        return _Line(sender, Ledger(sender, self._store, provider, cost_of, claims))
+        return _Line(sender, Ledger(sender, self._store, provider, wire, cost_of, claims))
 
 
 def _sdk_client(line: _Line, provider: Provider) -> AsyncOpenAI:

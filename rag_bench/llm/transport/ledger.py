@@ -1,6 +1,7 @@
-"""The ledger: every chat call is looked up, made once, stored and only then answered.
+"""The ledger: every call of a model is looked up, made once, stored and only then answered.
 
-A reply is answered exactly as it is stored. A 200 that is no chat completion is stored with status
+A reply is answered exactly as it is stored. A 200 that is no chat completion (or whatever the
+endpoint's wire reads, `rag_bench.llm.wires`) is stored with status
 ``ok``, an error code and ``{"unreadable": text}``, and answered as HTTP 502 with the cause, which
 every library reports as a failed call; one that is readable but useless (truncated, refused,
 empty) is stored with an error code and answered as it came. Both are asked again only where the
@@ -22,7 +23,7 @@ from typing import Any
 import httpx
 
 from rag_bench.errors import ErrorCode, RagBenchError
-from rag_bench.llm.config.advice import advise, in_words
+from rag_bench.llm.config.advice import in_words
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
 from rag_bench.llm.sharing.claims import Claims
@@ -33,6 +34,7 @@ from rag_bench.llm.transport.failures import describe
 from rag_bench.llm.transport.records import CostOf, Records
 from rag_bench.llm.transport.sender import Sender
 from rag_bench.llm.transport.tally import NOTHING, Usage, current_tally
+from rag_bench.llm.wires.wire import JSON_TYPE, Wire
 from rag_bench.store.calls import CallRow, CallStore, StoredReply
 
 
@@ -44,27 +46,28 @@ class Ledger:
         sender: Sender,
         store: CallStore,
         provider: Provider,
+        wire: Wire,
         cost_of: CostOf | None = None,
         claims: Claims | None = None,
     ) -> None:
         self._claims = claims
         self._sender = sender
         self._store = store
-        self._provider = provider
-        self._records = Records(provider, cost_of)
+        self._wire = wire
+        self._records = Records(provider, wire, cost_of)
         self._tally = current_tally()
         self._in_flight: dict[str, asyncio.Task[Answer]] = {}
         self._asked_again: set[str] = set()
 
     async def ask(self, body: dict[str, Any], given: httpx.Request | None = None) -> Answer:
-        """Return the reply to a chat request: the stored one, that of an equal call under way, or
+        """Return the reply to a request: the stored one, that of an equal call under way, or
         the provider's, once it is stored.
 
         The call's context (`rag_bench.llm.transport.context`) counts the request and remembers its
         reply; the tally counts it.
 
         Args:
-            body: of the request; it names the model.
+            body: of the request, as the wire makes it one; of chat, it names the model.
             given: the request itself, where a library made it.
 
         Raises:
@@ -72,11 +75,12 @@ class Ledger:
             Exception: what the transport raises.
         """
         context = current_context()
-        keys, replicate = keys_of(self._provider, body, context)
+        keys, replicate = keys_of(self._wire, body, context)
         call = Call(
             keys,
             replicate,
             body,
+            self._wire.model(body),
             current_role(),
             retry_failed=context.retry_failed if context else False,
             run_id=context.run_id if context else None,
@@ -175,13 +179,14 @@ class Ledger:
         numbers, reservation = note.numbers, note.reservation
         status = response.status_code
         if status != 200:
-            hint = advise(self._provider, call.body, status, content)
+            hint = self._wire.advise(call.body, status, content)
             detail = in_words(status, replies.short_error(content), hint)
             await self._store.insert(
                 self._records.row(call, numbers, None, detail, http_status=status)
             )
             return Answer(status, content, False, numbers.latency_ms, call.key)
-        reply = replies.read_reply(content, numbers.oversize)
+        media_type = response.headers.get("content-type", JSON_TYPE)
+        reply = self._wire.read(content, media_type, numbers.oversize)
         if reply.provider_error is not None:
             detail = f"http {reply.provider_error} inside a 200: {reply.problem}"
             if reservation is not None:

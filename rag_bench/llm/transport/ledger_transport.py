@@ -11,7 +11,8 @@ import json
 import httpx
 
 from rag_bench.llm.transport.ledger import Ledger, error_body
-from rag_bench.llm.transport.sender import CHAT_PATH, Sender
+from rag_bench.llm.transport.sender import Sender
+from rag_bench.llm.wires.wire import CHAT_PATH
 
 HIT_HEADER = "x-rag-bench-ledger"  # "hit": no call was made for this request; else "miss"
 KEY_HEADER = "x-rag-bench-key"

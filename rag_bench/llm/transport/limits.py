@@ -20,7 +20,7 @@ import asyncio
 import email.utils
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -36,10 +36,10 @@ from rag_bench.llm.transport.pacing import Pace
 from rag_bench.llm.transport.queueing import Queue
 from rag_bench.llm.transport.statuses import LIMITED, RETRIED
 from rag_bench.llm.transport.stopping import StoppedError, current_stop
+from rag_bench.llm.wires.wire import JSON_TYPE
 
 MAX_REPLY_BYTES = 4_000_000
 _MAX_ERROR_BYTES = 64_000
-_ERROR_WITHIN = 4_096  # bytes of a 200, in which an error in place of a completion shows
 
 # So many 429s of one request are always taken for the pace's.
 _REFUSALS_OF_THE_PACE = 2
@@ -47,6 +47,9 @@ _REFUSALS_OF_THE_PACE = 2
 _SURE = 2
 # 429s that no waiting mends: OpenAI's for an account without money, and its kin.
 _HOPELESS = tuple(word.encode() for quirk in QUIRKS for word in quirk.hopeless)
+
+
+ErrorInside = Callable[[bytes, str], int | None]
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,15 @@ class LimitTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, inner: httpx.AsyncBaseTransport, limits: Limits, budget: Budget | None = None
+        self,
+        inner: httpx.AsyncBaseTransport,
+        limits: Limits,
+        budget: Budget | None = None,
+        error_inside: ErrorInside | None = None,
     ) -> None:
+        """``error_inside``: returns the status of an error that came in a 200 (`Wire`)."""
         self._inner = inner
+        self._error_inside = error_inside
         self._limits = limits
         self._budget = budget
         self.queue = Queue(
@@ -145,7 +154,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
             if pause is None and response is not None and response.status_code == 200:
                 note.reservation = reservation
                 return response
-            _close(reservation, response, failure)
+            _close(reservation, None if response is None else self._status(response), failure)
             if pause is None:
                 return _outcome(response, failure, self._limits)
             tries.retries += 1
@@ -153,6 +162,13 @@ class LimitTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    def _status(self, response: httpx.Response) -> int:
+        """Return the status, of an error inside a 200 that of the error: routers send such ones."""
+        if response.status_code != 200 or self._error_inside is None:
+            return response.status_code
+        media_type = response.headers.get("content-type", JSON_TYPE)
+        return self._error_inside(response.content, media_type) or 200
 
     async def _try(
         self, request: httpx.Request, size: CallSize, tries: _Tries
@@ -178,7 +194,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
         finally:
             if response is None:
                 pace.failed(permit)
-            elif _status(response) == LIMITED:
+            elif self._status(response) == LIMITED:
                 asked = retry_after_seconds(response.headers)
                 waited_for = asked is not None and asked <= limits.max_retry_after
                 if self._is_singled_out(tries):
@@ -189,7 +205,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
                         # A pause that was asked for is not the provider's silence.
                         until = time.perf_counter() + asked
                         self._silent_since = max(self._silent_since, until)
-            elif response.is_success and _status(response) == response.status_code:
+            elif response.is_success and self._status(response) == response.status_code:
                 used = None if limits.tpm is None else replies.tokens_used(response.content)
                 pace.answered(permit, used)
                 self._n_answered += 1
@@ -211,7 +227,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
     ) -> float | None:
         """Return the seconds until the call is tried again, or None if it is not."""
         limits = self._limits
-        status = None if response is None else _status(response)
+        status = None if response is None else self._status(response)
         if response is not None and status == LIMITED:
             if self._is_hopeless(response, tries):
                 return None
@@ -337,9 +353,7 @@ def _outcome(
     raise failure
 
 
-def _close(
-    reservation: Reservation | None, response: httpx.Response | None, failure: Exception | None
-) -> None:
+def _close(reservation: Reservation | None, status: int | None, failure: Exception | None) -> None:
     """Close the reservation of an attempt without a usable reply.
 
     Providers charge nothing for an error that they answer with; what was lost on the way may have
@@ -347,20 +361,12 @@ def _close(
     """
     if reservation is None:
         return
-    refused = response is not None and _status(response) == LIMITED
-    if refused or isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
+    if status == LIMITED or isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
         reservation.cancel()
     elif failure is None:
         reservation.settle(Decimal(0))
     else:
         reservation.settle(None)
-
-
-def _status(response: httpx.Response) -> int:
-    """Return the status, of an error inside a 200 that of the error: routers send such ones."""
-    if response.status_code != 200 or b'"error"' not in response.content[:_ERROR_WITHIN]:
-        return response.status_code
-    return replies.read_reply(response.content).provider_error or 200
 
 
 def _may_pass(failure: Exception) -> bool:

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from rag_bench.errors import ErrorCode
 from rag_bench.hashing import canonical_json
-from rag_bench.llm.config.requests import limit_in
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.call import Call
 from rag_bench.llm.transport.call_note import CallNumbers, CallSize
+from rag_bench.llm.wires.wire import Wire
 from rag_bench.store.calls import CallRow
 
 CostOf = Callable[[str, int | None, int | None], Decimal | None]
@@ -20,23 +20,23 @@ CostOf = Callable[[str, int | None, int | None], Decimal | None]
 #: English and 2.5 to 3.5 of Russian; the benchmark's prompts are mostly Russian with some markup.
 CHARS_PER_TOKEN = 3.0
 _USUAL_COMPLETION = 128.0  # tokens, before the first reply
-_LONGEST_UNASKED = 16_384  # tokens of a reply to a request that sets no limit
 _PROMPT_EXTRA = 64  # tokens that a provider puts around the messages
 
 
 class Records:
     """Makes the rows of one provider's calls, and guesses their sizes from those before."""
 
-    def __init__(self, provider: Provider, cost_of: CostOf | None = None) -> None:
+    def __init__(self, provider: Provider, wire: Wire, cost_of: CostOf | None = None) -> None:
         self._provider = provider
+        self._wire = wire
         self._cost_of = cost_of
         self._completion_tokens = 0.0  # the mean so far
         self._n_completions = 0
 
     def size_of(self, call: Call) -> CallSize:
         """Return a call's tokens, guessed, and the most that it can cost."""
-        model_key = f"{self._provider.name}/{call.body['model']}"
-        longest = limit_in(call.body) or _LONGEST_UNASKED
+        model_key = self._wire.model_key(call.body)
+        longest = self._wire.longest(call.body)
         usual = self._completion_tokens if self._n_completions else _USUAL_COMPLETION
         most = None
         if self._cost_of is not None:
@@ -64,18 +64,18 @@ class Records:
         http_status: int | None = None,
     ) -> CallRow:
         """Return a call's row; ``detail`` says why the reply is of no use, if it is not."""
-        model = call.body["model"]
         prompt_tokens = reply.prompt_tokens if reply else None
         completion_tokens = reply.completion_tokens if reply else None
         cost = None
         if self._cost_of is not None and status == "ok":
-            cost = self._cost_of(f"{self._provider.name}/{model}", prompt_tokens, completion_tokens)
+            key = self._wire.model_key(call.body)
+            cost = self._cost_of(key, prompt_tokens, completion_tokens)
         return CallRow(
             key=call.key,
             role=replies.clean_text(call.role),
             provider=self._provider.name,
             base_url=self._provider.require_base_url(),
-            model=replies.clean_text(model),
+            model=replies.clean_text(call.model),
             replicate=call.replicate,
             request_json=canonical_json(replies.clean_value(call.body)),
             response_json=reply.json if reply else None,

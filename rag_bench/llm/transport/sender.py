@@ -6,7 +6,7 @@ own address only, and is taken out of replies and exceptions that repeat it.
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import httpx
 
@@ -16,23 +16,22 @@ from rag_bench.llm.transport.call import Call
 from rag_bench.llm.transport.call_note import CallNote, CallSize
 from rag_bench.llm.transport.hiding import Hider
 from rag_bench.llm.transport.network import road_to
+from rag_bench.llm.wires.wire import JSON_TYPE, Outgoing, Wire
 
-CHAT_PATH = "/chat/completions"
 REPLICATE_HEADER = "x-rag-bench-replicate"  # sent to the simulator only
-_JSON = "application/json"
 
 
 class Sender:
     """The requests of one provider. Closing it closes the inner transport."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, provider: Provider) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, provider: Provider, wire: Wire) -> None:
         self._inner = inner
         self._provider = provider
+        self._wire = wire
         self._base = httpx.URL(provider.require_base_url())
-        self._chat_url = httpx.URL(f"{provider.require_base_url()}{CHAT_PATH}")
         key = provider.api_key
         secrets: list[str] = []
-        if provider.kind == "http":
+        if provider.kind != "simulator":
             road = road_to(provider.require_base_url())
             secrets = provider.secrets() + (road.secrets() if road else [])
         self._hider = Hider(secrets)
@@ -48,10 +47,12 @@ class Sender:
         return same_place and url.path.startswith(base.path.rstrip("/") + "/")
 
     def request_of(self, call: Call, size: CallSize) -> httpx.Request:
-        """Return a chat call's request; it carries the call's note (`CallNote`)."""
-        options = self._provider.options_for(call.body["model"])
-        url = self._chat_url if call.given is None else call.given.url
-        request = self._outgoing("POST", url, _not_streamed(call, options), options, call.replicate)
+        """Return a call's request; it carries the call's note (`CallNote`)."""
+        outgoing = self._wire.outgoing(call.body, call.content)
+        if call.given is not None:
+            outgoing = replace(outgoing, url=call.given.url)
+        options = self._provider.options_for(call.model)
+        request = self._outgoing(outgoing, options, call.replicate)
         CallNote(size).put_into(request)
         return request
 
@@ -70,34 +71,25 @@ class Sender:
 
     async def pass_on(self, request: httpx.Request, content: bytes) -> httpx.Response:
         """Send what is no chat call, with our headers; nothing of it is recorded."""
-        media = request.headers.get("content-type", _JSON)
-        ours = self._outgoing(
-            request.method, request.url, content, self._provider.options, media=media
-        )
+        media = request.headers.get("content-type", JSON_TYPE)
+        headers = {"accept": JSON_TYPE, "content-type": media}
+        outgoing = Outgoing(request.method, request.url, content, headers)
+        ours = self._outgoing(outgoing, self._provider.options)
         response, content = await self.send(ours)
         reservation = CallNote.of(ours).reservation
         if reservation is not None:
             reservation.settle(None)  # nothing here reads what it cost
-        headers = {"content-type": response.headers.get("content-type", _JSON)}
+        headers = {"content-type": response.headers.get("content-type", JSON_TYPE)}
         return httpx.Response(response.status_code, headers=headers, content=content)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def _outgoing(
-        self,
-        method: str,
-        url: httpx.URL,
-        content: bytes,
-        options: Options,
-        replicate: int = 0,
-        media: str = _JSON,
-    ) -> httpx.Request:
+    def _outgoing(self, outgoing: Outgoing, options: Options, replicate: int = 0) -> httpx.Request:
         headers = {
-            "accept": _JSON,
             "accept-encoding": "gzip, deflate",
-            "content-type": media,
             "user-agent": "rag-bench",
+            **outgoing.headers,
         }
         if self._authorization:
             headers["authorization"] = self._authorization
@@ -109,19 +101,7 @@ class Sender:
                 headers.pop(name, None)
             else:
                 headers[name] = value
+        url = outgoing.url
         if options.query:
             url = url.copy_merge_params(options.query)
-        return httpx.Request(method, url, headers=headers, content=content)
-
-
-def _not_streamed(call: Call, options: Options) -> bytes:
-    """Return a body as it is sent: some servers stream unless they are told not to.
-
-    The field is not in the body that the ledger knows: it changes no reply, and the replies of
-    earlier versions, which did not send it, answer the same request.
-    """
-    if "stream" in options.body and options.body["stream"] is None:
-        return call.content  # a server that refuses the field
-    if "stream" in call.body:
-        return json.dumps({**call.body, "stream": False}).encode()
-    return call.content.rstrip()[:-1] + b',"stream":false}'
+        return httpx.Request(outgoing.method, url, headers=headers, content=outgoing.content)

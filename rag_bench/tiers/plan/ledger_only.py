@@ -17,6 +17,7 @@ from rag_bench.llm.reading.replies import is_unreadable
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.llm.transport.call import find_stored, keys_of
 from rag_bench.llm.transport.context import CallContext, call_context, current_context
+from rag_bench.llm.wires.wire import ChatWire
 from rag_bench.store import calls
 
 
@@ -104,7 +105,7 @@ class LedgerOnly:
             tally.n_unknown += 1
             _count(tally, body, longest)
             raise NotSentError
-        keys, _ = keys_of(provider, body, context)
+        keys, _ = keys_of(ChatWire(provider), body, context)
         stored = await find_stored(self._store, keys)
         key = keys[0]
         retry = context is not None and context.retry_failed

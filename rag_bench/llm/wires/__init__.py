@@ -1,0 +1,1 @@
+"""Kinds of endpoints: how each is asked, and how its replies are read."""
