@@ -16,6 +16,7 @@ apart. So that credit is taken out again here.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,12 +29,14 @@ from rag_bench.evaluation.text.search_terms import TERMS_VERSION, terms_of
 from rag_bench.hashing import text_hash
 from rag_bench.retrieval.search import NOT_FOUND, TopK
 from rag_bench.retrievers import Bm25
-from rag_bench.store.chunk_terms import fetch_terms, save_terms
+from rag_bench.store.chunk_terms import save_terms, stored_terms
 
 #: The lower bounds of Lv and Zhai: what a term adds for being there at all.
 DELTA = {"bm25l": 0.5, "bm25+": 1.0}
 # bm25s divides 0 by k1 * 1 for bm25+; this changes no float64 sum that 0 would give.
 _LEAST_K1 = 1e-300
+# Twice what rounding to six decimals can move two scores towards each other.
+_ROUNDING = 2e-6
 # Texts that are tokenized and stored at a time, so that a killed run keeps most of its work.
 _BLOCK = 5_000
 
@@ -72,9 +75,13 @@ class Bm25Index:
             ConfigurationError: there are chunks, and none has a term.
         """
         term_ids: dict[str, int] = {}
-        ids = [[term_ids.setdefault(term, len(term_ids)) for term in chunk] for chunk in chunks]
+        return cls._of([_numbered(chunk, term_ids) for chunk in chunks], term_ids, parameters)
+
+    @classmethod
+    def _of(cls, chunks: list[array[int]], term_ids: dict[str, int], parameters: Bm25) -> Bm25Index:
+        """Index n chunks by the numbers of their terms."""
         if not term_ids:
-            if len(chunks):
+            if chunks:
                 raise ConfigurationError(
                     f"None of the {len(chunks)} chunks has a word that BM25 can search for: they "
                     "are in a script that does not mark its words, or hold no letters and digits. "
@@ -94,7 +101,7 @@ class Bm25Index:
             backend="numpy",
             csc_backend="numpy",
         )
-        index.index((ids, term_ids), create_empty_token=False, show_progress=False)
+        index.index((chunks, term_ids), create_empty_token=False, show_progress=False)
         if index.nonoccurrence_array is not None:
             per_term = np.diff(index.scores["indptr"])
             index.scores["data"] += np.repeat(index.nonoccurrence_array, per_term)
@@ -153,23 +160,34 @@ def open_index(engine: Engine, texts: Sequence[str], parameters: Bm25) -> Bm25In
         ConfigurationError: as `Bm25Index.from_terms`.
     """
     hashes = [text_hash(text) for text in texts]
-    stored = fetch_terms(engine, TERMS_VERSION, hashes)
-    new = {value: text for value, text in zip(hashes, texts, strict=True) if value not in stored}
+    # Numbers and not terms are kept of what was read: a twentieth of the memory.
+    term_ids: dict[str, int] = {}
+    ids = {
+        value: _numbered(terms, term_ids)
+        for value, terms in stored_terms(engine, TERMS_VERSION, hashes)
+    }
+    new = {value: text for value, text in zip(hashes, texts, strict=True) if value not in ids}
     for block in _blocks(list(new), _BLOCK):
         made = dict(zip(block, terms_of(new[value] for value in block), strict=True))
         save_terms(engine, TERMS_VERSION, made)
-        stored |= made
-    return Bm25Index.from_terms([stored[value] for value in hashes], parameters)
+        ids |= {value: _numbered(terms, term_ids) for value, terms in made.items()}
+    return Bm25Index._of([ids[value] for value in hashes], term_ids, parameters)
+
+
+def _numbered(terms: Iterable[str], term_ids: dict[str, int]) -> array[int]:
+    """Return the numbers of terms; new ones get the next."""
+    return array("i", [term_ids.setdefault(term, len(term_ids)) for term in terms])
 
 
 def _best(scores: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the best ``width`` positions with a score above 0, and their rounded scores."""
-    positions = np.flatnonzero(scores > 0)
+    if len(scores) > width:
+        # Rounding moves a score by less than this: what is below stays behind the best.
+        least = np.partition(scores, len(scores) - width)[-width] - _ROUNDING
+        positions = np.flatnonzero((scores > 0) & (scores >= least))
+    else:
+        positions = np.flatnonzero(scores > 0)
     values = settled(scores[positions])
-    if len(values) > width:
-        least = np.partition(values, len(values) - width)[-width]
-        kept = values >= least
-        positions, values = positions[kept], values[kept]
     order = np.argsort(-values, kind="stable")[:width]
     order = order[values[order] > 0]
     return positions[order], values[order]

@@ -7,17 +7,19 @@ an array, and the server compresses it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, text
 
 from rag_bench.store.tables import SCHEMA
 
-_READ_BLOCK = 20_000
+_READ_BLOCK = 5_000
 
 
-def fetch_terms(database: Engine, version: str, text_hashes: Iterable[str]) -> dict[str, list[str]]:
-    """Return ``{text hash: terms}`` of those of ``text_hashes`` whose terms are stored."""
+def stored_terms(
+    engine: Engine, version: str, text_hashes: Iterable[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield (text hash, terms) of those of ``text_hashes`` whose terms are stored, each once."""
     query = text(
         f"""
         select text_hash, terms from {SCHEMA}.chunk_terms
@@ -26,13 +28,11 @@ def fetch_terms(database: Engine, version: str, text_hashes: Iterable[str]) -> d
         """
     )
     wanted = sorted(set(text_hashes))
-    found: dict[str, list[str]] = {}
-    with database.connect() as connection:
+    with engine.connect() as connection:
         for start in range(0, len(wanted), _READ_BLOCK):
             block = wanted[start : start + _READ_BLOCK]
-            rows = connection.execute(query, {"version": version, "hashes": block})
-            found.update((row.text_hash, row.terms.split()) for row in rows)
-    return found
+            for row in connection.execute(query, {"version": version, "hashes": block}):
+                yield row.text_hash, row.terms.split()
 
 
 def save_terms(engine: Engine, version: str, terms: Mapping[str, Sequence[str]]) -> int:
