@@ -66,7 +66,7 @@ def stages(partitions: Partitions) -> list[Scheduled]:
 
 
 #: What people set most, written out with its defaults: an empty Launchpad would hide it.
-_SHOWN_SETTINGS = ("dataset", "limit", "top_k", "consistency_runs", "retry_failed")
+_SHOWN_SETTINGS = ("dataset", "limit", "retriever", "top_k", "consistency_runs", "retry_failed")
 _SHOWN_CAPS = ("max_calls", "max_cost_usd")
 
 

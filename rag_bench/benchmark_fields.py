@@ -40,12 +40,19 @@ class BenchmarkFields(BaseModel):
         description="Labelled pairs (id or name; in a command, also a file) for tiers judge and "
         "judge_pipeline, of whatever snapshot; empty: the newest imported for the current one.",
     )
+    retriever: str = Field(
+        default="default",
+        description="Name of a retriever, which finds the chunks in tiers 1 and 3; default: as the "
+        "other settings say.",
+    )
     top_k: int | None = Field(
-        default=None, description="Chunks retrieved in tier 1.", json_schema_extra=bounds(1)
+        default=None,
+        description="Chunks retrieved in tier 1; empty: the retriever's, else RAG_BENCH_TOP_K.",
+        json_schema_extra=bounds(1),
     )
     search: Literal["", Search] = Field(
         default="",
-        description=f"{IN_WORDS}. Empty: RAG_BENCH_SEARCH, else exact.",
+        description=f"{IN_WORDS}. Of the retriever default; empty: RAG_BENCH_SEARCH, else exact.",
     )
     contexts_per_answer: int | None = Field(
         default=None,

@@ -1,7 +1,7 @@
-"""Partitions: one per model, read from the settings when the definitions load.
+"""Partitions: one per model, or per retriever, read from the settings when the definitions load.
 
-A new model is a line in the environment file and "Reload definitions" in the UI. The offline
-models are always there.
+A new model is a line in the environment file, a new retriever a table in the file of retrievers,
+and "Reload definitions" in the UI. The offline models and `default` are always there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from rag_bench.llm.config.providers import Providers, Role
+from rag_bench.retrievers import retrievers
+from rag_bench.settings import get_settings
 from rag_bench.tiers.registry import Axis
 
 GENERATION_MODEL = "generation_model"
@@ -38,16 +40,20 @@ class ModelLists:
 
 @dataclass(frozen=True)
 class Partitions:
-    """The partitions that the assets of the sweep are split by."""
+    """The partitions that the assets of the sweep and of the retrieval lab are split by."""
 
     generation: dg.StaticPartitionsDefinition
     benchmark_judges: dg.StaticPartitionsDefinition
     production_judges: dg.StaticPartitionsDefinition
     grid: dg.MultiPartitionsDefinition
+    retrievers: dg.StaticPartitionsDefinition
 
     @classmethod
     def of(cls, models: ModelLists) -> Partitions:
-        """Return the partitions of these models; the grid is generator by benchmark judge."""
+        """Return the partitions of these models; the grid is generator by benchmark judge.
+
+        Retrievers are those of the settings; raises ConfigurationError if their file is wrong.
+        """
         generation = dg.StaticPartitionsDefinition(list(models.generation))
         judges = dg.StaticPartitionsDefinition(list(models.benchmark_judges))
         return cls(
@@ -60,10 +66,11 @@ class Partitions:
                     BENCHMARK_JUDGE: judges,
                 }
             ),
+            dg.StaticPartitionsDefinition(list(retrievers(get_settings()))),
         )
 
     def by(self, axis: Axis) -> dg.PartitionsDefinition[str]:
-        """Return the partitions of steps that are measured for these models.
+        """Return the partitions of steps that are measured for these models or retrievers.
 
         Raises:
             KeyError: of none.
@@ -73,6 +80,7 @@ class Partitions:
             Axis.JUDGE: self.benchmark_judges,
             Axis.GATE: self.production_judges,
             Axis.PAIR: self.grid,
+            Axis.RETRIEVER: self.retrievers,
         }
         return definitions[axis]
 

@@ -77,11 +77,12 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
         """Resolve the settings against the store.
 
         Raises:
-            RagBenchError: no snapshot, no such dataset, or an impossible number.
+            RagBenchError: no snapshot, no such dataset or retriever, or an impossible number.
         """
         from rag_bench.llm.tasks import prompts
         from rag_bench.retrieval.identity import encoder_identity
         from rag_bench.store import snapshots
+        from rag_bench.tiers.base import run_retriever
         from rag_bench.tiers.base.asked_rubrics import MEASURED_PROMPTS
         from rag_bench.tiers.base.bench import Bench, resolve_dataset
         from rag_bench.tiers.base.pairs import pairs_of
@@ -98,7 +99,8 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RagBenchError(f"{name} must be at least 1, not {value}.")
-        top_k = self.top_k or settings.top_k
+        retriever = run_retriever.chosen(settings, self.retriever, self.search or None)
+        top_k = run_retriever.resolved_top_k(settings, retriever, self.top_k)
         contexts = self.contexts_per_answer or min(settings.contexts_per_answer, top_k)
         if contexts > top_k:
             raise RagBenchError(
@@ -117,9 +119,9 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             dataset_id=dataset.id,
             limit=self.limit if self.limit and self.limit < most else None,
             top_k=top_k,
-            search=self.search or settings.search,
+            search=run_retriever.search_word(retriever),
             contexts_per_answer=contexts,
-            retrieval_threshold=settings.retrieval_threshold,
+            retrieval_threshold=run_retriever.resolved_threshold(settings, retriever),
             consistency_runs=self.consistency_runs,
             judge_eval_mode=self.judge_eval_mode,
             tier3_all_rubrics=self.tier3_all_rubrics,
@@ -129,6 +131,8 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             encoder=encoder_identity(settings).key,
             prompt_hash=prompts.prompt_hash(MEASURED_PROMPTS),
             pairs=pairs.id if pairs and pairs != own else None,
+            retriever=run_retriever.hashed_content(settings, retriever),
+            retriever_name=retriever.name,
         )
         return Bench(
             engine,
@@ -136,6 +140,7 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             run,
             dataset,
             snapshot,
+            retriever,
             run_id=run_id,
             retry_failed=self.retry_failed,
             progress=progress.report,

@@ -18,7 +18,12 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.searches import RETRIEVER_SEARCH_OF, RETRIEVER_SEARCHES, RetrieverSearch
+from rag_bench.searches import (
+    RETRIEVER_SEARCH_OF,
+    RETRIEVER_SEARCHES,
+    RetrieverSearch,
+    SingleSearch,
+)
 from rag_bench.settings import Settings
 
 VARIABLE = "RAG_BENCH_RETRIEVERS"
@@ -127,7 +132,7 @@ class Retriever(_Declared):
         default=None, description="Least score of a chunk given to the generator; unset: the run's."
     )
     bm25: Bm25 = Field(default=Bm25(), description="Parameters of BM25.")
-    fuse: tuple[str, ...] = Field(
+    fuse: tuple[SingleSearch, ...] = Field(
         default=("dense_exact", "bm25"), strict=False, description="The searches of hybrid."
     )
     rrf_k: int = Field(default=60, ge=1, description="The constant of reciprocal rank fusion.")
@@ -135,11 +140,8 @@ class Retriever(_Declared):
 
     @model_validator(mode="after")
     def _fuses_several_searches(self) -> Retriever:
-        single = [name for name in RETRIEVER_SEARCHES if name != "hybrid"]
-        if unknown := [name for name in self.fuse if name not in single]:
-            raise ValueError(f"fuse: no search {unknown[0]!r} to fuse. Allowed: {_list(single)}")
         if len(set(self.fuse)) < max(2, len(self.fuse)):
-            raise ValueError(f"fuse: two or more different ones of {_list(single)}")
+            raise ValueError(f"fuse: two or more different ones of {_list(get_args(SingleSearch))}")
         if self.is_deep and self.top_k and self.top_k > self.candidates:
             raise ValueError(
                 f"top_k: {self.top_k} chunks cannot be chosen among {self.candidates} candidates; "
@@ -148,7 +150,7 @@ class Retriever(_Declared):
         return self
 
     @property
-    def searches(self) -> tuple[str, ...]:
+    def searches(self) -> tuple[RetrieverSearch, ...]:
         """The searches that are made: one, or those that are fused."""
         return self.fuse if self.search == "hybrid" else (self.search,)
 

@@ -12,8 +12,11 @@ from typing import Literal
 Search = Literal["exact", "hnsw"]
 """The searches of the retriever ``default``, as run config and ``RAG_BENCH_SEARCH`` call them."""
 
+SingleSearch = Literal["dense_exact", "dense_hnsw", "bm25"]
+"""The searches that may be fused."""
+
 RetrieverSearch = Literal["dense_exact", "dense_hnsw", "bm25", "hybrid"]
-"""The searches of a retriever."""
+"""The searches of a retriever: one of those, or several of them fused."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -10,6 +12,7 @@ from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import offline
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions, cell_key
+from rag_bench.tiers.registry import Axis
 
 ENVIRONMENT = {
     "PROVIDER_X_API_KEY": "k",
@@ -60,6 +63,23 @@ def test_a_range_covers_every_cell() -> None:
         )
         found = definition.get_partition_keys_in_range(span)
         assert [str(k) for k in found] == [str(k) for k in definition.get_partition_keys()]
+
+
+def test_retrievers_are_those_of_the_file_and_leave_the_models_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = ModelLists(["a/1"], ["z/1"], ["p/1"])
+    shipped = Partitions.of(models).by(Axis.RETRIEVER).get_partition_keys()
+    assert list(shipped) == ["default", "bm25", "hybrid", "hybrid_late", "dense_hnsw"]
+    path = tmp_path / "mine.toml"
+    path.write_text('[retrievers.mine]\nsearch = "bm25"\n')
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
+    partitions = Partitions.of(models)
+    assert list(partitions.retrievers.get_partition_keys()) == ["default", "mine"]
+    assert list(partitions.generation.get_partition_keys()) == ["a/1"]
+    path.write_text('[retrievers.mine]\nsearch = "bm52"\n')
+    with pytest.raises(ConfigurationError, match=r"\[retrievers.mine\]: search: "):
+        Partitions.of(models)
 
 
 @pytest.mark.parametrize("name", ["a|b", "a[0]", "a\nb", "a...b"])

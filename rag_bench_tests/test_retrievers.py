@@ -142,7 +142,7 @@ def test_a_reranker_is_hashed_by_what_it_is_and_has_no_secret(tmp_path: Path) ->
         ),
         (
             "[retrievers.a]\nsearch = 'hybrid'\nfuse = ['bm25', 'splade']",
-            "fuse: no search 'splade' to fuse. Allowed: dense_exact, dense_hnsw, bm25",
+            "fuse.1: Input should be 'dense_exact', 'dense_hnsw' or 'bm25', not 'splade'",
         ),
         ("[retrievers.a]\nsearch = 'hybrid'\nfuse = ['bm25']", "two or more different ones"),
         ("[retrievers.a]\nsearch = 'hybrid'\nfuse = ['bm25', 'bm25']", "two or more different"),

@@ -33,13 +33,14 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Axis(StrEnum):
-    """Which models a step has a cell, and its asset a partition, for."""
+    """Which models, or retrievers, a step has a cell, and its asset a partition, for."""
 
     NONE = "none"
     GENERATOR = "generation model"
     JUDGE = "benchmark judge"
     GATE = "production judge"
     PAIR = "generation model and benchmark judge"
+    RETRIEVER = "retriever"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Step:
             the replies that the ledger has.
         stage: when it runs, and with which others; those of a stage have one axis.
         description: what is measured; shown by the UI.
-        by: the models that it is measured for.
+        by: the models, or retrievers, that it is measured for.
         reads: names of the assets that it is made from.
         pays: models are asked.
         prompts: files that its results depend on; a change shows as a new code version.
@@ -245,11 +246,15 @@ def needs_pairs(step: Step) -> bool:
 def joined() -> tuple[Step, ...]:
     """Return the steps whose results `model_runs` is made from.
 
-    Answers that another step of the tier reads are not among them: what was made of them is.
+    Answers that another step of the tier reads are not among them: what was made of them is. Nor
+    is what compares retrievers: a run has one, and its results are those of tier 1.
     """
     read = {(step.tier, asset) for step in steps() for asset in step.reads}
     return tuple(
-        step for step in steps() if step.kind != "answers" or (step.tier, step.asset) not in read
+        step
+        for step in steps()
+        if step.by is not Axis.RETRIEVER
+        and (step.kind != "answers" or (step.tier, step.asset) not in read)
     )
 
 

@@ -23,6 +23,7 @@ VALUES: dict[str, Any] = {
     "mode": "manual",
     "limit": 3,
     "pairs": "labels",
+    "retriever": "bm25",
     "top_k": 4,
     "search": "hnsw",
     "contexts_per_answer": 2,

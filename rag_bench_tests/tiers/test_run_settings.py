@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from small_world import World
 
 from rag_bench.errors import RagBenchError
 from rag_bench.resources import BenchmarkResource
+from rag_bench.retrieval.identity import DEFAULT_ENCODER
 from rag_bench.store.datasets import Item, save_dataset
-from rag_bench.tiers.base.run_settings import RunSettings
+from rag_bench.tiers.base.run_settings import RunSettings, is_same, retriever_in
 
 
 def opened(world: World, **config: Any) -> RunSettings:
@@ -44,6 +46,55 @@ def test_every_setting_is_in_the_hash(run: RunSettings) -> None:
     changed = [replace(run, **{name: content}) for name, content in other.items()]
     assert len({run.hash, *(one.hash for one in changed)}) == len(other) + 1
     assert replace(run).hash == run.hash
+
+
+def test_a_retriever_is_hashed_by_its_content_and_default_not_at_all(
+    free_world: World, run: RunSettings
+) -> None:
+    assert "retriever" not in run.as_json()
+    assert opened(free_world, retriever="").hash == opened(free_world, retriever="default").hash
+    hnsw = opened(free_world, retriever="dense_hnsw")
+    assert hnsw.as_json()["retriever"] == {"search": "dense_hnsw"}
+    assert hnsw.hash not in (run.hash, opened(free_world, search="hnsw").hash)
+    renamed = replace(hnsw, retriever_name="another")
+    assert renamed.hash == hnsw.hash
+    assert is_same(renamed.as_json(), hnsw.as_json())
+    assert (retriever_in(renamed.as_json()), retriever_in(run.as_json())) == ("another", "default")
+    # Beside a name that is no difference, and what follows from the retriever anyway.
+    assert hnsw.differences(renamed.as_json()) == "nothing"
+    assert hnsw.differences(run.as_json()) == "the retriever 'default' instead of 'dense_hnsw'"
+    assert run.differences(hnsw.as_json()) == "the retriever 'dense_hnsw' instead of 'default'"
+    other = replace(hnsw, retriever={"search": "dense_hnsw", "encoder": "x"})
+    assert "as it was declared before" in hnsw.differences(other.as_json())
+    elsewhere = replace(hnsw, corpus_hash="x")
+    assert hnsw.only_corpus_differs(elsewhere.as_json())
+    assert not run.only_corpus_differs(elsewhere.as_json())
+    assert not hnsw.only_corpus_differs(replace(run, corpus_hash="x").as_json())
+
+
+def test_what_a_retriever_states_holds_unless_the_run_says_otherwise(
+    free_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[retrievers.few]\nsearch = "dense_exact"\ntop_k = 2\nthreshold = 0.25\n'
+        f'[retrievers.as-default]\nsearch = "dense_exact"\nencoder = "{DEFAULT_ENCODER}"\n'
+    )
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
+    monkeypatch.setenv("RAG_BENCH_RETRIEVAL_THRESHOLD", "0.5")
+    few = opened(free_world, retriever="few")
+    assert (few.top_k, few.contexts_per_answer, few.retrieval_threshold) == (2, 2, 0.25)
+    assert opened(free_world, retriever="few", top_k=7).top_k == 7
+    same = opened(free_world, retriever="as-default")
+    assert (same.top_k, same.retrieval_threshold) == (10, 0.5)
+    # The settings' encoder by name is the settings' encoder.
+    assert same.retriever == {"search": "dense_exact"}
+    for config, said in (
+        ({"retriever": "hybrid"}, "There are: default, few, as-default"),
+        ({"retriever": "few", "search": "hnsw"}, "leave search empty"),
+    ):
+        with pytest.raises(RagBenchError, match=said):
+            opened(free_world, **config)
 
 
 def test_differences_are_said_in_words(run: RunSettings) -> None:

@@ -255,7 +255,7 @@ def keys_of(
     the runs would end well and do one cell.
 
     Raises:
-        RagBenchError: no partition, or a key names a model that the settings do not have.
+        RagBenchError: no partition, or a key names what the settings do not have.
     """
     tags = context.run.tags
     if RANGE_START in tags:
@@ -263,13 +263,15 @@ def keys_of(
     elif context.has_partition_key:
         ends = [str(context.partition_key)] * 2
     else:
-        raise RagBenchError("This asset is split by model: choose which partitions to materialize.")
+        raise RagBenchError(
+            "This asset is split into partitions: choose which of them to materialize."
+        )
     known = {str(key) for key in partitions.get_partition_keys()}
     strangers = sorted(set(ends) - known)
     if strangers:
         raise RagBenchError(
             f"No such partition: {', '.join(strangers)}. Add the model to its list in the "
-            "environment and reload the definitions."
+            "environment, or the retriever to its file, and reload the definitions."
         )
     return partitions.get_partition_keys_in_range(dg.PartitionKeyRange(*ends))
 

@@ -69,9 +69,8 @@ def _retrieved_context(bench: Bench, ranking: Ranking | None) -> Context:
     chosen = contexts_given(bench, ranking)
     if not chosen:
         least = bench.run.retrieval_threshold
-        return Context(
-            error=CaseError(ErrorCode.INVALID_INPUT, f"no chunk is as similar as {least}")
-        )
+        why = "no chunk was found" if not ranking else f"no chunk is as similar as {least}"
+        return Context(error=CaseError(ErrorCode.INVALID_INPUT, why))
     return Context(tuple(fragment_of(bench, h) for h in chosen))
 
 

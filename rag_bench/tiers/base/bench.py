@@ -13,6 +13,7 @@ from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo, Item
 from rag_bench.tiers.base.pairs import pairs_of
+from rag_bench.tiers.base.run_retriever import settings_of
 from rag_bench.tiers.base.run_settings import RunSettings
 from rag_bench.tiers.base.text_vectors import Progress, TextVectors, silent
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rag_bench.retrieval.embed import EmbedReport
     from rag_bench.retrieval.identity import EncoderIdentity
+    from rag_bench.retrievers import Retriever
     from rag_bench.settings import Settings
     from rag_bench.tiers.answers.earlier import Earlier
 
@@ -34,6 +36,7 @@ class Bench:
     """A run's settings and what they name: dataset, snapshot, chunks, encoder.
 
     Attributes:
+        retriever: how the chunks of a question are found.
         run_id: the Dagster run, for the records.
         retry_failed: ask again what was answered unreadably before.
         foreseen: set by a plan, which runs no step: what later steps read in place of the store.
@@ -44,6 +47,7 @@ class Bench:
     run: RunSettings
     dataset: DatasetInfo
     snapshot: snapshots.SnapshotInfo
+    retriever: Retriever
     run_id: str | None = None
     retry_failed: bool = False
     progress: Progress = field(default=silent)
@@ -77,6 +81,16 @@ class Bench:
     @cached_property
     def _texts(self) -> TextVectors:
         return TextVectors(self.engine, self.settings, lambda *step: self.progress(*step))
+
+    @cached_property
+    def searched(self) -> TextVectors:
+        """Vectors of questions and chunks as the retriever compares them: by its own encoder, or
+        by that of the settings.
+        """
+        own = settings_of(self.settings, self.retriever)
+        if own is self.settings:
+            return self._texts
+        return TextVectors(self.engine, own, lambda *step: self.progress(*step))
 
     @property
     def encoder_identity(self) -> EncoderIdentity:

@@ -6,11 +6,12 @@ never mixes with a full one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_bench.hashing import content_hash
-from rag_bench.searches import Search
+from rag_bench.retrievers import DEFAULT
 
 Tier = Literal["2", "3"]
 JudgeEvalMode = Literal["direct", "reasoned"]
@@ -23,6 +24,9 @@ _IN_WORDS = {
     "encoder": "another encoder",
     "prompt_hash": "other prompts",
 }
+#: What follows from the retriever, and its name, which is shown and not hashed.
+_NAME = "retriever_name"
+_OF_RETRIEVER = ("retriever", _NAME, "search")
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,23 @@ class RunSettings:
     (same texts, new ids) leaves all results valid. ``encoder`` is the key of the encoder.
 
     Attributes:
+        search: how chunks are found, in the words of `rag_bench.searches`.
+        retrieval_threshold: least score of a chunk given to a generator; None: there is none.
         tier3_all_rubrics: tier 3 is scored by tier 2's three rubrics as well.
         cached_answers: in tier 3 a question close to one that users rated 5 gets that answer, as
             in production, and no model is asked.
         pairs: id of labelled pairs that were named, of whatever snapshot; None: the snapshot's own.
         cache_threshold: least cosine similarity of such a question; also what tier ux counts by.
+        retriever: content of the retriever; None: it is ``default``, which the other fields say.
+        retriever_name: what it is called; shown, and no part of the hash.
     """
 
     dataset_id: str
     limit: int | None
     top_k: int
-    search: Search
+    search: str
     contexts_per_answer: int
-    retrieval_threshold: float
+    retrieval_threshold: float | None
     consistency_runs: int
     judge_eval_mode: JudgeEvalMode
     tier3_all_rubrics: bool
@@ -55,21 +63,37 @@ class RunSettings:
     encoder: str
     prompt_hash: str
     pairs: str | None = None
+    retriever: Mapping[str, Any] | None = None
+    retriever_name: str = DEFAULT
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as they are stored beside each evaluation."""
+        found = asdict(self)
         # As before there was a choice: settings without one keep their hash.
-        return {k: v for k, v in asdict(self).items() if k != "pairs" or v is not None}
+        if self.pairs is None:
+            del found["pairs"]
+        if self.retriever is None:
+            del found["retriever"], found[_NAME]
+        return found
 
     @property
     def hash(self) -> str:
         """The address of these settings."""
-        return content_hash(self.as_json())
+        return content_hash(_hashed(self.as_json()))
 
     def differences(self, other: dict[str, Any]) -> str:
         """Say in words how another run's settings differ from these."""
         mine = {**dict.fromkeys(other), **self.as_json()}
-        parts = [
+        parts = []
+        if other.get("retriever") != mine.get("retriever"):
+            theirs = other.get(_NAME, DEFAULT)
+            said = f"the retriever {theirs!r} instead of {self.retriever_name!r}"
+            if theirs == self.retriever_name:
+                said = f"the retriever {theirs!r} as it was declared before"
+            parts.append(said)
+            mine = {name: value for name, value in mine.items() if name not in _OF_RETRIEVER}
+        mine.pop(_NAME, None)
+        parts += [
             _IN_WORDS.get(name, f"{name} {other.get(name)!r} instead of {value!r}")
             for name, value in mine.items()
             if other.get(name) != value
@@ -81,6 +105,22 @@ class RunSettings:
 
         A dataset names texts, so it may be another one as well.
         """
-        mine = self.as_json()
-        unlike = {name for name, value in mine.items() if other.get(name) != value}
+        mine, theirs = _hashed(self.as_json()), _hashed(other)
+        unlike = {
+            name for name in mine.keys() | theirs.keys() if theirs.get(name) != mine.get(name)
+        }
         return "corpus_hash" in unlike and unlike <= {"corpus_hash", "dataset_id"}
+
+
+def is_same(settings: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two settings, as they are stored, have one address: names are no part of it."""
+    return _hashed(settings) == _hashed(other)
+
+
+def retriever_in(settings: Mapping[str, Any]) -> str:
+    """Return the name of the retriever in settings as they are stored."""
+    return str(settings.get(_NAME, DEFAULT))
+
+
+def _hashed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != _NAME}

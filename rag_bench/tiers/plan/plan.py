@@ -28,6 +28,7 @@ from rag_bench.errors import CaseError
 from rag_bench.llm.config.providers import Providers, Role
 from rag_bench.llm.config.room import limits_of_roles
 from rag_bench.llm.tasks.asking import asks_again
+from rag_bench.retrievers import retrievers
 from rag_bench.store import calls
 from rag_bench.tiers import registry
 from rag_bench.tiers.base.evaluate import Task
@@ -81,6 +82,7 @@ async def plan_sweep(
             Axis.JUDGE: benchmark_judges,
             Axis.GATE: production_judges,
             Axis.PAIR: [(g, j) for g in generation_models for j in benchmark_judges],
+            Axis.RETRIEVER: list(retrievers(bench.settings)),
         }
         walk = _Walk(bench, models, chat)
         for step in registry.steps(tiers, options):

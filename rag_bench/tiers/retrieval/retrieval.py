@@ -29,11 +29,13 @@ from rag_bench.tiers.base.evaluate import (
 )
 from rag_bench.tiers.retrieval.searchers import (
     SEARCHERS,
+    candidates,
     search_as_production,
     search_here,
 )
 
 if TYPE_CHECKING:
+    from rag_bench.retrieval.search import TopK
     from rag_bench.tiers.base.models import Models
 
 SCORE_TOLERANCE = 1e-4
@@ -41,7 +43,8 @@ SCORE_TOLERANCE = 1e-4
 TWIN_COUNTED = "twin_counted"
 
 Ranking = list[tuple[str, float]]
-"""Chunk hashes with their cosine similarity, best first."""
+"""Chunk hashes with their scores, best first: cosine similarities, unless the retriever has
+scores of another kind."""
 
 
 class NotRetrievedError(RagBenchError):
@@ -92,21 +95,8 @@ def _geometry(bench: Bench) -> Measured:
 
 
 def _retrieval(bench: Bench) -> Measured:
-    from rag_bench.retrieval.pgvector_search import recall_against_exact
-
-    bench.embed(_question_texts(bench), "encoding questions")
-    questions = bench.vectors(_question_texts(bench))
-    exact = found_rows = search_here(bench, questions)
-    searcher = SEARCHERS[bench.run.search]
-    if not searcher.is_exact:
-        found_rows = searcher.find(bench, questions)
-    ranked: list[Ranking] = [
-        [
-            (bench.chunks[int(index)].chunk_hash, float(score))
-            for index, score in zip(row, scores, strict=True)
-        ]
-        for row, scores in zip(found_rows.indices, found_rows.scores, strict=True)
-    ]
+    found = candidates(bench)
+    ranked = rankings_of(bench, found)
     page_of = {chunk.chunk_hash: chunk.page_url for chunk in bench.chunks}
     as_judged: list[Ranking] = []
     for item, ranking in zip(bench.items, ranked, strict=True):
@@ -134,12 +124,7 @@ def _retrieval(bench: Bench) -> Measured:
         values = [scores[case.case_id][name] for case in judged]
         clusters = [case.cluster_label for case in judged]
         metrics[name] = mean_metric(values, clusters, scale=spec(name).scale)
-    if not searcher.is_exact:
-        recall = recall_against_exact(found_rows, exact)
-        n = len(bench.items)
-        metrics[f"{bench.run.search}_recall@{bench.run.top_k}"] = Metric(
-            recall, n, n, scale=(0.0, 1.0)
-        )
+    metrics |= _recall_of_search(bench, found)
     stored = [
         Case(
             item.item_id,
@@ -151,6 +136,33 @@ def _retrieval(bench: Bench) -> Measured:
     ]
     twins = {"twins": _twins_met(bench, ranked, as_judged)}
     return Measured(metrics, stored, n_scored=len(stored), inputs=twins)
+
+
+def rankings_of(bench: Bench, found: TopK) -> list[Ranking]:
+    """Return each question's ranked chunks of what was found by places among the bench's chunks."""
+    return [
+        [
+            (bench.chunks[int(place)].chunk_hash, float(score))
+            for place, score in zip(row, scores, strict=True)
+            if place >= 0
+        ]
+        for row, scores in zip(found.indices, found.scores, strict=True)
+    ]
+
+
+def _recall_of_search(bench: Bench, found: TopK) -> dict[str, Metric]:
+    """Return which share a search that may miss chunks found of the exact ones.
+
+    Of a search alone: what a fusion or a reranker makes of it is measured by all other metrics.
+    """
+    retriever = bench.retriever
+    if retriever.reranker or retriever.search == "hybrid" or SEARCHERS[retriever.search].is_exact:
+        return {}
+    from rag_bench.retrieval.pgvector_search import recall_against_exact
+
+    recall = recall_against_exact(found, search_here(bench, bench.run.top_k))
+    n = len(bench.items)
+    return {f"{bench.run.search}_recall@{bench.run.top_k}": Metric(recall, n, n, scale=(0.0, 1.0))}
 
 
 def _twins_met(
@@ -171,7 +183,8 @@ def _twins_met(
 def contexts_given(bench: Bench, ranking: Ranking) -> list[str]:
     """Return the chunks that tier 3 gives to a generator: the first few, if near enough."""
     least = bench.run.retrieval_threshold
-    return [h for h, score in ranking[: bench.run.contexts_per_answer] if score >= least]
+    first = ranking[: bench.run.contexts_per_answer]
+    return [h for h, score in first if least is None or score >= least]
 
 
 def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]:
@@ -181,15 +194,14 @@ def agreement_with_production(bench: Bench, n_questions: int) -> tuple[int, int]
     order, so scores are compared, not ids.
     """
     stored = retrieved(bench).rankings
-    texts = _question_texts(bench)[:n_questions]
-    found = search_as_production(bench, bench.vectors(texts), "exact")
+    found = search_as_production(bench, bench.run.top_k, "exact", n_questions)
     agree = 0
     for item, scores in zip(bench.items, found.scores, strict=False):
         ours = [score for _, score in stored[item.item_id]]
         agree += all(
             abs(a - float(b)) <= SCORE_TOLERANCE for a, b in zip(ours, scores, strict=True)
         )
-    return agree, len(texts)
+    return agree, len(found.scores)
 
 
 def stored_retrieval(bench: Bench) -> StoredEvaluation:
