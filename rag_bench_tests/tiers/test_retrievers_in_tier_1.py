@@ -1,0 +1,77 @@
+"""Tier 1 by retriever: each finds, is stored under settings of its own, and tier 3 reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_world import World, failure
+
+
+def retrieve(world: World, retriever: str, **settings: object) -> dict:
+    result = world.run(["tier1_retrieval"], benchmark={"retriever": retriever, **settings})
+    assert result.success, failure(result)
+    [row] = world.rows(
+        "select * from rag_bench.evaluation where tier = '1' "
+        "and settings ->> 'retriever_name' is not distinct from :name order by id desc limit 1",
+        name=None if retriever == "default" else retriever,
+    )
+    return dict(row)
+
+
+def found(world: World, evaluation: dict) -> dict[str, list[dict]]:
+    rows = world.rows(
+        "select case_id, retrieved from rag_bench.evaluation_case where evaluation_id = :id",
+        id=evaluation["id"],
+    )
+    return {row["case_id"]: row["retrieved"] for row in rows}
+
+
+@pytest.mark.parametrize("name", ["bm25", "hybrid", "dense_hnsw"])
+def test_every_shipped_retriever_finds_and_stands_apart(free_world: World, name: str) -> None:
+    default = retrieve(free_world, "default")
+    mine = retrieve(free_world, name)
+    assert mine["settings_hash"] != default["settings_hash"]
+    assert mine["settings"]["retriever_name"] == name
+    assert mine["metrics"]["chunk_mrr"]["value"] > 0.6
+    rankings = found(free_world, mine)
+    assert rankings.keys() == found(free_world, default).keys()
+    for rows in rankings.values():
+        scores = [row["score"] for row in rows]
+        assert scores == sorted(scores, reverse=True)
+        assert len({row["chunk_hash"] for row in rows}) == len(rows) <= 10
+    # The same again is found, not made.
+    assert retrieve(free_world, name)["id"] == mine["id"]
+
+
+def test_hybrid_is_what_fusing_both_lists_by_hand_gives(free_world: World) -> None:
+    n_chunks = free_world.rows("select count(*) as n from rag_bench.chunk")[0]["n"]
+    depth = {"top_k": min(100, n_chunks)}
+    lists = [found(free_world, retrieve(free_world, one, **depth)) for one in ("default", "bm25")]
+    fused = found(free_world, retrieve(free_world, "hybrid"))
+    for case, rows in fused.items():
+        worth: dict[str, float] = {}
+        for one in lists:
+            for place, row in enumerate(one[case], start=1):
+                worth[row["chunk_hash"]] = worth.get(row["chunk_hash"], 0) + 1 / (60 + place)
+        by_hand = sorted((round(score, 9) for score in worth.values()), reverse=True)[:10]
+        assert [round(row["score"], 9) for row in rows] == by_hand
+        assert all(round(worth[row["chunk_hash"]] - row["score"], 9) == 0 for row in rows)
+
+
+def test_a_threshold_of_another_kind_of_score_is_not_the_settings(
+    free_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.9 is a high cosine, and no BM25 score at all."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[retrievers.words]\nsearch = "bm25"\n'
+        '[retrievers.strict]\nsearch = "bm25"\nthreshold = 1e9\n'
+    )
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
+    monkeypatch.setenv("RAG_BENCH_RETRIEVAL_THRESHOLD", "0.9")
+    words = retrieve(free_world, "words")
+    assert words["settings"]["retrieval_threshold"] is None
+    assert words["metrics"]["id_based_context_recall"]["value"] > 0.5
+    strict = retrieve(free_world, "strict")
+    assert strict["metrics"]["id_based_context_recall"]["value"] == 0
