@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from sys import getsizeof
 from typing import Any
 
 import numpy as np
@@ -115,10 +116,12 @@ class Bm25Index:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights and their places, without the table of terms."""
+        """About how many bytes it holds: weights, their places, and the table of terms."""
         if self._index is None:
             return 0
-        return sum(int(self._index.scores[name].nbytes) for name in ("data", "indices", "indptr"))
+        numbers = (self._index.scores[name].nbytes for name in ("data", "indices", "indptr"))
+        table = sum(getsizeof(term) + getsizeof(place) for term, place in self._term_ids.items())
+        return sum(numbers) + table + getsizeof(self._term_ids)
 
     def search(self, questions: Sequence[str], k: int) -> TopK:
         """Return the k best chunks of each question; ties: lower position first.
