@@ -78,7 +78,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         NONE,
         {"postgres", "scikitlearn"},
     ),
-    "domain_insights": ("analytics", {"question_answer"}, NONE, {"postgres", "python"}),
+    "domain_insights": ("analytics", {"chunk", "question_answer"}, NONE, {"postgres", "python"}),
     "sweep_plan": (
         "model_lab",
         {"manual_dataset", "synthetic_dataset", "tier1_retrieval"},

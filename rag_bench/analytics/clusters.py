@@ -13,6 +13,7 @@ from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import SEED, sample
 from rag_bench.errors import NotInstalledError, RagBenchError
 from rag_bench.evaluation.precision import settled
+from rag_bench.privacy.public_names import NOBODY, PublicNames
 
 Reduction = Literal["pca", "umap"]
 
@@ -63,12 +64,14 @@ def cluster(
     n_topics: int,
     reduction: Reduction = "pca",
     seed: int = SEED,
+    public_names: PublicNames = NOBODY,
 ) -> Clusters:
     """Group questions by meaning and name the groups with BERTopic's c-TF-IDF.
 
     ``vectors``: float32, shape (n, d), unit length. KMeans in the space of PCA (up to 50
     components) or UMAP (5), both with a fixed seed. No question is left outside, as density
-    clustering would. At most as many topics as there are different vectors.
+    clustering would. At most as many topics as there are different vectors. No personal data names
+    a topic; ``public_names`` may.
 
     Raises:
         ValueError: no questions, or ``n_topics`` below 1.
@@ -80,7 +83,7 @@ def cluster(
     if find_spec("bertopic") is None:
         raise NotInstalledError("Topics need BERTopic: pip install 'rag-bench[topics]'")
     reduced = reduce_dimensions(vectors, reduction, seed)
-    documents = [" ".join(content_words(text)) for text in texts]
+    documents = [" ".join(words) for words in content_words(texts, public_names)]
     # Texts of the same tokens have vectors that differ by rounding, and more once reduced.
     k = min(n_topics, len(np.unique(np.round(vectors, _EQUAL_DIGITS), axis=0)))
     labels, keywords = _named(documents, reduced, k, seed)

@@ -15,6 +15,7 @@ from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
 from rag_bench.evaluation.text.text_folding import compounds
 from rag_bench.evaluation.types import Metric
+from rag_bench.privacy.public_names import NOBODY, PublicNames
 
 TOP_ALL, TOP_PART, TOP_TYPICAL = 50, 30, 20
 UNKNOWN_MONTH = "unknown"
@@ -56,10 +57,13 @@ class Domain:
     metrics: dict[str, Metric]
 
 
-def domain(questions: Sequence[Asked], scale: RatingScale = FIVE) -> Domain:
+def domain(
+    questions: Sequence[Asked], scale: RatingScale = FIVE, public_names: PublicNames = NOBODY
+) -> Domain:
     """Describe questions of users; ``scale`` is that of their ratings.
 
-    A word is counted as often as it occurs, a slang word once per question that holds it.
+    A word is counted as often as it occurs, a slang word once per question that holds it. No
+    personal data is counted as words; ``public_names`` are.
 
     Raises:
         ValueError: no questions.
@@ -70,7 +74,7 @@ def domain(questions: Sequence[Asked], scale: RatingScale = FIVE) -> Domain:
     clusters = [question.cluster for question in questions]
     rated = [question for question in questions if question.score is not None]
     lengths = [float(len(question.text.strip())) for question in questions]
-    of_each = [content_words(question.text) for question in questions]
+    of_each = content_words([question.text for question in questions], public_names)
     every = Counter(word for found in of_each for word in found)
     with_answer = Counter(
         word for found, yes in zip(of_each, answered, strict=True) if yes for word in found

@@ -15,6 +15,7 @@ from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
+from rag_bench.privacy.public_names import NOBODY, PublicNames
 
 # A topic is a gap only with some traffic, and only if it is clearly and not by chance below.
 LEAST_QUESTIONS = 10
@@ -95,6 +96,7 @@ def describe_topics(
     top_k: int,
     show_samples: bool = True,
     scale: RatingScale = FIVE,
+    public_names: PublicNames = NOBODY,
 ) -> TopicCoverage:
     """Say of every topic what retrieval finds for it and what users got.
 
@@ -107,6 +109,7 @@ def describe_topics(
         top_k: the k that was asked for.
         scale: of the users' ratings.
         show_samples: keep up to five questions per topic, those nearest to its centre, masked.
+        public_names: these are not masked.
     """
     overall_answered = _answered(questions)
     best = [float(score) for score in best_scores]
@@ -138,7 +141,7 @@ def describe_topics(
                     [q.score if scale.known else None for q in rated], raters, scale=scale.ends
                 ),
                 silhouette=clusters.by_topic[number],
-                sample_questions=_samples(asked, clusters.distances[members])
+                sample_questions=_samples(asked, clusters.distances[members], public_names)
                 if show_samples
                 else (),
                 keywords=clusters.keywords[number],
@@ -198,8 +201,11 @@ def _below(metric: Metric, level: float) -> bool:
     return metric.ci_high is not None and settled(metric.ci_high) < settled(level)
 
 
-def _samples(asked: Sequence[Asked], distances: np.ndarray) -> list[str]:
+def _samples(asked: Sequence[Asked], distances: np.ndarray, public_names: PublicNames) -> list[str]:
     """Return different questions nearest to the topic's centre, fit to be shown."""
-    ordered = np.argsort(distances, kind="stable").tolist()
-    shown = dict.fromkeys(sample_text(asked[i].text) for i in ordered)
-    return list(shown)[:_SAMPLES]
+    shown: dict[str, None] = {}
+    for i in np.argsort(distances, kind="stable").tolist():
+        shown[sample_text(asked[i].text, public_names)] = None
+        if len(shown) == _SAMPLES:
+            break
+    return list(shown)

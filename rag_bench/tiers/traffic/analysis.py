@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     import numpy as np
     from sqlalchemy import Engine
 
+    from rag_bench.privacy.public_names import PublicNames
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.retrieval.search import TopK
     from rag_bench.settings import Settings
 
 VERSION = "3"
+# Of what reads the words of questions: names are masked since.
+WORDS_VERSION = "4"
 
 Found = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
 """Metrics, the result to keep, cases."""
@@ -77,6 +80,13 @@ class Analysis:
     def encoder_identity(self) -> EncoderIdentity:
         """The encoder's address, known without loading it."""
         return self._texts.identity
+
+    @property
+    def public_names(self) -> PublicNames:
+        """The names that the chunks have: in questions they are not masked."""
+        from rag_bench.store.public_names import public_names_of
+
+        return public_names_of(self.engine, self.snapshot)
 
     def question_vectors(self, asked: Sequence[Asked]) -> np.ndarray:
         """Return the vectors of questions, encoded as questions: never the stored production
@@ -152,6 +162,7 @@ class Analysis:
         measure: Callable[[], Found],
         *,
         searches: bool = True,
+        version: str = VERSION,
     ) -> StoredEvaluation:
         """Return the stored evaluation of exactly these inputs, or ``measure`` and store it."""
         settings: dict[str, Any] = {
@@ -173,7 +184,7 @@ class Analysis:
 
         return evaluate_one(
             _Conditions(self, questions, settings, searches),
-            Task(None, tier, "metrics", (VERSION,), VERSION, lambda: Work([], measured)),
+            Task(None, tier, "metrics", (version,), version, lambda: Work([], measured)),
         )
 
 

@@ -13,7 +13,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN, TOPICS, UTILIZATION
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
-from rag_bench.tiers.traffic.analysis import Analysis, Found, Questions
+from rag_bench.tiers.traffic.analysis import WORDS_VERSION, Analysis, Found, Questions
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -102,16 +102,18 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
 
         vectors = analysis.question_vectors(questions.asked)
         texts = [question.text for question in questions.asked]
+        public_names = analysis.public_names
         found = analysis.search(vectors, config.top_k)
         coverage = describe_topics(
             questions.asked,
-            cluster(texts, vectors, config.n_topics, config.reduction),
+            cluster(texts, vectors, config.n_topics, config.reduction, public_names=public_names),
             found.indices,
             found.scores[:, 0],
             [chunk.page_url for chunk in analysis.chunks],
             top_k=config.top_k,
             show_samples=config.show_samples,
             scale=questions.scale,
+            public_names=public_names,
         )
         result = {
             "n_topics": len(coverage.topics),
@@ -134,7 +136,7 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
         return coverage.metrics, result, cases
 
     settings = asdict(config) | {"question_limit": _limit(questions, config.question_limit)}
-    return analysis.once(TOPICS, questions, settings, measure)
+    return analysis.once(TOPICS, questions, settings, measure, version=WORDS_VERSION)
 
 
 def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluation:
@@ -145,11 +147,17 @@ def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluatio
     def measure() -> Found:
         from rag_bench.analytics.domain import domain
 
-        found = domain(questions.asked, questions.scale)
+        found = domain(questions.asked, questions.scale, analysis.public_names)
         return found.metrics, found.result, []
 
-    settings = {"limit": _limit(questions, config.limit)}
-    return analysis.once(DOMAIN, questions, settings, measure, searches=False)
+    # Which words are counted depends on the names that the chunks make public.
+    settings = {
+        "limit": _limit(questions, config.limit),
+        "public_names": analysis.snapshot.corpus_hash,
+    }
+    return analysis.once(
+        DOMAIN, questions, settings, measure, searches=False, version=WORDS_VERSION
+    )
 
 
 def as_json(analysis: Analysis, evaluation: StoredEvaluation) -> dict[str, Any]:

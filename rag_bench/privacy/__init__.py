@@ -1,0 +1,1 @@
+"""Personal data in texts: found by kind, and masked. Pure: no Dagster, SQL or HTTP here."""
