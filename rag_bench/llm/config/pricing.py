@@ -1,8 +1,8 @@
 """The table of prices: a file of the user's, as nobody else can vouch for them.
 
 ``RAG_BENCH_PRICES`` names a TOML or JSON file: provider, model, then US dollars for a million
-tokens of prompt and of completion, the date and the source. A model that is not in it has an
-unknown price, which is not 0; one that is free is in it with 0.
+tokens of prompt and of completion, or for a call or a search unit, the date and the source. A
+model that is not in it has an unknown price, which is not 0; one that is free is in it with 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config.roles import Price
 
 VARIABLE = "RAG_BENCH_PRICES"
-_FIELDS = {"prompt_usd_per_million", "completion_usd_per_million", "date", "source"}
+_BY_TOKENS = ("prompt_usd_per_million", "completion_usd_per_million")
+_BY_CALLS = ("usd_per_call", "usd_per_search_unit")
+_FIELDS = {*_BY_TOKENS, *_BY_CALLS, "date", "source"}
 
 
 def load_prices(path: Path) -> dict[str, Price]:
@@ -64,20 +66,31 @@ def _price(entry: Any, place: str) -> Price:
     source = fields.get("source")
     if not isinstance(source, str) or not source.strip():
         raise ConfigurationError(f"{VARIABLE}: {place} needs a source: who says so?")
+    if any(name in fields for name in _BY_CALLS):
+        # A reranker or a live assistant is paid by the call; what is not said of it is free.
+        fields = {**dict.fromkeys((*_BY_TOKENS, *_BY_CALLS), Decimal(0)), **fields}
+        call, unit = (_amount(fields, name, place, "each") for name in _BY_CALLS)
+    else:
+        call = unit = Decimal(0)
+    prompt, completion = (
+        _amount(fields, name, place, "for a million tokens") for name in _BY_TOKENS
+    )
     return Price(
-        _amount(fields, "prompt_usd_per_million", place),
-        _amount(fields, "completion_usd_per_million", place),
+        prompt,
+        completion,
         _date(fields.get("date"), place),
         source.strip(),
+        call,
+        unit,
     )
 
 
-def _amount(fields: Mapping[str, Any], name: str, place: str) -> Decimal:
+def _amount(fields: Mapping[str, Any], name: str, place: str, of_what: str) -> Decimal:
     value = fields.get(name)
     amount = Decimal(value) if type(value) in (int, Decimal) else None  # type: ignore[arg-type]
     if amount is None or not amount.is_finite() or not 0 <= amount < Decimal(1_000_000):
         raise ConfigurationError(
-            f"{VARIABLE}: {place} needs {name}, US dollars for a million tokens, 0 or more."
+            f"{VARIABLE}: {place} needs {name}, US dollars {of_what}, 0 or more."
         )
     return amount
 

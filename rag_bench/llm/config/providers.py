@@ -168,15 +168,31 @@ class Providers:
         return self._prices.get(model_key)
 
     def cost_usd(
-        self, model_key: str, prompt_tokens: int | None, completion_tokens: int | None
+        self,
+        model_key: str,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        search_units: int | None = 0,
+        n_calls: int = 1,
     ) -> Decimal | None:
-        """Return a call's price, or None where price or tokens are unknown: unknown is not 0."""
+        """Return a call's price, or None where the price, or an amount that it is by, is unknown:
+        unknown is not 0. The amounts may be those of ``n_calls`` calls together.
+        """
         if offline.is_simulated(model_key):
             return Decimal(0)
         price = self._prices.get(model_key)
-        if price is None or prompt_tokens is None or completion_tokens is None:
+        if price is None:
             return None
-        return (price.prompt * prompt_tokens + price.completion * completion_tokens) / 1_000_000
+        cost = price.call * n_calls
+        for each, amount in (
+            (price.prompt / 1_000_000, prompt_tokens),
+            (price.completion / 1_000_000, completion_tokens),
+            (price.search_unit, search_units),
+        ):
+            if each and amount is None:
+                return None
+            cost += each * (amount or 0)
+        return cost
 
     # Finding the owner of a bare model name.
 

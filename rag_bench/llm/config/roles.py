@@ -86,12 +86,16 @@ _MAX_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens; as of when, and who says so."""
+    """US dollars for a million tokens, and for a call and a reranker's search unit; as of when,
+    and who says so.
+    """
 
     prompt: Decimal
     completion: Decimal
     as_of: date | None = None
     source: str | None = None
+    call: Decimal = Decimal(0)
+    search_unit: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)

@@ -24,49 +24,34 @@ _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thin
 class ReadReply:
     """A 200 reply, read.
 
-    ``body`` is the chat completion, or None if it is none; ``json`` is what the ledger stores.
+    ``body`` is the JSON that was asked for, or None if it is none; ``json`` is what the ledger
+    stores.
     ``problem`` says why it has no usable answer; None: it has. ``provider_error`` is the HTTP
     status of an error that came inside a 200, as routers send it for an upstream that failed.
+    ``search_units``: what a reranker says that it took; None: it should say so and does not.
     """
 
-    body: dict[str, Any] | None
+    body: Any
     json: str
     problem: str | None = None
     provider_error: int | None = None
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    search_units: int | None = 0
 
 
 def read_reply(content: bytes, oversize: bool = False) -> ReadReply:
-    """Read the bytes of a 200 reply; never raises."""
-    if oversize:
-        return _unreadable(content, f"longer than {len(content)} bytes")
-    if not content.strip():
-        return _unreadable(content, "empty")
-    try:
-        body = json.loads(content, parse_constant=_refuse_constant)
-        text = canonical(body)
-    except (ValueError, RecursionError):
-        return _unreadable(content, "not JSON")
-    try:
-        text.encode()
-        clean = "\\u0000" not in text
-    except UnicodeEncodeError:
-        clean = False
-    if not clean:
-        body = clean_value(body)
-        text = canonical(body)
+    """Read the bytes of a 200 reply of chat completions; never raises."""
+    read = read_json(content, oversize, instead_of="choices")
+    if read.body is None or read.provider_error is not None:
+        return read
+    body, text = read.body, read.json
     if not isinstance(body, dict):
-        return _unreadable(content, "JSON, but no object")
-    error = body.get("error")
-    if error and not body.get("choices"):
-        code = error.get("code") if isinstance(error, dict) else None
-        status = code if type(code) is int and 400 <= code < 600 else 502
-        return ReadReply(body, text, short_error(content), provider_error=status)
+        return unreadable(content, "JSON, but no object")
     shape = _shape_problem(body)
     if shape:
-        return _unreadable(content, shape)
+        return unreadable(content, shape)
     prompt_tokens, completion_tokens = read_usage(body)
     finish = body["choices"][0].get("finish_reason")
     return ReadReply(
@@ -77,6 +62,39 @@ def read_reply(content: bytes, oversize: bool = False) -> ReadReply:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
     )
+
+
+def read_json(content: bytes, oversize: bool = False, *, instead_of: str) -> ReadReply:
+    """Read the JSON of a 200 reply, whatever its shape; never raises.
+
+    ``instead_of``: the field that a good reply has, so that an object with ``error`` and without
+    it is a provider's error inside a 200.
+    """
+    if oversize:
+        return unreadable(content, f"longer than {len(content)} bytes")
+    if not content.strip():
+        return unreadable(content, "empty")
+    try:
+        body = json.loads(content, parse_constant=_refuse_constant)
+        text = canonical(body)
+    except (ValueError, RecursionError):
+        return unreadable(content, "not JSON")
+    try:
+        text.encode()
+        clean = "\\u0000" not in text
+    except UnicodeEncodeError:
+        clean = False
+    if not clean:
+        body = clean_value(body)
+        text = canonical(body)
+    error = body.get("error") if isinstance(body, dict) else None
+    if error and not body.get(instead_of):
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if type(code) is int and 400 <= code < 600 else 502
+        return ReadReply(body, text, short_error(content), provider_error=status)
+    if body is None:
+        return unreadable(content, "JSON, but no object")
+    return ReadReply(body, text)
 
 
 def read_usage(body: dict[str, Any]) -> tuple[int | None, int | None]:
@@ -224,7 +242,8 @@ def clean_value(value: Any) -> Any:
     return value
 
 
-def _unreadable(content: bytes, problem: str) -> ReadReply:
+def unreadable(content: bytes, problem: str) -> ReadReply:
+    """Return what is kept of a reply that is not what was asked for."""
     text = clean_text(content.decode("utf-8", errors="replace")[:_KEPT_OF_UNREADABLE])
     return ReadReply(None, canonical({UNREADABLE: text}), f"unreadable reply: {problem}")
 

@@ -1,4 +1,4 @@
-"""The one client for all chat models: the ledger, over the limits and the network.
+"""The one client for all models that are asked: the ledger, over the limits and the network.
 
 One ``ChatModels`` serves one event loop. Each provider has one ledger and one transport, made when
 it is first asked. Our own prompts go to the ledger as they are; libraries that bring theirs get an
@@ -34,6 +34,7 @@ from rag_bench.llm.sharing.leases import Leases, account_of
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.llm.transport import failures
 from rag_bench.llm.transport.budget import Budget, current_budget
+from rag_bench.llm.transport.call import Answer
 from rag_bench.llm.transport.context import (
     CallContext,
     call_context,
@@ -45,7 +46,7 @@ from rag_bench.llm.transport.ledger_transport import LedgerTransport
 from rag_bench.llm.transport.limits import Limits, LimitTransport
 from rag_bench.llm.transport.network import network_transport
 from rag_bench.llm.transport.sender import Sender
-from rag_bench.llm.wires.wire import ChatWire
+from rag_bench.llm.wires.wire import ChatWire, Wire
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
 
@@ -106,7 +107,7 @@ class ChatModels:
         self._budget = current_budget() if budget is None else budget
         self._reask = settings.reask_unreadable
         self._transports = dict(transports or {})
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[Any, _Line] = {}
 
     async def __aenter__(self) -> ChatModels:
         await self._store.__aenter__()
@@ -164,19 +165,7 @@ class ChatModels:
         provider, model = self.providers.split(model_key)
         limit = longest_reply(provider, model, role, max_tokens, self._limits_of_roles)
         body = chat_body(provider, model, messages, response_format, temperature, limit)
-        try:
-            with role_of_call(role):
-                answer = await self._line(provider).ledger.ask(body)
-        except RagBenchError:
-            raise
-        except Exception as error:
-            raise failures.of_road(model_key, error) from error
-        if answer.status != 200:
-            raise failures.of_status(model_key, provider, body, answer)
-        watch = current_watch()
-        if watch is not None:
-            watch.answered |= not answer.hit
-            watch.recalled |= answer.hit
+        answer = await self.ask(provider, ChatWire(provider), role, body)
         return read_chat_reply(
             model_key,
             answer.content,
@@ -185,6 +174,42 @@ class ChatModels:
             key=answer.key,
             if_cut=lambda: f"it is {limit}, {how_to_raise(provider, model, role)}",
         )
+
+    async def ask(
+        self, provider: Provider, wire: Wire, role: Role | str, body: dict[str, Any]
+    ) -> Answer:
+        """Ask any endpoint, through the ledger, the limits and the budget.
+
+        Args:
+            provider: whose address, key, headers and limits are used; it need not be one of
+                those that the environment configures.
+            wire: of the endpoint.
+            role: written into the ledger.
+            body: of the request, and of the ledger's key.
+
+        Returns:
+            An answer of status 200, whose content the wire could read.
+
+        Raises:
+            CaseError: TIMEOUT, or LLM_FAILED with the cause. Never holds a key.
+            ConfigurationError: the provider has no address.
+            LedgerError: the ledger cannot be used.
+        """
+        model_key = wire.model_key(body)
+        try:
+            with role_of_call(role):
+                answer = await self._line(provider, wire).ledger.ask(body)
+        except RagBenchError:
+            raise
+        except Exception as error:
+            raise failures.of_road(model_key, error) from error
+        if answer.status != 200:
+            raise failures.of_status(model_key, wire, body, answer)
+        watch = current_watch()
+        if watch is not None:
+            watch.answered |= not answer.hit
+            watch.recalled |= answer.hit
+        return answer
 
     async def chat_structured(
         self,
@@ -260,15 +285,17 @@ class ChatModels:
             ConfigurationError: no such provider, or one without an address.
         """
         provider, _ = self.providers.split(model_key)
-        line = self._line(provider)
+        line = self._line(provider, ChatWire(provider))
         if line.sdk is None:
             line.sdk = _sdk_client(line, provider)
         return line.sdk
 
-    def _line(self, provider: Provider) -> _Line:
-        line = self._lines.get(provider.name)
+    def _line(self, provider: Provider, wire: Wire) -> _Line:
+        # One name may have several addresses: that of chat models, and a reranker's.
+        key = (provider.name, provider.base_url, provider.api_key, type(wire))
+        line = self._lines.get(key)
         if line is None:
-            line = self._lines[provider.name] = self._open_line(provider)
+            line = self._lines[key] = self._open_line(provider, wire)
         return line
 
     def _ca_files(self, provider: Provider) -> dict[str, str]:
@@ -289,7 +316,7 @@ class ChatModels:
         )
         return self._leases
 
-    def _open_line(self, provider: Provider) -> _Line:
+    def _open_line(self, provider: Provider, wire: Wire) -> _Line:
         limits = replace(
             self._limits,
             concurrency=provider.concurrency or self._limits.concurrency,
@@ -305,7 +332,6 @@ class ChatModels:
             raise ConfigurationError("The simulator's transport was not given to ChatModels.")
         else:
             inner = network_transport(base_url, self._ca_files(provider))
-        wire = ChatWire(provider)
         limited = LimitTransport(inner, limits, self._budget, wire.error_inside)
         claims = None
         if provider.kind != "simulator":  # each process has its own

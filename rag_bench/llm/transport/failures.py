@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 
 from rag_bench.errors import Blame, CaseError, ErrorCode
-from rag_bench.llm.config.advice import advise, in_words
-from rag_bench.llm.config.roles import Provider
+from rag_bench.llm.config.advice import in_words
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.call import Answer
 from rag_bench.llm.transport.network import HopelessError
 from rag_bench.llm.transport.statuses import is_of_the_model
+from rag_bench.llm.wires.wire import Wire
 
 _UNREADABLE = "unreadable reply"  # how the ledger's message for such a reply begins
 
@@ -49,16 +49,14 @@ def of_road(model_key: str, error: Exception) -> CaseError:
     )
 
 
-def of_status(
-    model_key: str, provider: Provider, body: Mapping[str, Any], answer: Answer
-) -> CaseError:
+def of_status(model_key: str, wire: Wire, body: Mapping[str, Any], answer: Answer) -> CaseError:
     """Return the case's error where the answer is no 200: an HTTP error with what may mend it, or
     the ledger's own 502 for an unreadable reply, as its cause.
     """
     message = replies.short_error(answer.content)
     unreadable = message.startswith(_UNREADABLE)
     if not unreadable:
-        hint = advise(provider, body, answer.status, answer.content)
+        hint = wire.advise(body, answer.status, answer.content)
         message = in_words(answer.status, message, hint)
     return CaseError(
         ErrorCode.LLM_FAILED,

@@ -186,7 +186,7 @@ class Ledger:
             )
             return Answer(status, content, False, numbers.latency_ms, call.key)
         media_type = response.headers.get("content-type", JSON_TYPE)
-        reply = self._wire.read(content, media_type, numbers.oversize)
+        reply = self._wire.read(call.body, content, media_type, numbers.oversize)
         if reply.provider_error is not None:
             detail = f"http {reply.provider_error} inside a 200: {reply.problem}"
             if reservation is not None:

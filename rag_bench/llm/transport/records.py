@@ -14,13 +14,13 @@ from rag_bench.llm.transport.call_note import CallNumbers, CallSize
 from rag_bench.llm.wires.wire import Wire
 from rag_bench.store.calls import CallRow
 
-CostOf = Callable[[str, int | None, int | None], Decimal | None]
+CostOf = Callable[[str, int | None, int | None, int | None], Decimal | None]
+"""Of a model's key, tokens of prompt and reply, and search units; None: unknown."""
 
 #: Characters per token where nothing better is known. Today's tokenizers take 4 to 5 letters of
 #: English and 2.5 to 3.5 of Russian; the benchmark's prompts are mostly Russian with some markup.
 CHARS_PER_TOKEN = 3.0
 _USUAL_COMPLETION = 128.0  # tokens, before the first reply
-_PROMPT_EXTRA = 64  # tokens that a provider puts around the messages
 
 
 class Records:
@@ -36,14 +36,15 @@ class Records:
     def size_of(self, call: Call) -> CallSize:
         """Return a call's tokens, guessed, and the most that it can cost."""
         model_key = self._wire.model_key(call.body)
-        longest = self._wire.longest(call.body)
+        taken = self._wire.most(call.body, call.content)
         usual = self._completion_tokens if self._n_completions else _USUAL_COMPLETION
         most = None
         if self._cost_of is not None:
-            # Tokens are pieces of UTF-8: no text has more of them than bytes.
-            most = self._cost_of(model_key, len(call.content) + _PROMPT_EXTRA, longest)
+            most = self._cost_of(
+                model_key, taken.prompt_tokens, taken.completion_tokens, taken.search_units
+            )
         tokens = len(call.content.decode(errors="replace")) / CHARS_PER_TOKEN
-        return CallSize(model_key, tokens + min(usual, longest), most)
+        return CallSize(model_key, tokens + min(usual, taken.completion_tokens), most)
 
     def learn(self, completion_tokens: int | None) -> None:
         """Take a reply's length into the guesses of the next ones."""
@@ -69,7 +70,8 @@ class Records:
         cost = None
         if self._cost_of is not None and status == "ok":
             key = self._wire.model_key(call.body)
-            cost = self._cost_of(key, prompt_tokens, completion_tokens)
+            units = reply.search_units if reply else None
+            cost = self._cost_of(key, prompt_tokens, completion_tokens, units)
         return CallRow(
             key=call.key,
             role=replies.clean_text(call.role),

@@ -23,6 +23,7 @@ from rag_bench.llm.reading.replies import ReadReply
 CHAT_PATH = "/chat/completions"
 JSON_TYPE = "application/json"
 _LONGEST_UNASKED = 16_384  # tokens of a reply to a request that sets no limit
+_PROMPT_EXTRA = 64  # tokens that a provider puts around the messages
 _ERROR_WITHIN = 4_096  # bytes of a 200, in which an error in place of a completion shows
 
 
@@ -38,6 +39,15 @@ class Outgoing:
     url: httpx.URL
     content: bytes
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Most:
+    """What a call can take at most: tokens of prompt and reply, a reranker's search units."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    search_units: int = 0
 
 
 class Wire(Protocol):
@@ -57,14 +67,18 @@ class Wire(Protocol):
     def outgoing(self, body: Mapping[str, Any], content: bytes) -> Outgoing:
         """Return a request; ``content`` is the body as JSON."""
 
-    def longest(self, body: Mapping[str, Any]) -> int:
-        """Return the most tokens that a reply may have."""
+    def most(self, body: Mapping[str, Any], content: bytes) -> Most:
+        """Return what a call can take at most; ``content`` is the body as JSON."""
 
     def error_inside(self, content: bytes, media_type: str) -> int | None:
         """Return the HTTP status of an error that came in a 200; None: it is none."""
 
-    def read(self, content: bytes, media_type: str, oversize: bool) -> ReadReply:
-        """Read a 200; never raises. ``oversize``: it was cut, being too long."""
+    def read(
+        self, body: Mapping[str, Any], content: bytes, media_type: str, oversize: bool
+    ) -> ReadReply:
+        """Read a 200; never raises. ``body``: what was asked. ``oversize``: the reply was cut,
+        being too long.
+        """
 
     def advise(self, body: Mapping[str, Any], status: int, content: bytes) -> str | None:
         """Return what to do about a refusal; None: unknown."""
@@ -109,9 +123,12 @@ class ChatWire:
         headers = {"accept": JSON_TYPE, "content-type": JSON_TYPE}
         return Outgoing("POST", url, content, headers)
 
-    def longest(self, body: Mapping[str, Any]) -> int:
-        """Return the limit in the body, else what a long reply has."""
-        return limit_in(body) or _LONGEST_UNASKED
+    def most(self, body: Mapping[str, Any], content: bytes) -> Most:
+        """Return the tokens by the bytes of the prompt and the limit in the body, else what a long
+        reply has.
+        """
+        # Tokens are pieces of UTF-8: no text has more of them than bytes.
+        return Most(len(content) + _PROMPT_EXTRA, limit_in(body) or _LONGEST_UNASKED)
 
     def error_inside(self, content: bytes, media_type: str) -> int | None:
         """Return the status of an error that routers send for an upstream that failed."""
@@ -119,7 +136,9 @@ class ChatWire:
             return None
         return replies.read_reply(content).provider_error
 
-    def read(self, content: bytes, media_type: str, oversize: bool) -> ReadReply:
+    def read(
+        self, body: Mapping[str, Any], content: bytes, media_type: str, oversize: bool
+    ) -> ReadReply:
         """Read a chat completion."""
         return replies.read_reply(content, oversize)
 
