@@ -166,9 +166,9 @@ def measure(engine: Engine, n: int, n_questions: int, hnsw: bool) -> dict[str, F
     words = found["bm25"]
     import bm25s  # noqa: F401  # what it loads is the same for any number of chunks
 
-    words["first build s"], _ = seconds(lambda: open_index(engine, texts, Bm25()))
     with watched(words, "peak MiB"):
-        words["build s"], index = seconds(lambda: open_index(engine, texts, Bm25()))
+        words["first build s"], _ = seconds(lambda: open_index(engine, texts, Bm25()))
+    words["build s"], index = seconds(lambda: open_index(engine, texts, Bm25()))
     words["held MiB"] = index.nbytes / 2**20
     reindexed = [*synthetic_texts(n // NEW, vocabulary(), 6), *texts[n // NEW :]]
     words["reindex s"], _ = seconds(lambda: open_index(engine, reindexed, Bm25()))

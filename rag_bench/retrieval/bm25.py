@@ -5,7 +5,7 @@ often as the question has it, of the term's weight and of how much of it the chu
 
     score(q, d) = sum over t in q and d of idf(t) * tf(t, d)
 
-`bm25s` (Lu 2024) computes every idf * tf of a corpus when the index is built, after Kamphuis and
+`bm25s` (Lù 2024) computes every idf * tf of a corpus when the index is built, after Kamphuis and
 others (ECIR 2020). It sums here in float64; scores are rounded to six decimals before they are
 ranked, and equal ones go to the lower position. A chunk whose score is 0 is not found.
 

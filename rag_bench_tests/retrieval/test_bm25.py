@@ -19,7 +19,6 @@ from rag_bench.retrieval.bm25 import Bm25Index, content, open_index
 from rag_bench.retrieval.search import NOT_FOUND
 from rag_bench.retrievers import Bm25
 from rag_bench.source.question_files.squad import read_squad
-from rag_bench.store.chunk_terms import save_terms, stored_terms
 
 METHODS = get_args(Bm25.model_fields["method"].annotation)
 
@@ -224,22 +223,3 @@ def test_a_reindex_tokenizes_only_new_texts(
         )
         np.testing.assert_array_equal(found.indices, direct.indices)
         np.testing.assert_array_equal(found.scores, direct.scores)
-
-
-def test_other_rules_do_not_read_stored_terms(engine: Engine) -> None:
-    save_terms(engine, "other", {"a" * 64: ["слово"]})
-    assert dict(stored_terms(engine, TERMS_VERSION, ["a" * 64])) == {}
-    assert dict(stored_terms(engine, "other", ["a" * 64, "b" * 64])) == {"a" * 64: ["слово"]}
-
-
-def test_stored_terms_are_never_changed(engine: Engine) -> None:
-    assert save_terms(engine, "1", {"a" * 64: ["да", "да"], "b" * 64: []}) == 2
-    assert save_terms(engine, "1", {"a" * 64: ["нет"]}) == 0
-    assert save_terms(engine, "1", {}) == 0
-    assert dict(stored_terms(engine, "1", ["a" * 64, "b" * 64])) == {
-        "a" * 64: ["да", "да"],
-        "b" * 64: [],
-    }
-    for broken in ("", "два слова"):
-        with pytest.raises(ValueError, match="must be a word"):
-            save_terms(engine, "1", {"c" * 64: [broken]})
