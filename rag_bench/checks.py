@@ -5,6 +5,7 @@ Those of the partitioned assets are in `rag_bench.assets.factories.step_checks`.
 
 import dagster as dg
 
+from rag_bench.answer_sources import why_nothing
 from rag_bench.assets.factories.declare import asset_check
 from rag_bench.assets.factories.step_checks import nothing_to_check
 from rag_bench.assets.inputs.datasets import show_hide_dataset
@@ -141,9 +142,11 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
         bench = benchmark.open(database.engine, None)
         rows = evaluations.measured_triples(database.engine, bench.run.hash)
         measured = {(row.generation_model, row.benchmark_judge_model) for row in rows}
+        answering = [step.tier for step in registry.answering()]
         missing = [
             f"{generator} by {judge}"
             for generator in models.generation
+            if not all(why_nothing(generator, tier, bench.dataset.kind) for tier in answering)
             for judge in models.benchmark_judges
             if (generator, judge) not in measured
         ]

@@ -30,9 +30,11 @@ class ModelLists:
 
     @classmethod
     def from_providers(cls, providers: Providers) -> ModelLists:
-        """Return every configured model; raises ConfigurationError for a bad name."""
+        """Return every configured model, answer sources behind the generation models; raises
+        ConfigurationError for a bad name.
+        """
         return cls(
-            providers.models_for(Role.generation),
+            providers.generators(),
             providers.models_for(Role.benchmark_judge),
             providers.models_for(Role.production_judge),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.automation import range_tags
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import offline
@@ -25,7 +26,12 @@ ENVIRONMENT = {
 
 def test_lists_of_the_environment_follow_the_offline_models() -> None:
     models = ModelLists.from_providers(Providers(ENVIRONMENT))
-    assert list(models.generation) == [*offline.GENERATORS, "x/модель-1", "x/a/b:free"]
+    assert list(models.generation) == [
+        *offline.GENERATORS,
+        "x/модель-1",
+        "x/a/b:free",
+        PRODUCTION_LOG.key,
+    ]
     # The names' trap: JUDGE_MODELS are the production judges.
     assert list(models.benchmark_judges) == [*offline.BENCHMARK_JUDGES, "x/судья"]
     assert list(models.production_judges) == [*offline.PRODUCTION_JUDGES, "x/вахтёр"]
@@ -33,8 +39,9 @@ def test_lists_of_the_environment_follow_the_offline_models() -> None:
 
 def test_the_offline_models_are_always_there() -> None:
     partitions = Partitions.of(ModelLists.from_providers(Providers({})))
-    assert partitions.generation.get_partition_keys() == list(offline.GENERATORS)
-    assert len(partitions.grid.get_partition_keys()) == 4 * 3
+    keys = partitions.generation.get_partition_keys()
+    assert keys == [*offline.GENERATORS, PRODUCTION_LOG.key]
+    assert len(partitions.grid.get_partition_keys()) == 5 * 3
 
 
 def test_the_grid_is_every_generator_by_every_benchmark_judge() -> None:

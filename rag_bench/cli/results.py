@@ -169,12 +169,14 @@ def _gates(board: Leaderboard) -> Table:
 
 
 def _combinations(board: Leaderboard, rows: int) -> Table:
-    from rag_bench.reporting.leaderboard import COLUMNS, lead_column
+    from rag_bench.reporting.columns import columns_of
+    from rag_bench.reporting.leaderboard import lead_column
 
     table = Table(title="Combinations", title_justify="left")
     for name in ("#", "generation model", "benchmark judge", "production judge"):
         table.add_column(name, no_wrap=True)
-    for column in COLUMNS:
+    columns = columns_of(row.metrics for row in board.rows)
+    for column in columns:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")
     leading = lead_column(board.rows)
@@ -185,7 +187,7 @@ def _combinations(board: Leaderboard, rows: int) -> Table:
             row.generation_model,
             row.benchmark_judge_model or "–",
             row.production_judge_model or "–",
-            *(_number(row.value(column)) for column in COLUMNS),
+            *(_number(row.value(column)) for column in columns),
             f"{lead['n_scored']}/{lead['n_expected']}" if lead else "–",
         )
     return table

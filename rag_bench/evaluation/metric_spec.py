@@ -40,12 +40,14 @@ class Shown:
         place: Columns stand in the order of their places, whatever these are.
         ranks: Models are ranked by the first measured of the columns that have one, in this
             order; the others decide between equals.
+        if_measured: It stands only on a board where something has it.
     """
 
     tier: str
     title: str
     place: int
     ranks: int | None = None
+    if_measured: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ QUALITIES = ("correct", "partial", "wrong", "hallucinated", "refused")
 
 #: The lines of a header that are part of the prompt, and those that declare.
 PROMPT_KEYS = frozenset({"fields", "may_be_empty", "about"})
-DECLARING_KEYS = frozenset({"order", "tiers", "optional_in", "asks", "worth", "shown", "target"})
+DECLARING_KEYS = frozenset(
+    {"order", "tiers", "optional_in", "asked_of", "asks", "worth", "shown", "target"}
+)
 
 _IN_WORDS = {"reference_answer": "reference"}
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -50,6 +53,8 @@ class Rubric:
             ``reference_answer``.
         tiers: In which it is asked.
         optional_in: In which it is asked if the run wants all rubrics (``tier3_all_rubrics``).
+        asked_of: In which it is asked besides, by kind of dataset: of users' questions, which have
+            no reference answer, others are asked than of gold ones.
         order: Rubrics are asked in this order.
         worth: What an answer of each of `QUALITIES` deserves, for simulated judges.
         metric: What its scores are published as.
@@ -60,6 +65,7 @@ class Rubric:
     inputs: tuple[str, ...]
     tiers: tuple[str, ...]
     optional_in: tuple[str, ...]
+    asked_of: Mapping[str, tuple[str, ...]]
     order: int
     worth: Mapping[str, int]
     metric: MetricSpec
@@ -68,6 +74,16 @@ class Rubric:
     def needs_reference(self) -> bool:
         """Whether only questions with a reference answer can be scored."""
         return "reference_answer" in self.inputs
+
+    def is_asked(self, tier: str, kind: str, *, every: bool) -> bool:
+        """Tell whether judges are asked it in a tier, on a dataset of a kind; with ``every``, also
+        where it is optional.
+        """
+        return (
+            tier in self.tiers
+            or (every and tier in self.optional_in)
+            or tier in self.asked_of.get(kind, ())
+        )
 
 
 @cache
@@ -137,10 +153,11 @@ def parse_rubric(prompt: str, source: str) -> Rubric:
         )
     needs = {Need.in_scope} | ({Need.reference} if "reference_answer" in inputs else set())
     tiers, optional = tuple(given["tiers"]), tuple(given.get("optional_in", ()))
+    asked_of = {kind: tuple(where) for kind, where in given.get("asked_of", {}).items()}
     try:
         metric = MetricSpec(
             prompt,
-            tuple(sorted({*tiers, *optional})),
+            tuple(sorted({*tiers, *optional, *chain.from_iterable(asked_of.values())})),
             "mean",
             SCALE,
             True,
@@ -152,7 +169,7 @@ def parse_rubric(prompt: str, source: str) -> Rubric:
         )
     except (TypeError, ValueError) as error:
         raise HeaderError(f"prompt {prompt!r}: {error}") from error
-    return Rubric(name, prompt, inputs, tiers, optional, given["order"], worth, metric)
+    return Rubric(name, prompt, inputs, tiers, optional, asked_of, given["order"], worth, metric)
 
 
 def _json(prompt: str, key: str, text: str) -> Any:
@@ -183,9 +200,19 @@ def rubric_named(name: str) -> Rubric:
     return RUBRICS[name]
 
 
-def rubrics_of(tier: str, *, every: bool = False) -> tuple[str, ...]:
-    """Return the rubrics that a tier's judges are asked; with ``every`` the optional ones too."""
-    asked = [rubric.name for rubric in RUBRICS.values() if tier in rubric.tiers]
-    if every:
-        asked += [rubric.name for rubric in RUBRICS.values() if tier in rubric.optional_in]
-    return tuple(asked)
+def rubrics_of(tier: str, *, every: bool = False, kind: str = "") -> tuple[str, ...]:
+    """Return the rubrics that a tier's judges are asked; with ``every`` the optional ones too.
+
+    ``kind``: of the dataset. Where it has rubrics of its own, nobody wrote reference answers, and
+    those that need one are left out.
+    """
+    own = any(kind in rubric.asked_of for rubric in RUBRICS.values())
+    asked = [
+        rubric
+        for rubric in RUBRICS.values()
+        if rubric.is_asked(tier, kind, every=every) and not (own and rubric.needs_reference)
+    ]
+    # Those that are always asked first.
+    return tuple(
+        r.name for r in sorted(asked, key=lambda r: not r.is_asked(tier, kind, every=False))
+    )

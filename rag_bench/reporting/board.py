@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.ranking import ALPHA, LEAST_SCORED, Ranking, Standing, percent
 from rag_bench.evaluation.types import FEW_CLUSTERS
+from rag_bench.reporting.columns import columns_of
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     SHOW_F1,
@@ -248,7 +249,8 @@ def columns_shown(board: Leaderboard) -> list[Column]:
     What a production judge is measured by says nothing of a generation model.
     """
     lead = lead_column(board.rows)
-    return [c for c in COLUMNS if c != lead and c.tier != SHOW_F1.tier]
+    columns = columns_of((row.metrics for row in board.rows), COLUMNS)
+    return [c for c in columns if c != lead and c.tier != SHOW_F1.tier]
 
 
 def board_json(board: Leaderboard) -> dict[str, Any]:

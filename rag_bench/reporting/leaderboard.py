@@ -12,70 +12,33 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.judge_requirements import failed_requirements
-from rag_bench.evaluation.metric_spec import Shown
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ranking import Cell, Ranking, rank
+from rag_bench.reporting.columns import COLUMNS as COLUMNS
+from rag_bench.reporting.columns import RANKED_BY as RANKED_BY
+from rag_bench.reporting.columns import SHOW_F1 as SHOW_F1
+from rag_bench.reporting.columns import Column as Column
+from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
+from rag_bench.reporting.columns import column as column
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By tier (``tier_2``), then by metric name."""
 
-
-@dataclass(frozen=True)
-class Column:
-    """One shown metric: where it stands in ``metrics`` and what the table calls it."""
-
-    tier: str
-    metric: str
-    title: str
-    scale: tuple[float, float] | None = None
-
-
-def _declared() -> list[tuple[Shown, Column]]:
-    """Return what the metrics' entries say of the leaderboard, in its order."""
-    found = [
-        (shown, Column(f"tier_{shown.tier}", metric.name, shown.title, metric.scale))
-        for metric in CATALOGUE.values()
-        for shown in metric.shown
+def ordered_by(rows: Sequence[Row]) -> list[str]:
+    """Say in words what the order rests on, for the reader of the JSON."""
+    columns = ranked_by(row.metrics for row in rows)
+    return [
+        "generation model: mean over benchmark judges, each standardised, on the cases that a "
+        "judge scored for every ranked model, by "
+        + ", ".join(f"{column.tier}.{column.metric}" for column in columns)
+        + "; models with less than 95 % of their cases scored come last, unranked",
+        f"production judge: {SHOW_F1.tier}.{SHOW_F1.metric} if every unreadable reply were wrong",
+        "benchmark judge: as configured, BENCHMARKS_JUDGE_MODEL first",
     ]
-    return sorted(found, key=lambda pair: (pair[0].place, pair[1].metric))
-
-
-_DECLARED = _declared()
-COLUMNS = tuple(column for _, column in _DECLARED)
-#: By what generation models are ranked: the first that was measured; the others decide between
-#: equal models.
-RANKED_BY = tuple(
-    column
-    for _, column in sorted(
-        ((shown.ranks, column) for shown, column in _DECLARED if shown.ranks is not None),
-        key=lambda pair: (pair[0], pair[1].metric),
-    )
-)
-
-
-def column(tier: str, metric: str) -> Column:
-    """Return the column of a tier's metric; one that is not shown is a programming error."""
-    return next(c for c in COLUMNS if (c.tier, c.metric) == (f"tier_{tier}", metric))
-
-
-#: What production judges are chosen by.
-SHOW_F1 = column("judge_pipeline", "f1_score")
-#: In words, for the reader of the JSON.
-ORDERED_BY = (
-    "generation model: mean over benchmark judges, each standardised, on the cases that a judge "
-    "scored for every ranked model, by "
-    + ", ".join(f"{column.tier}.{column.metric}" for column in RANKED_BY)
-    + "; models with less than 95 % of their cases scored come last, unranked",
-    f"production judge: {SHOW_F1.tier}.{SHOW_F1.metric} if every unreadable reply were wrong",
-    "benchmark judge: as configured, BENCHMARKS_JUDGE_MODEL first",
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +59,7 @@ class Row:
 
     def metric(self, column: Column) -> Mapping[str, Any] | None:
         """Return a metric's record, None if it was not measured."""
-        return self.metrics.get(column.tier, {}).get(column.metric)
+        return column.of(self.metrics)
 
     def value(self, column: Column) -> float | None:
         """Return a metric's value, None if there is none."""
@@ -151,7 +114,7 @@ class Leaderboard:
         expected = [
             metric["n_expected"]
             for row in self.rows
-            for column in COLUMNS
+            for column in columns_of((row.metrics for row in self.rows), COLUMNS)
             if column.tier in ("tier_2", "tier_3") and (metric := row.metric(column))
         ]
         return max(expected, default=self.dataset.n_items)
@@ -167,7 +130,7 @@ class Leaderboard:
             "dataset_type": self.dataset.kind,
             "n_items": self.dataset.n_items,
             "n_questions": self.n_questions,
-            "ordered_by": list(ORDERED_BY),
+            "ordered_by": ordered_by(self.rows),
             "rows": [row.as_json() for row in self.rows],
             **board_json(self),
         }
@@ -256,6 +219,7 @@ def ranking_of(
     ``cases``: their scores by the leading measure, case by case; what is not there is compared by
     its mean. ``pages``: each case's page. ``judges``: in the user's order.
     """
+    ranking = ranked_by(row.metrics for row in rows)
     lead = lead_column(rows)
     by_judge = lead.metric.startswith("rubric_")
     least = lead.scale[0] if lead.scale else 0.0
@@ -273,7 +237,7 @@ def ranking_of(
         cells[key] = Cell(
             metric["value"], metric["n_scored"], metric["n_expected"], cases.get(key, {}), least
         )
-        others = [(column, row.value(column)) for column in RANKED_BY if column is not lead]
+        others = [(column, row.value(column)) for column in ranking if column is not lead]
         then_by.setdefault(row.generation_model, []).append(
             [_worst(column) if value is None else value for column, value in others]
         )
@@ -298,11 +262,12 @@ def ranking_of(
 
 
 def lead_column(rows: Sequence[Row]) -> Column:
-    """Return the measure that models are ranked by: the first of ``RANKED_BY`` that has a value."""
-    for column in RANKED_BY:
-        if any(row.value(column) is not None for row in rows):
-            return column
-    return RANKED_BY[0]
+    """Return the measure that models are ranked by: the first of `ranked_by` that has a value."""
+    ranking = ranked_by(row.metrics for row in rows)
+    for one in ranking:
+        if any(row.value(one) is not None for row in rows):
+            return one
+    return ranking[0]
 
 
 def _worst(column: Column) -> float:
@@ -360,7 +325,7 @@ def configured_models() -> Configured:
     providers = Providers.from_environment()
     main = providers.resolve_models(Role.benchmark_judge)
     return Configured(
-        providers.models_for(Role.generation),
+        providers.generators(),
         [*dict.fromkeys([*main, *providers.models_for(Role.benchmark_judge)])],
         providers.models_for(Role.production_judge),
     )

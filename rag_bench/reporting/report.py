@@ -23,6 +23,7 @@ from rag_bench.reporting.board import (
     notes,
 )
 from rag_bench.reporting.board import judges as judge_lines
+from rag_bench.reporting.columns import columns_of
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     Column,
@@ -268,7 +269,7 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
     return environment.get_template(template).render(
         report=report,
         board=board,
-        columns=COLUMNS,
+        columns=columns_of((row.metrics for row in board.rows), COLUMNS),
         lead=lead,
         shown=columns_shown(board),
         lines=lines,

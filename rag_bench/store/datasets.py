@@ -37,6 +37,11 @@ PAIRS = "show_hide"
 _SNAPSHOTS = "snapshots"
 #: In such an item's details: the chunk (by hash) and the page that it looks like it is about.
 BESIDE_CHUNK, BESIDE_PAGE = "beside_chunk", "beside_page"
+#: In the details of an item of kind ``traffic``: what production answered, masked (absent:
+#: nothing), the page that it cites, the user's rating on the dump's scale, and who asked, by a
+#: number that is of this dataset only.
+PRODUCTION_ANSWER, PRODUCTION_PAGE = "production_answer", "production_page_url"
+USER_RATING, ASKER = "user_rating", "asker"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,9 @@ class Item:
         """
         if self.page_urls:
             return self.page_urls[0]
+        if ASKER in self.details:
+            # Answers from one page stand or fall together; without one, those to one user.
+            return str(self.details.get(PRODUCTION_PAGE) or f"asker {self.details[ASKER]}")
         if "ground_truth_show" not in self.details:
             return str(self.details.get(BESIDE_PAGE) or self.item_id)
         context = self.details.get("context") or ""

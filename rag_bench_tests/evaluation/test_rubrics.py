@@ -117,7 +117,7 @@ def test_which_rubrics_a_tier_asks() -> None:
     of_2 = ("faithfulness", "answer_relevance", "answer_correctness")
     assert rubrics_of("2") == of_2
     assert rubrics_of("3") == ("e2e_quality",)
-    assert possible_rubrics("3") == ("e2e_quality", *of_2)
+    assert possible_rubrics("3") == ("e2e_quality", *of_2, "reference_free_quality")
     assert rubrics_of("1", every=True) == ()
 
     class Run:

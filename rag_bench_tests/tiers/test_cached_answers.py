@@ -19,14 +19,10 @@ from rag_bench.store import evaluations
 from rag_bench.store.snapshots import require_current
 from rag_bench.store.tables import question_answer
 from rag_bench.store.traffic import servable_answers
-from rag_bench.tiers.answers.cached_answers import (
-    CACHED_ANSWER,
-    encode_questions,
-    matches,
-    normalised,
-)
+from rag_bench.tiers.answers.cached_answers import encode_questions, matches, normalised
 from rag_bench.tiers.answers.contexts import contexts_of
 from rag_bench.tiers.answers.earlier import answers_of
+from rag_bench.tiers.answers.stored import CACHED_ANSWER
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.plan.plan import plan_sweep
 

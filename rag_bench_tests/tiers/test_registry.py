@@ -105,6 +105,7 @@ SENT = {
     "tier3_scores": {
         *("reply_direct", "reply_reasoned", "rubric_e2e_quality", "rubric_faithfulness"),
         *("rubric_answer_relevance", "rubric_answer_correctness"),
+        "rubric_reference_free_quality",
     },
     "benchmark_judge_quality": {
         *("pairwise_preference", "pairwise_reply_direct", "pairwise_reply_reasoned"),

@@ -97,7 +97,7 @@ def prompts_are_whole(step: Step) -> StepCheck:
             "reference_answer": "С 10 февраля.",
         }
         bad = []
-        asked = asked_rubrics(bench.run, step.tier)
+        asked = asked_rubrics(bench.run, step.tier, bench.dataset.kind)
         for name in asked:
             needed = {key: values[key] for key in RUBRICS[name].inputs}
             messages = prompts.render(RUBRICS[name].prompt, **needed)

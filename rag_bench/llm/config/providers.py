@@ -7,10 +7,11 @@ chat/completions address) make a provider; ``<NAME>_GEN_MODELS``, ``<NAME>_BM_JU
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from rag_bench.answer_sources import AnswerSource, answer_sources
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import offline, pricing
 from rag_bench.llm.config.provider_variables import (
@@ -118,6 +119,16 @@ class Providers:
         if role is Role.dataset and not keys:
             return self.models_for(Role.benchmark_judge)
         return _distinct(keys)
+
+    @property
+    def answer_sources(self) -> Sequence[AnswerSource]:
+        """What stands among the generation models and is none."""
+        return answer_sources(self._environment)
+
+    def generators(self) -> list[str]:
+        """Return the configured generation models, and behind them the answer sources."""
+        sources = [source.key for source in self.answer_sources]
+        return _distinct([*self.models_for(Role.generation), *sources])
 
     def resolve_models(
         self,
@@ -248,6 +259,13 @@ class Providers:
         return owners
 
     def _qualify(self, name: str, role: Role, owners: set[str], where: str) -> str:
+        if any(source.key == name for source in self.answer_sources):
+            if role is not Role.generation:
+                raise ConfigurationError(
+                    f"{where}: {name} has answers and is no model: it can stand among the "
+                    "generation models only."
+                )
+            return name
         first, _, rest = name.partition("/")
         if rest and first.lower() in self._by_name:
             return f"{first.lower()}/{rest}"

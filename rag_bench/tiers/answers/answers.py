@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from rag_bench.answer_sources import source_of, why_nothing
 from rag_bench.errors import CaseError
 from rag_bench.evaluation.catalogue import added_versions
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.pipeline import Answer, answer_question
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
+from rag_bench.tiers import registry
 from rag_bench.tiers.answers import measuring
 from rag_bench.tiers.answers.ahead import cells_ahead
 from rag_bench.tiers.answers.contexts import Context, contexts_of
@@ -27,6 +29,7 @@ from rag_bench.tiers.base.evaluate import (
     Blocked,
     Declared,
     Measured,
+    Nothing,
     Planned,
     Roles,
     Task,
@@ -69,7 +72,26 @@ class Asking:
 def answer_tasks(
     bench: Bench, models: Models, step: Declared, keys: Sequence[str]
 ) -> Sequence[Planned[str]]:
-    """Return a task per generation model: every question, with each repeat."""
+    """Return a task per generation model: every question, with each repeat. An answer source says
+    itself what there is to do for it.
+    """
+    kind = bench.dataset.kind
+    planned: dict[str, Planned[str]] = {
+        key: Nothing(key, why, key) for key in keys if (why := why_nothing(key, step.tier, kind))
+    }
+    for key in keys:
+        if key not in planned and (source := source_of(key)):
+            planned[key] = registry.resolve(source.tasks)(bench, models, step, key)
+    asked = [key for key in keys if key not in planned]
+    planned |= {task.key: task for task in _of_models(bench, models, step, asked)}
+    return [planned[key] for key in keys]
+
+
+def _of_models(
+    bench: Bench, models: Models, step: Declared, keys: Sequence[str]
+) -> Sequence[Planned[str]]:
+    if not keys:
+        return []
     try:
         contexts, source = contexts_of(bench, step.tier)
     except NotRetrievedError as error:
@@ -127,7 +149,7 @@ def _work(bench: Bench, models: Models, step: Declared, asking: Asking, model: s
 
     def measure(replies: Sequence[Answer | CaseError]) -> Measured:
         results = asking.results(replies)
-        vectors = _answer_vectors(bench, asking.asked, results)
+        vectors = answer_vectors(bench, asking.asked, results)
         given = {item_id: context.fragments for item_id, context in asking.contexts.items()}
         cases = measured_cases(step.tier, asking.asked, results, given, vectors, bench.twins)
         return Measured(
@@ -184,14 +206,14 @@ def asked_of(bench: Bench, tier: str) -> list[tuple[Item, int]]:
     return [(item, r) for item in items for r in range(bench.run.consistency_runs)]
 
 
-def _answer_vectors(
+def answer_vectors(
     bench: Bench, asked: Sequence[tuple[Item, int]], results: Sequence[Answer | CaseError]
 ) -> Vectors:
     """Return the vectors of all answers and references by their text.
 
     Both sides are encoded as questions are: e5 wants one prefix on both for plain similarity.
     """
-    answers = {result.text for result in results if isinstance(result, Answer)}
+    answers = {r.text for r in results if isinstance(r, Answer) and measuring.is_there(r)}
     references = {item.reference_answer for item, _ in asked if item.reference_answer}
     texts = sorted(answers | references)
     if not texts:

@@ -22,12 +22,12 @@ import numpy as np
 
 from rag_bench.evaluation.metrics.cached_answers import PAGE_PRECISION, RATE
 from rag_bench.evaluation.nearest import best_match, unit_vectors
-from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import rate_metric
 from rag_bench.evaluation.text.text_folding import fold, words_alone
 from rag_bench.hashing import content_hash
-from rag_bench.llm.tasks.pipeline import Answer, Fragment, is_refusal
+from rag_bench.llm.tasks.pipeline import Fragment, is_refusal
 from rag_bench.store import traffic
+from rag_bench.tiers.answers.stored import CACHED_ANSWER, StoredAnswer, page_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations import Case
     from rag_bench.store.snapshots import QuestionRecord
     from rag_bench.tiers.base.bench import Bench
-
-#: The flag of a case that was answered from the cache.
-CACHED_ANSWER = "cached_answer"
 
 
 @dataclass(frozen=True)
@@ -50,22 +47,14 @@ class Match:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CachedAnswer(Answer):
-    """A stored answer in place of a model's.
-
-    It has no latency, as no model was called, and cites a page, not chunks: what measures the
-    citing of chunks does not apply to it.
+class CachedAnswer(StoredAnswer):
+    """A stored answer to a question close to the one that is asked.
 
     Attributes:
-        match: where it comes from.
-        fragments: the chunks of its page, as far as the snapshot still has it, those nearest to
-            the cached question first, at most ``top_k``. A judge of faithfulness reads them: the
-            answer was made from that page. What retrieval finds for the new question may be of
-            other pages, and a true answer would count as invented. Empty if the page is gone.
+        match: where it comes from. Its page's chunks are those nearest to the cached question.
     """
 
     match: Match
-    fragments: tuple[Fragment, ...]
 
     def scores(self) -> dict[str, Any]:
         """Return what is stored of its origin with a case."""
@@ -126,7 +115,8 @@ def cached_answers(bench: Bench) -> dict[str, CachedAnswer]:
     fragments: dict[int | str, tuple[Fragment, ...]] = {}
     for match in near.values():
         if match.entry.source_id not in fragments:
-            fragments[match.entry.source_id] = _page_of(bench, match.entry)
+            entry = match.entry
+            fragments[entry.source_id] = page_fragments(bench, entry.page_url, entry.question)
     return {
         item_id: _answer(match, fragments[match.entry.source_id]) for item_id, match in near.items()
     }
@@ -179,21 +169,6 @@ def _answer(match: Match, fragments: tuple[Fragment, ...]) -> CachedAnswer:
         flags=(CACHED_ANSWER,),
         match=match,
         fragments=fragments,
-    )
-
-
-def _page_of(bench: Bench, entry: QuestionRecord) -> tuple[Fragment, ...]:
-    """Return the chunks of an entry's page, nearest to its question first, at most ``top_k``."""
-    chunks = [chunk for chunk in bench.chunks if chunk.page_url == entry.page_url]
-    if not chunks:
-        return ()
-    passages = [bench.encoder_identity.passage_text(chunk.text) for chunk in chunks]
-    [question] = unit_vectors(bench.vectors(_texts(bench, [entry])))
-    cosines = settled(unit_vectors(bench.vectors(passages)) @ question)
-    nearest = np.argsort(-cosines, kind="stable")[: bench.run.top_k]
-    return tuple(
-        Fragment(chunk.chunk_hash, chunk.page_url, chunk.text)
-        for chunk in (chunks[int(number)] for number in nearest)
     )
 
 

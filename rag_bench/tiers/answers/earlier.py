@@ -16,6 +16,7 @@ from rag_bench.hashing import content_hash
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.answers import cached_answers
+from rag_bench.tiers.answers.apart import as_read
 from rag_bench.tiers.answers.cached_answers import CachedAnswer
 from rag_bench.tiers.base.missing import no_answers
 from rag_bench.tiers.retrieval.retrieval import Retrieved, retrieved
@@ -80,8 +81,8 @@ class AnsweredCase:
     chunk_hashes: tuple[str, ...]
 
     def contexts(self, bench: Bench) -> list[str]:
-        """Return the very texts that it was made from."""
-        return [bench.chunk_by_hash[address].text for address in self.chunk_hashes]
+        """Return the very texts that it was made from, as judges read them."""
+        return [as_read(bench, bench.chunk_by_hash[h].text) for h in self.chunk_hashes]
 
 
 class Earlier(Protocol):

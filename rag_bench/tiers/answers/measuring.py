@@ -21,8 +21,8 @@ from rag_bench.evaluation.types import Metric
 from rag_bench.llm.tasks.pipeline import Answer, Fragment
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
-from rag_bench.tiers.answers import cached_answers
-from rag_bench.tiers.answers.cached_answers import CACHED_ANSWER, CachedAnswer
+from rag_bench.tiers.answers import apart, cached_answers
+from rag_bench.tiers.answers.stored import StoredAnswer, is_generated
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def measured_cases(
 
     ``vectors``: of answers and references, by text.
     """
-    there = [i for i, result in enumerate(results) if isinstance(result, Answer)]
+    there = [i for i, result in enumerate(results) if is_there(result)]
     answers = {
         i: _answer_case(asked[i][0], result, given, vectors, twins)
         for i in there
@@ -68,19 +68,27 @@ def measured_cases(
                 )
             )
             continue
-        of_cache = result.scores() if isinstance(result, CachedAnswer) else {}
+        origin = result.scores() if isinstance(result, StoredAnswer) else {}
+        own = scores.get(number, {})
         cases.append(
             Case(
                 item.item_id,
                 repeat,
-                answer=result.text,
+                answer=result.text if number in scores else None,
                 retrieved=retrieved,
                 citations=list(result.citations),
-                scores={**scores[number], "latency_ms": result.latency_ms, **of_cache},
+                scores={**own, "latency_ms": result.latency_ms, **origin},
                 flags=result.flags,
             )
         )
     return cases
+
+
+def is_there(result: Answer | CaseError) -> bool:
+    """Tell whether a question has an answer: it did not fail, and production gave one."""
+    if isinstance(result, StoredAnswer):
+        return not result.unanswered
+    return isinstance(result, Answer)
 
 
 def metrics_of(
@@ -96,7 +104,7 @@ def metrics_of(
     declared = list(of_answers(tier))
     records = [_record(item, by_item[item.item_id], declared, vectors) for item in asked]
     not_promised = set() if any(item.out_of_scope for item in asked) else {Need.out_of_scope}
-    if bench.run.consistency_runs < 2:
+    if not any(case.repeat for case in cases):
         not_promised.add(Need.repeats)
     names = [
         metric.name
@@ -105,10 +113,12 @@ def metrics_of(
         if not metric.needs & not_promised
     ]
     found = aggregate_cases(records, names)
+    first = {case.case_id: case for case in cases if case.repeat == 0}
     if tier == "3" and bench.run.cached_answers:
-        first = {case.case_id: case for case in cases if case.repeat == 0}
         found |= cached_answers.cache_metrics(bench, first)
-    called = [case for case in cases if CACHED_ANSWER not in case.flags]
+    if apart.is_of_users(bench):
+        found |= apart.answered_metrics(bench, first)
+    called = [case for case in cases if is_generated(case.flags)]
     return found | latency_metrics([case.scores.get("latency_ms") for case in called])
 
 
@@ -153,7 +163,7 @@ def _answer_case(
         cited=result.citations,
         refused=result.refused,
         out_of_scope=item.out_of_scope,
-        cached=isinstance(result, CachedAnswer),
+        cached=isinstance(result, StoredAnswer),
         vector=vectors.get(result.text),
         reference_vector=vectors.get(reference) if reference else None,
         same=twins.same,
@@ -227,7 +237,7 @@ def _record(
     scores = dict(first.scores)
     withheld: dict[str, str] = {}
     lacks = _lacks_of(
-        item.out_of_scope, item.reference_answer, item.chunk_hashes, CACHED_ANSWER in first.flags
+        item.out_of_scope, item.reference_answer, item.chunk_hashes, not is_generated(first.flags)
     )
     missing: set[str] = set()
     for group, metrics in declared:
@@ -238,6 +248,8 @@ def _record(
         elif group.withheld and item.reference_answer:
             withheld |= group.withheld(item.reference_answer)
         for metric in metrics:
+            if first.answer is None and not first.error_code:  # there never was one to measure
+                missing.add(metric.name)
             no_value = not first.error_code and scores.get(metric.name) is None
             if metric.needs & lacks or (no_value and Need.value in metric.needs):
                 missing.add(metric.name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from rag_bench.answer_sources import why_nothing
 from rag_bench.tiers.answers.earlier import Answers, NoAnswersError, earlier_of
-from rag_bench.tiers.base.evaluate import Blocked, Planned, Task
+from rag_bench.tiers.base.evaluate import Blocked, Nothing, Planned, Task
 
 if TYPE_CHECKING:
     from rag_bench.tiers.base.bench import Bench
@@ -41,6 +42,9 @@ def _of_answered(
     answers: dict[str, Answers | NoAnswersError] = {}
     planned: list[Planned[K]] = []
     for key, generator in keys:
+        if why := why_nothing(generator, tier, bench.dataset.kind):
+            planned.append(Nothing(key, why, generator))
+            continue
         if generator not in answers:
             try:
                 answers[generator] = earlier.answers(tier, generator)

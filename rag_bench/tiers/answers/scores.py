@@ -13,6 +13,7 @@ from rag_bench.evaluation.rubrics import PREFIX, RUBRICS
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.judging import JudgeScore, score
 from rag_bench.store.datasets import Item
+from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_inputs
@@ -58,7 +59,8 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
             answers.hash,
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
             *reask_inputs(bench),
-            *rubric_inputs(bench.run, step.tier),
+            *rubric_inputs(bench.run, step.tier, bench.dataset.kind),
+            *apart.read_inputs(bench),
         ),
         step.version,
         partial(_work, bench, models, step, judge, answers),
@@ -70,8 +72,14 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
 
 
 def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Answers) -> Work:
-    rubrics = asked_rubrics(bench.run, step.tier)
-    asked = [(i, rubric) for i in bench.items for rubric in rubrics if _applies(i, rubric)]
+    rubrics = asked_rubrics(bench.run, step.tier, bench.dataset.kind)
+
+    def applies(item: Item, rubric: str) -> bool:
+        if apart.counts_apart(bench, answers.by_item.get(item.item_id)):
+            return False
+        return _applies(item, rubric)
+
+    asked = [(i, rubric) for i in bench.items for rubric in rubrics if applies(i, rubric)]
 
     async def job(item: Item, rubric: str) -> JudgeScore:
         answer = answers.answered(item.item_id)
@@ -87,7 +95,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
                 judge,
                 rubric,
                 question=item.question,
-                answer=answer.answer,
+                answer=apart.as_read(bench, answer.answer),
                 context=answer.contexts(bench),
                 reference_answer=item.reference_answer,
                 mode=bench.run.judge_eval_mode,
@@ -98,7 +106,8 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
         by_item: dict[str, dict[str, JudgeScore | CaseError]] = {}
         for (item, rubric), result in zip(asked, results, strict=True):
             by_item.setdefault(item.item_id, {})[rubric] = result
-        cases = cases_of((item.item_id for item in bench.items), by_item, _scores)
+        rated = {item_id: apart.rating_of(case) for item_id, case in answers.by_item.items()}
+        cases = cases_of((item.item_id for item in bench.items), by_item, _scores, rated)
         records = [
             CaseRecord(
                 item.item_id,
@@ -106,7 +115,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
                 {name: value for name, value in case.scores.items() if name.startswith(PREFIX)},
                 case.error_code,
                 case.flags,
-                {metric_name(m) for m in rubrics if not _applies(item, m)},
+                {metric_name(m) for m in rubrics if not applies(item, m)},
             )
             for item, case in zip(bench.items, cases, strict=True)
         ]

@@ -17,9 +17,13 @@ def cases_of(
     case_ids: Iterable[str],
     results: Mapping[str, Mapping[str, Flagged]],
     scores_of: ScoresOf,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Case]:
-    """Return a case for each id, with the results that there are of it."""
-    return [case_of(case_id, results.get(case_id, {}), scores_of) for case_id in case_ids]
+    """Return a case for each id, with the results that there are of it, and what is ``known``."""
+    return [
+        case_of(case_id, results.get(case_id, {}), scores_of, known=(known or {}).get(case_id))
+        for case_id in case_ids
+    ]
 
 
 def case_of(

@@ -232,14 +232,15 @@ async def evaluate(
 def _cell(
     conditions: Conditions, models: Models, task: Task[K]
 ) -> Cell[tuple[Task[K], StoredEvaluation]]:
-    assert task.asked is not None, f"{task.key}: no model is asked"
     started = datetime.now(UTC)
     work = task.prepare()
+    assert task.asked is not None or not work.jobs, f"{task.key}: no model is asked"
 
     def finish(results: list[Any]) -> tuple[Task[K], StoredEvaluation]:
         return task, _store(conditions, task, started, work.measure(results))
 
-    provider = models.provider_of(task.asked)
+    # Without a model there is no job either: the cell is only measured.
+    provider = models.provider_of(task.asked) if task.asked else ""
     return Cell(
         task.key,
         provider,

@@ -106,6 +106,26 @@ class Analysis:
         Raises:
             NoQuestionsError: the snapshot has none.
         """
+        asked, scale = self._asked
+        chosen, population = take(asked, limit)
+        if not chosen:
+            raise NoQuestionsError(
+                f"The current snapshot ({self.snapshot.name}) holds no questions of users, so "
+                "there is nothing to analyse. Load a dump whose question_answer has rows."
+            )
+        return Questions(chosen, population, self.real_questions_address(), scale=scale)
+
+    def real_questions_address(self) -> str:
+        """Return the hash of all that users asked and got."""
+        asked, scale = self._asked
+        address = [asdict(q) for q in asked]
+        # The usual scale is not named, so that what was analysed on it stays found.
+        if scale.name != FIVE.name:
+            address.append({"ratings": scale.name})
+        return content_hash(address)
+
+    @cached_property
+    def _asked(self) -> tuple[list[Asked], RatingScale]:
         rows = snapshots.questions_of(self.engine, self.snapshot.sha256)
         scale = rating_scale(self.engine, self.snapshot.sha256)
         asked = [
@@ -119,17 +139,7 @@ class Analysis:
             )
             for row in rows
         ]
-        chosen, population = take(asked, limit)
-        if not chosen:
-            raise NoQuestionsError(
-                f"The current snapshot ({self.snapshot.name}) holds no questions of users, so "
-                "there is nothing to analyse. Load a dump whose question_answer has rows."
-            )
-        address = [asdict(q) for q in asked]
-        # The usual scale is not named, so that what was analysed on it stays found.
-        if scale.name != FIVE.name:
-            address.append({"ratings": scale.name})
-        return Questions(chosen, population, content_hash(address), scale=scale)
+        return asked, scale
 
     def synthetic_questions(self, limit: int | None, reference: str | None) -> Questions:
         """Return a sample of the questions that a model wrote about the snapshot's chunks.
