@@ -32,15 +32,21 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     "manual_dataset": ("datasets", {"chunk"}, NONE, {"postgres", "json"}),
     "show_hide_dataset": ("datasets", {"chunk"}, NONE, {"postgres", "json"}),
     "synthetic_dataset": ("datasets", {"chunk"}, NONE, PAYS),
+    "traffic_dataset": (
+        "datasets",
+        {"chunk", "question_answer", "topic_coverage"},
+        NONE,
+        {"postgres", "table"},
+    ),
     "tier0_embedding_geometry": (
         "retrieval",
-        {"manual_dataset", "synthetic_dataset"},
+        {"manual_dataset", "synthetic_dataset", "traffic_dataset"},
         NONE,
         {"postgres", "numpy"},
     ),
     "tier1_retrieval": (
         "retrieval",
-        {"manual_dataset", "synthetic_dataset", "chunk_embeddings"},
+        {"manual_dataset", "synthetic_dataset", "traffic_dataset", "chunk_embeddings"},
         NONE,
         {"postgres", "numpy"},
     ),
@@ -238,13 +244,13 @@ def test_definitions_are_loadable(defs: dg.Definitions) -> None:
         assert defs.resolve_job_def(name)
 
 
-def test_jobs_cover_the_graph_but_for_the_synthetic_dataset(defs: dg.Definitions) -> None:
+def test_jobs_cover_the_graph_but_for_datasets_made_on_demand(defs: dg.Definitions) -> None:
     selected = {
         key.to_user_string()
         for name in JOBS
         for key in defs.resolve_job_def(name).asset_layer.selected_asset_keys
     }
-    assert selected == EXPECTED.keys() - {"synthetic_dataset"}
+    assert selected == EXPECTED.keys() - {"synthetic_dataset", "traffic_dataset"}
 
 
 SCRIPT = """

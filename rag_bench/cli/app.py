@@ -126,4 +126,5 @@ from rag_bench.cli import (  # noqa: E402
     results,  # noqa: F401
     serve,  # noqa: F401
     sweeping,  # noqa: F401
+    traffic,  # noqa: F401
 )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from small_world import OFFLINE, World, failure
-from sqlalchemy import insert
+from users_questions import ask
 from world_data import CHUNKS, GOLD, hash_of, url_of
 
 from rag_bench.llm.config.providers import Providers
@@ -32,24 +31,6 @@ MODELS = ModelLists([GENERATOR], [JUDGE], OFFLINE.production_judges[:1])
 ROOM = "вопрос-05"  # «Сколько стоит комната?», chunk 3 of the page obshezhitie
 FACULTY = "вопрос-12"
 RUBRICS = ("faithfulness", "answer_relevance", "answer_correctness", "e2e_quality")
-SEPTEMBER = datetime(2025, 9, 1, tzinfo=UTC)
-
-
-def ask(world: World, *rows: Mapping[str, Any]) -> None:
-    """Add questions of users to the current snapshot, a day after one another."""
-    sha256 = require_current(world.engine).sha256
-    with world.engine.begin() as connection:
-        last = world.count("question_answer")
-        for number, row in enumerate(rows, last + 1):
-            values = {
-                "dump_sha256": sha256,
-                "source_id": number,
-                "user_id": 100 + number,
-                "created_at": SEPTEMBER + timedelta(days=number),
-                "score": 5,
-                **row,
-            }
-            connection.execute(insert(question_answer).values(**values))
 
 
 def bench_of(world: World, **settings: Any) -> Bench:

@@ -46,9 +46,9 @@ def as_read(bench: Bench, text: str) -> str:
     return masked(text) if is_of_users(bench) else text
 
 
-def read_inputs(bench: Bench) -> tuple[dict[str, str], ...]:
+def read_inputs(bench: Bench) -> dict[str, str]:
     """Return what enters the input hash of what judges read: where it is masked, how."""
-    return ({"masked": MASKING},) if is_of_users(bench) else ()
+    return {"masked": MASKING} if is_of_users(bench) else {}
 
 
 def rating_of(case: Case) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.llm.tasks.pipeline import is_refusal
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
+from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.bench import Bench, silent
@@ -114,7 +115,8 @@ def ragas_answer_tasks(
             Roles(generation_model=generator, benchmark_judge_model=judge),
             ANSWERS,
             partial(_answer_sample, bench, answers),
-            hashed={"answers_hash": answers.hash},
+            hashed={"answers_hash": answers.hash, **apart.read_inputs(bench)},
+            left_out=lambda item: apart.counts_apart(bench, answers.by_item.get(item.item_id)),
             recorded={"answers_evaluation": answers.evaluation},
             made_from=answers.version,
         )
@@ -141,7 +143,7 @@ def ragas_context_tasks(
             Roles(benchmark_judge_model=judge),
             CONTEXTS,
             partial(_context_sample, bench, chosen),
-            hashed={"contexts_hash": content_hash(chosen)},
+            hashed={"contexts_hash": content_hash(chosen), **apart.read_inputs(bench)},
             recorded={"retrieval_evaluation": found.evaluation},
         )
         for judge in keys
@@ -165,7 +167,7 @@ def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
     found = answers.answered(item.item_id)
     return Sample(
         item.question,
-        found.answer,
+        apart.as_read(bench, found.answer),
         found.contexts(bench),
         item.reference_answer or "",
         refused=is_refusal(found.answer),
@@ -175,7 +177,9 @@ def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
 def _context_sample(bench: Bench, chosen: Mapping[str, Sequence[str]], item: Item) -> Sample:
     from rag_bench.llm.ragas.metrics import Sample
 
-    contexts = [bench.chunk_by_hash[h].text for h in chosen.get(item.item_id, [])]
+    contexts = [
+        apart.as_read(bench, bench.chunk_by_hash[h].text) for h in chosen.get(item.item_id, [])
+    ]
     return Sample(item.question, contexts=contexts, reference=item.reference_answer or "")
 
 
@@ -200,8 +204,9 @@ class _Ragas:
         hashed: Mapping[str, Any],
         recorded: Mapping[str, Any],
         made_from: str | None = None,
+        left_out: Callable[[Item], bool] = lambda _: False,
     ) -> Task[K]:
-        """Return a task; ``hashed`` is recorded, too."""
+        """Return a task; ``hashed`` is recorded, too; of items ``left_out`` nothing is scored."""
         step, judge = self.step, roles.benchmark_judge_model
         assert judge is not None
         inputs = {**hashed, **self.instrument.as_json()}
@@ -220,7 +225,7 @@ class _Ragas:
                 *reask_inputs(self.bench),
             ),
             step.version,
-            partial(self._work, judge, subject, sample_of),
+            partial(self._work, judge, subject, sample_of, left_out),
             roles,
             asked=judge,
             inputs={**inputs, **recorded},
@@ -228,14 +233,20 @@ class _Ragas:
             made_from=made_from,
         )
 
-    def _work(self, judge: str, subject: Subject, sample_of: SampleOf) -> Work:
+    def _work(
+        self, judge: str, subject: Subject, sample_of: SampleOf, left_out: Callable[[Item], bool]
+    ) -> Work:
         bench = self.bench
         scorer = self._judge(judge)
+
+        def applies(item: Item, metric: str) -> bool:
+            return _applies(item, metric) and not left_out(item)
+
         asked = [
             (item, metric)
             for item in bench.items
             for metric in subject.metrics
-            if _applies(item, metric)
+            if applies(item, metric)
         ]
 
         async def job(item: Item, metric: str) -> RagasScore:
@@ -255,11 +266,12 @@ class _Ragas:
             for (item, metric), result in zip(asked, results, strict=True):
                 by_item.setdefault(item.item_id, {})[metric] = result
             if subject.similarity:
-                for item_id, score in self._similarities(sample_of).items():
+                scored = [item for item in bench.items if applies(item, SIMILARITY)]
+                for item_id, score in self._similarities(scored, sample_of).items():
                     by_item.setdefault(item_id, {})[SIMILARITY] = score
             cases = cases_of((item.item_id for item in bench.items), by_item, _scores)
             records = [
-                _record(item, case, by_item.get(item.item_id, {}), subject.names)
+                _record(item, case, by_item.get(item.item_id, {}), subject.names, applies)
                 for item, case in zip(bench.items, cases, strict=True)
             ]
             return Measured(
@@ -302,20 +314,19 @@ class _Ragas:
             self._quiet.embed(exact, "encoding")
         return self._quiet.vectors(exact)
 
-    def _similarities(self, sample_of: SampleOf) -> dict[str, RagasScore]:
+    def _similarities(self, items: Sequence[Item], sample_of: SampleOf) -> dict[str, RagasScore]:
         """Return the similarity of every answer that is there; the others have their error."""
         from rag_bench.llm.ragas.metrics import semantic_similarities
 
         samples = {}
-        for item in self.bench.items:
-            if _applies(item, SIMILARITY):
-                try:
-                    sample = sample_of(item)
-                except CaseError:
-                    continue
-                # A reply of nothing but citations leaves no words; ragas would compare a blank.
-                if sample.answer.strip() and sample.reference.strip():
-                    samples[item.item_id] = sample
+        for item in items:
+            try:
+                sample = sample_of(item)
+            except CaseError:
+                continue
+            # A reply of nothing but citations leaves no words; ragas would compare a blank.
+            if sample.answer.strip() and sample.reference.strip():
+                samples[item.item_id] = sample
         scores = semantic_similarities(list(samples.values()), self._vectors)
         return dict(zip(samples, scores, strict=True))
 
@@ -332,7 +343,11 @@ def _scores(metric: str, result: RagasScore) -> dict[str, Any]:
 
 
 def _record(
-    item: Item, case: Case, results: Mapping[str, RagasScore | CaseError], names: Sequence[str]
+    item: Item,
+    case: Case,
+    results: Mapping[str, RagasScore | CaseError],
+    names: Sequence[str],
+    applies: Callable[[Item, str], bool],
 ) -> CaseRecord:
     # Undefined (0/0) is not the same as missing: no judge could have scored it.
     undefined = {
@@ -346,5 +361,5 @@ def _record(
         {name: value for name, value in case.scores.items() if name.startswith(PREFIX)},
         case.error_code,
         case.flags,
-        undefined | {PREFIX + name for name in names if not _applies(item, name)},
+        undefined | {PREFIX + name for name in names if not applies(item, name)},
     )

@@ -60,7 +60,7 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
             *reask_inputs(bench),
             *rubric_inputs(bench.run, step.tier, bench.dataset.kind),
-            *apart.read_inputs(bench),
+            *filter(None, [apart.read_inputs(bench)]),
         ),
         step.version,
         partial(_work, bench, models, step, judge, answers),

@@ -15,7 +15,7 @@ TIER = TierSpec(
             REFRESH,
             "Tier 0: how the questions lie in the embedding space (distances, spread, "
             "dimensionality).",
-            reads=("manual_dataset", "synthetic_dataset"),
+            reads=("manual_dataset", "synthetic_dataset", "traffic_dataset"),
             pays=False,
             kinds=("postgres", "numpy"),
         ),

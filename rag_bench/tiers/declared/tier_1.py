@@ -16,7 +16,7 @@ TIER = TierSpec(
             "Tier 1: which chunks are found for each question, exact search, all questions in one "
             "pass.\n\nChunk level and page level have different names; a page counts once. Tier 3 "
             "answers from the chunks found here.",
-            reads=("manual_dataset", "synthetic_dataset", "chunk_embeddings"),
+            reads=("manual_dataset", "synthetic_dataset", "traffic_dataset", "chunk_embeddings"),
             pays=False,
             kinds=("postgres", "numpy"),
             shows="rag_bench.assets.tiers.retrieval:shown",

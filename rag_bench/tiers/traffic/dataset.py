@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.analytics.text import is_answer
 from rag_bench.analytics.traffic import SEED
 from rag_bench.analytics.traffic_sample import (
     MASKING,
@@ -80,6 +81,26 @@ class TrafficDataset:
     sample: TrafficSample
     items: Sequence[Item]
     topics: int | None
+
+    @property
+    def n_answered(self) -> int:
+        """Questions to which production gave an answer."""
+        return sum(is_answer(question.answer) for question in self.sample.questions)
+
+    @property
+    def n_unanswered(self) -> int:
+        """Questions for which the log has no text at all."""
+        return sum(question.answer is None for question in self.sample.questions)
+
+    @property
+    def n_refused(self) -> int:
+        """Questions to which production said that there is no answer."""
+        return len(self.sample.questions) - self.n_answered - self.n_unanswered
+
+    @property
+    def n_rated(self) -> int:
+        """Questions whose answer the user rated."""
+        return sum(question.rating is not None for question in self.sample.questions)
 
 
 def make_traffic_dataset(engine: Engine, recipe: TrafficRecipe) -> TrafficDataset:

@@ -30,6 +30,7 @@ from rag_bench.evaluation.types import Scale
 from rag_bench.settings import Settings
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
+from rag_bench.tiers.answers.apart import counts_apart
 from rag_bench.tiers.answers.bertscore import BertScore, BertScoreModel, BertScorer, bertscore_model
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import of_answered_models
@@ -161,7 +162,11 @@ def tasks_with(
 def _work(bench: Bench, measures: ExtraMeasures, answers: Answers) -> Work:
     """Return a job per metric of the user's, over all answers."""
     # A refusal is right where no chunk answers: there is nothing to measure, as for the rubrics.
-    items = [item for item in bench.items if not item.out_of_scope]
+    items = [
+        item
+        for item in bench.items
+        if not item.out_of_scope and not counts_apart(bench, answers.by_item.get(item.item_id))
+    ]
     fields = {
         item.item_id: _fields(bench, item, case)
         for item in items

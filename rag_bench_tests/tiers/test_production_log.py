@@ -1,0 +1,321 @@
+"""The answers that users really got, measured beside a model on the same questions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from local_provider import LocalProvider
+from small_world import ANSWERS, LAB, OFFLINE, SCORES, World, failure, materializations
+from starlette.responses import Response
+from users_questions import ask
+from world_data import CHUNKS, hash_of, url_of
+
+from rag_bench.answer_sources import PRODUCTION_LOG
+from rag_bench.llm.config.providers import Providers
+from rag_bench.partitions import ModelLists
+from rag_bench.resources import BenchmarkResource
+from rag_bench.store import datasets, evaluations
+from rag_bench.store.evaluations import Case, StoredEvaluation
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.plan.plan import plan_sweep
+
+LOG = PRODUCTION_LOG.key
+GENERATOR = "simulator/extractive"
+JUDGES = ("simulator/sim-judge-sharp", "simulator/sim-judge-noisy")
+MODELS = ModelLists([GENERATOR, LOG], JUDGES, OFFLINE.production_judges[:1])
+RUBRICS = ("faithfulness", "answer_relevance", "reference_free_quality")
+SETTINGS = {"dataset": "traffic", "consistency_runs": 2}
+
+ROOM = {
+    "question": "сколько стоит комната в общаге?",
+    "answer": "Одна комната стоит 940 рублей в месяц.",
+    "page_url": url_of("obshezhitie"),
+    "score": 5,
+}
+BOOKS = {
+    "question": "How many books may I borrow?",
+    "answer": "You may borrow six books for 30 days.",
+    "page_url": url_of("library"),
+    "score": 1,
+}
+GONE = {
+    "question": "where is the swimming pool",
+    "answer": "It is behind the main building.",
+    "page_url": url_of("a-page-that-is-gone"),
+    "score": None,
+}
+REFUSED = {
+    "question": "а когда починят лифт?",
+    "answer": "К сожалению, ответ не найден.",
+    "page_url": url_of("library"),
+    "score": 1,
+}
+NOTHING = {"question": "где мои ключи", "answer": "", "page_url": None, "score": None}
+ROWS = (ROOM, BOOKS, GONE, REFUSED, NOTHING)
+
+
+@pytest.fixture
+def asked(free_world: World) -> World:
+    """A world whose users asked `ROWS`, and the dataset of that."""
+    with free_world.engine.begin() as connection:
+        connection.exec_driver_sql("delete from rag_bench.question_answer")
+    ask(free_world, *ROWS)
+    make(free_world)
+    return free_world
+
+
+def make(world: World, **config: Any) -> Mapping[str, Any]:
+    result = world.run(["traffic_dataset"], ops={"traffic_dataset": config})
+    assert result.success, failure(result)
+    [event] = materializations(result, "traffic_dataset")
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+def materialize(world: World, *assets: str, models: ModelLists = MODELS, **settings: Any) -> None:
+    for asset in assets:
+        result = world.run([asset], models, benchmark={**SETTINGS, **settings})
+        assert result.success, failure(result)
+
+
+def bench_of(world: World, **settings: Any) -> Bench:
+    return BenchmarkResource(**{**SETTINGS, **settings}).open(world.engine, None)
+
+
+def result_of(world: World, kind: str, model: str, judge: str | None = None) -> StoredEvaluation:
+    found = evaluations.latest(
+        world.engine,
+        tier="3",
+        kind=kind,  # type: ignore[arg-type]
+        settings_hash=bench_of(world).run.hash,
+        generation_model=model,
+        benchmark_judge_model=judge,
+    )
+    assert found is not None
+    return found
+
+
+def by_question(world: World, found: StoredEvaluation) -> dict[str, Case]:
+    question = {item.item_id: item.question for item in bench_of(world).items}
+    return {question[case.case_id]: case for case in evaluations.cases_of(world.engine, found.id)}
+
+
+def planned(world: World) -> dict[str, int]:
+    bench = bench_of(world)
+    made = asyncio.run(
+        plan_sweep(bench, Providers({}), 16, MODELS.generation, JUDGES, [], ("2", "3"))
+    )
+    return {line.asset: line.n_requests for line in made.lines}
+
+
+def test_the_log_is_measured_beside_a_model_and_asks_nobody(asked: World) -> None:
+    materialize(asked, "tier1_retrieval")
+    # The model is asked all five questions, twice; the log has three answers to score, one of which
+    # no page backs, and the model's answers are scored as far as it gives any.
+    plan = planned(asked)
+    assert plan["tier3_answers"] == 2 * len(ROWS)
+    assert "tier2_answers" not in plan
+    materialize(asked, "tier3_answers")
+    calls = asked.rows("select role, model from rag_bench.llm_call")
+    assert {(call["role"], call["model"]) for call in calls} == {("generation", "extractive")}
+
+    stored = result_of(asked, "answers", LOG)
+    assert stored.status == "succeeded"
+    cases = by_question(asked, stored)
+    room = cases[ROOM["question"]]
+    assert room.answer == ROOM["answer"]
+    assert room.flags == ["logged_answer"]
+    assert room.scores["user_rating"] == 5
+    assert room.scores["latency_ms"] is None
+    # The page's chunks, the one about the price of rooms first.
+    assert [row["chunk_hash"] for row in room.retrieved] == [hash_of(3), hash_of(2)]
+    assert cases[GONE["question"]].retrieved == []
+    assert cases[REFUSED["question"]].answer == REFUSED["answer"]
+    nothing = cases[NOTHING["question"]]
+    assert (nothing.answer, nothing.error_code) == (None, None)
+    assert set(nothing.flags) == {"logged_answer", "unanswered"}
+    assert "user_rating" not in nothing.scores
+
+    metrics = stored.metrics
+    assert (metrics["answered_rate"]["value"], metrics["answered_rate"]["n_scored"]) == (0.6, 5)
+    assert metrics["unanswered_rate"]["value"] == 0.2
+    # One of the four texts that there are says that there is no answer.
+    assert (metrics["refusal_rate"]["value"], metrics["refusal_rate"]["n_expected"]) == (0.25, 4)
+    assert metrics["citation_recall"]["n_expected"] == 0
+    assert metrics["avg_latency_ms"]["n_expected"] == 0
+    assert "response_consistency" not in " ".join(metrics)  # the log has one answer to a question
+    model = result_of(asked, "answers", GENERATOR)
+    assert model.metrics["answered_rate"]["n_expected"] == 5
+    assert "unanswered_rate" not in model.metrics
+
+
+def test_judges_score_answers_by_what_needs_no_reference(asked: World) -> None:
+    materialize(asked, "tier1_retrieval", "tier3_answers", "tier3_scores")
+    for judge in JUDGES:
+        scored = result_of(asked, "scores", LOG, judge)
+        cases = by_question(asked, scored)
+        for question in (ROOM["question"], BOOKS["question"]):
+            assert cases[question].error_code is None
+            assert all(cases[question].scores[f"rubric_{name}"] in range(1, 6) for name in RUBRICS)
+        # The rating stands beside the scores.
+        assert cases[ROOM["question"]].scores["user_rating"] == 5
+        assert cases[BOOKS["question"]].scores["user_rating"] == 1
+        assert "user_rating" not in cases[GONE["question"]].scores
+        gone = cases[GONE["question"]]
+        assert gone.error_code == "INVALID_INPUT"
+        assert "rubric_faithfulness" not in gone.scores
+        assert gone.scores["rubric_answer_relevance"] in range(1, 6)
+        assert gone.scores["rubric_reference_free_quality"] in range(1, 6)
+        # What is counted apart has no score, and none is missing.
+        for question in (REFUSED["question"], NOTHING["question"]):
+            assert not [name for name in cases[question].scores if name.startswith("rubric_")]
+            assert cases[question].error_code is None
+        expected = {name: scored.metrics[f"rubric_{name}"]["n_expected"] for name in RUBRICS}
+        assert expected == dict.fromkeys(RUBRICS, 3)
+        assert scored.metrics["rubric_faithfulness"]["n_scored"] == 2
+        assert not {"rubric_e2e_quality", "rubric_answer_correctness"} & scored.metrics.keys()
+        model = result_of(asked, "scores", GENERATOR, judge)
+        assert {n for n in model.metrics if n.startswith("rubric_")} == {
+            f"rubric_{name}" for name in RUBRICS
+        }
+        assert not any("user_rating" in c.scores for c in by_question(asked, model).values())
+
+    # Again: nothing is asked, and nothing is stored.
+    before = asked.count("llm_call"), asked.count("evaluation")
+    assert planned(asked)["tier3_scores"] > 0
+    materialize(asked, "tier3_answers", "tier3_scores")
+    assert (asked.count("llm_call"), asked.count("evaluation")) == before
+
+
+def test_where_there_is_nothing_to_measure_a_note_says_so_and_all_is_green(asked: World) -> None:
+    """The log on other questions, and users' questions in tier 2: from the UI both are a click."""
+    for assets in (ANSWERS, SCORES):
+        materialize(asked, "tier1_retrieval", dataset="gold", consistency_runs=1)
+        result = asked.run(assets, MODELS, benchmark={"dataset": "gold"})
+        assert result.success, failure(result)
+    for asset, settings, said in (
+        ("tier3_answers", {"dataset": "gold"}, "make-traffic-dataset"),
+        ("tier3_scores", {"dataset": "gold"}, "make-traffic-dataset"),
+        ("tier2_answers", SETTINGS, "no relevant chunks"),
+        ("tier2_scores", SETTINGS, "no relevant chunks"),
+        ("tier2_custom_metrics", SETTINGS, ""),
+        ("tier2_ragas_scores", SETTINGS, "no relevant chunks"),
+    ):
+        result = asked.run([asset], MODELS, benchmark=settings)
+        assert result.success, failure(result)
+        notes = [
+            str(event.metadata["note"].value)
+            for event in materializations(result, asset)
+            if "note" in event.metadata and LOG in str(event.partition)
+        ]
+        assert notes, asset
+        assert all(said in note for note in notes), asset
+    assert not asked.rows(
+        "select * from rag_bench.evaluation where generation_model = :log", log=LOG
+    )
+    check = asked.check("model_runs", MODELS, benchmark={"dataset": "gold"})
+    assert "production/log" not in str(check["every_cell_is_measured"].metadata)
+
+
+def test_the_whole_graph_is_green_on_users_questions(asked: World) -> None:
+    for stage in (["tier0_embedding_geometry", "tier1_retrieval"], ANSWERS, SCORES, LAB):
+        result = asked.run(stage, MODELS, benchmark={"dataset": "traffic"})
+        assert result.success, failure(result)
+    result = asked.run(["benchmark_judge_quality"], MODELS, benchmark={"dataset": "traffic"})
+    assert result.success, failure(result)
+
+
+PERSONAL = (
+    "anna.sidorova@example.com",
+    "+7 912 345-67-89",
+    "@anna_sidorova77",
+    "4509123456",
+    "https://t.me/anna_sidorova77",
+)
+PLANTED = (
+    {
+        "question": f"меня зовут так: {PERSONAL[0]}, телефон {PERSONAL[1]}, сколько стоит комната?",
+        "answer": f"Комната стоит 940 рублей. Пишите {PERSONAL[2]}, номер дела {PERSONAL[3]}.",
+        "page_url": url_of("obshezhitie"),
+        "score": 5,
+    },
+    {
+        "question": f"потерял билет {PERSONAL[3]}, как взять книгу? отвечайте {PERSONAL[4]}",
+        "answer": f"Six books for 30 days; call {PERSONAL[1]} or write to {PERSONAL[0]}.",
+        "page_url": f"https://help.example.org/{PERSONAL[3]}?mail={PERSONAL[0]}",
+        "score": 1,
+    },
+)
+
+
+def test_no_personal_data_leaves_the_dump(
+    asked: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted in questions, answers and an address: none of it arrives at any provider, and none
+    stands in the dataset, the ledger, results, reports or Dagster's records.
+    """
+    ask(asked, *PLANTED)
+    made = make(asked, name="planted")
+    sent: list[str] = []
+
+    async def spy(body: dict[str, Any], number: int) -> Response | None:
+        sent.append(json.dumps(body, ensure_ascii=False))
+        return None
+
+    provider.misbehave = spy
+    models = ModelLists(
+        ["x/sim-strong", LOG],
+        ["x/sim-judge-sharp", "x/sim-judge-noisy"],
+        OFFLINE.production_judges[:1],
+    )
+    settings = {"dataset": "planted"}
+    materialize(asked, "tier1_retrieval", "tier3_answers", models=models, **settings)
+    n_generated = len(sent)
+    materialize(asked, "tier3_scores", "tier3_ragas_scores", models=models, **settings)
+    materialize(asked, *LAB, models=models, **settings)
+    assert n_generated
+    assert sum("940 рублей" in body for body in sent) > 2
+    assert sum("[number]" in body for body in sent) > 2
+
+    items = datasets.items_of(asked.engine, bench_of(asked, **settings).dataset.id)
+    assert sum("[e-mail]" in item.question for item in items) == 1
+    places = {"sent": "\n".join(sent), "metadata": str(made)}
+    for table in ("dataset", "dataset_item", "llm_call", "evaluation", "evaluation_case"):
+        rows = asked.rows(f"select to_jsonb(t)::text as said from rag_bench.{table} as t")
+        assert rows, table
+        places[table] = "\n".join(row["said"] for row in rows)
+    places["reports"] = "\n".join(
+        path.read_text(encoding="utf-8") for path in asked.reports.rglob("*") if path.is_file()
+    )
+    assert LOG in places["reports"]
+    places["events"] = "\n".join(
+        str(entry)
+        for run in asked.instance.get_runs()
+        for entry in asked.instance.all_logs(run.run_id)
+    )
+    assert "traffic_dataset" in places["events"]
+    for place, text in places.items():
+        for personal in (*PERSONAL, "anna", "345-67"):
+            assert personal not in text, (place, personal)
+
+
+def test_both_sides_are_masked_alike_before_a_judge(asked: World) -> None:
+    """What a chunk quotes is masked as well, or the log's masked answer would contradict it."""
+    phone = "8 (3452) 59-77-77"
+    with asked.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update rag_bench.chunk set text = text || ' Телефон: " + phone + ".' "
+            "where text like 'Оплата общежития%%'"
+        )
+    assert "940" in CHUNKS[3][1]
+    chunks = ("chunk_embeddings", "tier1_retrieval")
+    materialize(asked, *chunks, "tier3_answers", "tier3_scores")
+    rows = asked.rows("select role, request::text as said from rag_bench.llm_call")
+    judged = [row["said"] for row in rows if row["role"] == "benchmark_judge"]
+    given = [row["said"] for row in rows if row["role"] == "generation"]
+    assert any("940 рублей" in said and "[number]" in said for said in judged)
+    assert not any(phone in said for said in judged)
+    assert any(phone in said for said in given)  # the model writes from the chunk as it is
