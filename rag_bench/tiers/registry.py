@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -25,6 +25,7 @@ from rag_bench.tiers.stages import FIXED, Stage
 if TYPE_CHECKING:
     from rag_bench.settings import Settings
     from rag_bench.store.evaluations import Kind, StoredEvaluation
+    from rag_bench.tiers.base.bench import Bench
 
 ALL = "all"
 #: The asset of labelled pairs.
@@ -78,6 +79,8 @@ class Step:
         by: the models, or retrievers, that it is measured for.
         reads: names of the assets that it is made from.
         pays: models are asked.
+        asks_if: ``module:function`` that says, of a bench and the run's keys, whether a service is
+            asked for them. By default none is, so the step counts as free.
         prompts: files that its results depend on; a change shows as a new code version.
         rubrics: it asks the rubrics of its tier, so it depends on their prompts as well.
         texts: function that returns the hash of texts which are sent and in no file of ours.
@@ -100,6 +103,7 @@ class Step:
     by: Axis = Axis.NONE
     reads: tuple[str, ...] = ()
     pays: bool = True
+    asks_if: str = ""
     prompts: tuple[str, ...] = ()
     rubrics: bool = False
     texts: str = ""
@@ -110,6 +114,15 @@ class Step:
     instrument: str = ""
     tier: str = ""
     group: str = ""
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether anybody is asked under any settings, so that it needs an open client."""
+        return self.pays or bool(self.asks_if)
+
+    def asks(self, bench: Bench, keys: Sequence[Any]) -> bool:
+        """Whether anybody is asked for these keys under a bench's settings."""
+        return self.pays or bool(self.asks_if and resolve(self.asks_if)(bench, keys))
 
     def named_prompts(self) -> tuple[str, ...]:
         """Return all prompt files that its results depend on."""

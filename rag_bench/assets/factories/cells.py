@@ -90,7 +90,10 @@ class Recorder:
     """
 
     def __init__(
-        self, context: dg.AssetExecutionContext, bench: Bench, upstream: str | None = None
+        self,
+        context: dg.AssetExecutionContext,
+        bench: Bench,
+        upstream: str | None = None,
     ) -> None:
         self._context = context
         self._bench = bench
@@ -143,9 +146,16 @@ class Recorder:
         return settings is None or settings.value == self._bench.run.hash
 
     def __call__(
-        self, partition: str, evaluation: StoredEvaluation, upstream_version: str | None = None
+        self,
+        partition: str | None,
+        evaluation: StoredEvaluation,
+        upstream_version: str | None = None,
     ) -> None:
-        """Record a finished cell; one that must be run again is noted as failed instead."""
+        """Record a finished cell; one that must be run again is noted as failed instead.
+
+        ``partition``: None of an asset without any, which has one result.
+        """
+        named = partition or self._context.asset_key.to_user_string()
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
         why = self._why(evaluation)
         if evaluation.status != "failed":
@@ -163,11 +173,11 @@ class Recorder:
                 dg.AssetObservation(self._context.asset_key, partition=partition, metadata=metadata)
             )
         if why:
-            self._context.log.warning(f"{partition}: {why['cause']}")
+            self._context.log.warning(f"{named}: {why['cause']}")
         if retryable:
             errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
-            self.failed.append(f"{partition} ({errors})")
-            self._causes.setdefault(why.get("cause", ""), []).append(partition)
+            self.failed.append(f"{named} ({errors})")
+            self._causes.setdefault(why.get("cause", ""), []).append(named)
             self._missing |= evaluation.needs_retry
             self._kept |= not evaluation.needs_retry
 
@@ -192,14 +202,14 @@ class Recorder:
         )
         return {} if cause is None else {"cause": str(cause)}
 
-    def nothing(self, partition: str, why: str, generation_model: str | None = None) -> None:
+    def nothing(self, partition: str | None, why: str, generation_model: str | None = None) -> None:
         """Record a cell in which there is nothing to measure: it is neither missing nor failed."""
         metadata = {"note": why, "n_metrics": 0, "settings_hash": self._bench.run.hash}
         self._log(partition, content_hash(["nothing", why]), metadata, generation_model, None)
 
     def _log(
         self,
-        partition: str,
+        partition: str | None,
         version: str,
         metadata: Mapping[str, Any],
         generation_model: str | None,

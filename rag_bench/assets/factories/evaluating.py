@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rag_bench.tiers.base.models import Models
 
 
-def partition_of(key: Any) -> str:
-    """Return the partition of a task's key: a model's, or a pair's in the grid."""
-    return key if isinstance(key, str) else cell_key(*key)
+def partition_of(key: Any) -> str | None:
+    """Return the partition of a task's key: a model's, or a pair's in the grid; None: of none."""
+    return key if key is None or isinstance(key, str) else cell_key(*key)
 
 
 def evaluating(

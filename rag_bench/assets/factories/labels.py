@@ -14,8 +14,9 @@ from rag_bench.tiers import registry
 
 
 def labelled(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Return the assets with their tags: ``pays`` where models are asked, else ``offline``; and
-    ``tier``. Their owners are those of the settings.
+    """Return the assets with their tags: ``pays`` where models are asked, else ``offline``, with
+    ``may_pay`` where some settings have a service asked; and ``tier``. Their owners are those of
+    the settings.
     """
     owners = get_settings().asset_owners
     return [_labelled(asset, owners) for asset in assets]
@@ -23,15 +24,17 @@ def labelled(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]
 
 def _labelled(asset: dg.AssetsDefinition, owners: list[str]) -> dg.AssetsDefinition:
     # Whoever takes the models may ask them; with an offline model it costs nothing all the same.
-    tiers = {step.asset: step.tier for step in registry.steps()}
-    pays = "models" in asset.required_resource_keys
+    steps = {step.asset: step for step in registry.steps()}
+    asks = "models" in asset.required_resource_keys
 
     def label(spec: dg.AssetSpec) -> dg.AssetSpec:
-        name = spec.key.path[-1]
-        tier = tiers.get(name)
+        step = steps.get(spec.key.path[-1])
+        pays = step.pays if step else asks
         tags = {"pays": "yes"} if pays else {"offline": "yes"}
-        if tier:
-            tags["tier"] = tier
+        if step:
+            tags["tier"] = step.tier
+            if asks and not pays:
+                tags["may_pay"] = "yes"
         return spec.replace_attributes(tags={**spec.tags, **tags}, owners=[*spec.owners, *owners])
 
     return asset.map_asset_specs(label)

@@ -14,6 +14,7 @@ from rag_bench.assets.factories.cells import (
     Recorder,
     keys_of,
     log_progress,
+    recorded,
     result_version,
     sweep_asset,
 )
@@ -59,15 +60,14 @@ def _declaration(step: Step) -> dict[str, Any]:
 
 
 def _whole(step: Step) -> dg.AssetsDefinition:
-    """Return an asset without partitions, of a step that asks no model."""
+    """Return an asset without partitions, of a step that asks no model, or only under some
+    settings.
+    """
+    declare = asset(**_declaration(step))
 
-    @asset(**_declaration(step))
-    def whole(
-        context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
-    ) -> dg.MaterializeResult:
+    def run(context: dg.AssetExecutionContext, bench: "Bench") -> dg.MaterializeResult:
         from rag_bench.tiers.base.evaluate import Blocked, Nothing, evaluate_one
 
-        bench = benchmark.open(database.engine, context.run.run_id)
         with log_progress(context):
             [planned] = registry.resolve(step.work)(bench, None, step, [None])
             if isinstance(planned, Blocked):
@@ -90,7 +90,42 @@ def _whole(step: Step) -> dg.AssetsDefinition:
             )
         return apart(context, bench, result)
 
-    return whole
+    def asking(
+        context: dg.AssetExecutionContext,
+        database: DatabaseResource,
+        benchmark: BenchmarkResource,
+        models: ModelsResource,
+    ) -> dg.MaterializeResult:
+        bench = benchmark.open(database.engine, context.run.run_id)
+        if not step.asks(bench, [None]):
+            return run(context, bench)
+        return _asked_whole(step, context, bench, models)
+
+    def reading(
+        context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
+    ) -> dg.MaterializeResult:
+        return run(context, benchmark.open(database.engine, context.run.run_id))
+
+    return declare(asking if step.may_ask else reading)
+
+
+def _asked_whole(
+    step: Step, context: dg.AssetExecutionContext, bench: "Bench", models: ModelsResource
+) -> dg.MaterializeResult:
+    """Make the one result of a step that asks under these settings, recorded as cells are."""
+    from rag_bench.assets.factories.evaluating import evaluating
+
+    record = Recorder(context, bench)
+    work = registry.resolve(step.work)
+
+    async def ask(opened: "Models") -> None:
+        planned = work(bench, opened, step, [None])
+        await evaluating(bench, opened, planned, record, f"tier {step.tier}: {step.stage.title}")
+
+    with log_progress(context):
+        models.run(bench.engine, ask)
+    record.close()
+    return recorded()
 
 
 def _shown(step: Step, bench: "Bench", found: "StoredEvaluation") -> dict[str, Any]:
@@ -125,7 +160,7 @@ def _cells(step: Step, partitions: Partitions) -> dg.AssetsDefinition:
             await evaluating(bench, opened, work(bench, opened, step, keys), record, label)
 
         with log_progress(context):
-            if models is None:
+            if models is None or not step.asks(bench, keys):
                 planned = work(bench, None, step, keys)
                 asyncio.run(evaluating_here(bench, planned, record, label))
             else:
@@ -146,7 +181,7 @@ def _cells(step: Step, partitions: Partitions) -> dg.AssetsDefinition:
         yield from run(context, database, benchmark, None)
 
     # Dagster reads a step's resources off its parameters: who may ask has the models.
-    return declare(asking if step.pays else reading)
+    return declare(asking if step.may_ask else reading)
 
 
 def _keys(context: dg.AssetExecutionContext, step: Step, partitions: Partitions) -> Sequence[Any]:

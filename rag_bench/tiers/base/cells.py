@@ -33,7 +33,7 @@ class Cell(Generic[R]):
     """One partition's work.
 
     Attributes:
-        key: its model or models; requests are counted for it.
+        key: its model or models, None of a step that has one result; requests are counted for it.
         provider: whose limit its jobs count against.
         model: which of its models is asked, if the key does not say so.
         jobs: one coroutine function per case, in order.
@@ -263,7 +263,7 @@ def _stopped(stop: Stop | None) -> bool:
 async def _result(cell: Cell[Any], index: int) -> Any:
     key = cell.key
     try:
-        with asking_for((key,) if isinstance(key, str) else tuple(key)):
+        with asking_for((key,) if isinstance(key, str) else tuple(key or ())):
             return await cell.jobs[index]()
     except CaseError as error:
         return error

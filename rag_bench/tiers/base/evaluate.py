@@ -206,7 +206,7 @@ async def evaluate(
 ) -> None:
     """Find, or make, the evaluation of each task; report each as it ends.
 
-    Tasks that ask models run side by side (`run_cells`).
+    Tasks that ask models run side by side (`run_cells`), after those that ask none.
 
     Args:
         conditions: what they are evaluated under.
@@ -216,7 +216,12 @@ async def evaluate(
         label: what the progress is called.
     """
     cells: list[Cell[tuple[Task[K], StoredEvaluation]]] = []
+    tasks = list(tasks)
+    if free := [task for task in tasks if task.asked is None]:
+        await evaluate_here(conditions, free, on_done, label)
     for task in tasks:
+        if task.asked is None:
+            continue
         if found := find(conditions, task):
             on_done(task, found)
         else:

@@ -8,10 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
+from rag_bench.hashing import text_hash
 from rag_bench.llm.tasks.pipeline import Answer
 from rag_bench.tiers.answers import cached_answers
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.base.run_retriever import settings_of
+from rag_bench.tiers.base.text_vectors import TextVectors
 from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, Retrieved, retrieved
 
 if TYPE_CHECKING:
@@ -37,7 +40,30 @@ class PlannedBench(Bench):
 
     def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
         """Refuse: what comes after the encoding asks no model any more."""
-        raise CaseError(ErrorCode.LLM_FAILED, "a plan encodes nothing", retryable=True)
+        raise _encodes_nothing()
+
+    @cached_property
+    def searched(self) -> TextVectors:
+        """Vectors as the retriever compares them, as far as they are stored."""
+        return _StoredVectors(self.engine, settings_of(self.settings, self.retriever))
+
+
+class _StoredVectors(TextVectors):
+    """Vectors that are there already."""
+
+    def embed(self, exact: Sequence[str], label: str) -> EmbedReport:
+        """Do nothing, if there is nothing to do; else refuse."""
+        from rag_bench.retrieval.embed import EmbedReport
+        from rag_bench.store.vectors import missing
+
+        distinct = {text_hash(text) for text in exact}
+        if missing(self.engine, self.identity.key, distinct):
+            raise _encodes_nothing()
+        return EmbedReport(len(exact), len(distinct), 0, len(distinct), 0, 0.0)
+
+
+def _encodes_nothing() -> CaseError:
+    return CaseError(ErrorCode.LLM_FAILED, "a plan encodes nothing", retryable=True)
 
 
 class Foreseen:

@@ -78,6 +78,7 @@ async def plan_sweep(
         )
         models = Models(cast("ChatModels", chat), providers, default_slots)
         keys_by: dict[Axis, Sequence[Any]] = {
+            Axis.NONE: [None],
             Axis.GENERATOR: generation_models,
             Axis.JUDGE: benchmark_judges,
             Axis.GATE: production_judges,
@@ -86,8 +87,9 @@ async def plan_sweep(
         }
         walk = _Walk(bench, models, chat)
         for step in registry.steps(tiers, options):
-            if step.pays:
-                await walk.through(step, keys_by[step.by])
+            keys = keys_by[step.by]
+            if step.asks(bench, keys):
+                await walk.through(step, keys)
         notes = [*walk.foreseen.notes, *_without_pairs(bench, tiers), *walk.notes]
     with bench.engine.connect() as connection:
         usage = calls.usage(connection)
@@ -121,12 +123,18 @@ class _Walk:
             for one in work(self._bench, self._models, step, [key]):
                 self._chat.stand_ins = frozenset(self.foreseen.handed_out)
                 if isinstance(one, Task):
-                    await self._count(one)
+                    if one.asked is not None:
+                        await self._count(one)
                 else:
                     self._note(f"{step.asset} asks nothing as it is: {one.why}")
 
     async def _count(self, task: Task[Any]) -> None:
-        work = task.prepare()
+        try:
+            work = task.prepare()
+        except CaseError as error:
+            # What is asked about is found by vectors that are not there yet.
+            self._note(f"{self._chat.asset} is unknown until texts are encoded ({error.detail}).")
+            return
         ended = await _run(work.jobs)
         if work.prompts:
             for place, one in enumerate(ended):
