@@ -114,6 +114,35 @@ class Encoder:
         truncated = n_tokens > limit if limit else np.zeros(n, dtype=bool)
         return EncodedBatch(vectors, n_tokens, truncated)
 
+    def encode_tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the vectors of each text's tokens, special ones left out, in the order given.
+
+        Each is float32, shape (tokens, dimension), rows of Euclidean length 1. Texts are read
+        exactly as given, and cut as by `encode`; one without a token of its own has none. What is
+        not finite stays so.
+        """
+        import torch
+
+        found: list[np.ndarray] = [np.zeros((0, self.dimension), dtype=np.float32)] * len(texts)
+        ids, _ = self._tokenize(texts)
+        special = set(self._model.tokenizer.all_special_ids)
+        with torch.inference_mode():
+            for batch in self._batches([len(item) for item in ids]):
+                of_batch = [ids[index] for index in batch]
+                vectors = self._output(of_batch)["token_embeddings"].float().cpu().numpy()
+                for index, own, rows in zip(batch, of_batch, vectors, strict=True):
+                    # Padding is at one side or the other; the mask of real tokens is as long.
+                    real = rows[: len(own)] if self._pads_right else rows[-len(own) :]
+                    kept = real[[token not in special for token in own]]
+                    lengths = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
+                    with np.errstate(divide="ignore", invalid="ignore"):
+                        found[index] = kept / lengths[:, None].astype(np.float32)
+        return found
+
+    @property
+    def _pads_right(self) -> bool:
+        return bool(self._model.tokenizer.padding_side == "right")
+
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], np.ndarray]:
         """Return each text's token ids, cut to the limit, and its number of tokens uncut."""
         if not texts:
@@ -156,6 +185,10 @@ class Encoder:
         return min(padded, self.max_tokens) if self.max_tokens else padded
 
     def _forward(self, ids: list[list[int]]) -> np.ndarray:
+        vectors: np.ndarray = self._output(ids)["sentence_embedding"].float().cpu().numpy()
+        return vectors
+
+    def _output(self, ids: list[list[int]]) -> Any:
         features = self._model.tokenizer.pad(
             {"input_ids": ids},
             padding="max_length",
@@ -163,9 +196,7 @@ class Encoder:
             return_tensors="pt",
         )
         device = self._model.device
-        output = self._model({name: value.to(device) for name, value in features.items()})
-        vectors: np.ndarray = output["sentence_embedding"].float().cpu().numpy()
-        return vectors
+        return self._model({name: value.to(device) for name, value in features.items()})
 
 
 def load_encoder(settings: Settings) -> Encoder:

