@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.hashing import text_hash
+from rag_bench.retrieval import pgvector_search
 from rag_bench.retrieval.pgvector_search import (
+    HNSW_BUILD_MOST_MIB,
+    hnsw_build_mib,
     pgvector_table,
     pgvector_top_k,
     recall_against_exact,
@@ -100,3 +103,23 @@ def test_recall_counts_ties_as_found() -> None:
     assert recall_against_exact(other, exact) == 0.75
     with pytest.raises(ValueError, match="shapes"):
         recall_against_exact(exact, TopK(np.zeros((2, 0), int), np.zeros((2, 0), np.float32)))
+
+
+def test_an_hnsw_graph_is_built_in_memory_that_it_fits_in() -> None:
+    assert hnsw_build_mib(0, 384, 16) == hnsw_build_mib(1000, 384, 16) == 64
+    # pgvector keeps the vector (1,536 bytes) and 32 links of 16 bytes, besides its own.
+    assert 100_000 * (1536 + 512) / 2**20 < hnsw_build_mib(100_000, 384, 16) < 400
+    assert hnsw_build_mib(10_000_000, 1536, 16) == HNSW_BUILD_MOST_MIB
+
+
+def test_the_memory_is_given_to_that_transaction_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pgvector_search, "hnsw_build_mib", lambda *size: 77)
+    hashes, _ = stored(engine, 20, 8, 11)
+    show = "show maintenance_work_mem"
+    with pgvector_table(engine, KEY, 8, hashes, "hnsw") as table:
+        assert table._connection.execute(show).fetchone() == ("77MB",)
+    for connection in (engine.connect(), engine.connect()):
+        with connection:
+            assert connection.execute(text(show)).scalar() != "77MB"
