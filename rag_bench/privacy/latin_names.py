@@ -7,11 +7,11 @@ a capitalised word beside it, a title, an introduction, the end of a letter, ini
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import regex
+
+from rag_bench.privacy.word_lists import words
 
 _U, _L = r"(?:(?=\p{Latin})\p{Lu})", r"(?:(?=\p{Latin})\p{Ll})"
 # A capitalised word, also of two parts: O'Neill, McDonald, Smith-Jones.
@@ -27,7 +27,7 @@ _SURNAME_INITIALS = regex.compile(
     rf"(?P<word>{_CAP}),?{_SPACE}{_INITIAL}(?:[^\S\n]?{_INITIAL})?(?!\p{{L}})"
 )
 _INITIALS_SURNAME = regex.compile(
-    rf"(?<![\p{{L}}.]){_INITIAL}[^\S\n]?(?:{_INITIAL}[^\S\n]?)?(?P<word>{_CAP})(?!\p{{L}})"
+    rf"(?<![\p{{L}}.]){_INITIAL}[^\S\n]?(?:{_INITIAL}[^\S\n]?|(?<=\s))(?P<word>{_CAP})(?!\p{{L}})"
 )
 _INTRODUCED = regex.compile(
     rf"(?i:(?<!\p{{L}})(?:my (?:full |last |first )?name is|(?:full |last |first )?name:|surname:|"
@@ -43,131 +43,12 @@ _TITLED = regex.compile(
 _SIGNED = regex.compile(
     r"(?i:(?<!\p{L})(?:(?:best |kind |warm )?(?:regards|wishes)|sincerely(?: yours)?|"
     r"yours (?:sincerely|truly|faithfully)|respectfully|thanks|thank you|cheers))[,.!]?\s{1,3}"
-    rf"(?P<it>{_CAP}(?:{_SPACE}(?:{_INITIAL}{_SPACE})?{_CAP})?)\s*[.!]?\s*\Z"
+    rf"(?P<it>{_CAP}(?:{_SPACE}(?:{_INITIAL}{_SPACE})?{_CAP}){{0,2}})\s*[.!]?\s*\Z"
 )
 _SMALL_INTRODUCED = regex.compile(
     r"(?i:(?<!\p{L})(?:my name is|i am|i['’]m|this is))[^\S\n]+"
     rf"(?P<it>(?P<first>{_L}+)(?:[^\S\n]+(?P<last>{_L}{{3,}}))?)"
 )
-# Behind a first name in small letters these begin the rest of the sentence.
-_NO_SURNAME = frozenset(
-    [
-        "and",
-        "but",
-        "from",
-        "with",
-        "who",
-        "the",
-        "that",
-        "student",
-        "here",
-        "how",
-        "what",
-        "when",
-        "where",
-        "why",
-        "can",
-        "could",
-        "would",
-        "will",
-        "have",
-        "has",
-        "was",
-        "were",
-        "you",
-        "your",
-        "for",
-        "not",
-        "are",
-        "writing",
-        "asking",
-        "studying",
-        "trying",
-        "looking",
-        "group",
-        "faculty",
-        "department",
-        "speaking",
-    ]
-)
-# Capitalised words beside a first name that make a thing of it, not a person.
-_THINGS = frozenset(
-    [
-        "university",
-        "college",
-        "institute",
-        "school",
-        "hall",
-        "library",
-        "building",
-        "center",
-        "centre",
-        "street",
-        "avenue",
-        "road",
-        "prize",
-        "award",
-        "scholarship",
-        "grant",
-        "fund",
-        "foundation",
-        "office",
-        "department",
-        "faculty",
-        "course",
-        "programme",
-        "program",
-        "project",
-        "test",
-        "exam",
-        "theorem",
-        "law",
-        "method",
-        "equation",
-        "algorithm",
-        "hospital",
-        "museum",
-        "cup",
-        "day",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "is",
-        "are",
-        "was",
-        "can",
-        "will",
-        "does",
-        "do",
-        "the",
-        "my",
-        "i",
-        "we",
-        "you",
-        "he",
-        "she",
-        "it",
-        "they",
-        "and",
-        "or",
-        "but",
-    ]
-)
-
-
-@cache
-def first_names() -> frozenset[str]:
-    """Return first names in Latin letters, case folded.
-
-    Common English ones, and Russian ones in the usual spellings. Left out are those that are
-    rather words of a sentence: May, Will, Grant, Art.
-    """
-    file = Path(__file__).with_name("first_names.txt")
-    return frozenset(file.read_text(encoding="utf-8").split())
 
 
 def latin_names(text: str) -> list[tuple[int, int]]:
@@ -182,14 +63,34 @@ def latin_names(text: str) -> list[tuple[int, int]]:
 
 def _pairs(text: str) -> Iterator[tuple[int, int]]:
     """A known first name and a capitalised word behind it; or a Russian surname before it."""
-    words = list(_WORD.finditer(text))
-    for one, other in pairwise(words):
+    given = list(_WORD.finditer(text))
+    for i, (one, other) in enumerate(pairwise(given)):
         if not _MIDDLE.fullmatch(text, one.end(), other.start()):
             continue
-        first = one["word"].lower() in first_names() and _is_person(other["word"])
-        last = other["word"].lower() in first_names() and _RUSSIAN.fullmatch(one["word"])
-        if first or last:
-            yield one.start(), other.end()
+        if not (_is_first(one["word"], other["word"]) or _is_last(one["word"], other["word"])):
+            continue
+        # Mary Ann Finch: a third word belongs to the name.
+        third = given[i + 2] if i + 2 < len(given) else None
+        if (
+            third
+            and _MIDDLE.fullmatch(text, other.end(), third.start())
+            and _is_person(third["word"])
+        ):
+            other = third
+        yield one.start(), other.end()
+
+
+def _is_first(first: str, last: str) -> bool:
+    """Whether the first word is a first name, and the second may be the surname."""
+    if first.lower() not in words("first_names") or not _is_person(last):
+        return False
+    # Roman law, Bill Committee.
+    return first.lower() not in words("doubtful_first_names") or bool(_RUSSIAN.fullmatch(last))
+
+
+def _is_last(last: str, first: str) -> bool:
+    """Whether the first word is a Russian surname, and the second a first name: Zorkin Gleb."""
+    return first.lower() in words("first_names") and bool(_RUSSIAN.fullmatch(last))
 
 
 def _with_initials(text: str) -> Iterator[tuple[int, int]]:
@@ -204,10 +105,10 @@ def _with_initials(text: str) -> Iterator[tuple[int, int]]:
 def _small(text: str) -> Iterator[tuple[int, int]]:
     """«my name is john smith»: in small letters the first name must be known."""
     for match in _SMALL_INTRODUCED.finditer(text):
-        if match["first"].lower() in first_names():
+        if match["first"].lower() in words("first_names"):
             last = match["last"]
-            yield match.start("it"), match.end("first" if last in _NO_SURNAME else "it")
+            yield match.start("it"), match.end("first" if last in words("no_surnames") else "it")
 
 
 def _is_person(name: str) -> bool:
-    return not {part.lower().strip(".") for part in name.split()} & _THINGS
+    return not {part.lower().strip(".") for part in name.split()} & words("things")

@@ -48,6 +48,8 @@ class Word:
         readings: as parts of a name, in the singular.
         common: it is an ordinary word as well, or one only («вера», «роман», «справка»).
         known: the dictionary has it.
+        nominal: it may be a noun or an adjective; else no name, however it is written.
+        place: it may be a town's name («Королёв», «Пушкин»).
         lemmas: its dictionary forms as a name, ё as е; without such readings, all of its forms.
         surname_like: it is no ordinary word, and ends as Russian surnames do.
     """
@@ -55,6 +57,8 @@ class Word:
     readings: frozenset[Reading]
     common: bool
     known: bool
+    nominal: bool
+    place: bool
     lemmas: frozenset[str]
     surname_like: bool
 
@@ -67,14 +71,17 @@ class Word:
 
 @lru_cache(maxsize=200_000)
 def word(text: str) -> Word:
-    """Return what pymorphy3 knows of a word, in whatever case it is written."""
+    """Return what pymorphy3 knows of a word in small letters."""
     readings, lemmas, others = set(), set(), set()
-    known = common = False
-    for parse in _morph().parse(text.lower()):
+    known = common = nominal = place = False
+    for parse in _morph().parse(text):
         grammemes = parse.tag.grammemes
         from_dictionary = parse.is_known
         known |= from_dictionary
+        nominal |= not from_dictionary or not grammemes.isdisjoint(("NOUN", "ADJF"))
         lemma = parse.normal_form.replace("ё", "е")
+        # «беляева» is of Беляево too, which says little; Киров is written as the surname is.
+        place |= "Geox" in grammemes and "masc" in grammemes and from_dictionary
         part = next((part for part in _PARTS if part in grammemes), None)
         if part and (from_dictionary or part != NAME):
             lemmas.add(lemma)
@@ -86,7 +93,15 @@ def word(text: str) -> Word:
             named = "Poss" in grammemes or "Geox" in grammemes
             common |= from_dictionary and not named and parse.score >= _RARE
     surname_like = not common and bool(_SURNAME.fullmatch(text))
-    return Word(frozenset(readings), common, known, frozenset(lemmas or others), surname_like)
+    return Word(
+        readings=frozenset(readings),
+        common=common,
+        known=known,
+        nominal=nominal,
+        place=place,
+        lemmas=frozenset(lemmas or others),
+        surname_like=surname_like,
+    )
 
 
 def agree(one: Word, other: Word, parts: tuple[str, str]) -> bool:

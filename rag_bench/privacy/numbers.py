@@ -19,8 +19,8 @@ _HYPHEN = r"\-\u2010-\u2015"
 _DATE = r"(?<!\d)(?:\d{1,2}\.\d{1,2}\.\d{2,4}|\d{4}-\d{2}-\d{2})(?!\d)"
 _THOUSANDS = r"\d{1,3}(?:[^\S\n]\d{3})+"
 _MONEY = (
-    rf"(?<![\d+])(?:{_THOUSANDS}[^\S\n]?[{_HYPHEN}][^\S\n]?)?{_THOUSANDS}[^\S\n]?"
-    r"(?:руб|р\.|₽|тыс|млн|евро|€|\$|rub|eur|usd)"
+    rf"(?<![\d+]){_THOUSANDS}(?:[^\S\n]?[{_HYPHEN}][^\S\n]?{_THOUSANDS}(?!\d)|[^\S\n]?"
+    r"(?:руб|р\.|₽|тыс|млн|евро|€|\$|rub|eur|usd))"
 )
 _PUBLIC = re.compile(f"{_DATE}|{_MONEY}", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ _BETWEEN = r"(?:,?\s*(?:№|#|n|no\.?|номер\w{0,2}|number)\s*|\s+)"
 _PASSPORT_SAID = re.compile(
     # «загранпаспорт» has 2 + 7 digits.
     r"(?:паспорт\w{0,3}|сери[яеию]|passport)\b[^\d\n]{0,30}"
-    rf"(?P<it>\d{{2}}\s?\d{{2}}{_BETWEEN}?\d{{6}}|\d{{2}}{_BETWEEN}?\d{{7}})(?!\d)",
+    rf"(?P<it>\d{{2}}\s?\d{{2}}(?:{_BETWEEN}|[{_HYPHEN}])?\d{{6}}|\d{{2}}{_BETWEEN}?\d{{7}})(?!\d)",
     re.IGNORECASE,
 )
 _PASSPORT_FORM = re.compile(

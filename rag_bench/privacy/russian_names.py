@@ -14,6 +14,7 @@ from itertools import pairwise
 import regex
 
 from rag_bench.privacy.morphology import NAME, PATRONYMIC, SURNAME, Word, agree, word
+from rag_bench.privacy.word_lists import words
 
 _WORD = regex.compile(r"\p{Cyrillic}+(?:['’-]\p{Cyrillic}+)*")
 _GAP = regex.compile(r"[^\S\n]{1,3}")
@@ -21,6 +22,7 @@ _INITIALS = r"\p{Lu}\.[^\S\n]?(?:\p{Lu}\.)?|\p{Ll}\.[^\S\n]?\p{Ll}\."
 _AFTER = regex.compile(rf"[^\S\n]{{0,2}}(?:{_INITIALS})")
 _BEFORE = regex.compile(rf"(?<![\p{{L}}.])(?:{_INITIALS})[^\S\n]{{0,2}}\Z")
 _LONGEST_INITIALS = 8
+_ACTING = regex.compile(r"\s*[ИВ]\.\s?О\.\s*")  # at «директора»; at a surname they are a name's
 _NO_INITIALS = regex.compile(r"\s*(?:т\.\s?[едпк]|и\.\s?о|в\.\s?о|н\.\s?э|г\.\s?г|с\.\s?ш)\.\s*")
 
 _CAPITALISED = regex.compile(r"\p{Lu}\p{Ll}+(?:['’-]\p{L}+)*")
@@ -32,42 +34,6 @@ _CHAINS = (
     (NAME, SURNAME),
     (NAME, PATRONYMIC),
 )
-# Before a surname in small letters: who is meant is said.
-_TITLES = frozenset(
-    [
-        "преподаватель",
-        "преподавательница",
-        "профессор",
-        "доцент",
-        "декан",
-        "замдекана",
-        "куратор",
-        "ректор",
-        "проректор",
-        "тьютор",
-        "научрук",
-        "руководитель",
-        "методист",
-        "студент",
-        "студентка",
-        "староста",
-        "однокурсник",
-        "одногруппник",
-        "одногруппница",
-        "аспирант",
-        "аспирантка",
-        "лектор",
-        "препод",
-        "преп",
-        "доц",
-        "проф",
-        "магистрант",
-        "товарищ",
-        "господин",
-        "госпожа",
-        "гражданин",
-    ]
-)
 _INTRODUCED = regex.compile(
     r"(?<!\p{L})(?:меня зовут|(?:мо[её] |полное )?(?:имя|фио|ф\.и\.о\.)|(?:моя )?фамилия)"
     r"(?:[^\S\n]*[:—–-])?[^\S\n]+",
@@ -77,8 +43,8 @@ _INTRODUCED = regex.compile(
 _NAMED_AFTER = regex.compile(
     r"(?:(?<!от[^\S\n])(?<!\p{L})имени|(?<!\p{L})им\.|"
     r"(?<!\p{L})(?:ул\.?|улиц\p{L}+|пр-к?т\p{L}?|просп\.?|проспект\p{L}*|переул\p{L}+|пер\.|"
-    r"площад\p{L}+|пл\.|бульвар\p{L}*|набережн\p{L}+|теорем\p{L}+|закон\p{L}{0,3}|"
-    r"критери\p{L}+|уравнени\p{L}+|формул\p{L}+|алгоритм\p{L}*|метод\p{L}{0,3}))"
+    r"площад\p{L}+|пл\.|бульвар\p{L}*|набережн\p{L}+|теорем\p{L}+|критери\p{L}+|уравнени\p{L}+|"
+    r"формул\p{L}+|(?:закон|метод|алгоритм)(?:а|у|ом|е|ы|ов|ам|ами|ах)?))"
     r"[^\S\n]*\Z",
     regex.IGNORECASE,
 )
@@ -98,7 +64,7 @@ class Token:
 
     @property
     def word(self) -> Word:
-        return word(self.text)
+        return word(self.text.lower())
 
 
 def tokens(text: str) -> list[Token]:
@@ -117,7 +83,7 @@ def by_words(text: str) -> list[tuple[int, int]]:
     """Return where words of a text make a name, by the dictionary: (start, end), in order."""
     given = tokens(text)
     found = [*_chained(text, given), *_with_initials(text, given)]
-    found += [*_titled(text, given), *_introduced(text, given)]
+    found += [*_titled(text, given), *_introduced(text, given), *_alone(text, given)]
     return sorted(span for span in found if not _of_a_thing(text, *span))
 
 
@@ -132,6 +98,9 @@ def by_recognizer(text: str, people: Sequence[tuple[int, int]]) -> list[tuple[in
     found = []
     for start, end in people:
         inside = [token for token in tokens(text[start:end]) if len(token.text) > 1]
+        # «Почему Зоркин …»: the first word of a sentence has a capital letter of its own.
+        if len(inside) > 1 and not inside[0].word.nominal:
+            start, inside = start + inside[1].start, inside[1:]
         likely = [
             token
             for token in inside
@@ -189,22 +158,29 @@ def _is_chain(text: str, part: Sequence[Token], chain: tuple[str, ...]) -> bool:
 
 
 def _with_initials(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """A surname with initials behind or before it."""
+    """A surname with initials behind or before it; with two, any capitalised word is one."""
     for token in given:
-        if not token.word.is_part(SURNAME) or (_is_small(token) and token.word.common):
+        if len(token.text) == 1:
             continue
         after = _AFTER.match(text, token.end)
-        if after and not _NO_INITIALS.fullmatch(after[0]) and _case_fits(token, after[0]):
+        if after and _are_initials(token, after[0]):
             yield token.start, token.end + len(after[0].rstrip())
         start = max(0, token.start - _LONGEST_INITIALS)
         before = _BEFORE.search(text[start : token.start])
-        if before and not _NO_INITIALS.fullmatch(before[0]) and _case_fits(token, before[0]):
+        if before and _are_initials(token, before[0]):
             yield start + before.start(), token.end
 
 
-def _case_fits(token: Token, initials: str) -> bool:
-    # «Роман и.» and «до Петрова г. Тюмень»: small initials stand at a small surname, and are two.
-    return initials.strip()[0].isupper() or _is_small(token)
+def _are_initials(token: Token, initials: str) -> bool:
+    two = initials.count(".") == 2
+    if _NO_INITIALS.fullmatch(initials):
+        return False
+    if initials.strip()[0].islower():
+        # «до Петрова г. Тюмень»: small ones stand at a small surname.
+        return _is_small(token) and token.word.is_part(SURNAME) and not token.word.common
+    if token.word.is_part(SURNAME):
+        return not (_is_small(token) and token.word.common)
+    return two and bool(_CAPITALISED.fullmatch(token.text)) and not _ACTING.fullmatch(initials)
 
 
 def _is_small(token: Token) -> bool:
@@ -213,15 +189,33 @@ def _is_small(token: Token) -> bool:
 
 def _titled(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int]]:
     """A surname behind a word that says who somebody is: «у преподавателя петрова»."""
+    titles = words("titles")
     for title, token in pairwise(given):
         known = token.word
         if known.common or not known.is_part(SURNAME) or not known.lemmas:
             continue
-        if not (title.word.lemmas & _TITLES or title.text.lower() in _TITLES):
+        if not (title.word.lemmas & titles or title.text.lower() in titles):
             continue
         between = text[title.end : token.start]
         if _GAP.fullmatch(between) or between in (". ", "."):
             yield token.start, token.end
+
+
+def _alone(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """A capitalised surname inside of a sentence: «лекции Зоркина», and no town's name."""
+    for i, token in enumerate(given):
+        known = token.word
+        if not _CAPITALISED.fullmatch(token.text) or known.common or known.place:
+            continue
+        if not any(reading.part == SURNAME for reading in known.readings):
+            continue
+        if _SENTENCE_START.search(text[max(0, token.start - _LOOK_BACK) : token.start]):
+            continue
+        before = given[i - 1] if i else None
+        # Part of something longer that bears a name: «имени Глеба Зоркина».
+        if before and before.text[0].isupper() and _GAP.fullmatch(text, before.end, token.start):
+            continue
+        yield token.start, token.end
 
 
 def _introduced(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int]]:
