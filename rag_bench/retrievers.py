@@ -29,6 +29,8 @@ from rag_bench.settings import Settings
 VARIABLE = "RAG_BENCH_RETRIEVERS"
 #: The present settings, as a retriever.
 DEFAULT = "default"
+#: Where settings, as they are stored, have a retriever's name; those of `default` have none.
+NAME_IN_SETTINGS = "retriever_name"
 SHIPPED = Path(__file__).with_name("retrievers.toml")
 
 # A name is a partition key, a value of a flag and a part of a variable.
@@ -221,6 +223,11 @@ def retriever_named(settings: Settings, name: str) -> Retriever:
             f"({_path(settings)}; {VARIABLE} names another file)."
         )
     return known[name]
+
+
+def name_in(settings: Mapping[str, Any]) -> str:
+    """Return the name of the retriever in settings as they are stored."""
+    return str(settings.get(NAME_IN_SETTINGS) or DEFAULT)
 
 
 def _path(settings: Settings) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rag_bench.cli.app import app, console, open_engine
 
 if TYPE_CHECKING:
     from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.store.evaluations import MeasuredSettings
 
 
 # With more the table does not fit a screen.
@@ -40,13 +42,32 @@ def leaderboard(
         typer.echo(json.dumps(board.as_json(), ensure_ascii=False, indent=1))
     else:
         show(board, console, rows or 0)
-        newest = MeasuredSettings.newest_first(engine)[0]
+        measured = MeasuredSettings.newest_first(engine)
+        newest = measured[0]
         if not settings and newest.settings_hash != board.settings_hash:
             console.print(
                 f"There is a newer trial of {newest.limit} questions: --settings "
                 f"{newest.settings_hash[:12]}.",
                 highlight=False,
             )
+        for one in _of_other_retrievers(board, measured):
+            console.print(
+                f"Measured by the retriever {one.retriever} as well: --settings "
+                f"{one.settings_hash[:12]}.",
+                highlight=False,
+            )
+
+
+def _of_other_retrievers(
+    board: Leaderboard, measured: Sequence[MeasuredSettings]
+) -> list[MeasuredSettings]:
+    """Return the newest whole run of each other retriever on the same questions."""
+    found: dict[str, MeasuredSettings] = {}
+    for one in measured:
+        if one.limit is None and one.dataset_id == board.dataset.id:
+            found.setdefault(one.retriever, one)
+    found.pop(board.retriever, None)
+    return list(found.values())
 
 
 def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
@@ -78,7 +99,7 @@ def _generators(board: Leaderboard) -> Table:
     lines, lead = generators(board), lead_column(board.rows)
     table = Table(
         title=f"Leaderboard on {board.n_questions} questions of {board.dataset}, "
-        f"settings {board.settings_hash[:12]}",
+        f"settings {board.settings_hash[:12]}, retriever {board.retriever}",
         title_justify="left",
     )
     table.add_column("#", no_wrap=True)

@@ -21,6 +21,7 @@ from rag_bench.reporting.columns import SHOW_F1 as SHOW_F1
 from rag_bench.reporting.columns import Column as Column
 from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
 from rag_bench.reporting.columns import column as column
+from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
 
@@ -102,6 +103,7 @@ class Leaderboard:
     given_ranking: Ranking | None = None
     costs: Mapping[tuple[str, str], float] = field(default_factory=dict)
     configured: Configured | None = None
+    retriever: str = DEFAULT
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -125,6 +127,7 @@ class Leaderboard:
 
         return {
             "settings_hash": self.settings_hash,
+            "retriever": self.retriever,
             "dataset_id": self.dataset.id,
             "dataset": self.dataset.name,
             "dataset_type": self.dataset.kind,
@@ -205,7 +208,13 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         ranking,
         _costs(engine),
         configured,
+        _retriever_of(engine, settings_hash),
     )
+
+
+def _retriever_of(engine: Engine, settings_hash: str) -> str:
+    measured = evaluations.MeasuredSettings.newest_first(engine)
+    return next(one.retriever for one in measured if one.settings_hash == settings_hash)
 
 
 def ranking_of(

@@ -72,6 +72,7 @@ def content(
         "dataset_id": board.dataset.id,
         "dataset_type": board.dataset.kind,
         "settings_hash": board.settings_hash,
+        "retriever": board.retriever,
         "settings": dict(settings),
         "generation_model": best.generation_model,
         "judge_model": best.benchmark_judge_model,

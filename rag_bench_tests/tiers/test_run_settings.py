@@ -12,8 +12,9 @@ from small_world import World
 from rag_bench.errors import RagBenchError
 from rag_bench.resources import BenchmarkResource
 from rag_bench.retrieval.identity import DEFAULT_ENCODER
+from rag_bench.retrievers import name_in
 from rag_bench.store.datasets import Item, save_dataset
-from rag_bench.tiers.base.run_settings import RunSettings, is_same, retriever_in
+from rag_bench.tiers.base.run_settings import RunSettings, is_same
 
 
 def opened(world: World, **config: Any) -> RunSettings:
@@ -59,7 +60,7 @@ def test_a_retriever_is_hashed_by_its_content_and_default_not_at_all(
     renamed = replace(hnsw, retriever_name="another")
     assert renamed.hash == hnsw.hash
     assert is_same(renamed.as_json(), hnsw.as_json())
-    assert (retriever_in(renamed.as_json()), retriever_in(run.as_json())) == ("another", "default")
+    assert (name_in(renamed.as_json()), name_in(run.as_json())) == ("another", "default")
     # Beside a name that is no difference, and what follows from the retriever anyway.
     assert hnsw.differences(renamed.as_json()) == "nothing"
     assert hnsw.differences(run.as_json()) == "the retriever 'default' instead of 'dense_hnsw'"

@@ -45,6 +45,7 @@ def board_metadata(board: Leaderboard) -> dict[str, Any]:
         "best_generation_model": best.generation_model,
         "best_production_judge": best.production_judge_model or "–",
         "settings_hash": board.settings_hash,
+        "retriever": board.retriever,
         "dataset": str(board.dataset),
         "n_questions": board.n_questions,
         "simulated_models_present": any(row.simulated for row in board.rows),

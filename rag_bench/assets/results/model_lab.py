@@ -42,6 +42,7 @@ def build() -> list[dg.AssetsDefinition]:
                 "dagster/row_count": len(rows),
                 "settings_hash": bench.run.hash,
                 "settings": dg.MetadataValue.json(bench.run.as_json()),
+                "retriever": bench.retriever.name,
                 "dataset": str(bench.dataset),
                 "n_generation_models": len({row.generation_model for row in rows}),
                 "n_benchmark_judges": len({row.benchmark_judge_model for row in rows} - {None}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from rag_bench.errors import RagBenchError
+from rag_bench.retrievers import DEFAULT, name_in
 from rag_bench.store.evaluations.records import Kind
 from rag_bench.store.tables import evaluation
 
@@ -35,19 +36,26 @@ def settings_seen(engine: Engine, *, tier: str, kind: Kind) -> list[tuple[str, d
 
 @dataclass(frozen=True)
 class MeasuredSettings:
-    """Settings under which a generation model was measured; ``limit``: only so many questions."""
+    """Settings under which a generation model was measured.
+
+    Attributes:
+        limit: only so many questions.
+        retriever: what the retriever was called.
+        dataset_id: of the questions.
+    """
 
     settings_hash: str
     limit: int | None
+    retriever: str = DEFAULT
+    dataset_id: str | None = None
 
     @classmethod
     def newest_first(cls, engine: Engine) -> list[MeasuredSettings]:
         """Return all of them, those of the newest usable evaluation first."""
         columns = evaluation.c
         query = (
-            select(columns.settings_hash, columns.settings["limit"].as_integer().label("limit"))
+            select(columns.settings_hash, columns.settings, columns.id)
             .distinct(columns.settings_hash)
-            .add_columns(columns.id)
             .where(
                 columns.generation_model.is_not(None),
                 columns.status.in_(["succeeded", "partial"]),
@@ -56,7 +64,15 @@ class MeasuredSettings:
         )
         with engine.connect() as connection:
             rows = sorted(connection.execute(query), key=lambda row: -row.id)
-        return [cls(row.settings_hash, row.limit) for row in rows]
+        return [
+            cls(
+                row.settings_hash,
+                row.settings.get("limit"),
+                name_in(row.settings),
+                row.settings.get("dataset_id"),
+            )
+            for row in rows
+        ]
 
 
 def newest_settings_hash(engine: Engine) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rag_bench.hashing import content_hash
-from rag_bench.retrievers import DEFAULT
+from rag_bench.retrievers import DEFAULT, NAME_IN_SETTINGS, name_in
 
 Tier = Literal["2", "3"]
 JudgeEvalMode = Literal["direct", "reasoned"]
@@ -25,8 +25,7 @@ _IN_WORDS = {
     "prompt_hash": "other prompts",
 }
 #: What follows from the retriever, and its name, which is shown and not hashed.
-_NAME = "retriever_name"
-_OF_RETRIEVER = ("retriever", _NAME, "search")
+_OF_RETRIEVER = ("retriever", NAME_IN_SETTINGS, "search")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class RunSettings:
         if self.pairs is None:
             del found["pairs"]
         if self.retriever is None:
-            del found["retriever"], found[_NAME]
+            del found["retriever"], found[NAME_IN_SETTINGS]
         return found
 
     @property
@@ -86,13 +85,13 @@ class RunSettings:
         mine = {**dict.fromkeys(other), **self.as_json()}
         parts = []
         if other.get("retriever") != mine.get("retriever"):
-            theirs = other.get(_NAME, DEFAULT)
+            theirs = name_in(other)
             said = f"the retriever {theirs!r} instead of {self.retriever_name!r}"
             if theirs == self.retriever_name:
                 said = f"the retriever {theirs!r} as it was declared before"
             parts.append(said)
             mine = {name: value for name, value in mine.items() if name not in _OF_RETRIEVER}
-        mine.pop(_NAME, None)
+        mine.pop(NAME_IN_SETTINGS, None)
         parts += [
             _IN_WORDS.get(name, f"{name} {other.get(name)!r} instead of {value!r}")
             for name, value in mine.items()
@@ -117,10 +116,5 @@ def is_same(settings: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return _hashed(settings) == _hashed(other)
 
 
-def retriever_in(settings: Mapping[str, Any]) -> str:
-    """Return the name of the retriever in settings as they are stored."""
-    return str(settings.get(_NAME, DEFAULT))
-
-
 def _hashed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != _NAME}
+    return {name: value for name, value in settings.items() if name != NAME_IN_SETTINGS}

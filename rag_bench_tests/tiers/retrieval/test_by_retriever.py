@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_world import World, failure
+from small_world import OFFLINE, World, failure
+
+from rag_bench.partitions import ModelLists
+from rag_bench.reporting.leaderboard import build
+from rag_bench.resources import BenchmarkResource
+from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, stored_retrieval
 
 
 def retrieve(world: World, retriever: str, **settings: object) -> dict:
@@ -75,3 +80,39 @@ def test_a_threshold_of_another_kind_of_score_is_not_the_settings(
     assert words["metrics"]["id_based_context_recall"]["value"] > 0.5
     strict = retrieve(free_world, "strict")
     assert strict["metrics"]["id_based_context_recall"]["value"] == 0
+
+
+ONE = ModelLists(["simulator/extractive"], ["simulator/sim-judge-sharp"], OFFLINE.production_judges)
+
+
+def test_tier_3_answers_from_its_own_retriever_and_boards_stand_side_by_side(
+    free_world: World,
+) -> None:
+    hashes = {}
+    for name in ("default", "bm25"):
+        retrieve(free_world, name, limit=6)
+        settings = {"retriever": name, "limit": 6}
+        result = free_world.run(["tier3_answers"], ONE, benchmark=settings)
+        assert result.success, failure(result)
+        board = build(free_world.engine)
+        assert board.retriever == name
+        hashes[name] = board.settings_hash
+        given = free_world.rows(
+            "select c.case_id, c.retrieved from rag_bench.evaluation_case c join "
+            "rag_bench.evaluation e on e.id = c.evaluation_id where e.tier = '3' "
+            "and e.kind = 'answers' and e.settings_hash = :hash",
+            hash=board.settings_hash,
+        )
+        rankings = found(free_world, retrieve(free_world, name, limit=6))
+        assert len(given) == 6
+        for row in given:
+            first = [one["chunk_hash"] for one in rankings[row["case_id"]][:3]]
+            assert [one["chunk_hash"] for one in row["retrieved"]] == first
+    assert hashes["default"] != hashes["bm25"]
+    # Each board has the results of its own settings, whichever was measured last.
+    for name, settings_hash in hashes.items():
+        board = build(free_world.engine, settings_hash)
+        assert (board.retriever, board.as_json()["retriever"]) == (name, name)
+    bench = BenchmarkResource(retriever="hybrid", limit=6).open(free_world.engine, None)
+    with pytest.raises(NotRetrievedError, match="the retriever 'bm25' instead of 'hybrid'"):
+        stored_retrieval(bench)
