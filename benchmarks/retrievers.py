@@ -13,11 +13,12 @@ Russian ones. For each search it prints
   encoding is the same for all), and the bound that the same run gives: for dense_exact a bare
   product and selection, for bm25 the bare sum of the weights that the question meets and a
   selection; the ratio to the bound, 1 being ideal;
+* processor time of all that, of this process and its server's, which other work does not lengthen;
 * memory: what is held between questions, in this process or in the server, and by how much the
   process grew while building.
 
-Last, how each figure grew from the first size to the last, as a share of linear growth: 1 is
-linear, less is better.
+Last, how processor time and memory grew from the first size to the last, as a share of linear
+growth: 1 is linear, less is better.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import psutil
 from retrieval import DIMENSION, KEY, K, scratch_database, store, synthetic
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from rag_bench.evaluation.text.search_terms import terms
 from rag_bench.retrieval.bm25 import Bm25Index, open_index
@@ -85,18 +86,42 @@ def questions_of(texts: list[str], n: int) -> list[str]:
     return [" ".join(random.choice(words, min(QUESTION_LENGTH, len(words)))) for words in chosen]
 
 
-def seconds(run: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    result = run()
-    return time.perf_counter() - started, result
+class Clock:
+    """Wall and processor time: of this process and of its own server processes.
 
+    Growth is of processor time, as a machine that has other work makes everything take longer.
+    """
 
-def alone(ask: Callable[[int], object], n: int) -> tuple[float, float]:
-    """Return p50 and p95 in milliseconds of n questions, asked one after another."""
-    for number in range(min(WARM_UP, n)):
-        ask(number)
-    taken = [1000 * seconds(lambda: ask(number))[0] for number in range(n)]  # noqa: B023
-    return float(np.percentile(taken, 50)), float(np.percentile(taken, 95))
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def _busy(self) -> float:
+        with self._engine.connect() as connection:
+            query = "select pid from pg_stat_activity where datname = current_database()"
+            pids = connection.execute(text(query)).scalars().all()
+        times = [psutil.Process(pid).cpu_times() for pid in pids]
+        return time.process_time() + sum(each.user + each.system for each in times)
+
+    def build(self, figures: Figures, name: str, run: Callable[[], Any]) -> Any:
+        """Note the seconds of something done once, and return what it gives."""
+        busy, started = self._busy(), time.perf_counter()
+        result = run()
+        figures[f"{name} s"] = time.perf_counter() - started
+        figures[f"{name} CPU s"] = self._busy() - busy
+        return result
+
+    def alone(self, figures: Figures, name: str, ask: Callable[[int], object], n: int) -> None:
+        """Note the milliseconds of n questions, asked one after another."""
+        for number in range(min(WARM_UP, n)):
+            ask(number)
+        busy, taken = self._busy(), []
+        for number in range(n):
+            started = time.perf_counter()
+            ask(number)
+            taken.append(1000 * (time.perf_counter() - started))
+        figures[f"{name} CPU ms"] = 1000 * (self._busy() - busy) / n
+        figures[f"{name} p50 ms"] = float(np.percentile(taken, 50))
+        figures[f"{name} p95 ms"] = float(np.percentile(taken, 95))
 
 
 @contextmanager
@@ -118,10 +143,6 @@ def watched(figures: Figures, name: str) -> Iterator[None]:
         stop.set()
         looking.join()
     figures[name] = max(0.0, (max(most) - before) / 2**20)
-
-
-def timed(figures: Figures, name: str, ask: Callable[[int], object], n: int) -> None:
-    figures[f"{name} p50 ms"], figures[f"{name} p95 ms"] = alone(ask, n)
 
 
 def bare_dense(query: np.ndarray, corpus: np.ndarray) -> None:
@@ -150,6 +171,7 @@ def server_size(table: PgvectorTable) -> float:
 
 
 def measure(engine: Engine, n: int, n_questions: int, hnsw: bool) -> dict[str, Figures]:
+    clock = Clock(engine)
     found: dict[str, Figures] = {name: {} for name in ("dense_exact", "bm25", "hybrid")}
     hashes, _ = store(engine, f"chunk {n}", n, 1)
     queries = synthetic(n_questions, 2)
@@ -158,42 +180,44 @@ def measure(engine: Engine, n: int, n_questions: int, hnsw: bool) -> dict[str, F
 
     exact = found["dense_exact"]
     with watched(exact, "peak MiB"):
-        exact["build s"], corpus = seconds(lambda: fetch_matrix(engine, KEY, hashes))
+        corpus = clock.build(exact, "build", lambda: fetch_matrix(engine, KEY, hashes))
     exact["held MiB"] = corpus.nbytes / 2**20
-    timed(exact, "query", lambda i: top_k(queries[i : i + 1], corpus, K), n_questions)
-    timed(exact, "bound", lambda i: bare_dense(queries[i], corpus), n_questions)
+    clock.alone(exact, "query", lambda i: top_k(queries[i : i + 1], corpus, K), n_questions)
+    clock.alone(exact, "bound", lambda i: bare_dense(queries[i], corpus), n_questions)
 
     words = found["bm25"]
     import bm25s  # noqa: F401  # what it loads is the same for any number of chunks
 
+    def build(given: list[str]) -> Bm25Index:
+        return open_index(engine, given, Bm25())
+
     with watched(words, "peak MiB"):
-        words["first build s"], _ = seconds(lambda: open_index(engine, texts, Bm25()))
-    words["build s"], index = seconds(lambda: open_index(engine, texts, Bm25()))
+        clock.build(words, "first build", lambda: build(texts))
+    index = clock.build(words, "build", lambda: build(texts))
     words["held MiB"] = index.nbytes / 2**20
     reindexed = [*synthetic_texts(n // NEW, vocabulary(), 6), *texts[n // NEW :]]
-    words["reindex s"], _ = seconds(lambda: open_index(engine, reindexed, Bm25()))
-    timed(words, "query", lambda i: index.search(asked[i : i + 1], K), n_questions)
+    clock.build(words, "reindex", lambda: build(reindexed))
+    clock.alone(words, "query", lambda i: index.search(asked[i : i + 1], K), n_questions)
     rows = [postings(index, question) for question in asked]
-    timed(words, "bound", lambda i: bare_words(rows[i], n), n_questions)
-
-    both = found["hybrid"]
-    both["build s"] = exact["build s"] + words["build s"]
-    both["held MiB"] = exact["held MiB"] + words["held MiB"]
+    clock.alone(words, "bound", lambda i: bare_words(rows[i], n), n_questions)
 
     def fused(i: int) -> TopK:
         dense = top_k(queries[i : i + 1], corpus, CANDIDATES)
         return reciprocal_rank_fusion([dense, index.search(asked[i : i + 1], CANDIDATES)], 60, K)
 
-    timed(both, "query", fused, n_questions)
-    both["bound p50 ms"] = exact["bound p50 ms"] + words["bound p50 ms"]
+    both = found["hybrid"]
+    for name in ("build s", "build CPU s", "held MiB"):
+        both[name] = exact[name] + words[name]
+    clock.alone(both, "query", fused, n_questions)
+    both["bound CPU ms"] = exact["bound CPU ms"] + words["bound CPU ms"]
 
     if hnsw:
         graph = found["dense_hnsw"] = {}
-        started = time.perf_counter()
-        with pgvector_table(engine, KEY, DIMENSION, hashes, "hnsw") as table:
-            graph["build s"] = time.perf_counter() - started
+        opened = pgvector_table(engine, KEY, DIMENSION, hashes, "hnsw")
+        with ExitStack() as stack:
+            table = clock.build(graph, "build", lambda: stack.enter_context(opened))
             graph["held in server MiB"] = server_size(table)
-            timed(graph, "query", lambda i: table.top_k(queries[i : i + 1], K), n_questions)
+            clock.alone(graph, "query", lambda i: table.top_k(queries[i : i + 1], K), n_questions)
     return found
 
 
@@ -201,8 +225,8 @@ def show(n: int, found: dict[str, Figures]) -> None:
     print(f"\n{n:,} chunks", flush=True)
     for name, figures in found.items():
         print(f"  {name}: " + ", ".join(f"{key} {value:,.2f}" for key, value in figures.items()))
-        if "bound p50 ms" in figures:
-            ratio = figures["query p50 ms"] / figures["bound p50 ms"]
+        if "bound CPU ms" in figures:
+            ratio = figures["query CPU ms"] / figures["bound CPU ms"]
             print(f"    one question alone / its bound: {ratio:.2f}")
 
 
@@ -223,7 +247,8 @@ def main() -> None:
         print(f"\ngrowth from {sizes[0]:,} to {sizes[-1]:,} chunks, as a share of linear")
         for name, first in results[0].items():
             last = results[-1][name]
-            shares = (f"{key} {last[key] / first[key] / factor:.2f}" for key in first if first[key])
+            steady = [key for key in first if first[key] and ("CPU" in key or "MiB" in key)]
+            shares = (f"{key} {last[key] / first[key] / factor:.2f}" for key in steady)
             print(f"  {name}: " + ", ".join(shares))
 
 
