@@ -7,7 +7,7 @@ import dagster as dg
 from rag_bench import automation, checks
 from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
-from rag_bench.assets.results import analytics, model_lab, plan, reports
+from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -26,6 +26,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *datasets.ASSETS,
             *traffic.ASSETS,
             *tier_assets.build(partitions),
+            *retrievers.ASSETS,
             *plan.build(models),
             *lab,
             *report,

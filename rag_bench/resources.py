@@ -13,6 +13,7 @@ from rag_bench import progress
 from rag_bench.benchmark_fields import BenchmarkFields
 from rag_bench.errors import RagBenchError
 from rag_bench.processes import process_identity
+from rag_bench.retrievers import DEFAULT
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
@@ -144,7 +145,14 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             run_id=run_id,
             retry_failed=self.retry_failed,
             progress=progress.report,
+            reopen=lambda name: self._by_retriever(name).open(engine, run_id),
         )
+
+    def _by_retriever(self, name: str) -> BenchmarkResource:
+        """Return these settings with another retriever, which has a search of its own."""
+        fields = {field: getattr(self, field) for field in BenchmarkFields.model_fields}
+        search = self.search if name == DEFAULT else ""
+        return BenchmarkResource(**{**fields, "retriever": name, "search": search})
 
 
 class ModelsResource(dg.ConfigurableResource):

@@ -230,6 +230,8 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
     assert {name: s.cron_schedule for name, s in schedules.items()} == {
         "weekly_refresh": "0 1 * * 1",
         "weekly_plan": "30 1 * * 1",
+        "weekly_retrievers": "40 1 * * 1",
+        "weekly_compare_retrievers": "50 1 * * 1",
         "weekly_answers": "0 2 * * 1",
         "weekly_your_metrics": "30 3 * * 1",
         "weekly_scores": "0 4 * * 1",

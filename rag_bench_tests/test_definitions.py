@@ -18,9 +18,11 @@ from rag_bench.definitions import build_defs
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import offline
 from rag_bench.partitions import ModelLists
+from rag_bench.retrievers import retrievers
+from rag_bench.settings import get_settings
 
 NONE, GENERATION, GRID, GATES = "none", "generation", "grid", "production"
-JUDGES = "benchmark judges"
+JUDGES, RETRIEVERS = "benchmark judges", "retrievers"
 PAYS = {"openai", "postgres"}
 # name: group, inputs, partitions, kinds
 EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
@@ -50,6 +52,13 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         NONE,
         {"postgres", "numpy"},
     ),
+    "retrieval_lab": (
+        "retrieval",
+        {"manual_dataset", "synthetic_dataset", "traffic_dataset", "chunk_embeddings"},
+        RETRIEVERS,
+        {"postgres", "numpy"},
+    ),
+    "retriever_comparison": ("retrieval", {"retrieval_lab"}, NONE, {"postgres", "matplotlib"}),
     "tier2_answers": ("generation", {"manual_dataset", "synthetic_dataset"}, GENERATION, PAYS),
     "tier2_scores": ("generation", {"tier2_answers"}, GRID, PAYS),
     "tier3_answers": ("end_to_end", {"tier1_retrieval"}, GENERATION, PAYS),
@@ -103,7 +112,12 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         {"postgres", "view"},
     ),
     "leaderboard": ("model_lab", {"model_runs"}, NONE, {"postgres", "matplotlib"}),
-    "benchmark_report": ("reports", {"leaderboard"}, NONE, {"json", "html"}),
+    "benchmark_report": (
+        "reports",
+        {"leaderboard", "retriever_comparison"},
+        NONE,
+        {"json", "html"},
+    ),
 }
 #: What measures under a run's settings: the texts of the chunks are in them.
 MEASURED = {
@@ -112,6 +126,7 @@ MEASURED = {
     *("tier2_custom_metrics", "tier3_custom_metrics", "tier3_context_scores"),
     *("production_judge_scores", "benchmark_judge_quality"),
     *("model_runs", "leaderboard", "benchmark_report"),
+    *("retrieval_lab", "retriever_comparison"),
 }
 CHECKS = {
     ("chunk_embeddings", "every_chunk_is_embedded"),
@@ -139,6 +154,7 @@ CHECKS = {
 JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
     *("benchmark_judges", "production_judges", "report", "analytics"),
+    *("retrievers", "compare_retrievers"),
 )
 MODELS = ModelLists(["simulator/extractive", "x/модель:free"], ["x/судья"], ["x/b/c"])
 
@@ -164,6 +180,7 @@ def test_the_graph_is_the_one_that_was_meant(graph: dg.AssetGraph) -> None:
         GENERATION: list(MODELS.generation),
         GATES: list(MODELS.production_judges),
         JUDGES: list(MODELS.benchmark_judges),
+        RETRIEVERS: list(retrievers(get_settings())),
         GRID: ["x/судья|simulator/extractive", "x/судья|x/модель:free"],
     }
     found = {}
@@ -351,6 +368,7 @@ def test_every_asset_says_whether_it_pays_whose_it_is_and_of_which_tier() -> Non
     assert tiers["tier_ux_dialogs"] == "ux"
     assert tiers["benchmark_judge_quality"] == "judge"
     assert tiers["production_judge_scores"] == "judge_pipeline"
+    assert tiers["retrieval_lab"] == "1"
     assert tiers["leaderboard"] is None
 
 

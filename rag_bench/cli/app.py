@@ -124,6 +124,7 @@ from rag_bench.cli import (  # noqa: E402
     embedding,  # noqa: F401
     generating,  # noqa: F401
     results,  # noqa: F401
+    retrievers,  # noqa: F401
     serve,  # noqa: F401
     sweeping,  # noqa: F401
     traffic,  # noqa: F401

@@ -56,6 +56,7 @@ def sweep(
 def demo() -> None:
     """Build and load the demo, materialize the whole graph with offline models, show the result."""
     from rag_bench import sweep as sweeps
+    from rag_bench.cli import retrievers
     from rag_bench.demo.dump import build_demo_dump
     from rag_bench.llm.config import offline
     from rag_bench.partitions import ModelLists
@@ -98,6 +99,11 @@ def demo() -> None:
         datasets = ["manual_dataset", "synthetic_dataset"]
         check_stage(running.materialize("datasets", datasets, ops=writer))
         took("datasets")
+        compared = retrievers.offline_names()
+        for result in retrievers.measure(running, compared, {}):
+            runs.announce(result.name)
+            check_stage(result)
+            took(result.name)
         results = running.run(sweeps.SweepRequest(models), runs.announce)
     stages += [(result.name, result.seconds) for result in results]
     failed = [error for result in results for error in result.errors]
@@ -108,6 +114,7 @@ def demo() -> None:
         runs.announce(ANALYTICS.title)
         check_stage(running.materialize(ANALYTICS.title, ANALYTICS.assets))
     took(ANALYTICS.title)
+    retrievers.show_measured(engine, compared, {})
     runs.show_board(engine, running, {})
     typer.echo("")
     for name, seconds in stages:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
+
+Verdict = Literal["better", "worse", "cannot tell"]
+Scores = Mapping[str, float | bool | None]
+"""Scores by case id; None for a missing one."""
 
 # Up to this many clusters all 2^G sign patterns are tried (at most 16,384).
 _EXACT_CLUSTERS = 14
@@ -75,6 +80,88 @@ def compare_paired(
         method = "sign_flip_permutation"
     detectable = minimum_detectable_difference(deltas, paired_labels, alpha=alpha, power=power)
     return Comparison(mean, p_value, method, n_clusters, detectable)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One run against the baseline of a family, by one measure of which more is better.
+
+    ``p_adjusted``: Holm's over the whole family; 1 where nothing could be compared, or where all
+    cases are of one cluster, which says nothing of how clusters differ. ``gained`` and ``lost``:
+    the cases, by id, that score more, or less, than with the baseline.
+    """
+
+    name: str
+    measure: str
+    comparison: Comparison
+    p_adjusted: float
+    verdict: Verdict
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def compare_with_baseline(
+    runs: Mapping[str, Mapping[str, Scores]],
+    baseline: str,
+    clusters: Mapping[str, Hashable],
+    *,
+    yes_no: Collection[str] = (),
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> list[Contrast]:
+    """Compare every run with one of them, by every measure, as one family of tests.
+
+    ``runs``: by name, then by measure, scores by case; the measures are the baseline's. A run may
+    differ by chance in any cell of such a table, so Holm's adjustment is over all its cells: the
+    verdicts hold together with an error of at most ``alpha``. ``yes_no``: measures of noughts and
+    ones. Contrasts come by run, then by measure, in the order given.
+
+    Raises:
+        KeyError: there is no such baseline, or a run lacks a measure of it.
+    """
+    cells = [
+        (name, measure, compare_paired(
+            scores, run[measure], clusters, yes_no=measure in yes_no, alpha=alpha, seed=seed
+        ))
+        for name, run in runs.items() if name != baseline
+        for measure, scores in runs[baseline].items()
+    ]  # fmt: skip
+    adjusted = holm([_p_of_several_clusters(found) for _, _, found in cells])
+    return [
+        Contrast(
+            name,
+            measure,
+            found,
+            p,
+            _verdict(found, p, alpha),
+            *_changed(runs[baseline][measure], runs[name][measure]),
+        )
+        for (name, measure, found), p in zip(cells, adjusted, strict=True)
+    ]
+
+
+def _p_of_several_clusters(found: Comparison) -> float:
+    return 1.0 if found.p_value is None or found.n_clusters < 2 else found.p_value
+
+
+def _verdict(found: Comparison, p: float, alpha: float) -> Verdict:
+    difference = found.difference.value
+    if p >= alpha or not difference:
+        return "cannot tell"
+    return "better" if difference > 0 else "worse"
+
+
+def _changed(first: Scores, second: Scores) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the cases that score more in the second run, and those that score less."""
+    # Scores have six decimals; a difference below is rounding.
+    differences = {
+        case: difference
+        for case in sorted(first.keys() & second.keys())
+        if (difference := _difference(first[case], second[case])) is not None
+    }
+    gained = tuple(case for case, difference in differences.items() if difference > 1e-9)
+    lost = tuple(case for case, difference in differences.items() if difference < -1e-9)
+    return gained, lost
 
 
 def exact_mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:

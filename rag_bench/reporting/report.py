@@ -13,7 +13,7 @@ from typing import Any
 
 from rag_bench.evaluation.types import few_clusters_note, few_pages
 from rag_bench.provenance import git_branch, git_commit
-from rag_bench.reporting import baselines, registry
+from rag_bench.reporting import baselines, registry, retriever_board
 from rag_bench.reporting.board import (
     GeneratorLine,
     board_json,
@@ -32,6 +32,8 @@ from rag_bench.reporting.leaderboard import (
     gate_value,
     lead_column,
 )
+from rag_bench.reporting.retriever_board import RetrieverBoard
+from rag_bench.reporting.retriever_plot import plot_uri
 
 #: 3.1: metrics that rows share are written once, see ``rows_once`` and ``metrics_of``.
 SCHEMA_VERSION = "3.1"
@@ -51,9 +53,15 @@ class WrittenReport:
 
 
 def content(
-    board: Leaderboard, settings: Mapping[str, Any], embedding_model: str, now: datetime
+    board: Leaderboard,
+    settings: Mapping[str, Any],
+    embedding_model: str,
+    now: datetime,
+    retrievers: RetrieverBoard | None = None,
 ) -> dict[str, Any]:
-    """Return the report as JSON. Top-level tier metrics are those of the best-ranked triple."""
+    """Return the report as JSON. Top-level tier metrics are those of the best-ranked triple;
+    ``retrievers`` are there if several were measured.
+    """
     best = board.rows[0]
     found = baselines.verdicts(best.metrics)
     status = baselines.overall_status(found)
@@ -84,6 +92,8 @@ def content(
     for tier in _tiers(best.metrics):
         report[f"tier_{tier}_metrics"] = best.metrics.get(f"tier_{tier}")
     report |= board_json(board)
+    if retrievers is not None:
+        report["retrievers"] = retrievers.as_json()
     report["baselines"] = [vars(verdict) for verdict in found]
     report["shared_metrics"], report["model_runs"] = rows_once(board.rows)
     return report
@@ -210,7 +220,12 @@ def _overlapping(board: Leaderboard, column: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> WrittenReport:
+def write(
+    report: Mapping[str, Any],
+    board: Leaderboard,
+    folder: Path,
+    retrievers: RetrieverBoard | None = None,
+) -> WrittenReport:
     """Write ``rag_benchmark_<timestamp>.json``, ``.md`` and ``.html`` and register the report.
 
     Raises:
@@ -226,8 +241,8 @@ def write(report: Mapping[str, Any], board: Leaderboard, folder: Path) -> Writte
         name = f"rag_benchmark_{report['id']}"
         texts = {
             ".json": json.dumps(report, ensure_ascii=False, indent=1),
-            ".md": render("report.md.j2", report, board),
-            ".html": render("report.html.j2", report, board),
+            ".md": render("report.md.j2", report, board, retrievers),
+            ".html": render("report.html.j2", report, board, retrievers),
         }
         for suffix, text in texts.items():
             _replace(folder / f"{name}{suffix}", text)
@@ -246,7 +261,12 @@ def _replace(path: Path, text: str) -> None:
     staging.replace(path)
 
 
-def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
+def render(
+    template: str,
+    report: Mapping[str, Any],
+    board: Leaderboard,
+    retrievers: RetrieverBoard | None = None,
+) -> str:
     """Fill one of the templates beside this file."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -280,6 +300,10 @@ def render(template: str, report: Mapping[str, Any], board: Leaderboard) -> str:
         gates=gates(board),
         notes=notes(board),
         tiers=_tiers(board.rows[0].metrics) if board.rows else [],
+        retrievers=retrievers,
+        retriever_notes=retriever_board.notes(retrievers) if retrievers else [],
+        retriever_plot=plot_uri(retrievers) if retrievers else "",
+        title_of=retriever_board.title_of,
         now=datetime.now(UTC),
     )
 

@@ -79,6 +79,12 @@ class PgvectorTable:
                 scores[row] = [cosine for cosine, _ in cosines]
         return TopK(indices, scores)
 
+    def n_bytes(self) -> int:
+        """Return how much the table and its indexes take on disk, in bytes."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("select pg_total_relation_size('pg_temp.searched')")
+            return int(cursor.fetchone()[0])
+
 
 @contextlib.contextmanager
 def pgvector_table(

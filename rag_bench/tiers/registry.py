@@ -87,8 +87,8 @@ class Step:
         checks: functions that make a `StepCheck` of the step.
         kinds: badges in the graph.
         option: only if that is asked for; None: always.
-        shows: function that returns metadata for the UI beside the metrics, of a bench and the
-            evaluation; of steps without partitions.
+        shows: function that returns metadata for the UI beside the metrics, of the bench that was
+            measured on and the evaluation.
         instrument: results of this name are comparable only if they were made with the same
             dataset, sample and prompts, as far as these are not in the settings hash.
         tier: set by the tier that it is part of, like ``group``.

@@ -72,6 +72,19 @@ PLAN = Stage(
     "01:30",
     ("sweep_plan",),
 )
+RETRIEVERS = Stage(
+    "retrievers",
+    "retrievers",
+    "Retrieval and its costs by every retriever of the settings.",
+    "01:40",
+)
+RETRIEVER_COMPARISON = Stage(
+    "compare_retrievers",
+    "comparison of retrievers",
+    "Every measured retriever against the default one.",
+    "01:50",
+    ("retriever_comparison",),
+)
 ANSWERS = Stage("answers", "answers", "Answers of every generation model (calls models).", "02:00")
 YOUR_METRICS = Stage(
     "your_metrics",
@@ -115,4 +128,4 @@ REPORT = Stage(
 )
 
 #: Those that have assets of no tier; the others exist by the steps that name them.
-FIXED = (REFRESH, PLAN, REPORT, ANALYTICS)
+FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, ANALYTICS)

@@ -11,6 +11,7 @@ from rag_bench.evaluation.comparison import (
     benjamini_hochberg,
     clustered_standard_error,
     compare_paired,
+    compare_with_baseline,
     exact_mcnemar,
     exact_mcnemar_counts,
     holm,
@@ -168,3 +169,43 @@ def test_yes_no_uses_mcnemar_only_when_cases_are_independent() -> None:
     # McNemar is the sign-flip test when every case is its own cluster.
     signs = sign_flip_permutation([float(second[c]) - first[c] for c in first], list(first))
     assert signs == pytest.approx(alone.p_value)
+
+
+def _family() -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]:
+    """Ten pages of one question; ``good`` finds all, ``bad`` loses one that ``base`` has."""
+    cases = [f"q{i}" for i in range(10)]
+    base = {case: float(i < 2) for i, case in enumerate(cases)}
+    return {
+        "base": {"hit": base, "rank": base},
+        "good": {"hit": dict.fromkeys(cases, 1.0), "rank": dict.fromkeys(cases, 1.0)},
+        "bad": {"hit": {**base, "q0": 0.0}, "rank": {**base, "q0": 0.5}},
+    }, {case: case for case in cases}
+
+
+def test_a_family_is_adjusted_as_a_whole_and_told_in_words() -> None:
+    runs, pages = _family()
+    found = {
+        (one.name, one.measure): one
+        for one in compare_with_baseline(runs, "base", pages, yes_no=["hit"])
+    }
+    assert list(found) == [(n, m) for n in ("good", "bad") for m in ("hit", "rank")]
+    # good: 8 of 8 changed questions one way, p = 2/2^8 = 1/128; bad: one changed, p = 1.
+    # Holm over the four: 4/128 and 3/128, which may not fall, then 1.
+    assert [one.comparison.p_value for one in found.values()] == [1 / 128, 1 / 128, 1.0, 1.0]
+    assert [one.p_adjusted for one in found.values()] == [4 / 128, 4 / 128, 1.0, 1.0]
+    assert [one.verdict for one in found.values()] == ["better", "better"] + ["cannot tell"] * 2
+    good, bad = found["good", "hit"], found["bad", "rank"]
+    assert good.gained == tuple(f"q{i}" for i in range(2, 10))
+    assert good.lost == bad.gained == ()
+    assert bad.lost == ("q0",)
+    assert (good.comparison.method, bad.comparison.method) == ("mcnemar", "sign_flip_permutation")
+    turned = compare_with_baseline(runs, "good", pages, yes_no=["hit"])
+    assert {one.verdict for one in turned} == {"worse"}
+
+
+def test_a_family_on_one_page_tells_nothing_apart() -> None:
+    runs, pages = _family()
+    found = compare_with_baseline(runs, "base", dict.fromkeys(pages, "one page"))
+    assert {(one.p_adjusted, one.verdict) for one in found} == {(1.0, "cannot tell")}
+    with pytest.raises(KeyError):
+        compare_with_baseline(runs, "no such run", pages)

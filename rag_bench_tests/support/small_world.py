@@ -72,6 +72,7 @@ class World:
                 (RAGAS, partitions.grid),
                 (("tier3_context_scores",), partitions.benchmark_judges),
                 (("benchmark_judge_quality",), partitions.benchmark_judges),
+                (("retrieval_lab",), partitions.retrievers),
             ):
                 if set(names) <= set(group):
                     tags = range_tags(splits)

@@ -150,25 +150,31 @@ class Recorder:
         partition: str | None,
         evaluation: StoredEvaluation,
         upstream_version: str | None = None,
+        bench: Bench | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         """Record a finished cell; one that must be run again is noted as failed instead.
 
-        ``partition``: None of an asset without any, which has one result.
+        ``partition``: None of an asset without any, which has one result. ``bench`` that it was
+        measured on, if not the step's; ``more`` metadata to begin with.
         """
         named = partition or self._context.asset_key.to_user_string()
+        bench = bench or self._bench
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
         why = self._why(evaluation)
         if evaluation.status != "failed":
             self._log(
                 partition,
                 result_version(evaluation),
-                evaluation_metadata(self._bench, evaluation) | _asked(evaluation) | why,
+                {**(more or {}), **evaluation_metadata(bench, evaluation)}
+                | _asked(evaluation)
+                | why,
                 evaluation.generation_model,
                 upstream_version,
             )
         else:
             # Nothing was measured, so nothing is materialized; the partition says why all the same.
-            metadata = evaluation_metadata(self._bench, evaluation) | _asked(evaluation) | why
+            metadata = evaluation_metadata(bench, evaluation) | _asked(evaluation) | why
             self._context.log_event(
                 dg.AssetObservation(self._context.asset_key, partition=partition, metadata=metadata)
             )

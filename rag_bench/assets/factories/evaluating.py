@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.assets.factories.cells import Recorder
 from rag_bench.partitions import cell_key
+from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import Blocked, Nothing, Planned, Task, evaluate, evaluate_here
 
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
-    from rag_bench.tiers.base.bench import Bench
     from rag_bench.tiers.base.models import Models
+
+Shows = Callable[[Bench, "StoredEvaluation"], Mapping[str, Any]]
+"""Returns metadata of a cell beside its metrics, of the bench that it was measured on."""
 
 
 def partition_of(key: Any) -> str | None:
@@ -21,17 +24,28 @@ def partition_of(key: Any) -> str | None:
 
 
 def evaluating(
-    bench: Bench, models: Models, planned: Sequence[Planned[Any]], record: Recorder, label: str
+    bench: Bench,
+    models: Models,
+    planned: Sequence[Planned[Any]],
+    record: Recorder,
+    label: str,
+    shows: Shows | None = None,
 ) -> Coroutine[Any, Any, None]:
     """Return what evaluates a step's tasks with an open client, and records them."""
-    return evaluate(bench, models, tasks_among(planned, record), _recorded_by(record), label)
+    done = _recorded_by(bench, record, shows)
+    return evaluate(bench, models, tasks_among(planned, record), done, label)
 
 
 def evaluating_here(
-    bench: Bench, planned: Sequence[Planned[Any]], record: Recorder, label: str
+    bench: Bench,
+    planned: Sequence[Planned[Any]],
+    record: Recorder,
+    label: str,
+    shows: Shows | None = None,
 ) -> Coroutine[Any, Any, None]:
     """Return what evaluates tasks that ask no model, and records them."""
-    return evaluate_here(bench, tasks_among(planned, record), _recorded_by(record), label)
+    done = _recorded_by(bench, record, shows)
+    return evaluate_here(bench, tasks_among(planned, record), done, label)
 
 
 def tasks_among(planned: Sequence[Planned[Any]], record: Recorder) -> list[Task[Any]]:
@@ -48,8 +62,10 @@ def tasks_among(planned: Sequence[Planned[Any]], record: Recorder) -> list[Task[
     return tasks
 
 
-def _recorded_by(record: Recorder) -> Any:
+def _recorded_by(bench: Bench, record: Recorder, shows: Shows | None) -> Any:
     def done(task: Task[Any], found: StoredEvaluation) -> None:
-        record(partition_of(task.key), found, task.made_from)
+        measured_on = task.under if isinstance(task.under, Bench) else bench
+        more = shows(measured_on, found) if shows and found.status != "failed" else {}
+        record(partition_of(task.key), found, task.made_from, measured_on, more)
 
     return done

@@ -155,14 +155,16 @@ def _cells(step: Step, partitions: Partitions) -> dg.AssetsDefinition:
         record = Recorder(context, bench, upstream=registry.answers_read_by(step))
         work = registry.resolve(step.work)
         label = f"tier {step.tier}: {step.stage.title}"
+        shows = registry.resolve(step.shows) if step.shows else None
 
         async def ask(opened: "Models") -> None:
-            await evaluating(bench, opened, work(bench, opened, step, keys), record, label)
+            planned = work(bench, opened, step, keys)
+            await evaluating(bench, opened, planned, record, label, shows)
 
         with log_progress(context):
             if models is None or not step.asks(bench, keys):
                 planned = work(bench, None, step, keys)
-                asyncio.run(evaluating_here(bench, planned, record, label))
+                asyncio.run(evaluating_here(bench, planned, record, label, shows))
             else:
                 models.run(database.engine, ask)
         yield from end_step(checks, bench, record)

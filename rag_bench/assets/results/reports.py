@@ -6,6 +6,8 @@ import dagster as dg
 
 from rag_bench.assets.factories.declare import asset
 from rag_bench.assets.factories.trials import apart
+from rag_bench.assets.results.retrievers import board_if_several, retriever_comparison
+from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
 from rag_bench.settings import get_settings
 
@@ -15,7 +17,12 @@ GROUP = "reports"
 def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
     """Return the group's assets."""
 
-    @asset(group_name=GROUP, kinds={"json", "html"}, deps=[leaderboard], code_version="1")
+    @asset(
+        group_name=GROUP,
+        kinds={"json", "html"},
+        deps=[leaderboard, retriever_comparison],
+        code_version="2",
+    )
     def benchmark_report(
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:
@@ -26,12 +33,16 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
+        retrievers = board_if_several(bench)
         content = report.content(
-            board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC)
+            board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC), retrievers
         )
-        written = report.write(content, board, get_settings().reports_dir)
+        written = report.write(content, board, get_settings().reports_dir, retrievers)
+        version = version_of_all(database.engine, bench.run.hash)
+        if retrievers is not None:
+            version = content_hash([version, retrievers.version])
         result: dg.MaterializeResult[None] = dg.MaterializeResult(
-            data_version=dg.DataVersion(version_of_all(database.engine, bench.run.hash)),
+            data_version=dg.DataVersion(version),
             metadata={
                 "overall_status": written.overall_status,
                 "summary": dg.MetadataValue.md(content["executive_summary"]),

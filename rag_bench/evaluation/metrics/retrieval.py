@@ -10,6 +10,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_bench.evaluation.metric_spec import UNIT, Target, entries
+from rag_bench.evaluation.retrieval_costs import METRICS as COSTS
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -91,6 +92,7 @@ METRICS = (
         "found",
         source="pgvector",
     ),
+    *COSTS,
 )
 
 Scores = dict[str, float | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ class Bench:
 
     Attributes:
         retriever: how the chunks of a question are found.
+        reopen: opens the bench of another retriever under the run's other settings.
         run_id: the Dagster run, for the records.
         retry_failed: ask again what was answered unreadably before.
         foreseen: set by a plan, which runs no step: what later steps read in place of the store.
@@ -52,6 +53,26 @@ class Bench:
     retry_failed: bool = False
     progress: Progress = field(default=silent)
     foreseen: Earlier | None = None
+    reopen: Callable[[str], Bench] | None = None
+
+    def by_retriever(self, name: str) -> Bench:
+        """Return the bench of a retriever under the same settings otherwise; what is loaded is
+        shared.
+
+        Raises:
+            RagBenchError: there is no such retriever, or this run's numbers do not fit it.
+        """
+        if name == self.retriever.name:
+            return self
+        if self.reopen is None:
+            raise RagBenchError("This bench was not opened by a run: it has one retriever.")
+        found = self.reopen(name)
+        found.progress, found.foreseen = self.progress, self.foreseen
+        found.__dict__["_texts"] = self._texts  # and with it the encoder, if it is loaded
+        for loaded in ("items", "chunks", "chunk_by_hash", "twins"):
+            if loaded in self.__dict__:
+                found.__dict__[loaded] = self.__dict__[loaded]
+        return found
 
     @cached_property
     def items(self) -> list[Item]:

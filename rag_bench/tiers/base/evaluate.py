@@ -139,6 +139,8 @@ class Task(Generic[K]):
         columns: of the record, where they differ from those of the conditions.
         made_from: the version of the result of an earlier step that it reads; None: it reads none
             of another step's partitions.
+        under: what it is evaluated under; None: what the step is. A retriever has settings of its
+            own.
     """
 
     key: K
@@ -152,6 +154,7 @@ class Task(Generic[K]):
     inputs: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
     made_from: str | None = None
+    under: Conditions | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,7 @@ def n_retryable(results: Iterable[Any]) -> int:
 
 def find(conditions: Conditions, task: Task[Any]) -> StoredEvaluation | None:
     """Return the evaluation of exactly a task's inputs that needs no second try; None: none."""
+    conditions = task.under or conditions
     return evaluations.find_finished(
         conditions.engine,
         conditions.input_hash(*task.hashed),
@@ -298,6 +302,7 @@ async def _result(job: Job) -> Any:
 def _store(
     conditions: Conditions, task: Task[Any], started: datetime, measured: Measured
 ) -> StoredEvaluation:
+    conditions = task.under or conditions
     columns: dict[str, Any] = {**conditions.identity(), **task.columns}
     new = NewEvaluation(
         tier=task.tier,

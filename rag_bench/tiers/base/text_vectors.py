@@ -73,6 +73,14 @@ class TextVectors:
             lambda done, given: self.progress("encoding answers", done, given),
         )
 
+    def loaded(self) -> Encoder:
+        """Return the encoder in this process; it is loaded once.
+
+        Raises:
+            ConfigurationError: there is no such encoder.
+        """
+        return self._loaded
+
     def of_questions(self, questions: Sequence[str]) -> np.ndarray:
         """Return vectors (n, d) of questions as they are searched with."""
         return self._of([self.identity.query_text(q) for q in questions], "encoding questions")

@@ -1,7 +1,11 @@
 """Tier 1: retrieval, all questions in one pass. No model is asked."""
 
-from rag_bench.tiers.registry import Step, TierSpec
-from rag_bench.tiers.stages import REFRESH
+from rag_bench.tiers.registry import Axis, Option, Step, TierSpec
+from rag_bench.tiers.stages import REFRESH, RETRIEVERS
+
+_READS = ("manual_dataset", "synthetic_dataset", "traffic_dataset", "chunk_embeddings")
+# One retrieval has one version, whoever asks for it.
+_VERSION = "5"
 
 TIER = TierSpec(
     "1",
@@ -11,15 +15,31 @@ TIER = TierSpec(
             "tier1_retrieval",
             "metrics",
             "rag_bench.tiers.retrieval.retrieval:retrieval_tasks",
-            "5",
+            _VERSION,
             REFRESH,
             "Tier 1: which chunks are found for each question, exact search, all questions in one "
             "pass.\n\nChunk level and page level have different names; a page counts once. Tier 3 "
             "answers from the chunks found here.",
-            reads=("manual_dataset", "synthetic_dataset", "traffic_dataset", "chunk_embeddings"),
+            reads=_READS,
             pays=False,
             kinds=("postgres", "numpy"),
             shows="rag_bench.assets.tiers.retrieval:shown",
+        ),
+        Step(
+            "retrieval_lab",
+            "metrics",
+            "rag_bench.tiers.retrieval.lab:lab_tasks",
+            _VERSION,
+            RETRIEVERS,
+            "Tier 1 by each retriever: what it finds, how long one query alone takes, how long its "
+            "index takes to build and what memory it needs.\n\nA retriever's result is the one "
+            "that tier 3 reads when it is run with that retriever.",
+            by=Axis.RETRIEVER,
+            reads=_READS,
+            pays=False,
+            kinds=("postgres", "numpy"),
+            option=Option("retrievers", "Measure and compare every retriever as well."),
+            shows="rag_bench.assets.tiers.retrieval_lab:shown",
         ),
     ),
 )

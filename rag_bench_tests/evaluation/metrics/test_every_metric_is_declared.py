@@ -39,6 +39,8 @@ def measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     for stage in (first, ANSWERS, SCORES, PRODUCTION, CUSTOM, RAGAS):
         result = world.run(stage, MODELS, benchmark=benchmark)
         assert result.success, failure(result)
+    result = world.run(["retrieval_lab"], MODELS, partition_key="default")
+    assert result.success, failure(result)
     result = world.run(ANALYTICS, MODELS)
     assert result.success, failure(result)
     for asset in ("tier3_context_scores", "benchmark_judge_quality"):

@@ -1,0 +1,136 @@
+"""A retriever opened once and asked one question at a time, as an assistant does, by the clock.
+
+Results are not made here: tier 1 searches for all questions in one pass. What is found here is the
+same, by the same searches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.retrieval.stopwatch import Ask, Stopwatch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rag_bench.retrieval.search import TopK
+
+Find = Callable[[str, "np.ndarray | None", int], "TopK"]
+"""Gets a question, its vector (1, d) if the retriever reads vectors, and how many to find."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A retriever that can be asked.
+
+    Attributes:
+        ask: one question; counts ``encoding``, ``search`` and ``reranking`` by the watch.
+        build_seconds: that its indexes took.
+        index_bytes: that they hold.
+    """
+
+    ask: Ask
+    build_seconds: float
+    index_bytes: int
+
+
+@dataclass(frozen=True)
+class _Index:
+    find: Find
+    n_bytes: int
+
+
+@contextmanager
+def opened(bench: Bench) -> Iterator[Opened]:
+    """Build the indexes of the bench's retriever and hold them while the block runs.
+
+    Every chunk has its vector already, or that is an error of the store.
+    """
+    retriever = bench.retriever
+    with ExitStack() as held:
+        encoder = bench.searched.loaded() if retriever.reads_vectors else None
+        rerank = held.enter_context(_reranking(bench))
+        started = time.perf_counter()
+        indexes = [held.enter_context(_INDEXES[name](bench)) for name in retriever.searches]
+        seconds = time.perf_counter() - started
+        depth = retriever.candidates if retriever.is_deep else bench.run.top_k
+
+        def ask(question: str, watch: Stopwatch) -> list[int]:
+            vector = None
+            if encoder is not None:
+                with watch("encoding"):
+                    vector = encoder.encode([encoder.query_text(question)]).vectors
+            with watch("search"):
+                lists = [index.find(question, vector, depth) for index in indexes]
+                found = lists[0] if len(lists) == 1 else _fused(bench, lists, depth)
+            candidates = [int(index) for index in found.indices[0] if index >= 0]
+            if rerank is not None:
+                with watch("reranking"):
+                    candidates = rerank(question, candidates)
+            return candidates[: bench.run.top_k]
+
+        yield Opened(ask, seconds, sum(index.n_bytes for index in indexes))
+
+
+def _fused(bench: Bench, lists: list[TopK], depth: int) -> TopK:
+    from rag_bench.retrieval.fusion import reciprocal_rank_fusion
+
+    return reciprocal_rank_fusion(lists, bench.retriever.rrf_k, depth)
+
+
+@contextmanager
+def _dense_exact(bench: Bench) -> Iterator[_Index]:
+    from rag_bench.retrieval.search import top_k
+
+    matrix = bench.searched.of_chunks([chunk.text for chunk in bench.chunks])
+
+    def find(question: str, vector: np.ndarray | None, depth: int) -> TopK:
+        assert vector is not None
+        return top_k(vector, matrix, depth)
+
+    yield _Index(find, int(matrix.nbytes))
+
+
+@contextmanager
+def _dense_hnsw(bench: Bench) -> Iterator[_Index]:
+    from rag_bench.retrieval.pgvector_search import pgvector_table
+
+    texts = bench.searched
+    hashes = texts.chunk_hashes([chunk.text for chunk in bench.chunks])
+    dimension = texts.of_chunks([bench.chunks[0].text]).shape[1]
+    with pgvector_table(bench.engine, texts.identity.key, dimension, hashes, "hnsw") as table:
+
+        def find(question: str, vector: np.ndarray | None, depth: int) -> TopK:
+            assert vector is not None
+            return table.top_k(vector, depth)
+
+        yield _Index(find, table.n_bytes())
+
+
+@contextmanager
+def _bm25(bench: Bench) -> Iterator[_Index]:
+    from rag_bench.retrieval.bm25 import Bm25Index
+
+    index = Bm25Index.build([chunk.text for chunk in bench.chunks], bench.retriever.bm25)
+    yield _Index(lambda question, vector, depth: index.search([question], depth), index.nbytes)
+
+
+_INDEXES: Mapping[str, Callable[[Bench], AbstractContextManager[_Index]]] = {
+    "dense_exact": _dense_exact,
+    "dense_hnsw": _dense_hnsw,
+    "bm25": _bm25,
+}
+
+
+Rerank = Callable[[str, list[int]], list[int]]
+
+
+@contextmanager
+def _reranking(bench: Bench) -> Iterator[Rerank | None]:
+    """Hold what puts a question's candidates in order, without scores of earlier runs."""
+    yield None
