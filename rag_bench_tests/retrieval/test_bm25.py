@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -14,11 +14,13 @@ from sqlalchemy import Engine
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.text.search_terms import TERMS_VERSION, terms
+from rag_bench.hashing import text_hash
 from rag_bench.retrieval import bm25
 from rag_bench.retrieval.bm25 import Bm25Index, content, open_index
 from rag_bench.retrieval.search import NOT_FOUND
 from rag_bench.retrievers import Bm25
 from rag_bench.source.question_files.squad import read_squad
+from rag_bench.store.chunk_terms import stored_terms
 
 METHODS = get_args(Bm25.model_fields["method"].annotation)
 
@@ -223,3 +225,21 @@ def test_a_reindex_tokenizes_only_new_texts(
         )
         np.testing.assert_array_equal(found.indices, direct.indices)
         np.testing.assert_array_equal(found.scores, direct.scores)
+
+
+def test_what_was_tokenized_before_a_kill_is_kept(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plainly = bm25.terms_of
+
+    def killed(texts: Iterable[str]) -> list[list[str]]:
+        if RUSSIAN[2] in (texts := list(texts)):
+            raise KeyboardInterrupt
+        return plainly(texts)
+
+    monkeypatch.setattr(bm25, "_BLOCK", 1)
+    monkeypatch.setattr(bm25, "terms_of", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_index(engine, RUSSIAN, Bm25())
+    kept = dict(stored_terms(engine, TERMS_VERSION, map(text_hash, RUSSIAN)))
+    assert kept == {text_hash(one): terms(one) for one in RUSSIAN[:2]}
