@@ -283,6 +283,11 @@ class _Ragas:
                 n_retryable=n_retryable(results),
             )
 
+        def rehearse() -> None:
+            apart.rehearse(bench)
+            if subject.similarity:
+                self._quiet.rehearse_encoding()
+
         def prompts_of(place: int) -> list[int]:
             item, metric = asked[place]
             return expected_prompts(self.instrument.language, metric, sample_of(item))
@@ -290,7 +295,7 @@ class _Ragas:
         return Work(
             [partial(job, item, metric) for item, metric in asked],
             measure,
-            self._quiet.rehearse_encoding if subject.similarity else None,
+            rehearse,
             prompts=prompts_of,
         )
 

@@ -131,7 +131,11 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
             n_retryable=n_retryable(results),
         )
 
-    return Work([partial(job, item, rubric) for item, rubric in asked], measure)
+    return Work(
+        [partial(job, item, rubric) for item, rubric in asked],
+        measure,
+        partial(apart.rehearse, bench),
+    )
 
 
 def _applies(item: Item, rubric: str) -> bool:
