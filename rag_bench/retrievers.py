@@ -231,7 +231,7 @@ def name_in(settings: Mapping[str, Any]) -> str:
 
 
 def _path(settings: Settings) -> Path:
-    return settings.retrievers or SHIPPED
+    return settings.retrievers.expanduser() if settings.retrievers else SHIPPED
 
 
 def _read(path: Path) -> _File:

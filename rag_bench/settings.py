@@ -138,6 +138,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{owner!r} is neither an e-mail address nor team:NAME")
         return value
 
+    @field_validator("retrievers", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return value or None  # else it would be the current folder
+
     @cached_property
     def asset_owners(self) -> list[str]:
         """The owners of the assets, one by one."""

@@ -60,6 +60,11 @@ def test_a_file_of_ones_own_replaces_the_shipped(tmp_path: Path) -> None:
     assert "mine.toml" in str(raised.value)
 
 
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", "")
+    assert "hybrid" in retrievers(Settings())
+
+
 def test_an_empty_file_leaves_default(tmp_path: Path) -> None:
     assert list(retrievers(of_file(tmp_path, ""))) == [DEFAULT]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.errors import RagBenchError
+from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.retrievers import DEFAULT, retriever_named
 from rag_bench.searches import RETRIEVER_SEARCH_OF, RETRIEVER_SEARCHES
 
@@ -62,14 +62,22 @@ def hashed_content(settings: Settings, retriever: Retriever) -> dict[str, Any] |
     if own is settings:
         content.pop("encoder", None)
     elif "encoder" in content:
-        from rag_bench.retrieval.identity import encoder_identity
-
-        content["encoder"] = encoder_identity(own).key
+        content["encoder"] = _encoder_key(own, retriever)
     if "bm25" in content:
         from rag_bench.retrieval import bm25
 
         content["bm25"] = bm25.content(retriever.bm25)
     return content
+
+
+def _encoder_key(own: Settings, retriever: Retriever) -> str:
+    from rag_bench.retrieval.identity import encoder_identity
+
+    try:
+        return encoder_identity(own).key
+    except ConfigurationError as error:
+        # Its words are about the settings' encoder, and this is another place.
+        raise ConfigurationError(f"[retrievers.{retriever.name}], encoder: {error}") from None
 
 
 def search_word(retriever: Retriever) -> str:

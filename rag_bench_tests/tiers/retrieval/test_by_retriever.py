@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from small_world import OFFLINE, World, failure
 
+from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting.leaderboard import build
 from rag_bench.resources import BenchmarkResource
 from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, stored_retrieval
+from rag_bench_tests.retrieval.conftest import build_tiny_model
 
 
 def retrieve(world: World, retriever: str, **settings: object) -> dict:
@@ -116,3 +119,41 @@ def test_tier_3_answers_from_its_own_retriever_and_boards_stand_side_by_side(
     bench = BenchmarkResource(retriever="hybrid", limit=6).open(free_world.engine, None)
     with pytest.raises(NotRetrievedError, match="the retriever 'bm25' instead of 'hybrid'"):
         stored_retrieval(bench)
+
+
+def test_an_encoder_of_its_own_is_for_retrieval_alone(
+    free_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retriever's encoder reads questions and chunks; the settings' one stays what it was."""
+    folder = build_tiny_model(tmp_path / "tiny")
+    path = tmp_path / "mine.toml"
+    path.write_text(f'[retrievers.tiny]\nsearch = "dense_exact"\nencoder = "{folder}"\n')
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
+    # Meant for the settings' encoder, and more than the tiny one reads.
+    monkeypatch.setenv("RAG_BENCH_ENCODER_MAX_TOKENS", "500")
+    bench = BenchmarkResource(retriever="tiny").open(free_world.engine, None)
+    default = BenchmarkResource().open(free_world.engine, None)
+    own = bench.searched.identity
+    assert own != bench.encoder_identity == default.encoder_identity
+    assert bench.run.encoder == default.run.encoder
+    assert bench.run.retriever == {"search": "dense_exact", "encoder": own.key}
+    # The dense matrices are of the tiny encoder, so the search is that of its vectors.
+    measured = retrieve(free_world, "tiny")
+    assert measured["embedding_model"] == "tiny"
+    texts = [chunk.text for chunk in bench.chunks]
+    questions = bench.searched.of_questions([item.question for item in bench.items])
+    chunks = bench.searched.of_chunks(texts)
+    assert chunks.shape == (len(texts), 16)
+    best = {
+        item.item_id: row.max() for item, row in zip(bench.items, questions @ chunks.T, strict=True)
+    }
+    for case, rows in found(free_world, measured).items():
+        assert rows[0]["score"] == pytest.approx(best[case], abs=2e-6)
+    # Other weights in the same folder are another retriever.
+    rmtree(folder)
+    build_tiny_model(folder, seed=1)
+    again = BenchmarkResource(retriever="tiny").open(free_world.engine, None)
+    assert again.run.hash != bench.run.hash
+    rmtree(folder)
+    with pytest.raises(RagBenchError, match=r"\[retrievers.tiny\], encoder: "):
+        BenchmarkResource(retriever="tiny").open(free_world.engine, None)
