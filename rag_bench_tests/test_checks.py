@@ -148,7 +148,9 @@ def test_judge_prompts_hold_question_and_answer(monkeypatch: pytest.MonkeyPatch,
     from rag_bench.llm.tasks import prompts
 
     check = step_checks.prompts_are_whole(step_named("tier3_scores"))
-    bench: Any = SimpleNamespace(run=SimpleNamespace(tier3_all_rubrics=True))
+    bench: Any = SimpleNamespace(
+        run=SimpleNamespace(tier3_all_rubrics=True), dataset=SimpleNamespace(kind="manual")
+    )
     found = check.evaluate(bench)
     assert found.passed
     assert sorted(found.metadata["rubrics"].value) == [
