@@ -95,10 +95,17 @@ class HttpReranker(_Declared):
         pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
         description="Name of the environment variable that holds the key; empty: none is needed.",
     )
+    passages_field: Literal["documents", "texts"] = Field(
+        default="documents", description="What the service calls the chunks; TEI: texts."
+    )
+    passages_per_call: int = Field(
+        default=100, ge=1, description="Chunks in one request; TEI takes 32 unless told otherwise."
+    )
 
     def content(self) -> dict[str, Any]:
         """Return all that its scores depend on; how it is paid for is nothing of that."""
-        return self.model_dump(mode="json", exclude={"api_key_variable", "provider"})
+        left_out = {"api_key_variable", "provider", "passages_field", "passages_per_call"}
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 RerankerSpec = LateInteraction | CrossEncoder | HttpReranker

@@ -48,6 +48,8 @@ class ReadProviders:
     Attributes:
         by_name: the simulator first, then those of PROVIDER_ variables by name, then those that
             are known by a role's own address only.
+        without_address: those of whom neither address nor key is set, but limits or the like:
+            no chat models, though perhaps a reranker with an address of its own.
         notes: remarks on what was left out and why.
 
     Raises:
@@ -57,6 +59,7 @@ class ReadProviders:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.notes: list[str] = []
+        self.without_address: dict[str, Provider] = {}
         self.by_name = self._read_providers()
         self._add_providers_of_roles()
         self._read_lists()
@@ -91,11 +94,10 @@ class ReadProviders:
         }
         for name in sorted(found):
             providers[name] = self._provider_of(name, found[name], providers.get(name))
-        return {
-            name: provider
-            for name, provider in providers.items()
-            if provider.base_url is not None or provider.api_key is not None
-        }
+        for name in list(providers):
+            if providers[name].base_url is None and providers[name].api_key is None:
+                self.without_address[name] = providers.pop(name)
+        return providers
 
     def _provider_of(self, name: str, values: dict[str, str], base: Provider | None) -> Provider:
         prefix = f"PROVIDER_{name.upper()}_"

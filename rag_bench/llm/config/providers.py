@@ -50,6 +50,7 @@ class Providers:
         read = ReadProviders(self._environment)
         self.notes = read.notes
         self._by_name = read.by_name
+        self._without_address = read.without_address
 
     @classmethod
     def from_environment(
@@ -95,6 +96,10 @@ class Providers:
                 f"Set PROVIDER_{upper}_API_KEY and PROVIDER_{upper}_BASE_URL."
             )
         return found
+
+    def said_of(self, name: str) -> Provider | None:
+        """Return what the variables of a name say, be it only limits; None: there are none."""
+        return self._by_name.get(name.lower()) or self._without_address.get(name.lower())
 
     def split(self, model_key: str) -> tuple[Provider, str]:
         """Return a key's provider and the model's name as the provider knows it.

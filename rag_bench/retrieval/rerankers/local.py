@@ -53,7 +53,8 @@ class LocalReranker:
         return content_hash(dict(self.content))
 
     @cached_property
-    def _scorer(self) -> Scorer:
+    def scorer(self) -> Scorer:
+        """The loaded model, which knows nothing of scores that are stored."""
         return self.load()
 
     def rerank(
@@ -80,7 +81,7 @@ class LocalReranker:
         broken: set[int] = set()
         done = len(questions) - len(wanted)
         for block in self._blocks(list(wanted)):
-            made = self._scorer.scores(
+            made = self.scorer.scores(
                 [questions[n] for n in block], [wanted[n] for n in block], passages
             )
             for n, own in zip(block, made, strict=True):
@@ -96,7 +97,7 @@ class LocalReranker:
 
     def _blocks(self, wanted: Sequence[int]) -> Iterator[Sequence[int]]:
         if wanted:
-            size = self._scorer.at_once
+            size = self.scorer.at_once
             for start in range(0, len(wanted), size):
                 yield wanted[start : start + size]
 

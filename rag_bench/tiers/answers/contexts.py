@@ -44,7 +44,9 @@ def contexts_of(bench: Bench, tier: str) -> tuple[dict[str, Context], Mapping[st
     earlier = earlier_of(bench)
     found = earlier.retrieved()
     contexts = {
-        item.item_id: _retrieved_context(bench, found.rankings.get(item.item_id))
+        item.item_id: Context(error=not_retrieved(error))
+        if (error := found.failed.get(item.item_id))
+        else _retrieved_context(bench, found.rankings.get(item.item_id))
         for item in bench.items
     }
     source: dict[str, Any] = {"retrieval_evaluation": found.evaluation}
@@ -61,6 +63,11 @@ def _gold_context(bench: Bench, item: Item) -> Context:
         what = "has no relevant chunk" if not missing else "names a chunk that is not in the dump"
         return Context(error=CaseError(ErrorCode.INVALID_INPUT, f"the question {what}"))
     return Context(tuple(fragment_of(bench, h) for h in item.chunk_hashes))
+
+
+def not_retrieved(error: CaseError) -> CaseError:
+    """Return why a question without a ranking is not asked; tier 1 mends it, not another try."""
+    return CaseError(error.code, f"its chunks were not retrieved: {error.detail}")
 
 
 def _retrieved_context(bench: Bench, ranking: Ranking | None) -> Context:

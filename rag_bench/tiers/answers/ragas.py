@@ -26,6 +26,7 @@ from rag_bench.llm.tasks.pipeline import is_refusal
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart
+from rag_bench.tiers.answers.contexts import not_retrieved
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.base.bench import Bench, silent
@@ -142,7 +143,7 @@ def ragas_context_tasks(
             judge,
             Roles(benchmark_judge_model=judge),
             CONTEXTS,
-            partial(_context_sample, bench, chosen),
+            partial(_context_sample, bench, chosen, found.failed),
             hashed={"contexts_hash": content_hash(chosen), **apart.read_inputs(bench)},
             recorded={"retrieval_evaluation": found.evaluation},
         )
@@ -174,9 +175,16 @@ def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
     )
 
 
-def _context_sample(bench: Bench, chosen: Mapping[str, Sequence[str]], item: Item) -> Sample:
+def _context_sample(
+    bench: Bench,
+    chosen: Mapping[str, Sequence[str]],
+    failed: Mapping[str, CaseError],
+    item: Item,
+) -> Sample:
     from rag_bench.llm.ragas.metrics import Sample
 
+    if item.item_id in failed:
+        raise not_retrieved(failed[item.item_id])
     contexts = [
         apart.as_read(bench, bench.chunk_by_hash[h].text) for h in chosen.get(item.item_id, [])
     ]

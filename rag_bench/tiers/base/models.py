@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.llm.config.providers import Providers, Role
+from rag_bench.llm.config.providers import Provider, Providers, Role
 from rag_bench.llm.config.requests import asked_otherwise
 
 if TYPE_CHECKING:
@@ -16,15 +16,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Models:
-    """An open client with what is configured about its providers."""
+    """An open client with what is configured about its providers.
+
+    ``services``: providers of what is no chat model, by name; see `add_service`. ``sends``: False
+    of a plan, which reads the ledger alone.
+    """
 
     chat_models: ChatModels
     providers: Providers
     default_slots: int
+    services: dict[str, Provider] = field(default_factory=dict)
+    sends: bool = True
+
+    def add_service(self, provider: Provider) -> None:
+        """Know a provider of what is no chat model: a reranker's, which need not be configured."""
+        self.services.setdefault(provider.name, provider)
+
+    def split(self, model: str) -> tuple[Provider, str]:
+        """Return the provider that serves a model key, and the model's name there.
+
+        Raises:
+            ConfigurationError: there is no such provider.
+        """
+        name, _, rest = model.partition("/")
+        if name in self.services:
+            return self.services[name], rest
+        return self.providers.split(model)
 
     def provider_of(self, model: str) -> str:
         """Return the name of the provider that serves a model key."""
-        return self.providers.split(model)[0].name
+        return self.split(model)[0].name
 
     def asked_otherwise(
         self, settings: Settings, model: str, role: Role
@@ -38,8 +59,9 @@ class Models:
 
     def waits_for(self, model: str) -> bool:
         """Whether a model answers elsewhere: an offline one is work of this process."""
-        return self.providers.split(model)[0].kind != "simulator"
+        return self.split(model)[0].kind != "simulator"
 
     def slots(self, provider: str) -> int:
         """Return how many calls the provider may have in flight."""
-        return self.providers.provider(provider).concurrency or self.default_slots
+        known = self.services.get(provider) or self.providers.provider(provider)
+        return known.concurrency or self.default_slots

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import ConfigurationError, RagBenchError
-from rag_bench.retrievers import DEFAULT, retriever_named
+from rag_bench.retrievers import DEFAULT, HttpReranker, LateInteraction, retriever_named
 from rag_bench.searches import RETRIEVER_SEARCH_OF, RETRIEVER_SEARCHES
 
 if TYPE_CHECKING:
-    from rag_bench.retrievers import Retriever
+    from rag_bench.retrievers import RerankerSpec, Retriever
     from rag_bench.searches import Search
     from rag_bench.settings import Settings
 
@@ -67,6 +67,25 @@ def hashed_content(settings: Settings, retriever: Retriever) -> dict[str, Any] |
         from rag_bench.retrieval import bm25
 
         content["bm25"] = bm25.content(retriever.bm25)
+    if retriever.reranks is not None:
+        content["reranker"] = _hashed_reranker(settings, retriever.reranks)
+    return content
+
+
+def _hashed_reranker(settings: Settings, spec: RerankerSpec) -> dict[str, Any]:
+    """Return what of a reranker is a part of the settings' address: of one on this
+    machine its weights, wherever they lie.
+
+    Raises:
+        ConfigurationError: its model is not there.
+    """
+    if isinstance(spec, HttpReranker):
+        return spec.content()
+    from rag_bench.retrieval.rerankers.opening import local_content
+
+    content = local_content(spec, settings)
+    if isinstance(spec, LateInteraction):
+        del content["encoder"]  # the settings' own, which is a part of their address already
     return content
 
 

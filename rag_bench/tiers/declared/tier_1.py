@@ -1,4 +1,4 @@
-"""Tier 1: retrieval, all questions in one pass. No model is asked."""
+"""Tier 1: retrieval, all questions in one pass. No model is asked but a reranker's service."""
 
 from rag_bench.tiers.registry import Axis, Option, Step, TierSpec
 from rag_bench.tiers.stages import REFRESH, RETRIEVERS
@@ -22,6 +22,7 @@ TIER = TierSpec(
             "answers from the chunks found here.",
             reads=_READS,
             pays=False,
+            asks_if="rag_bench.tiers.retrieval.reranking:asks_service",
             kinds=("postgres", "numpy"),
             shows="rag_bench.assets.tiers.retrieval:shown",
         ),

@@ -19,7 +19,7 @@ def line_of(
 ) -> PlanLine:
     """Return the line of one asset, role and model; ``usage`` is what the ledger holds of all."""
     asset, role, model = key
-    provider, name = models.providers.split(model)
+    provider, name = models.split(model)
     n = len(tally.to_send) + tally.n_unknown
     prompt_tokens = round(tally.prompt_chars / CHARS_PER_TOKEN)
     of_provider = [u for u in usage if u.provider == provider.name and u.n_ok]

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.llm.config.providers import Providers, Role
+from rag_bench.llm.config.providers import Provider, Providers, Role
 from rag_bench.llm.config.requests import chat_body, limit_in
 from rag_bench.llm.config.room import longest_reply
 from rag_bench.llm.reading.chat_reply import ChatReply, read_chat_reply
 from rag_bench.llm.reading.replies import is_unreadable
 from rag_bench.llm.tasks.asking import asks_again
-from rag_bench.llm.transport.call import find_stored, keys_of
+from rag_bench.llm.transport.call import Answer, find_stored, keys_of
 from rag_bench.llm.transport.context import CallContext, call_context, current_context
-from rag_bench.llm.wires.wire import ChatWire
+from rag_bench.llm.wires.wire import ChatWire, Wire
 from rag_bench.store import calls
 
 
@@ -97,7 +97,29 @@ class LedgerOnly:
         limit = longest_reply(provider, model, role, max_tokens, self._of_roles)
         body = chat_body(provider, model, messages, response_format, temperature, limit)
         longest = limit_in(body) or limit
-        context = current_context()
+        stored = await self._stored(ChatWire(provider), role, body, longest)
+        return read_chat_reply(
+            model_key,
+            stored.response_json,
+            latency_ms=stored.latency_ms,
+            from_ledger=True,
+            key=stored.key,
+        )
+
+    async def ask(
+        self, provider: Provider, wire: Wire, role: Role | str, body: dict[str, Any]
+    ) -> Answer:
+        """Return what the ledger has for any endpoint, as the client's `ask` does."""
+        longest = wire.most(body, b"").completion_tokens
+        stored = await self._stored(wire, role, body, longest)
+        content = stored.response_json.encode()
+        return Answer(200, content, True, stored.latency_ms, stored.key)
+
+    async def _stored(
+        self, wire: Wire, role: Role | str, body: dict[str, Any], longest: int
+    ) -> calls.StoredReply:
+        """Return the reply that is kept; count what is asked and what would be sent."""
+        context, model_key = current_context(), wire.model_key(body)
         _asked.get().append(Request(model_key, str(role), longest))
         tally = self._tally(role, model_key)
         tally.n_requests += 1
@@ -105,7 +127,7 @@ class LedgerOnly:
             tally.n_unknown += 1
             _count(tally, body, longest)
             raise NotSentError
-        keys, _ = keys_of(ChatWire(provider), body, context)
+        keys, _ = keys_of(wire, body, context)
         stored = await find_stored(self._store, keys)
         key = keys[0]
         retry = context is not None and context.retry_failed
@@ -120,13 +142,7 @@ class LedgerOnly:
             tally.in_ledger.add(key)
         if stored.error_code is not None and is_unreadable(stored.response_json):
             raise CaseError(ErrorCode(stored.error_code), stored.error_detail or "unusable")
-        return read_chat_reply(
-            model_key,
-            stored.response_json,
-            latency_ms=stored.latency_ms,
-            from_ledger=True,
-            key=stored.key,
-        )
+        return stored
 
     def foresee(self, asked: Sequence[Request], prompts: Sequence[int]) -> None:
         """Count the requests that will follow those that a job asked for, made of their replies.
@@ -163,6 +179,9 @@ class LedgerOnly:
 
 
 def _count(tally: Tally, body: Mapping[str, Any], longest: int) -> None:
-    tally.prompt_chars += sum(len(str(m.get("content", ""))) for m in body["messages"])
+    tally.prompt_chars += sum(len(str(m.get("content", ""))) for m in body.get("messages", ()))
+    # A reranker reads the question beside each passage.
+    for passage in [*body.get("documents", ()), *body.get("texts", ())]:
+        tally.prompt_chars += len(str(body.get("query", ""))) + len(str(passage))
     tally.prompt_chars += len(str(body.get("response_format", "")))
     tally.longest += longest

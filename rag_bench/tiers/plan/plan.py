@@ -76,7 +76,7 @@ async def plan_sweep(
         chat = LedgerOnly(
             providers, store, limits_of_roles(bench.settings), bench.settings.reask_unreadable
         )
-        models = Models(cast("ChatModels", chat), providers, default_slots)
+        models = Models(cast("ChatModels", chat), providers, default_slots, sends=False)
         keys_by: dict[Axis, Sequence[Any]] = {
             Axis.NONE: [None],
             Axis.GENERATOR: generation_models,

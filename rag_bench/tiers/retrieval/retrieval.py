@@ -1,13 +1,16 @@
-"""Tier 0 (geometry of the embedding space) and tier 1 (retrieval): no language model is asked."""
+"""Tier 0 (geometry of the embedding space) and tier 1 (retrieval): no language model is asked.
+
+Tier 1 asks a service where the retriever has a reranker that is one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rag_bench.errors import RagBenchError
+from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.catalogue import spec
 from rag_bench.evaluation.metrics.context_ids import NAMES, id_based_context
 from rag_bench.evaluation.metrics.geometry import geometry_metrics
@@ -18,6 +21,7 @@ from rag_bench.evaluation.metrics.retrieval import (
 )
 from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
+from rag_bench.retrievers import HttpReranker
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
@@ -26,10 +30,11 @@ from rag_bench.tiers.base.evaluate import (
     Measured,
     Task,
     Work,
+    n_retryable,
 )
+from rag_bench.tiers.retrieval import reranking
 from rag_bench.tiers.retrieval.searchers import (
     SEARCHERS,
-    candidates,
     search_as_production,
     search_here,
 )
@@ -53,10 +58,14 @@ class NotRetrievedError(RagBenchError):
 
 @dataclass(frozen=True)
 class Retrieved:
-    """What tier 1 found for each item; ``evaluation`` is the id of its record, None in a plan."""
+    """What tier 1 found for each item; ``evaluation`` is the id of its record, None in a plan.
+
+    ``failed``: items that have no ranking, as their candidates could not be reranked.
+    """
 
     rankings: Mapping[str, Ranking]
     evaluation: int | None = None
+    failed: Mapping[str, CaseError] = field(default_factory=dict)
 
 
 def geometry_tasks(
@@ -73,7 +82,23 @@ def retrieval_tasks(
 
     The result keeps each question's ranked chunks; tier 3 answers from them.
     """
-    return [_task(step, partial(_retrieval, bench))]
+    spec = bench.retriever.reranks
+    if not isinstance(spec, HttpReranker):
+        return [_task(step, partial(_retrieval, bench))]
+    assert models is not None, "a service is asked"
+    service = reranking.open_service(spec, models)
+    return [
+        Task(
+            None,
+            step.tier,
+            step.kind,
+            # What its provider's variables change in requests is in no setting.
+            (step.kind, step.tier, step.version, service.content()),
+            step.version,
+            lambda: reranking.service_work(bench, models, service, partial(_measured, bench)),
+            asked=service.model_key,
+        )
+    ]
 
 
 def _task(step: Declared, measure: Callable[[], Measured]) -> Task[None]:
@@ -95,8 +120,13 @@ def _geometry(bench: Bench) -> Measured:
 
 
 def _retrieval(bench: Bench) -> Measured:
-    found = candidates(bench)
+    return _measured(bench, *reranking.found_here(bench))
+
+
+def _measured(bench: Bench, found: TopK, failed: Mapping[int, CaseError]) -> Measured:
+    """Measure what was found; ``failed``: the questions without a ranking, by place, and why."""
     ranked = rankings_of(bench, found)
+    errors = {bench.items[place].item_id: error for place, error in failed.items()}
     page_of = {chunk.chunk_hash: chunk.page_url for chunk in bench.chunks}
     as_judged: list[Ranking] = []
     for item, ranking in zip(bench.items, ranked, strict=True):
@@ -105,7 +135,9 @@ def _retrieval(bench: Bench) -> Measured:
     cases = [
         RetrievalCase(
             item.item_id,
-            [(chunk_hash, page_of[chunk_hash]) for chunk_hash, _ in ranking],
+            None
+            if item.item_id in errors
+            else [(chunk_hash, page_of[chunk_hash]) for chunk_hash, _ in ranking],
             # A relevant chunk that the corpus lacks stays in: no search can find it.
             item.chunk_hashes,
             item.page_urls,
@@ -119,7 +151,9 @@ def _retrieval(bench: Bench) -> Measured:
     judged = [case for case in cases if case.case_id not in apart]
     metrics = aggregate_retrieval(judged, scores, top_k=bench.run.top_k)
     for item, ranking in zip(bench.items, as_judged, strict=True):
-        scores[item.item_id] |= id_based_context(contexts_given(bench, ranking), item.chunk_hashes)
+        given = contexts_given(bench, ranking)
+        ids = id_based_context(given, item.chunk_hashes)
+        scores[item.item_id] |= dict.fromkeys(ids) if item.item_id in errors else ids
     for name in NAMES:
         values = [scores[case.case_id][name] for case in judged]
         clusters = [case.cluster_label for case in judged]
@@ -128,6 +162,12 @@ def _retrieval(bench: Bench) -> Measured:
     stored = [
         Case(
             item.item_id,
+            error_code=errors[item.item_id].code,
+            error_detail=errors[item.item_id].detail,
+        )
+        if item.item_id in errors
+        else Case(
+            item.item_id,
             retrieved=[{"chunk_hash": h, "page_url": page_of[h], "score": s} for h, s in ranking],
             scores=scores[item.item_id],
             flags=[TWIN_COUNTED] if ranking != judged_as else [],
@@ -135,7 +175,13 @@ def _retrieval(bench: Bench) -> Measured:
         for item, ranking, judged_as in zip(bench.items, ranked, as_judged, strict=True)
     ]
     twins = {"twins": _twins_met(bench, ranked, as_judged)}
-    return Measured(metrics, stored, n_scored=len(stored), inputs=twins)
+    return Measured(
+        metrics,
+        stored,
+        n_scored=len(stored) - len(errors),
+        n_retryable=n_retryable(errors.values()),
+        inputs=twins,
+    )
 
 
 def rankings_of(bench: Bench, found: TopK) -> list[Ranking]:
@@ -224,11 +270,14 @@ def stored_retrieval(bench: Bench) -> StoredEvaluation:
 def retrieved(bench: Bench) -> Retrieved:
     """Return what tier 1 found for each item; raises as `stored_retrieval`."""
     found = stored_retrieval(bench)
-    rankings = {
-        case.case_id: [(row["chunk_hash"], row["score"]) for row in case.retrieved or []]
-        for case in evaluations.cases_of(bench.engine, found.id)
-    }
-    return Retrieved(rankings, found.id)
+    rankings, failed = {}, {}
+    for case in evaluations.cases_of(bench.engine, found.id):
+        if case.error_code is not None:
+            failed[case.case_id] = CaseError(ErrorCode(case.error_code), case.error_detail or "")
+        else:
+            rows = case.retrieved or []
+            rankings[case.case_id] = [(row["chunk_hash"], row["score"]) for row in rows]
+    return Retrieved(rankings, found.id, failed)
 
 
 def _question_texts(bench: Bench) -> list[str]:
