@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_reranker import LocalReranker, ranking, scores_of
 from small_world import OFFLINE, World, failure, materializations
 from starlette.responses import JSONResponse, Response
 from world_data import GOLD
@@ -20,6 +19,7 @@ from rag_bench.llm.transport.limits import Limits
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource
 from rag_bench.tiers.plan.plan import Plan, plan_sweep
+from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker, ranking, scores_of
 from rag_bench_tests.retrieval.rerankers.tiny_cross_encoder import build_cross_encoder
 
 N = len(GOLD)
