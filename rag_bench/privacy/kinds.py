@@ -44,13 +44,8 @@ class Span:
     kind: Kind
 
 
-def overlaps(span: Span, others: Iterable[Span]) -> bool:
-    """Whether the span shares a character with one of the others."""
-    return any(span.start < other.end and other.start < span.end for other in others)
-
-
-def blanked(text: str, spans: Iterable[Span]) -> str:
-    """Return the text with spaces in the spans' places, as long as before."""
+def blanked(text: str, spans: Iterable[Span], mark: str = " ") -> str:
+    """Return the text with ``mark`` for each character of the spans, as long as before."""
     for span in spans:
-        text = text[: span.start] + " " * (span.end - span.start) + text[span.end :]
+        text = text[: span.start] + mark * (span.end - span.start) + text[span.end :]
     return text

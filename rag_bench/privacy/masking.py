@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from rag_bench.evaluation.text.text_folding import readable
+from rag_bench.evaluation.text.text_folding import in_one_script, readable
 from rag_bench.privacy.contacts import contacts
-from rag_bench.privacy.kinds import PLACEHOLDERS, Kind, Span, blanked, overlaps
+from rag_bench.privacy.kinds import PLACEHOLDERS, Kind, Span, blanked
 from rag_bench.privacy.latin_names import latin_names
 from rag_bench.privacy.numbers import numbers
 from rag_bench.privacy.public_names import NOBODY, PublicNames
@@ -39,7 +39,7 @@ def find_all(texts: Sequence[str], public_names: PublicNames = NOBODY) -> list[l
     distinct = list(dict.fromkeys(texts))
     shown = [readable(text) for text in distinct]
     certain = [_certain(text) for text in shown]
-    left = [blanked(text, spans) for text, spans in zip(shown, certain, strict=True)]
+    left = [in_one_script(blanked(text, s)) for text, s in zip(shown, certain, strict=True)]
     asked = [i for i, text in enumerate(left) if may_name_somebody(text)]
     recognised: dict[int, list[tuple[int, int]]] = {}
     if asked:
@@ -93,8 +93,7 @@ def prepare() -> None:
 def _certain(text: str) -> list[Span]:
     """What is told by its form: contacts, then numbers."""
     found = contacts(text)
-    found += [span for span in numbers(blanked(text, found)) if not overlaps(span, found)]
-    return found
+    return found + numbers(blanked(text, found))
 
 
 def _joined(text: str, names: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from rag_bench.privacy.kinds import Kind, Span, overlaps
+from rag_bench.privacy.kinds import Kind, Span, blanked
 
 Finder = Callable[[str], Iterator[Span]]
 
@@ -53,6 +53,7 @@ _LOCAL_PHONE = re.compile(
     rf"(?<![\d{_HYPHEN}])(?P<it>\d{{2,3}}[{_HYPHEN}]\d{{2}}[{_HYPHEN}]\d{{2}})(?![\d{_HYPHEN}])"
 )
 _LONG = re.compile(r"(?P<it>\d{6,})")
+_TAKEN = "/"  # no number goes on over it
 _LEAST_PHONE = 7  # digits
 _REGION = "RU"
 
@@ -88,10 +89,13 @@ def numbers(text: str) -> list[Span]:
     """
     if sum(character.isdigit() for character in text) < 6:
         return []
-    text = _PUBLIC.sub(lambda public: "/" * len(public[0]), text)
+    text = _PUBLIC.sub(lambda public: _TAKEN * len(public[0]), text)
     found: list[Span] = []
     for finder in _FINDERS:
-        found += [span for span in finder(text) if not overlaps(span, found)]
+        spans = list(finder(text))
+        found += spans
+        # What is left of a run of digits is a number still.
+        text = blanked(text, spans, _TAKEN)
     return found
 
 

@@ -71,6 +71,7 @@ def test_personal_data_is_masked(text: str, masked: str) -> None:
         ("98 000–146 000 руб. до 01.09.2025 10.10.2025", None),
         # What looks alike, and what cannot be seen.
         ("Зор\u00adкин Гл\u200bеб", "[name]"),
+        ("я З\u006fркин Гл\u0065б", "я [name]"),  # Latin o and e
         ("", ""),
     ],
 )
@@ -153,6 +154,12 @@ def test_numbers_have_kinds_by_their_check_digits_form_and_words() -> None:
         ("+44 20 7946 0958", "phone"),
     ]
     assert kinds("зачётка 202300123") == [("202300123", "number")]
+
+
+def test_what_is_left_of_digits_beside_a_known_number_is_masked_too() -> None:
+    assert mask("паспорт 7112 123456 40 17 81 55 66 00") == "паспорт [number] [number]"
+    assert mask("8 912 345-67-89 8 900 123-45-67") == "[number]"
+    assert mask("инн 500100732259 0000 1111 2222") == "инн [number] [number]"
 
 
 def test_spans_are_in_order_and_do_not_overlap() -> None:

@@ -77,6 +77,14 @@ def readable(text: str) -> str:
     return "".join(p if _SIGN.fullmatch(p) else unicodedata.normalize("NFKC", p) for p in parts)
 
 
+def in_one_script(text: str) -> str:
+    """Return a text with Latin letters that slipped into a Cyrillic word as what they look like.
+
+    As long as before.
+    """
+    return _MIXED.sub(lambda word: word[0].translate(_ALIKE), text)
+
+
 @lru_cache(maxsize=8_192)
 def fold(text: str) -> str:
     """Return what a text is compared by; equal for texts that read the same.
@@ -91,7 +99,7 @@ def fold(text: str) -> str:
     text = text.translate(_SIGNS).translate(_PUNCTUATION)
     text = unicodedata.normalize("NFKC", _DIGIT_THEN_SMALL.sub(" ", text))
     # Again: NFKC makes fillers of fillers.
-    text = _MIXED.sub(lambda word: word[0].translate(_ALIKE), _INVISIBLE.sub("", text))
+    text = in_one_script(_INVISIBLE.sub("", text))
     # İ is an i, whose own dot would come twice.
     text = text.casefold().replace("i\u0307", "i")
     text = unicodedata.normalize("NFKC", text).translate(_PLAIN_LETTERS)
