@@ -122,11 +122,7 @@ def design_effect(independent: float, clustered: float) -> float:
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """Return Wilson's 95 % score interval of ``successes`` out of ``n`` >= 1 trials."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
-    # Rounding can put the end a hair inside the estimate at 0 of n and n of n.
-    return min(float(interval.low), successes / n), max(float(interval.high), successes / n)
+    return _wilson_formula(successes / n, n)
 
 
 def quantile_metric(
@@ -143,10 +139,12 @@ def quantile_metric(
     n = len(ordered)
     if n == 0:
         return Metric(None, 0, len(values), scale=scale)
-    from scipy.stats import binom
+    from scipy.special import bdtr  # scipy.stats has it, too, and takes half a second to import
 
     # X_(l) <= quantile < X_(u) with probability >= 95 %; l and u count from 1.
-    lower, upper = int(binom.ppf(_ALPHA / 2, n, q)), int(binom.ppf(1 - _ALPHA / 2, n, q)) + 1
+    below = bdtr(np.arange(n), n, q)
+    lower, upper = (int(np.searchsorted(below, p)) for p in (_ALPHA / 2, 1 - _ALPHA / 2))
+    upper += 1
     known = lower >= 1 and upper <= n
     return Metric(
         value=float(np.quantile(ordered, q)),

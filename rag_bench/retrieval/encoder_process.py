@@ -44,6 +44,14 @@ class _Loaded:
 
 
 @dataclass(frozen=True)
+class _Wanted:
+    """A request: texts, and whether calls run beside it."""
+
+    texts: Sequence[str]
+    beside_calls: bool = False
+
+
+@dataclass(frozen=True)
 class _Encoded:
     """How far the child is with a request, and its vectors at the end."""
 
@@ -91,8 +99,21 @@ class EncoderProcess:
         """Whether the child is there still."""
         return self._child.poll() is None
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
+    @property
+    def beside_calls(self) -> BesideCalls:
+        """The same, for texts that come while this process calls models."""
+        return BesideCalls(self)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        beside_calls: bool = False,
+    ) -> EncodedBatch:
         """Encode as `Encoder.encode` does; raises what it raises.
+
+        ``beside_calls``: leave one processor to the calls.
 
         Raises:
             RagBenchError: the child has ended.
@@ -100,7 +121,7 @@ class EncoderProcess:
         with self._busy:
             try:
                 self._wait_until_loaded()
-                self._send(list(texts))
+                self._send(_Wanted(list(texts), beside_calls))
                 while True:
                     said = cast(_Encoded, self._receive())
                     if said.batch is not None:
@@ -151,6 +172,31 @@ class EncoderProcess:
             f"The process that encodes texts ended {how}. Everything that was answered and encoded "
             "is kept: run again."
         )
+
+
+@dataclass(frozen=True)
+class BesideCalls:
+    """An encoder process that leaves one processor to the calls beside it.
+
+    Threads that share a sum wait for each other, so with as many as there are processors the calls
+    and the encoding would hold each other up.
+    """
+
+    process: EncoderProcess
+
+    @property
+    def key(self) -> str:
+        """As of `EncoderProcess`."""
+        return self.process.key
+
+    @property
+    def name(self) -> str:
+        """As of `EncoderProcess`."""
+        return self.process.name
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> EncodedBatch:
+        """As of `EncoderProcess`."""
+        return self.process.encode(texts, progress, beside_calls=True)
 
 
 _lock = threading.Lock()
@@ -222,9 +268,14 @@ def main() -> None:
     threading.Thread(target=read, daemon=True).start()
     try:
         encoder = load_encoder(given.get())
+        import torch
+
         reply(_Loaded(encoder.key, encoder.name))
+        n_threads = torch.get_num_threads()
         while True:
-            reply(_encoded(encoder, given.get(), reply))
+            wanted = given.get()
+            torch.set_num_threads(max(1, n_threads - wanted.beside_calls))
+            reply(_encoded(encoder, wanted.texts, reply))
     except RagBenchError as error:
         reply(error)
     except Exception as error:

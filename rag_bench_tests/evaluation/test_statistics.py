@@ -220,6 +220,14 @@ def test_wilson_is_the_closed_formula(n: int) -> None:
         assert wilson_interval(k, n) == pytest.approx(closed_wilson(k, n), abs=1e-12)
 
 
+def test_wilson_is_scipys() -> None:
+    from scipy.stats import binomtest
+
+    for k, n in ((0, 1), (1, 1), (3, 7), (0, 100), (100, 100), (33, 1000)):
+        theirs = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert wilson_interval(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
 def test_rate_hand_worked() -> None:
     # 3 yes of 4 readable of 6: value 0.75; worst 3/6, best 5/6.
     metric = rate_metric([True, True, None, False, True, None])
@@ -340,6 +348,17 @@ def test_totals_by_cluster_do_not_know_the_order():
 
 
 # --- quantiles --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20, 71, 72, 73, 100, 999, 5000])
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.9, 0.95])
+def test_order_statistics_are_the_binomials_quantiles(n: int, q: float) -> None:
+    from scipy.stats import binom
+
+    metric = quantile_metric([float(v) for v in range(1, n + 1)], q)  # each is its own place
+    lower, upper = int(binom.ppf(0.025, n, q)), int(binom.ppf(0.975, n, q)) + 1
+    known = lower >= 1 and upper <= n
+    assert (metric.ci_low, metric.ci_high) == ((lower, upper) if known else (None, None))
 
 
 def test_quantiles_and_their_order_statistic_interval() -> None:

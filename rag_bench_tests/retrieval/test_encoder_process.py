@@ -47,6 +47,14 @@ def test_it_encodes_as_the_encoder_here_does(process: EncoderProcess, settings: 
     assert process.encode([]).vectors.shape == (0, 16)
 
 
+def test_beside_calls_it_is_the_same_encoder(process: EncoderProcess) -> None:
+    beside = process.beside_calls
+    assert (beside.key, beside.name) == (process.key, process.name)
+    alone, busy, again = (one.encode(TEXTS).vectors for one in (process, beside, process))
+    np.testing.assert_allclose(busy, alone, atol=2e-6)
+    np.testing.assert_allclose(again, alone, atol=2e-6)
+
+
 def test_a_killed_one_says_so_and_the_next_is_another(settings: Settings) -> None:
     killed = encoder_process(settings)
     assert encoder_process(settings) is killed is running_process(settings)

@@ -44,6 +44,7 @@ from rag_bench.tiers.base.evaluate import (
 )
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.base.reasked import asked_again_metrics, reask_inputs
+from rag_bench.tiers.base.rehearsal import rehearse_sdk
 from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, contexts_given
 
 if TYPE_CHECKING:
@@ -292,6 +293,7 @@ class _Ragas:
             )
 
         def rehearse() -> None:
+            rehearse_sdk()
             apart.rehearse(bench)
             if subject.similarity:
                 self._quiet.rehearse_encoding()

@@ -13,20 +13,25 @@ from functools import cache
 
 
 async def rehearse_calls() -> None:
-    """Import what a first call to a model imports: the SDK, the loop's backend, connections, the
-    codecs that look up host names and hide keys.
+    """Import what a first call to a model imports: the loop's backend, connections, the codecs that
+    look up host names and hide keys. Not the SDK, which takes long to import and is there for
+    libraries; see `rehearse_sdk`.
     """
     import codecs
 
     import anyio.lowlevel
     import httpx
-    import openai  # noqa: F401
 
     for name in ("idna", "utf-16-be"):  # getaddrinfo wants the first, on a thread of its own
         codecs.lookup(name)
     await anyio.lowlevel.checkpoint()
     async with httpx.AsyncHTTPTransport():
         pass
+
+
+def rehearse_sdk() -> None:
+    """Import what a library imports that calls models by the SDK, as RAGAS does."""
+    import openai  # noqa: F401
 
 
 @cache

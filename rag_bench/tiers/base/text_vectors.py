@@ -68,7 +68,10 @@ class TextVectors:
 
         return EncodingAhead(
             lambda exact: embed_texts(
-                self.engine, lambda: encoder_process(self.settings), self.identity, exact
+                self.engine,
+                lambda: encoder_process(self.settings).beside_calls,
+                self.identity,
+                exact,
             ),
             lambda done, given: self.progress("encoding answers", done, given),
         )
