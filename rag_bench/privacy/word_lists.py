@@ -10,8 +10,9 @@ from pathlib import Path
 def words(name: str) -> frozenset[str]:
     """Return a list of words, in small letters.
 
-    - ``first_names``: in Latin letters, English ones and Russian ones in the usual spellings. Left
-      out are those that are rather words of a sentence: May, Will, Grant, Art.
+    - ``first_names``: in Latin letters: English ones, Russian ones in the usual spellings, common
+      ones of Asia and Africa. Left out are those that are rather words of a sentence: May, Will,
+      Grant, Art.
     - ``doubtful_first_names``: those that are English words too; only a Russian surname bears them
       out.
     - ``no_surnames``: what, behind a first name in small letters, begins the rest of the sentence.
