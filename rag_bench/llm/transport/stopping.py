@@ -75,7 +75,8 @@ def run_stoppable(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run ``work`` on an event loop of its own; SIGINT and SIGTERM stop it between calls.
 
     Afterwards the signal goes to the handler that was there before (Dagster's, which ends the run
-    as cancelled, or Python's own, a KeyboardInterrupt). Off the main thread there are no signals.
+    as cancelled, or Python's own, a KeyboardInterrupt); what the work ended with is the cause of
+    what that raises. Off the main thread there are no signals.
     """
     stopped: list[int] = []
 
@@ -100,18 +101,23 @@ def run_stoppable(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         finally:
             _current.reset(token)
 
+    ended_with: BaseException | None = None
     try:
         result = asyncio.run(main())
-    except BaseException:
+    except BaseException as error:
         if not stopped:
             raise
+        ended_with = error
     else:
         if not stopped:
             return result
-    before = signal.getsignal(signal.SIGINT)
-    if callable(before):
-        before(signal.SIGINT, None)
-    raise KeyboardInterrupt
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        if callable(before):
+            before(signal.SIGINT, None)
+        raise KeyboardInterrupt
+    except BaseException as interruption:
+        raise interruption from ended_with
 
 
 @contextmanager
