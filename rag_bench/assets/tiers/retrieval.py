@@ -32,7 +32,9 @@ def shown(bench: "Bench", evaluation: "StoredEvaluation") -> dict[str, Any]:
         for case in cases_of(bench.engine, evaluation.id)
         if case.scores.get("chunk_mrr") == 0
     ]
-    metadata = {"plot": plot, "n_not_found": len(missed)}
+    metadata: dict[str, Any] = {"plot": plot, "n_not_found": len(missed)}
+    if bench.searched.identity != bench.encoder_identity:
+        metadata["retrieval_encoder"] = bench.searched.identity.name
     metadata |= _twins(evaluation.inputs.get("twins", {}))
     if missed:
         metadata["not_found"] = table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.catalogue import spec
@@ -84,7 +84,7 @@ def retrieval_tasks(
     """
     spec = bench.retriever.reranks
     if not isinstance(spec, HttpReranker):
-        return [_task(step, partial(_retrieval, bench))]
+        return [_task(step, partial(_retrieval, bench), _columns(bench))]
     assert models is not None, "a service is asked"
     service = reranking.open_service(spec, models)
     return [
@@ -97,11 +97,19 @@ def retrieval_tasks(
             step.version,
             lambda: reranking.service_work(bench, models, service, partial(_measured, bench)),
             asked=service.model_key,
+            columns=_columns(bench),
         )
     ]
 
 
-def _task(step: Declared, measure: Callable[[], Measured]) -> Task[None]:
+def _columns(bench: Bench) -> Mapping[str, Any]:
+    """Return what the record of a retrieval has otherwise than those of the run's other steps."""
+    return {"embedding_model": bench.searched.identity.name}
+
+
+def _task(
+    step: Declared, measure: Callable[[], Measured], columns: Mapping[str, Any] | None = None
+) -> Task[None]:
     return Task(
         None,
         step.tier,
@@ -109,6 +117,7 @@ def _task(step: Declared, measure: Callable[[], Measured]) -> Task[None]:
         (step.kind, step.tier, step.version),
         step.version,
         lambda: Work([], lambda _: measure()),
+        columns=columns or {},
     )
 
 

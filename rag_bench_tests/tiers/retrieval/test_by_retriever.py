@@ -35,7 +35,7 @@ def found(world: World, evaluation: dict) -> dict[str, list[dict]]:
     return {row["case_id"]: row["retrieved"] for row in rows}
 
 
-@pytest.mark.parametrize("name", ["bm25", "hybrid", "dense_hnsw"])
+@pytest.mark.parametrize("name", ["bm25", "hybrid", "hybrid_late", "dense_hnsw"])
 def test_every_shipped_retriever_finds_and_stands_apart(free_world: World, name: str) -> None:
     default = retrieve(free_world, "default")
     mine = retrieve(free_world, name)
