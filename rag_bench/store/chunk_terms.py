@@ -28,11 +28,10 @@ def stored_terms(
         """
     )
     wanted = sorted(set(text_hashes))
-    with engine.connect() as connection:
-        for start in range(0, len(wanted), _READ_BLOCK):
-            block = wanted[start : start + _READ_BLOCK]
-            for row in connection.execute(query, {"version": version, "hashes": block}):
-                yield row.text_hash, row.terms.split()
+    # One query, a block of rows at a time: a query per block may scan the table for each.
+    with engine.connect().execution_options(yield_per=_READ_BLOCK) as connection:
+        for row in connection.execute(query, {"version": version, "hashes": wanted}):
+            yield row.text_hash, row.terms.split()
 
 
 def save_terms(engine: Engine, version: str, terms: Mapping[str, Sequence[str]]) -> int:
