@@ -48,13 +48,28 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
 
 def test_the_example_can_be_read_and_says_that_it_is_invented() -> None:
     prices = load_prices(PROJECT_ROOT / "docs" / "prices.example.toml")
-    assert len(prices) == 3
+    assert len(prices) == 5
     assert all("invented" in (price.source or "") for price in prices.values())
+
+
+def test_what_is_paid_by_the_call_needs_no_price_of_tokens(tmp_path: Path) -> None:
+    words = TABLE.replace("prompt_usd_per_million = 0.1", "usd_per_search_unit = 0.002")
+    words = words.replace("completion_usd_per_million = 3", "usd_per_call = 0.01")
+    prices = load_prices(write(tmp_path, words))
+    zero = Decimal(0)
+    expected = Price(zero, zero, date(2030, 1, 31), "выдумано", Decimal("0.01"), Decimal("0.002"))
+    assert prices == {"mistral/small-1.5": expected}
+    providers = Providers({}, prices)
+    # No price of tokens: they need not be known. Search units must be.
+    assert providers.cost_usd("mistral/small-1.5", None, None, 3) == Decimal("0.016")
+    assert providers.cost_usd("mistral/small-1.5", None, None, 3, n_calls=5) == Decimal("0.056")
+    assert providers.cost_usd("mistral/small-1.5", 10, 10, None) is None
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("completion_usd_per_million = 3", "usd_per_call = -1", "usd_per_call, US dollars each"),
         ("0.1", "-0.1", "prompt_usd_per_million"),
         ("0.1", "true", "prompt_usd_per_million"),
         ("0.1", '"0.1"', "prompt_usd_per_million"),
