@@ -12,6 +12,9 @@ from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting.leaderboard import build
 from rag_bench.resources import BenchmarkResource
+from rag_bench.retrievers import retrievers
+from rag_bench.settings import Settings
+from rag_bench.tiers.registry import step_named
 from rag_bench.tiers.retrieval.retrieval import NotRetrievedError, stored_retrieval
 from rag_bench_tests.retrieval.conftest import build_tiny_model
 
@@ -157,3 +160,27 @@ def test_an_encoder_of_its_own_is_for_retrieval_alone(
     rmtree(folder)
     with pytest.raises(RagBenchError, match=r"\[retrievers.tiny\], encoder: "):
         BenchmarkResource(retriever="tiny").open(free_world.engine, None)
+
+
+def test_no_shipped_retriever_asks_anybody(free_world: World) -> None:
+    """So whatever runs by itself, as the sensor of dumps does, costs nothing."""
+    step = step_named("tier1_retrieval")
+    assert step.may_ask
+    assert not step.pays
+    for name in retrievers(Settings()):
+        bench = BenchmarkResource(retriever=name).open(free_world.engine, None)
+        assert not step.asks(bench, [None]), name
+
+
+def test_what_no_chunk_enters_is_made_again_without_a_call(free_world: World) -> None:
+    calls = []
+    for name in ("default", "bm25"):
+        settings = {"retriever": name, "limit": 6}
+        result = free_world.run(["tier2_answers"], ONE, benchmark=settings)
+        assert result.success, failure(result)
+        calls.append(free_world.count("llm_call"))
+    assert calls[0] == calls[1] > 0
+    rows = free_world.rows("select * from rag_bench.evaluation where tier = '2'")
+    first, second = sorted(rows, key=lambda row: row["id"])[-2:]
+    assert first["settings_hash"] != second["settings_hash"]
+    assert first["metrics"] == second["metrics"]
