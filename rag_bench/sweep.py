@@ -16,7 +16,13 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.settings import PROJECT_ROOT
 from rag_bench.tiers import registry
 from rag_bench.tiers.registry import Step
-from rag_bench.tiers.stages import ANSWERS, REFRESH, REPORT
+from rag_bench.tiers.stages import (
+    ANSWERS,
+    REFRESH,
+    REPORT,
+    RETRIEVER_COMPARISON,
+    RETRIEVERS,
+)
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -168,6 +174,8 @@ class Sweep:
             if of_stage:
                 partitions = self._partitions.by(of_stage[0].by)
                 yield _Stage(stage.title, [step.asset for step in of_stage], partitions)
+            if stage == RETRIEVERS and of_stage:
+                yield _Stage(RETRIEVER_COMPARISON.title, RETRIEVER_COMPARISON.assets)
         if request.report and any(map(registry.is_of_generators, request.tiers)):
             yield _Stage(REPORT.title, REPORT.assets)
 

@@ -58,6 +58,16 @@ def test_the_free_tiers_ask_nobody(free_world: World) -> None:
     assert free_world.count("llm_call") == 0
 
 
+def test_retrievers_are_measured_and_compared_if_that_is_asked_for(free_world: World) -> None:
+    said: list[str] = []
+    request = SweepRequest(MODELS, parse_tiers("1"), {"limit": 3}, frozenset({"all_retrievers"}))
+    results = Sweep(free_world.instance, MODELS).run(request, said.append)
+    assert [result.errors for result in results] == [()] * 3
+    assert said == [BASE, "retrievers", "comparison of retrievers"]
+    assert free_world.count("evaluation", "tier = 'retrieval_costs'") == 5
+    assert free_world.count("llm_call") == 0
+
+
 def test_all_tiers_end_with_the_leaderboard(free_world: World) -> None:
     results, said = run(free_world, MODELS, limit=4)
     assert [r.errors for r in results] == [()] * 6

@@ -57,13 +57,13 @@ METRICS = (
 
 
 def cost_metrics(
-    queries: Sequence[Mapping[str, float]], build_seconds: float, index_bytes: int
+    queries: Sequence[Mapping[str, float | None]], build_seconds: float, index_bytes: int
 ) -> dict[str, Metric]:
     """Return the costs of a retriever.
 
     Args:
         queries: of each query the milliseconds of its parts, and of `WHOLE`; a part that is not
-            there took 0.
+            there took 0, one that is None was not measured.
         build_seconds: of the index.
         index_bytes: of the index.
 
@@ -72,7 +72,8 @@ def cost_metrics(
     """
     if not queries:
         raise ValueError("no query was measured")
-    if min(build_seconds, index_bytes, *(ms for parts in queries for ms in parts.values())) < 0:
+    known = [ms for parts in queries for ms in parts.values() if ms is not None]
+    if min(build_seconds, index_bytes, *known) < 0:
         raise ValueError("time and memory cannot be negative")
     metrics: dict[str, Metric] = {}
     for quantile, q in _QUANTILES.items():

@@ -70,6 +70,11 @@ class Line:
         return None if value is None else float(value)
 
     @property
+    def latency_known(self) -> bool:
+        """Whether whole queries were measured."""
+        return self.cost("p50_query_latency_ms") is not None
+
+    @property
     def megabytes(self) -> float | None:
         """What the index holds, in millions of bytes."""
         size = self.cost("index_bytes")
@@ -269,6 +274,12 @@ def notes(board: RetrieverBoard) -> list[str]:
         )
     if len({line.asked.top_k for line in board.lines}) > 1:
         said.append("Lists of different lengths are compared down to the shortest.")
+    by_service = [line.name for line in board.lines if line.costs and not line.latency_known]
+    if by_service:
+        said.append(
+            f"The latency of {', '.join(by_service)} is not measured: the service that reranks for "
+            "it would be paid for that."
+        )
     if any(line.costs for line in board.lines):
         said.append(
             "Latency is of one query asked alone, warm, on the machine that measured it; build and "

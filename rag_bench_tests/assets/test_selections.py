@@ -129,6 +129,7 @@ SELECTIONS: dict[str, tuple[list[str], list[str] | None]] = {
         ["tier2_answers", "tier2_custom_metrics"],
         [WEAK],
     ),
+    "some retrievers": (["retrieval_lab"], ["default", "hybrid"]),
     "upstream and downstream of one asset": (
         ["tier1_retrieval", "tier3_answers", "tier3_scores", "model_runs", "leaderboard"],
         None,

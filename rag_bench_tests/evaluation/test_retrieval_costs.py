@@ -25,6 +25,16 @@ def test_quantiles_of_queries_and_of_their_parts() -> None:
     assert (found["build_seconds"].value, found["index_bytes"].value) == (1.5, 2048)
 
 
+def test_what_was_not_measured_is_missing_and_not_nought() -> None:
+    queries = [{"query": None, "reranking": None, "search": 2.0}] * 5
+    found = cost_metrics(queries, 1.5, 2048)
+    for part in ("query", "reranking"):
+        metric = found[f"p50_{part}_latency_ms"]
+        assert (metric.value, metric.n_scored, metric.n_expected) == (None, 0, 5)
+    assert found["p50_search_latency_ms"].value == 2
+    assert found["p50_encoding_latency_ms"].value == 0
+
+
 @pytest.mark.parametrize(
     ("queries", "seconds", "size"), [([], 1, 1), ([{"search": -1.0}], 1, 1), ([{}], -1, 1)]
 )

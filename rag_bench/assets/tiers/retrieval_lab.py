@@ -28,5 +28,9 @@ def shown(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
     if costs is None:
         return metadata
     metadata["costs"] = metrics_table(costs.metrics)
-    metadata |= {name: metric["value"] for name, metric in costs.metrics.items()}
+    metadata |= {
+        name: metric["value"]
+        for name, metric in costs.metrics.items()
+        if metric["value"] is not None
+    }
     return metadata

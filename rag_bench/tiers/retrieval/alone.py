@@ -12,12 +12,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rag_bench.retrievers import HttpReranker
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.retrieval.stopwatch import Ask, Stopwatch
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from rag_bench.retrieval.rerankers.local import Scorer
     from rag_bench.retrieval.search import TopK
 
 Find = Callable[[str, "np.ndarray | None", int], "TopK"]
@@ -30,11 +32,13 @@ class Opened:
 
     Attributes:
         ask: one question; counts ``encoding``, ``search`` and ``reranking`` by the watch.
+        is_whole: False: its reranker is a service, which is not asked here, as that would pay.
         build_seconds: that its indexes took.
         index_bytes: that they hold.
     """
 
     ask: Ask
+    is_whole: bool
     build_seconds: float
     index_bytes: int
 
@@ -49,12 +53,20 @@ class _Index:
 def opened(bench: Bench) -> Iterator[Opened]:
     """Build the indexes of the bench's retriever and hold them while the block runs.
 
-    Every chunk has its vector already, or that is an error of the store.
+    Rerankers score anew, whatever scores of earlier runs are stored. Chunks that have no vector
+    yet are encoded first, which is no part of building.
     """
+    from rag_bench.evaluation.precision import settled
+    from rag_bench.retrieval.rerankers.pairs import Candidates, reordered
+    from rag_bench.retrieval.search import NOT_FOUND
+
     retriever = bench.retriever
     with ExitStack() as held:
+        passages = [chunk.text for chunk in bench.chunks]
         encoder = bench.searched.loaded() if retriever.reads_vectors else None
-        rerank = held.enter_context(_reranking(bench))
+        if retriever.reads_vectors:
+            bench.searched.of_chunks(passages)
+        scorer = _scorer(bench)
         started = time.perf_counter()
         indexes = [held.enter_context(_INDEXES[name](bench)) for name in retriever.searches]
         seconds = time.perf_counter() - started
@@ -68,13 +80,26 @@ def opened(bench: Bench) -> Iterator[Opened]:
             with watch("search"):
                 lists = [index.find(question, vector, depth) for index in indexes]
                 found = lists[0] if len(lists) == 1 else _fused(bench, lists, depth)
-            candidates = [int(index) for index in found.indices[0] if index >= 0]
-            if rerank is not None:
+            if scorer is not None:
                 with watch("reranking"):
-                    candidates = rerank(question, candidates)
-            return candidates[: bench.run.top_k]
+                    asked = Candidates.of(found, [question], passages)
+                    scores = scorer.scores(asked.questions, asked.places, passages)
+                    found = reordered(asked, [settled(own) for own in scores], bench.run.top_k)
+            places = found.indices[0][: bench.run.top_k]
+            return [int(place) for place in places if place != NOT_FOUND]
 
-        yield Opened(ask, seconds, sum(index.n_bytes for index in indexes))
+        is_whole = not isinstance(retriever.reranks, HttpReranker)
+        yield Opened(ask, is_whole, seconds, sum(index.n_bytes for index in indexes))
+
+
+def _scorer(bench: Bench) -> Scorer | None:
+    """Return the loaded reranker of a retriever; None: it has none, or a service."""
+    spec = bench.retriever.reranks
+    if spec is None or isinstance(spec, HttpReranker):
+        return None
+    from rag_bench.retrieval.rerankers.opening import open_local
+
+    return open_local(spec, bench.engine, bench.settings).scorer
 
 
 def _fused(bench: Bench, lists: list[TopK], depth: int) -> TopK:
@@ -125,12 +150,3 @@ _INDEXES: Mapping[str, Callable[[Bench], AbstractContextManager[_Index]]] = {
     "dense_hnsw": _dense_hnsw,
     "bm25": _bm25,
 }
-
-
-Rerank = Callable[[str, list[int]], list[int]]
-
-
-@contextmanager
-def _reranking(bench: Bench) -> Iterator[Rerank | None]:
-    """Hold what puts a question's candidates in order, without scores of earlier runs."""
-    yield None

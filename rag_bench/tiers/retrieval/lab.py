@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rag_bench.evaluation.retrieval_costs import cost_metrics
+from rag_bench.evaluation.retrieval_costs import WHOLE, cost_metrics
+from rag_bench.retrievers import HttpReranker, retrievers
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.store.retriever_costs import save_costs
 from rag_bench.tiers.base.bench import Bench
@@ -33,6 +34,12 @@ def lab_tasks(
     return [_task(bench.by_retriever(name), models, step, name) for name in keys]
 
 
+def asks_service(bench: Bench, keys: Sequence[str]) -> bool:
+    """Whether one of these retrievers has a reranker that is a service."""
+    known = retrievers(bench.settings)
+    return any(isinstance(known[name].reranks, HttpReranker) for name in keys)
+
+
 def _task(bench: Bench, models: Models | None, step: Declared, name: str) -> Planned[str]:
     [planned] = retrieval_tasks(bench, models, step, [None])
     # A key is a partition's; tier 1 itself has none.
@@ -51,7 +58,10 @@ def measure_costs(bench: Bench, n_queries: int = N_QUERIES) -> StoredEvaluation 
         return None
     with opened(bench) as alone:
         bench.progress(f"queries alone: {bench.retriever.name}", 0, len(questions))
-        queries = timed(alone.ask, questions, warm_up=WARM_UP)
+        queries: list[Mapping[str, float | None]] = [
+            {**parts} if alone.is_whole else {**parts, WHOLE: None, "reranking": None}
+            for parts in timed(alone.ask, questions, warm_up=WARM_UP)
+        ]
         metrics = cost_metrics(queries, alone.build_seconds, alone.index_bytes)
     inputs = {
         "retriever": bench.retriever.name,
