@@ -23,17 +23,27 @@ def partition_of(key: Any) -> str | None:
     return key if key is None or isinstance(key, str) else cell_key(*key)
 
 
-def evaluating(
+async def evaluating(
     bench: Bench,
     models: Models,
     planned: Sequence[Planned[Any]],
     record: Recorder,
     label: str,
     shows: Shows | None = None,
-) -> Coroutine[Any, Any, None]:
-    """Return what evaluates a step's tasks with an open client, and records them."""
+) -> None:
+    """Evaluate a step's tasks with an open client, and record them.
+
+    What ``shows`` makes may take long, as queries by the clock do: it waits for the last call.
+    """
     done = _recorded_by(bench, record, shows)
-    return evaluate(bench, models, tasks_among(planned, record), done, label)
+    tasks = tasks_among(planned, record)
+    if shows is None:
+        await evaluate(bench, models, tasks, done, label)
+        return
+    ended: list[tuple[Task[Any], StoredEvaluation]] = []
+    await evaluate(bench, models, tasks, lambda *one: ended.append(one), label)
+    for task, found in ended:
+        done(task, found)
 
 
 def evaluating_here(

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from rag_bench.retrievers import HttpReranker
 from rag_bench.tiers.base.bench import Bench
+from rag_bench.tiers.retrieval.reranking import open_here
 from rag_bench.tiers.retrieval.stopwatch import Ask, Stopwatch
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from rag_bench.retrieval.rerankers.local import Scorer
     from rag_bench.retrieval.search import TopK
 
 Find = Callable[[str, "np.ndarray | None", int], "TopK"]
@@ -66,7 +66,8 @@ def opened(bench: Bench) -> Iterator[Opened]:
         encoder = bench.searched.loaded() if retriever.reads_vectors else None
         if retriever.reads_vectors:
             bench.searched.of_chunks(passages)
-        scorer = _scorer(bench)
+        local = open_here(bench)
+        scorer = local.scorer if local else None
         started = time.perf_counter()
         indexes = [held.enter_context(_INDEXES[name](bench)) for name in retriever.searches]
         seconds = time.perf_counter() - started
@@ -90,16 +91,6 @@ def opened(bench: Bench) -> Iterator[Opened]:
 
         is_whole = not isinstance(retriever.reranks, HttpReranker)
         yield Opened(ask, is_whole, seconds, sum(index.n_bytes for index in indexes))
-
-
-def _scorer(bench: Bench) -> Scorer | None:
-    """Return the loaded reranker of a retriever; None: it has none, or a service."""
-    spec = bench.retriever.reranks
-    if spec is None or isinstance(spec, HttpReranker):
-        return None
-    from rag_bench.retrieval.rerankers.opening import open_local
-
-    return open_local(spec, bench.engine, bench.settings).scorer
 
 
 def _fused(bench: Bench, lists: list[TopK], depth: int) -> TopK:
