@@ -26,6 +26,7 @@ class AnswerSource:
         note: What a reader of a leaderboard must know of it, a sentence.
         tiers: In which it can be measured.
         datasets: Kinds of datasets that it has answers for; none: any.
+        only: Why it is measured in no other tier, a sentence; empty: it is said which there are.
     """
 
     key: str
@@ -34,6 +35,7 @@ class AnswerSource:
     note: str
     tiers: tuple[str, ...] = ("3",)
     datasets: tuple[str, ...] = ()
+    only: str = ""
 
 
 PRODUCTION_LOG = AnswerSource(
@@ -47,13 +49,34 @@ PRODUCTION_LOG = AnswerSource(
 )
 
 
+#: How the keys of live assistants begin; the environment names them (`TARGET_<NAME>_URL`).
+TARGET_PREFIX = "target/"
+
+
+def live_assistant(key: str) -> AnswerSource:
+    """Return an assistant that runs already, as a source."""
+    return AnswerSource(
+        key,
+        "rag_bench.tiers.answers.target_tasks:target_task",
+        "a live assistant",
+        f"{key} is a live assistant, and its retrieval is its own: it was given a question and "
+        "nothing else, so ours (tier 1) and tier 2 say nothing of it.",
+        only=f"{key} retrieves by itself: it cannot be given the relevant chunks, so tier 2 does "
+        "not apply to it. Its answers are measured in tier 3.",
+    )
+
+
 def answer_sources(environment: Mapping[str, str]) -> Sequence[AnswerSource]:
-    """Return the sources that there are under these variables; production's log always is."""
+    """Return the sources that there are under these variables beside live assistants, which are
+    providers; production's log always is.
+    """
     return [PRODUCTION_LOG]
 
 
 def source_of(key: str) -> AnswerSource | None:
     """Return the source of a key among generation models; None: it is a model's."""
+    if key.startswith(TARGET_PREFIX):
+        return live_assistant(key)
     return PRODUCTION_LOG if key == PRODUCTION_LOG.key else None
 
 
@@ -77,5 +100,5 @@ def why_nothing(key: str, tier: str, kind: str) -> str | None:
             "traffic_dataset) and name it as the dataset."
         )
     if tier not in source.tiers:
-        return f"{key} is measured in tier {' and '.join(source.tiers)} only."
+        return source.only or f"{key} is measured in tier {' and '.join(source.tiers)} only."
     return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.answer_sources import why_nothing
 from rag_bench.errors import RagBenchError
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.settings import PROJECT_ROOT
@@ -219,7 +220,9 @@ def _load_encoder_if_wanted(request: SweepRequest) -> None:
                 engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
             )
             answered = {evaluation.generation_model for evaluation in found}
-            if not answered.issuperset(request.models.generation):
+            kind, models = bench.dataset.kind, request.models.generation
+            wanted = {model for model in models if not why_nothing(model, step.tier, kind)}
+            if not answered.issuperset(wanted):
                 encoder_process(bench.settings)
                 return
     except RagBenchError:

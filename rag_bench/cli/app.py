@@ -127,5 +127,6 @@ from rag_bench.cli import (  # noqa: E402
     retrievers,  # noqa: F401
     serve,  # noqa: F401
     sweeping,  # noqa: F401
+    targets,  # noqa: F401
     traffic,  # noqa: F401
 )

@@ -35,6 +35,7 @@ class AnswerCase:
         vector, reference_vector: Embeddings of answer and reference (d,), both encoded as
             questions are.
         same: One chunk for all with its text.
+        cites: False: what it cites is not known (a live assistant that marks nothing in its text).
     """
 
     question: str
@@ -50,6 +51,7 @@ class AnswerCase:
     vector: np.ndarray | None
     reference_vector: np.ndarray | None
     same: Callable[[str], str] = str
+    cites: bool = True
 
 
 @dataclass(frozen=True)

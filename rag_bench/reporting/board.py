@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.ranking import ALPHA, LEAST_SCORED, Ranking, Standing, percent
 from rag_bench.evaluation.types import FEW_CLUSTERS
+from rag_bench.llm.config.targets import is_target
+from rag_bench.reporting import live_assistants
 from rag_bench.reporting.columns import columns_of
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
@@ -230,6 +232,11 @@ def notes(board: Leaderboard) -> list[str]:
     removed = not_configured(board)
     if removed:
         said.append(f"No longer configured, or named to a command only: {', '.join(removed)}.")
+    said += [
+        live_assistants.note(line.model, line.row.metrics.get("tier_3", {}))
+        for line in generators(board)
+        if is_target(line.model)
+    ]
     if any(row.simulated for row in board.rows):
         said.append("Models named simulator/sim-* are simulated.")
     return said
@@ -270,6 +277,11 @@ def _generator_json(board: Leaderboard, line: GeneratorLine) -> dict[str, Any]:
         "rank": standing.rank,
         "generation_model": line.model,
         "simulated": line.model.startswith("simulator/sim-"),
+        "own_retrieval": (
+            live_assistants.own_retrieval(line.row.metrics.get("tier_3", {}))
+            if is_target(line.model)
+            else None
+        ),
         "configured": line.configured,
         "not_ranked_because": standing.reason,
         "tied_with_first": standing.tied,

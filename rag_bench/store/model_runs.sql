@@ -79,10 +79,17 @@ triples as (
         production.production_judge_model,
         answers.dataset_id,
         answers.settings_hash,
-        coalesce(common.metrics, '{}'::jsonb) as common,
+        -- A live assistant retrieves by itself: what our retrieval found says nothing of it.
+        case when starts_with(answers.generation_model, 'target/')
+            then coalesce(common.metrics, '{}'::jsonb) - 'tier_1'
+            else coalesce(common.metrics, '{}'::jsonb)
+        end as common,
         coalesce(answers.metrics, '{}'::jsonb) as answered,
         coalesce(scores.metrics, '{}'::jsonb) as scored,
-        coalesce(judges.metrics, '{}'::jsonb) as judged,
+        case when starts_with(answers.generation_model, 'target/')
+            then coalesce(judges.metrics, '{}'::jsonb) - 'tier_3'
+            else coalesce(judges.metrics, '{}'::jsonb)
+        end as judged,
         coalesce(production.metrics, '{}'::jsonb) as gated
     from answers
     left join scores using (settings_hash, generation_model)

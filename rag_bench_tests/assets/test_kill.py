@@ -9,12 +9,13 @@ from pathlib import Path
 import killed_sweep
 import psycopg
 import pytest
-from local_provider import LocalProvider
+from local_provider import LocalProvider, serving
 from small_world import World, copy_of, drop_database, failure
 
 from rag_bench.dagster_home import instance_yaml
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import AnswerKey, answer_key_from_database
+from rag_bench.store import snapshots
 from rag_bench.store.embedded import EmbeddedServer
 
 MODELS = ModelLists(killed_sweep.GENERATORS, killed_sweep.JUDGES, killed_sweep.GATES)
@@ -81,3 +82,48 @@ def test_a_killed_sweep_goes_on(
     assert killed_sweep.same(killed_sweep.numbers(free_world.engine), expected)
     words = log.read_text(encoding="utf-8")
     assert words.count("had lost its process") == 2
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_sweep_with_a_live_assistant_goes_on(
+    free_world: World, dagster_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Two offline models and a target in one sweep: killed at the target, resumed, run again."""
+    models = killed_sweep.Models(
+        ("simulator/sim-strong", "simulator/sim-weak", "target/desk"),
+        ("simulator/sim-judge-sharp",),
+        ("simulator/sim-gate-balanced",),
+    )
+    current = snapshots.require_current(free_world.engine)
+    chunks = snapshots.chunks_of(free_world.engine, current.sha256)
+    log = tmp_path / "sweep.log"
+    with serving(chunks) as assistant:
+        environment = {
+            **dagster_environment,
+            "RAG_BENCH_DATABASE_URL": free_world.url,
+            "RAG_BENCH_DATA_DIR": str(free_world.data),
+            "RAG_BENCH_REPORTS_DIR": str(free_world.reports),
+            "TARGET_DESK_URL": assistant.url,
+            "TARGET_DESK_IDS": "/sources/*/id",
+            "TARGET_DESK_CONCURRENCY": "2",
+        }
+        free_world.engine.dispose()
+        n = 14
+        assert killed_sweep.sweep_until(assistant, environment, n // 2, log, models=models)
+        state = killed_sweep.after_the_kill(assistant, free_world.engine, "target")
+        free_world.engine.dispose()
+        assert 0 < state.in_flight <= 2 * 2
+        assert not killed_sweep.sweep_until(assistant, environment, None, log, models=models)
+        # Only what was in flight is asked a second time.
+        assert assistant.count == n + state.in_flight
+        triples = free_world.rows(
+            "select distinct generation_model from rag_bench.model_runs "
+            "where benchmark_judge_model is not null"
+        )
+        assert {row["generation_model"] for row in triples} == set(models.generators)
+        asked = free_world.rows("select count(*) as n from rag_bench.llm_call")
+        free_world.engine.dispose()
+        assert not killed_sweep.sweep_until(assistant, environment, None, log, models=models)
+        assert assistant.count == n + state.in_flight
+        assert free_world.rows("select count(*) as n from rag_bench.llm_call") == asked
+    assert "0 calls of models" in log.read_text(encoding="utf-8").rpartition("total")[2]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import Ended, RagBench
-from local_provider import LocalProvider
+from local_provider import LocalAssistant, LocalProvider, serving
 from sqlalchemy import Engine, text
 from world_data import PAIRS, TRAFFIC, plain_dump, write_data
 
@@ -23,6 +23,7 @@ from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.simulator.models import Gate, Generator, Judge
 from rag_bench.simulator.roster import Catalogue
+from rag_bench.store import snapshots
 
 PAGE = PROJECT_ROOT / "docs" / "guide_commands.md"
 DUMP = "data/dumps/virtassist_backup_20260213.dump"
@@ -95,10 +96,22 @@ def providers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local
         yield server
 
 
+@pytest.fixture
+def assistant(engine: Engine) -> Iterator[LocalAssistant]:
+    """The guide's live assistant, over whatever dump is loaded."""
+
+    def chunks() -> Sequence[snapshots.ChunkRecord]:
+        return snapshots.chunks_of(engine, snapshots.require_current(engine).sha256)
+
+    with serving(chunks) as assistant:
+        yield assistant
+
+
 def test_every_command_of_the_guide(
     rag_bench: RagBench,
     engine: Engine,
     providers: LocalProvider,
+    assistant: LocalAssistant,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     quick_encoder: None,
@@ -112,7 +125,10 @@ def test_every_command_of_the_guide(
     for number, arguments in enumerate(commands()):
         if arguments[0] == "db":
             continue  # in the next test, on a server of its own
-        result = rag_bench(*shortened(arguments))
+        with monkeypatch.context() as patch:
+            if arguments[0] == "target":  # the other commands of the guide know no assistant
+                patch.setenv("TARGET_DESK_URL", assistant.url)
+            result = rag_bench(*shortened(arguments))
         assert result.code == 0, f"{arguments}\n{result.err[-1500:]}"
         ended[number] = result
     assert len(ended) == len(commands()) - 2

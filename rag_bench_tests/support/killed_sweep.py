@@ -8,18 +8,33 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from local_provider import LocalProvider
+from local_provider import LocalAssistant, LocalProvider
 from sqlalchemy import Engine, text
 
 SLOTS = 4
 GENERATORS = ("x/sim-strong", "x/sim-weak")
 JUDGES = ("x/sim-judge-sharp", "x/sim-judge-noisy")
 GATES = ("x/sim-gate-balanced",)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a sweep."""
+
+    generators: Sequence[str] = GENERATORS
+    judges: Sequence[str] = JUDGES
+    gates: Sequence[str] = GATES
+
+
+class Server(Protocol):
+    """Whoever is asked, and says so before it answers."""
+
+    on_request: Callable[[int], None] | None
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,12 @@ def provider_environment(server: LocalProvider) -> dict[str, str]:
 
 
 def sweep_until(
-    server: LocalProvider,
+    server: Server,
     environment: Mapping[str, str],
     kill_at: int | None,
     log: Path,
     number: signal.Signals = signal.SIGKILL,
+    models: Models = Models(),
 ) -> bool:
     """Run the command; kill -9 it, or send another signal, when the provider gets request
     ``kill_at``.
@@ -64,15 +80,20 @@ def sweep_until(
     """
     command = [
         *(sys.executable, "-c", "from rag_bench.cli import main; main()", "sweep"),
-        *("--generation-models", ",".join(GENERATORS), "--judge-models", ",".join(JUDGES)),
-        *("--production-judge-models", ",".join(GATES)),
+        *("--generation-models", ",".join(models.generators)),
+        *("--judge-models", ",".join(models.judges)),
+        *("--production-judge-models", ",".join(models.gates)),
         # Tier judge asks the same twice on purpose, which the provider cannot tell from a repeat.
         *("--tier", "0,1,2,3,judge_pipeline"),
     ]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **environment, **provider_environment(server)},
+            env={
+                **os.environ,
+                **environment,
+                **(provider_environment(server) if isinstance(server, LocalProvider) else {}),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=log.parent,
@@ -94,8 +115,12 @@ def sweep_until(
     return code != 0
 
 
-def after_the_kill(server: LocalProvider, engine: Engine) -> Interrupted:
-    """Return the state once nothing of the killed process can change it any more."""
+def after_the_kill(
+    server: LocalProvider | LocalAssistant, engine: Engine, provider: str = "%"
+) -> Interrupted:
+    """Return the state once nothing of the killed process can change it any more; ``provider``:
+    pattern of the calls that are counted.
+    """
     query = text(
         "select count(*) from pg_stat_activity where datname = current_database() "
         "and pid <> pg_backend_pid()"
@@ -106,7 +131,8 @@ def after_the_kill(server: LocalProvider, engine: Engine) -> Interrupted:
             assert time.monotonic() < deadline, "connections of the killed process stay open"
             connection.rollback()
             time.sleep(0.05)
-        kept = connection.execute(text("select count(*) from rag_bench.llm_call")).scalar_one()
+        counted = text("select count(*) from rag_bench.llm_call where provider like :provider")
+        kept = connection.execute(counted, {"provider": provider}).scalar_one()
     return Interrupted(server.count, int(kept))
 
 

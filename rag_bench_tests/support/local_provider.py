@@ -1,14 +1,20 @@
-"""A provider on 127.0.0.1 that answers as the offline models do, counts, and fails on demand."""
+"""On 127.0.0.1: a provider that answers as the offline models do, counts, and fails on demand; and
+the example assistant of docs/examples, which is what a target is measured with.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import socket
+import sys
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rag_bench.hashing import content_hash
+from rag_bench.settings import PROJECT_ROOT
 from rag_bench.simulator.answer_key import AnswerKey
 from rag_bench.simulator.app import Simulator
 from rag_bench.simulator.roster import Catalogue
@@ -126,3 +133,78 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
         monkeypatch.setenv("PROVIDER_X_BASE_URL", serving.url)
         monkeypatch.setenv("PROVIDER_X_API_KEY", "sk-local")
         yield serving
+
+
+_ASSISTANT = PROJECT_ROOT / "docs" / "examples" / "assistant.py"
+
+
+def example() -> ModuleType:
+    """The example's module."""
+    if "assistant_of_docs" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("assistant_of_docs", _ASSISTANT)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["assistant_of_docs"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["assistant_of_docs"]
+
+
+@dataclass
+class LocalAssistant:
+    """A running assistant.
+
+    Attributes:
+        url: of POST /ask.
+        faults: by question, the fault that it meets; a test may change it.
+        on_request: called with the number of each request before it is answered.
+    """
+
+    url: str
+    app: Any
+    faults: dict[str, str]
+    on_request: Callable[[int], None] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many requests were received."""
+        return int(self.app.state.n_asked)
+
+
+@contextmanager
+def serving(
+    chunks: Sequence[Any] | Callable[[], Sequence[Any]],
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[LocalAssistant]:
+    """Serve an assistant over chunks of a snapshot on a free port until the block ends.
+
+    Chunks that are to be loaded are, at the first question.
+    """
+    module = example()
+
+    def sources() -> list[Any]:
+        found = chunks() if callable(chunks) else chunks
+        return [module.Source(str(c.source_id), c.page_url, c.text) for c in found]
+
+    faults: dict[str, str] = {}
+    assistant = LocalAssistant("", None, faults)
+
+    def fault_of(question: str) -> str | None:
+        if assistant.on_request:
+            assistant.on_request(assistant.count)
+        return faults.get(question)
+
+    assistant.app = module.create_app(module.KnowledgeBase(sources), fault_of, environment or {})
+    config = uvicorn.Config(assistant.app, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        assistant.url = f"http://127.0.0.1:{listener.getsockname()[1]}/ask"
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield assistant
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()

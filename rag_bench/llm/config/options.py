@@ -23,7 +23,7 @@ _ROLES = ("generation", "benchmark_judge", "production_judge", "dataset")
 #: Of the body, what is ours alone: the answer would be another one, or none that can be read.
 _OURS = ("model", "messages", "n")
 # The body is stored with each call, so nothing secret may be in it.
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"(?:^|[-_.])(?:api-?_?key|key|authorization|password|secret|credentials?|token|sig|signature)$",
     re.IGNORECASE,
 )
@@ -98,11 +98,11 @@ class Options:
     @property
     def public_query(self) -> dict[str, str]:
         """The query without what looks like a key."""
-        return {k: v for k, v in self.query.items() if not _SECRET_NAME.search(k)}
+        return {k: v for k, v in self.query.items() if not SECRET_NAME.search(k)}
 
     def secrets(self) -> list[str]:
         """Return what may not be repeated in a text: header values, and keys in the query."""
-        found = [v for k, v in self.query.items() if _SECRET_NAME.search(k)]
+        found = [v for k, v in self.query.items() if SECRET_NAME.search(k)]
         for name, value in self.headers.items():
             if value and name not in _PUBLIC_HEADERS:
                 found += [value, *value.split()]  # "Bearer …" and what follows
@@ -295,7 +295,7 @@ def _text(value: Any, variable: str, name: str) -> str:
 
 def _refuse_secrets(value: Any, variable: str) -> None:
     for name, inner in value.items() if isinstance(value, dict) else ():
-        if _SECRET_NAME.search(name) and isinstance(inner, str):
+        if SECRET_NAME.search(name) and isinstance(inner, str):
             raise ConfigurationError(
                 f"{variable}: {name!r} looks like a secret, and bodies are stored with each call. "
                 "Put it into EXTRA_HEADERS, or into the API_KEY."

@@ -2,7 +2,8 @@
 
 ``PROVIDER_<NAME>_API_KEY`` and ``PROVIDER_<NAME>_BASE_URL`` (or ``_API_URL``, a full
 chat/completions address) make a provider; ``<NAME>_GEN_MODELS``, ``<NAME>_BM_JUDGE_MODELS``
-(benchmark judge) and ``<NAME>_JUDGE_MODELS`` (production judge) list its models.
+(benchmark judge) and ``<NAME>_JUDGE_MODELS`` (production judge) list its models. A live assistant
+(``TARGET_<NAME>_URL``) is a provider of one generation model, both named ``target/<name>``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from rag_bench.llm.config.roles import (
     parse_base_url,
     parse_names,
 )
+from rag_bench.llm.config.target_variables import read_targets
+from rag_bench.llm.config.targets import PREFIX, is_target
 
 __all__ = ["Price", "Provider", "Providers", "Role"]
 
@@ -48,8 +51,15 @@ class Providers:
         }
         self._prices = dict(prices or {})
         read = ReadProviders(self._environment)
-        self.notes = read.notes
-        self._by_name = read.by_name
+        targets, notes = read_targets(self._environment)
+        self.notes = [*read.notes, *notes]
+        if PREFIX.rstrip("/") in read.by_name:
+            raise ConfigurationError(
+                "A provider cannot be named target: keys that begin with target/ are those of live "
+                "assistants (TARGET_<NAME>_URL). Give it another name, for example "
+                "PROVIDER_TARGET1_BASE_URL."
+            )
+        self._by_name = {**read.by_name, **targets}
         self._without_address = read.without_address
 
     @classmethod
@@ -108,6 +118,8 @@ class Providers:
             ConfigurationError: the first segment is no configured provider.
         """
         first, _, model = model_key.partition("/")
+        if is_target(model_key):
+            return self._target(model_key), model
         if not model:
             raise ConfigurationError(
                 f"{model_key!r} is not a model key; expected <provider>/<model>."
@@ -210,6 +222,17 @@ class Providers:
             cost += each * (amount or 0)
         return cost
 
+    def _target(self, key: str) -> Provider:
+        found = self._by_name.get(key.lower())
+        if found is None:
+            there = [name for name in self._by_name if is_target(name)]
+            variable = f"TARGET_{key.removeprefix(PREFIX).upper()}_URL"
+            raise ConfigurationError(
+                f"No target {key!r} is configured (there are: {', '.join(there) or 'none'}). "
+                f"Set {variable}, for example {variable}=https://help.example.org/api/ask."
+            )
+        return found
+
     # Finding the owner of a bare model name.
 
     def _listed(self, role: Role) -> list[str]:
@@ -272,6 +295,13 @@ class Providers:
                 )
             return name
         first, _, rest = name.partition("/")
+        if is_target(name.lower()):
+            if role is not Role.generation:
+                raise ConfigurationError(
+                    f"{where}: {name!r} is an assistant that is measured; it can stand among "
+                    "generation models only."
+                )
+            return self._target(name.lower()).name
         if rest and first.lower() in self._by_name:
             return f"{first.lower()}/{rest}"
         if len(owners) == 1:

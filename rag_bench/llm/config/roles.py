@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -21,6 +21,9 @@ from pydantic import SecretStr
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.config import offline
 from rag_bench.llm.config.options import Options, ResponseFormat, fits
+
+if TYPE_CHECKING:
+    from rag_bench.llm.config.targets import Target
 
 
 class Role(StrEnum):
@@ -100,7 +103,9 @@ class Price:
 
 @dataclass(frozen=True)
 class Provider:
-    """One endpoint of the OpenAI chat protocol. Its key goes to ``base_url`` only."""
+    """One endpoint: of the OpenAI chat protocol, or a live assistant (`target`). Its key goes to
+    ``base_url`` only.
+    """
 
     name: str
     base_url: str | None = None  # without /chat/completions and without a slash at the end
@@ -115,11 +120,15 @@ class Provider:
     options: Options = field(default_factory=Options)
     model_options: tuple[tuple[str, Options], ...] = ()
     ca_file: str | None = None  # certificates to trust for this provider
-    kind: Literal["http", "simulator"] = "http"
+    kind: Literal["http", "simulator", "target"] = "http"
+    target: Target | None = None
     models: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)  # full keys, by role
 
     def secrets(self) -> list[str]:
         """Return everything that may not be repeated in a text."""
+        if self.target is not None:
+            found = [secret.get_secret_value() for secret in self.target.secrets]
+            return [part for text in found for part in (text, *text.split())]
         found = [self.api_key.get_secret_value()] if self.api_key else []
         for options in (self.options, *(options for _, options in self.model_options)):
             found += options.secrets()
@@ -135,6 +144,27 @@ class Provider:
         for _, own in self.matching(model):
             options = own.over(options)
         return options
+
+    @property
+    def recorded_name(self) -> str:
+        """Its name in the ledger, where the model's name stands beside it."""
+        return self.name.partition("/")[0] if self.target is not None else self.name
+
+    def variable(self, what: str) -> str:
+        """Return the name of one of its variables in the environment."""
+        if self.target is not None:
+            return self.target.variable(what)
+        return f"PROVIDER_{self.name.upper()}_{what}"
+
+    def require_target(self) -> Target:
+        """Return the assistant that it is.
+
+        Raises:
+            ConfigurationError: it is a provider of chat models.
+        """
+        if self.target is None:
+            raise ConfigurationError(f"{self.name!r} is no live assistant (TARGET_<NAME>_URL).")
+        return self.target
 
     def require_base_url(self) -> str:
         """Return the base URL.

@@ -301,7 +301,7 @@ class ChatModels:
     def _ca_files(self, provider: Provider) -> dict[str, str]:
         named = {
             "RAG_BENCH_CA_FILE": self._ca_file,
-            f"PROVIDER_{provider.name.upper()}_CA_FILE": provider.ca_file,
+            provider.variable("CA_FILE"): provider.ca_file,
         }
         return {variable: str(path) for variable, path in named.items() if path}
 

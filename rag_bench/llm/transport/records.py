@@ -75,7 +75,7 @@ class Records:
         return CallRow(
             key=call.key,
             role=replies.clean_text(call.role),
-            provider=self._provider.name,
+            provider=self._provider.recorded_name,
             base_url=self._provider.require_base_url(),
             model=replies.clean_text(call.model),
             replicate=call.replicate,

@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from rag_bench.answer_sources import source_of, why_nothing
 from rag_bench.errors import CaseError
-from rag_bench.evaluation.catalogue import added_versions
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.pipeline import Answer, answer_question
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers import registry
-from rag_bench.tiers.answers import measuring
 from rag_bench.tiers.answers.ahead import cells_ahead
+from rag_bench.tiers.answers.asked import (
+    added_inputs,
+    answer_vectors,
+    asked_of,
+    encode_soon,
+    rehearse,
+)
 from rag_bench.tiers.answers.contexts import Context, contexts_of
 from rag_bench.tiers.answers.earlier import Answers, first_answers
-from rag_bench.tiers.answers.measuring import Vectors, measured_cases, metrics_of
+from rag_bench.tiers.answers.measuring import measured_cases, metrics_of
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
     Blocked,
@@ -121,12 +125,6 @@ def _of_models(
     ]
 
 
-def added_inputs(tier: str) -> tuple[Any, ...]:
-    """Return what enters the input hash for metrics that the step's version does not count."""
-    added = added_versions(tier)
-    return ({"metrics": added},) if added else ()
-
-
 def _work(bench: Bench, models: Models, step: Declared, asking: Asking, model: str) -> Work:
     """Return the jobs of one model: one per question and repeat that the cache does not answer."""
 
@@ -165,17 +163,12 @@ def _work(bench: Bench, models: Models, step: Declared, asking: Asking, model: s
     return Work(
         jobs,
         measure,
-        partial(_rehearse, bench, step.tier, asking),
+        partial(rehearse, bench, step.tier, asking.asked),
         outlook,
-        heard=partial(_encode_soon, bench),
+        heard=partial(encode_soon, bench),
         ahead=lambda replies: cells_ahead(bench, models, step.tier, model, outlook(replies)),
         release=bench.stop_encoding,
     )
-
-
-def _encode_soon(bench: Bench, result: Answer | CaseError) -> None:
-    if isinstance(result, Answer):
-        bench.encode_soon([result.text])
 
 
 def _read_by_judges(asking: Asking, replies: Sequence[Answer | CaseError]) -> dict[str, Case]:
@@ -191,34 +184,3 @@ def _read_by_judges(asking: Asking, replies: Sequence[Answer | CaseError]) -> di
 
 def _retrieved(context: Context) -> list[dict[str, str]]:
     return [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in context.fragments]
-
-
-def _rehearse(bench: Bench, tier: str, asking: Asking) -> None:
-    bench.rehearse_encoding()
-    bench.encode_soon(sorted({item.reference_answer or "" for item, _ in asking.asked} - {""}))
-    measuring.rehearse(tier)
-
-
-def asked_of(bench: Bench, tier: str) -> list[tuple[Item, int]]:
-    """Return what a tier asks every generation model: each question with each repeat."""
-    # Tier 2 has nothing to give for a question that no chunk answers: it does not apply there.
-    items = [item for item in bench.items if tier == "3" or not item.out_of_scope]
-    return [(item, r) for item in items for r in range(bench.run.consistency_runs)]
-
-
-def answer_vectors(
-    bench: Bench, asked: Sequence[tuple[Item, int]], results: Sequence[Answer | CaseError]
-) -> Vectors:
-    """Return the vectors of all answers and references by their text.
-
-    Both sides are encoded as questions are: e5 wants one prefix on both for plain similarity.
-    """
-    answers = {r.text for r in results if isinstance(r, Answer) and measuring.is_there(r)}
-    references = {item.reference_answer for item, _ in asked if item.reference_answer}
-    texts = sorted(answers | references)
-    if not texts:
-        return {}
-    bench.await_encoding(texts)
-    exact = [bench.encoder_identity.query_text(text) for text in texts]
-    bench.embed(exact, "encoding answers")  # what was not awaited of a model: the cache's answers
-    return dict(zip(texts, bench.vectors(exact), strict=True))

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.hashing import content_hash
+from rag_bench.llm.tasks.pipeline import is_refusal
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.answers import cached_answers
 from rag_bench.tiers.answers.apart import as_read
 from rag_bench.tiers.answers.cached_answers import CachedAnswer
+from rag_bench.tiers.answers.target_answers import REFUSED
 from rag_bench.tiers.base.missing import no_answers
 from rag_bench.tiers.retrieval.retrieval import Retrieved, retrieved
 
@@ -52,7 +54,7 @@ class Answers:
                     key,
                     case.answer,
                     case.error_code,
-                    [row["chunk_hash"] for row in case.retrieved or []],
+                    [_address(row) for row in case.retrieved or []],
                 ]
                 for key, case in sorted(self.by_item.items())
             ]
@@ -70,19 +72,47 @@ class Answers:
             code = ErrorCode(case.error_code) if case and case.error_code else ErrorCode.LLM_FAILED
             detail = case.error_detail if case else "the answer is missing"
             raise CaseError(code, f"no answer to score: {detail}")
-        return AnsweredCase(case.answer, tuple(row["chunk_hash"] for row in case.retrieved or []))
+        refused = REFUSED in case.flags or is_refusal(case.answer)
+        return AnsweredCase(case.answer, tuple(case.retrieved or ()), refused)
 
 
 @dataclass(frozen=True)
 class AnsweredCase:
-    """An answer, and the chunks that it was made from."""
+    """An answer, and what it was made from, as it is stored.
+
+    ``refused``: it says that there is no answer, in the agreed words or in an assistant's own.
+    """
 
     answer: str
-    chunk_hashes: tuple[str, ...]
+    retrieved: tuple[Mapping[str, Any], ...]
+    refused: bool = False
 
     def contexts(self, bench: Bench) -> list[str]:
         """Return the very texts that it was made from, as judges read them."""
-        return [as_read(bench, bench.chunk_by_hash[h].text) for h in self.chunk_hashes]
+        return [as_read(bench, text) for text in context_texts(bench, self.retrieved)]
+
+
+def context_texts(bench: Bench, retrieved: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the texts of what is stored of an answer's contexts: a live assistant's own where it
+    gave one, else the chunk's; of a page that was named alone all of it.
+    """
+    texts: list[str] = []
+    for row in retrieved:
+        if "text" in row:
+            texts.append(row["text"])
+        elif "chunk_hash" in row:
+            texts.append(bench.chunk_by_hash[row["chunk_hash"]].text)
+        else:
+            page = row.get("page_url")
+            texts += [chunk.text for chunk in bench.chunks if page and chunk.page_url == page]
+    return texts
+
+
+def _address(row: Mapping[str, Any]) -> Any:
+    """Return what tells a context from others: of a chunk its hash, as ever."""
+    if "text" in row:
+        return [row.get("chunk_hash"), row["text"]]
+    return row["chunk_hash"] if "chunk_hash" in row else [None, row.get("page_url")]
 
 
 class Earlier(Protocol):

@@ -23,6 +23,7 @@ from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart, cached_answers
 from rag_bench.tiers.answers.stored import StoredAnswer, is_generated
+from rag_bench.tiers.answers.target_answers import SOURCES_APART, TargetAnswer
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def measured_cases(
     scores = dict(zip(there, _scores(tier, [answers[i] for i in there]), strict=True))
     cases = []
     for number, ((item, repeat), result) in enumerate(zip(asked, results, strict=True)):
-        fragments = given[item.item_id]
-        retrieved = [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in fragments]
+        retrieved = rows_of(result, given[item.item_id])
         if isinstance(result, CaseError):
             cases.append(
                 Case(
@@ -91,11 +91,18 @@ def is_there(result: Answer | CaseError) -> bool:
     return isinstance(result, Answer)
 
 
+def rows_of(result: Answer | CaseError, given: Sequence[Fragment]) -> list[dict[str, Any]]:
+    """Return what is stored of an answer's contexts: what was given, or an assistant's own."""
+    if isinstance(result, TargetAnswer):
+        return [row for one in result.resolved for row in one.rows()]
+    return [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in given]
+
+
 def metrics_of(
-    bench: Bench, tier: str, cases: Sequence[Case], vectors: Vectors
+    bench: Bench, tier: str, cases: Sequence[Case], vectors: Vectors, *, cache: bool = True
 ) -> dict[str, Metric]:
     """Return all metrics of a set of answers: repeat 0 is measured, all repeats enter those of
-    repeats, and latency.
+    repeats, and latency. ``cache``: whether ours may have answered, where it is switched on.
     """
     by_item: dict[str, list[Case]] = {}
     for case in cases:
@@ -114,7 +121,7 @@ def metrics_of(
     ]
     found = aggregate_cases(records, names)
     first = {case.case_id: case for case in cases if case.repeat == 0}
-    if tier == "3" and bench.run.cached_answers:
+    if tier == "3" and bench.run.cached_answers and cache:
         found |= cached_answers.cache_metrics(bench, first)
     if apart.is_of_users(bench):
         found |= apart.answered_metrics(bench, first)
@@ -152,13 +159,14 @@ def rehearse(tier: str) -> None:
 def _answer_case(
     item: Item, result: Answer, given: Given, vectors: Vectors, twins: Twins
 ) -> AnswerCase:
-    fragments, reference = given[item.item_id], item.reference_answer
+    own = result.fragments if isinstance(result, TargetAnswer) else None
+    fragments, reference = given[item.item_id] if own is None else own, item.reference_answer
     return AnswerCase(
         question=item.question,
         answer=result.text,
         reference=reference,
         contexts=tuple(fragment.text for fragment in fragments),
-        given=tuple(fragment.chunk_hash for fragment in fragments),
+        given=tuple(f.chunk_hash for f in fragments if f.chunk_hash),
         relevant=tuple(item.chunk_hashes),
         cited=result.citations,
         refused=result.refused,
@@ -167,23 +175,25 @@ def _answer_case(
         vector=vectors.get(result.text),
         reference_vector=vectors.get(reference) if reference else None,
         same=twins.same,
+        cites=SOURCES_APART not in result.flags,
     )
 
 
 def _lacks(case: AnswerCase) -> set[Need]:
     """Return what an answer does not have of what a metric of one answer may need."""
-    return _lacks_of(case.out_of_scope, case.reference, case.relevant, case.cached)
+    generated = case.cites and not case.cached
+    return _lacks_of(case.out_of_scope, case.reference, case.relevant, generated)
 
 
 def _lacks_of(
-    out_of_scope: bool, reference: str | None, relevant: Sequence[str], cached: bool
+    out_of_scope: bool, reference: str | None, relevant: Sequence[str], generated: bool
 ) -> set[Need]:
     lacks = {Need.in_scope if out_of_scope else Need.out_of_scope}
     if not reference:
         lacks.add(Need.reference)
     if not relevant:
         lacks.add(Need.relevant_chunks)
-    if cached:
+    if not generated:
         lacks.add(Need.generated)
     return lacks
 
@@ -197,10 +207,10 @@ def _scores(tier: str, cases: Sequence[AnswerCase]) -> list[dict[str, Any]]:
     for group, metrics in of_answers(tier):
         if isinstance(group, RepeatMetrics):
             continue
-        for scores, case, lacking in zip(found, cases, lacks, strict=True):
+        for scores, lacking in zip(found, lacks, strict=True):
             scope = lacking & {Need.in_scope, Need.out_of_scope}
             for metric in metrics:
-                if (case.cached and Need.generated in metric.needs) or not metric.needs & scope:
+                if Need.generated in metric.needs & lacking or not metric.needs & scope:
                     scores[metric.name] = None
         able = [
             [metric.name for metric in metrics if not metric.needs & lacking] for lacking in lacks
@@ -236,9 +246,8 @@ def _record(
     first = repeats[0]
     scores = dict(first.scores)
     withheld: dict[str, str] = {}
-    lacks = _lacks_of(
-        item.out_of_scope, item.reference_answer, item.chunk_hashes, not is_generated(first.flags)
-    )
+    generated = is_generated(first.flags) and SOURCES_APART not in first.flags
+    lacks = _lacks_of(item.out_of_scope, item.reference_answer, item.chunk_hashes, generated)
     missing: set[str] = set()
     for group, metrics in declared:
         if isinstance(group, RepeatMetrics):

@@ -18,7 +18,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.store.datasets import PRODUCTION_ANSWER, PRODUCTION_PAGE, USER_RATING, Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import measuring
-from rag_bench.tiers.answers.answers import added_inputs, answer_vectors
+from rag_bench.tiers.answers.asked import added_inputs, answer_vectors
 from rag_bench.tiers.answers.earlier import Answers, first_answers
 from rag_bench.tiers.answers.stored import (
     LOGGED_ANSWER,

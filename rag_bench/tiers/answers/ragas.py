@@ -22,7 +22,6 @@ from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts
 from rag_bench.llm.ragas.expected import expected_prompts
-from rag_bench.llm.tasks.pipeline import is_refusal
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart
@@ -172,7 +171,7 @@ def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
         apart.as_read(bench, found.answer),
         found.contexts(bench),
         item.reference_answer or "",
-        refused=is_refusal(found.answer),
+        refused=found.refused,
     )
 
 

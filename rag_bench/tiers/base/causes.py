@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from rag_bench.llm.config.targets import is_target
 from rag_bench.tiers.base.health import NOT_ASKED
 
 RETRY_FLAG = "--retry-failed"
@@ -95,6 +96,19 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "stronger model",
     ),
 )  # fmt: skip
+# The same of live assistants; what fits none of these, as above.
+_ADVICE_OF_TARGETS: tuple[tuple[str, str], ...] = (
+    (r"^TARGET_\w+: ", "rag-bench target check {name} shows what a reply holds"),
+    (r"^http 404\b", "is {P}URL its address?"),
+    (r"^http 40[13]\b", "see {P}HEADERS and the variables that it names"),
+    (r"^http (?:400|405|413|415|422)\b", "it refuses the request: see {P}BODY and {P}METHOD"),
+    (r"^http 429\b", "its limit stays reached: set {P}RPM or {P}CONCURRENCY, and run again later"),
+    (r"^http 3\d\d\b", "the address redirects; put the place that it leads to into {P}URL"),
+    (r"^cannot connect|^no connection", "is the assistant up, and is {P}URL its address?"),
+    (r"in time|within \d", "give it longer with {P}TIMEOUT, or ask less at once with "
+     "{P}CONCURRENCY"),
+    (r"^unreadable reply", "neither JSON nor a stream of events: is {P}URL its address?"),
+)  # fmt: skip
 _REPEATED = re.compile(r"^(?:http \d|cannot connect|no connection|the connection broke)")
 
 
@@ -130,10 +144,14 @@ def most_frequent(
     kind, n = counts.most_common(1)[0]
     words = found[kind]
     model = model_of.get(kind) or next(iter(known), "")
-    provider = model.partition("/")[0]
+    of_target = is_target(model)
+    provider = model if of_target else model.partition("/")[0]
+    name = model.partition("/")[2]
     url = (addresses or {}).get(provider, "")
-    advice = next((text for pattern, text in _ADVICE if re.search(pattern, words)), "")
-    advice = advice.format(P=f"PROVIDER_{provider.upper()}_", url=url)
+    table = (*_ADVICE_OF_TARGETS, *_ADVICE) if of_target else _ADVICE
+    advice = next((text for pattern, text in table if re.search(pattern, words)), "")
+    prefix = f"TARGET_{name.upper()}_" if of_target else f"PROVIDER_{provider.upper()}_"
+    advice = advice.format(P=prefix, url=url, name=name)
     shown = words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
     where = f" (at {url})" if url and _REPEATED.match(words) else ""
     return Cause(n, n_failed, f"{shown}{where}", advice)

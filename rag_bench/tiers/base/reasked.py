@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rag_bench.errors import CaseError, ErrorCode
-from rag_bench.evaluation.metrics.asked_again import ASKED_AGAIN_RATE
+from rag_bench.evaluation.metrics.rubrics import ASKED_AGAIN_RATE
 from rag_bench.evaluation.statistics import rate_metric
 from rag_bench.evaluation.types import Metric
 from rag_bench.llm.config.roles import Role

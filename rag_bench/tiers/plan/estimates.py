@@ -22,7 +22,7 @@ def line_of(
     provider, name = models.split(model)
     n = len(tally.to_send) + tally.n_unknown
     prompt_tokens = round(tally.prompt_chars / CHARS_PER_TOKEN)
-    of_provider = [u for u in usage if u.provider == provider.name and u.n_ok]
+    of_provider = [u for u in usage if u.provider == provider.recorded_name and u.n_ok]
     of_model = [u for u in of_provider if u.model == name]
     same = [u for u in of_model if u.role == role]
     completion_tokens = tally.longest
@@ -34,10 +34,13 @@ def line_of(
         if spent and replies:
             completion_tokens = round(n * spent / replies)
             break
-    latency = next((_latency(u) for u in (same, of_model, of_provider) if u), None)
+    # Assistants share nothing but the word that their keys begin with.
+    alike = [] if provider.target else of_provider
+    latency = next((_latency(u) for u in (same, of_model, alike) if u), None)
     seconds = None if latency is None else n * latency / models.slots(provider.name)
     if seconds is not None and provider.rpm:
         seconds = max(seconds, n * 60 / provider.rpm)
+    cost = models.providers.cost_usd(model, prompt_tokens, completion_tokens, n_calls=n)
     return PlanLine(
         asset,
         role,
@@ -48,7 +51,7 @@ def line_of(
         tally.n_unknown,
         prompt_tokens,
         completion_tokens,
-        models.providers.cost_usd(model, prompt_tokens, completion_tokens),
+        cost,
         seconds if n else 0.0,
     )
 

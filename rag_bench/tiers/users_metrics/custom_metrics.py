@@ -32,7 +32,7 @@ from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers.apart import counts_apart
 from rag_bench.tiers.answers.bertscore import BertScore, BertScoreModel, BertScorer, bertscore_model
-from rag_bench.tiers.answers.earlier import Answers
+from rag_bench.tiers.answers.earlier import Answers, context_texts
 from rag_bench.tiers.answers.pairs import of_answered_models
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import (
@@ -295,7 +295,7 @@ def _fields(bench: Bench, item: Item, case: Case) -> dict[str, Any]:
         "question": item.question,
         "answer": case.answer,
         "reference_answer": item.reference_answer or None,
-        "contexts": [bench.chunk_by_hash[row["chunk_hash"]].text for row in case.retrieved or []],
+        "contexts": context_texts(bench, case.retrieved or ()),
         "language": language_of(item),
     }
 

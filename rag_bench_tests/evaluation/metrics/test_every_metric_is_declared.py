@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
+from local_provider import serving
 from small_world import ANSWERS, CUSTOM, PRODUCTION, RAGAS, SCORES, World, failure
 
 from rag_bench.evaluation.catalogue import CATALOGUE, known
 from rag_bench.partitions import ModelLists
-from rag_bench.store import datasets
+from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import OUT_OF_SCOPE, Item
 
 MODELS = ModelLists(
-    ["simulator/sim-strong"], ["simulator/sim-judge-sharp"], ["simulator/sim-gate-balanced"]
+    ["simulator/sim-strong", "target/desk"],
+    ["simulator/sim-judge-sharp"],
+    ["simulator/sim-gate-balanced"],
 )
 ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
 
 
 @pytest.fixture
-def measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world with every switch on, and a question that nothing answers."""
+def measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world with every switch on, a live assistant, and a question that nothing answers."""
+    current = snapshots.require_current(free_world.engine)
+    with serving(snapshots.chunks_of(free_world.engine, current.sha256)) as assistant:
+        monkeypatch.setenv("TARGET_DESK_URL", assistant.url)
+        monkeypatch.setenv("TARGET_DESK_IDS", "/sources/*/id")
+        yield _measured(free_world, monkeypatch)
+
+
+def _measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("RAG_BENCH_BERTSCORE_MODEL", "encoder")
     world = free_world
     default = datasets.newest_dataset(world.engine, "manual")

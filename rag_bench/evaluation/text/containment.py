@@ -1,0 +1,73 @@
+"""How much of one text stands in another: containment of word shingles (Broder 1997)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.text.text_folding import words
+
+#: Words in a row that make a shingle.
+SHINGLE = 3
+#: A text of fewer shingles stands in others by chance.
+FEWEST = 4
+
+Shingle = tuple[str, ...]
+
+
+def shingles(text: str) -> frozenset[Shingle]:
+    """Return the distinct runs of `SHINGLE` words of a text, folded."""
+    found = words(text)
+    return frozenset(
+        tuple(found[start : start + SHINGLE]) for start in range(len(found) - SHINGLE + 1)
+    )
+
+
+class Containment:
+    """Texts, found by how much of another stands in them or how much of them stands in it.
+
+    Similarity of two texts = shared shingles / shingles of the shorter, in [0, 1]: 1 for a part of
+    a text and the whole. A passage that was cut, or joined with its neighbours, stays alike.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._sizes: list[int] = []
+        self._holding: dict[Shingle, list[int]] = defaultdict(list)
+        for place, text in enumerate(texts):
+            found = shingles(text)
+            self._sizes.append(len(found))
+            for shingle in found:
+                self._holding[shingle].append(place)
+
+    def nearest(
+        self, text: str, least: float, among: Sequence[int] | None = None
+    ) -> tuple[int, float] | None:
+        """Return the place of the nearest text and the similarity, to six decimals.
+
+        Of those that are alike by ``least`` or more that which shares most counts: a heading that
+        stands in a passage is not its source. Without any, the most similar. Between equals the
+        first. None: nothing is shared, or one of the two has fewer than `FEWEST` shingles.
+
+        Args:
+            text: of any length.
+            least: similarity from which on two texts are taken for one.
+            among: places that count; None: all.
+        """
+        wanted = shingles(text)
+        if len(wanted) < FEWEST:
+            return None
+        shared = Counter(place for one in wanted for place in self._holding.get(one, ()))
+        allowed = None if among is None else set(among)
+        found = []
+        for place, n in shared.items():
+            size = self._sizes[place]
+            if size < FEWEST or (allowed is not None and place not in allowed):
+                continue
+            similarity = settled(n / min(len(wanted), size))
+            alike = similarity >= least
+            found.append((not alike, -n if alike else 0, -similarity, place))
+        if not found:
+            return None
+        _, _, negative, place = min(found)
+        return place, -negative
