@@ -139,7 +139,8 @@ def vectors() -> dict[str, np.ndarray]:
 def bench(tier: str, runs: int) -> Any:
     """Return as much of a bench as measuring reads."""
     run = SimpleNamespace(consistency_runs=runs, cached_answers=tier == "3")
-    return SimpleNamespace(items=list(ITEMS), run=run, twins=TWINS)
+    dataset = SimpleNamespace(kind="manual")
+    return SimpleNamespace(items=list(ITEMS), run=run, dataset=dataset, twins=TWINS)
 
 
 def as_json(cases: list[Case], metrics: dict[str, Any]) -> Any:
