@@ -28,6 +28,7 @@ import httpx
 
 from rag_bench.llm.config.known_quirks import QUIRKS
 from rag_bench.llm.reading import replies
+from rag_bench.llm.sharing.fence import NotSentError, fence
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
 from rag_bench.llm.transport.call_note import CallNote, CallNumbers, CallSize
 from rag_bench.llm.transport.context import current_watch
@@ -179,7 +180,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
         response: httpx.Response | None = None
         oversize = False
         latency: float | None = None
-        tries.sent = False
+        tries.sent = unsent = False
         if self._stop is not None and self._stop.requested:
             raise StoppedError
         permit = await self.queue.permit(tries.place, size.tokens)
@@ -191,6 +192,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
                 latency = time.perf_counter() - started
             except (httpx.RequestError, TimeoutError) as error:
                 failure = error
+            except NotSentError:
+                tries.sent, unsent = False, True
         finally:
             if response is None:
                 pace.failed(permit)
@@ -213,6 +216,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
             else:
                 pace.failed(permit)
             self.queue.advance()
+        if unsent:
+            return await self._try(request, size, tries)
         elapsed = time.perf_counter() - tries.arrived
         numbers = CallNumbers(
             latency_ms=None if latency is None else latency * 1000,
@@ -289,6 +294,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
             "write": limits.call_timeout,
             "pool": None,  # the pace is the queue
         }
+        if self.queue.gate is not None:
+            request.extensions["trace"] = fence(self.queue.gate)
         async with asyncio.timeout(limits.call_timeout):
             response = await self._inner.handle_async_request(request)
             try:
