@@ -1,4 +1,4 @@
-"""A process that was stopped between a call's turn and its sending sends nothing without a lease."""
+"""A process that was stopped between a call and its sending sends nothing without a lease."""
 
 from __future__ import annotations
 
