@@ -40,7 +40,9 @@ def line_of(
     seconds = None if latency is None else n * latency / models.slots(provider.name)
     if seconds is not None and provider.rpm:
         seconds = max(seconds, n * 60 / provider.rpm)
-    cost = models.providers.cost_usd(model, prompt_tokens, completion_tokens, n_calls=n)
+    cost = models.providers.cost_usd(
+        model, prompt_tokens, completion_tokens, tally.search_units, n_calls=n
+    )
     return PlanLine(
         asset,
         role,

@@ -61,6 +61,7 @@ class Tally:
     to_send: set[str] = field(default_factory=set)
     prompt_chars: int = 0
     longest: int = 0  # tokens of completion, at most, summed
+    search_units: int = 0  # of a reranker, at most, summed
 
 
 class LedgerOnly:
@@ -125,7 +126,7 @@ class LedgerOnly:
         tally.n_requests += 1
         if context is not None and context.case_id in self.stand_ins:
             tally.n_unknown += 1
-            _count(tally, body, longest)
+            _count(tally, wire, body, longest)
             raise NotSentError
         keys, _ = keys_of(wire, body, context)
         stored = await find_stored(self._store, keys)
@@ -135,7 +136,7 @@ class LedgerOnly:
             if key not in self._seen:
                 self._seen.add(key)
                 tally.to_send.add(key)
-                _count(tally, body, longest)
+                _count(tally, wire, body, longest)
             raise NotSentError
         if key not in self._seen:
             self._seen.add(key)
@@ -178,10 +179,11 @@ class LedgerOnly:
             yield context
 
 
-def _count(tally: Tally, body: Mapping[str, Any], longest: int) -> None:
+def _count(tally: Tally, wire: Wire, body: Mapping[str, Any], longest: int) -> None:
     tally.prompt_chars += sum(len(str(m.get("content", ""))) for m in body.get("messages", ()))
     # A reranker reads the question beside each passage.
     for passage in [*body.get("documents", ()), *body.get("texts", ())]:
         tally.prompt_chars += len(str(body.get("query", ""))) + len(str(passage))
     tally.prompt_chars += len(str(body.get("response_format", "")))
     tally.longest += longest
+    tally.search_units += wire.most(body, b"").search_units
