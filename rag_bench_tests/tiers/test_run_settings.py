@@ -122,6 +122,9 @@ def test_defaults_and_limits(free_world: World, run: RunSettings) -> None:
         ({"top_k": 2, "contexts_per_answer": 3}, "only 2 chunks are retrieved"),
         ({"dataset": "нет такого"}, "no dataset 'нет такого'. The newest are: "),
         ({"dataset": "show_hide"}, "labelled pairs for the production judge"),
+        ({"retriever": "nothing"}, "no retriever 'nothing'. There are: default, bm25"),
+        ({"retriever": "bm25", "search": "exact"}, "searches by 'bm25': leave search empty"),
+        ({"retriever": "hybrid", "top_k": 101}, "chooses among 100 candidates of each search"),
         ({"mode": "synthetic"}, "no synthetic dataset about the current snapshot"),
     ],
 )
