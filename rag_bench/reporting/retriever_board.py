@@ -6,7 +6,7 @@ Read from what was measured; the terminal, the asset and the report show this on
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
@@ -86,6 +86,7 @@ class RetrieverBoard:
     """All measured retrievers; the baseline first, then in the order asked for.
 
     ``missing``: retrievers without a result under their settings. ``questions``: texts by id.
+    ``unusable``: retrievers that cannot be used under these settings, and why.
     """
 
     baseline: str
@@ -98,6 +99,7 @@ class RetrieverBoard:
     n_judged: int
     n_pages: int
     questions: Mapping[str, str]
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -272,6 +274,9 @@ def notes(board: RetrieverBoard) -> list[str]:
             f"Not measured under these settings: {', '.join(board.missing)}. Materialize these "
             "partitions of retrieval_lab."
         )
+    said += [
+        f"{name} cannot be used under these settings: {why}" for name, why in board.unusable.items()
+    ]
     if len({line.asked.top_k for line in board.lines}) > 1:
         said.append("Lists of different lengths are compared down to the shortest.")
     by_service = [line.name for line in board.lines if line.costs and not line.latency_known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -114,6 +115,29 @@ def test_what_was_not_measured_is_said_and_no_fault(free_world: World) -> None:
     other = run(free_world, "retriever_comparison", benchmark={"top_k": 7})
     [event] = materializations(other, "retriever_comparison")
     assert "Materialize retrieval_lab" in value(event.metadata, "note")
+
+
+def test_a_retriever_that_cannot_be_used_stops_no_other(
+    free_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[retrievers.words]\nsearch = "bm25"\n'
+        '[retrievers.lost]\nsearch = "dense_exact"\nencoder = "/nowhere/at-all"\n'
+        '[retrievers.narrow]\nsearch = "hybrid"\ncandidates = 5\n'
+    )
+    monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
+    lab = free_world.run(["retrieval_lab"])
+    assert not lab.success
+    assert "lost: [retrievers.lost], encoder: " in failure(lab)
+    assert "narrow: top_k is 10, but the retriever 'narrow' chooses among 5" in failure(lab)
+    records = free_world.instance.fetch_materializations(dg.AssetKey("retrieval_lab"), limit=9)
+    assert {record.partition_key for record in records.records} == {"default", "words"}
+    [event] = materializations(run(free_world, "retriever_comparison"), "retriever_comparison")
+    assert value(event.metadata, "n_retrievers") == 2
+    assert "narrow cannot be used under these settings: top_k is 10" in value(
+        event.metadata, "notes"
+    )
 
 
 def test_the_lab_is_no_part_of_the_leaderboard(done_world: World) -> None:

@@ -1,6 +1,7 @@
 """Group retrieval: all measured retrievers against the default one. Asks no model."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,6 +9,7 @@ import dagster as dg
 from rag_bench.assets.factories.declare import asset
 from rag_bench.assets.factories.describe import number, picture, table
 from rag_bench.assets.factories.trials import apart
+from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.types import few_pages
 from rag_bench.hashing import content_hash
 from rag_bench.resources import BenchmarkResource, DatabaseResource
@@ -35,7 +37,15 @@ def board_of(bench: "Bench", names: Collection[str] = ()) -> "RetrieverBoard":
 
     known = retrievers(bench.settings)
     wanted = [name for name in known if not names or name in (DEFAULT, *names)]
-    benches = {name: bench.by_retriever(name) for name in wanted}
+    benches: dict[str, Bench] = {}
+    unusable: dict[str, str] = {}
+    for name in wanted:
+        try:
+            benches[name] = bench.by_retriever(name)
+        except RagBenchError as error:
+            if name == DEFAULT:
+                raise
+            unusable[name] = str(error)
     clusters = {
         item.item_id: RetrievalCase(
             item.item_id, None, item.chunk_hashes, item.page_urls, cluster=item.cluster
@@ -43,7 +53,7 @@ def board_of(bench: "Bench", names: Collection[str] = ()) -> "RetrieverBoard":
         for item in bench.items
         if not item.out_of_scope
     }
-    return build(
+    board = build(
         bench.engine,
         [
             Asked(name, words_of(one.retriever), one.run.hash, one.run.top_k)
@@ -54,6 +64,7 @@ def board_of(bench: "Bench", names: Collection[str] = ()) -> "RetrieverBoard":
         bench.dataset,
         DEFAULT,
     )
+    return replace(board, unusable=unusable)
 
 
 def board_if_several(bench: "Bench") -> "RetrieverBoard | None":

@@ -7,12 +7,13 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.retrieval_costs import WHOLE, cost_metrics
 from rag_bench.retrievers import HttpReranker, retrievers
 from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.store.retriever_costs import save_costs
 from rag_bench.tiers.base.bench import Bench
-from rag_bench.tiers.base.evaluate import Declared, Planned, Task
+from rag_bench.tiers.base.evaluate import Blocked, Declared, Planned, Task
 from rag_bench.tiers.retrieval.alone import opened
 from rag_bench.tiers.retrieval.retrieval import retrieval_tasks
 from rag_bench.tiers.retrieval.stopwatch import sample, timed
@@ -29,9 +30,17 @@ def lab_tasks(
 ) -> Sequence[Planned[str]]:
     """Return tier 1's task under each retriever's own settings; ``keys`` are their names.
 
-    Its record is the one that tier 1, run with that retriever, would make or find.
+    Its record is the one that tier 1, run with that retriever, would make or find. A retriever
+    that cannot be used here (no such encoder, no key, too few candidates) is blocked, no other.
     """
-    return [_task(bench.by_retriever(name), models, step, name) for name in keys]
+    return [_planned(bench, models, step, name) for name in keys]
+
+
+def _planned(bench: Bench, models: Models | None, step: Declared, name: str) -> Planned[str]:
+    try:
+        return _task(bench.by_retriever(name), models, step, name)
+    except RagBenchError as error:
+        return Blocked(name, f"{name}: {error}")
 
 
 def asks_service(bench: Bench, keys: Sequence[str]) -> bool:
