@@ -39,7 +39,7 @@ from sqlalchemy import Engine, text
 from rag_bench.evaluation.text.search_terms import terms
 from rag_bench.retrieval.bm25 import Bm25Index, open_index
 from rag_bench.retrieval.fusion import reciprocal_rank_fusion
-from rag_bench.retrieval.pgvector_search import PgvectorTable, pgvector_table
+from rag_bench.retrieval.pgvector_search import pgvector_table
 from rag_bench.retrieval.search import TopK, top_k
 from rag_bench.retrievers import Bm25
 from rag_bench.store.vectors import fetch_matrix
@@ -164,12 +164,6 @@ def bare_words(rows: list[tuple[np.ndarray, np.ndarray]], n: int) -> None:
     np.argpartition(scores, n - K)
 
 
-def server_size(table: PgvectorTable) -> float:
-    with table._connection.cursor() as cursor:
-        cursor.execute("select pg_total_relation_size('searched')")
-        return float(cursor.fetchone()[0]) / 2**20
-
-
 def measure(engine: Engine, n: int, n_questions: int, hnsw: bool) -> dict[str, Figures]:
     clock = Clock(engine)
     found: dict[str, Figures] = {name: {} for name in ("dense_exact", "bm25", "hybrid")}
@@ -216,7 +210,7 @@ def measure(engine: Engine, n: int, n_questions: int, hnsw: bool) -> dict[str, F
         opened = pgvector_table(engine, KEY, DIMENSION, hashes, "hnsw")
         with ExitStack() as stack:
             table = clock.build(graph, "build", lambda: stack.enter_context(opened))
-            graph["held in server MiB"] = server_size(table)
+            graph["held in server MiB"] = table.n_bytes() / 2**20
             clock.alone(graph, "query", lambda i: table.top_k(queries[i : i + 1], K), n_questions)
     return found
 
