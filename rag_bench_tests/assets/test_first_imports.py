@@ -15,10 +15,11 @@ from typing import Any
 
 import first_imports
 import pytest
-from local_provider import LocalProvider
+from local_provider import LocalProvider, serving
 from small_world import World
 
 from rag_bench.simulator.answer_key import answer_key_from_database
+from rag_bench.store import snapshots
 from rag_bench.tiers.base.cells import Cell, run_cells
 
 JUDGES = ["simulator/sim-judge-sharp"]
@@ -65,6 +66,28 @@ def test_a_sweep_over_a_store_that_has_its_vectors_imports_nothing_beside_its_ce
     assert free_world.count("evaluation", "kind = 'answers' and status = 'succeeded'") == 4
     assert free_world.count("evaluation", "kind = 'ragas'") == 5
     assert free_world.count("evaluation", "kind = 'custom'") == 4
+
+
+def test_live_assistants_import_nothing_beside_their_cells(free_world: World) -> None:
+    """In JSON and in events, with what their contexts are found and measured by."""
+    current = snapshots.require_current(free_world.engine)
+    with serving(snapshots.chunks_of(free_world.engine, current.sha256)) as assistant:
+        found = swept(
+            {
+                "models": [["target/desk", "target/flow"], JUDGES, GATES],
+                "tiers": ["3"],
+                "benchmark": {"limit": 3},
+                "options": [],
+            },
+            TARGET_DESK_URL=assistant.url,
+            TARGET_DESK_CONTEXTS="/sources/*/text",
+            TARGET_FLOW_URL=f"{assistant.url}/stream",
+            TARGET_FLOW_ANSWER="/delta",
+            TARGET_FLOW_IDS="/sources/*/id",
+        )
+    assert found["imports"] == []
+    assert found["failed"] == []
+    assert free_world.count("evaluation", "kind = 'answers' and status = 'succeeded'") == 2
 
 
 def test_what_is_imported_by_a_finishing_cell_is_seen(

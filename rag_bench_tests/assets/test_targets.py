@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,10 +12,14 @@ from local_provider import LocalAssistant, serving
 from small_world import ANSWERS, LAB, OFFLINE, SCORES, World, failure
 from world_data import GOLD
 
+from rag_bench.llm.config.providers import Price, Providers
+from rag_bench.llm.transport.budget import Budget, spending
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting import board as boards
 from rag_bench.reporting.leaderboard import build
+from rag_bench.resources import BenchmarkResource
 from rag_bench.store import snapshots
+from rag_bench.tiers.plan.plan import Plan, plan_sweep
 
 N = len(GOLD)
 TARGET = "target/desk"
@@ -127,3 +133,35 @@ def test_contexts_from_elsewhere_are_counted_and_judged_as_texts(
         assert case["scores"]["target_unresolved_share"] == 1
     result = free_world.run(["tier3_scores"], only, benchmark={"tier3_all_rubrics": False})
     assert result.success, failure(result)
+
+
+def plan(world: World, prices: dict[str, Price] | None = None) -> Plan:
+    bench = BenchmarkResource().open(world.engine, None)
+    providers = Providers.from_environment(prices=prices or {})
+    judges = OFFLINE.benchmark_judges[:1]
+    return asyncio.run(
+        plan_sweep(bench, providers, 16, [TARGET], judges, OFFLINE.production_judges, ["2", "3"])
+    )
+
+
+def test_a_plan_counts_what_a_capped_run_then_asks(
+    free_world: World, assistant: LocalAssistant
+) -> None:
+    only = ModelLists([TARGET], OFFLINE.benchmark_judges[:1], OFFLINE.production_judges)
+    prices = {TARGET: Price(Decimal(0), Decimal(0), call=Decimal("0.01"))}
+    lines = {line.asset: line for line in plan(free_world, prices).lines}
+    assert set(lines) == {"tier3_answers", "tier3_scores"}
+    assert (lines["tier3_answers"].n_to_send, lines["tier3_answers"].n_in_ledger) == (N, 0)
+    assert lines["tier3_answers"].cost_usd == N * Decimal("0.01")
+    assert lines["tier3_scores"].n_unknown == N
+    assert plan(free_world).lines[0].cost_usd is None
+    assert any("does not apply to it" in note for note in plan(free_world).notes)
+    assert assistant.count == 0
+
+    with spending(Budget(5, None)):
+        assert not free_world.run(["tier3_answers"], only).success
+    assert assistant.count == 5
+    [line] = [one for one in plan(free_world).lines if one.asset == "tier3_answers"]
+    assert (line.n_to_send, line.n_in_ledger) == (N - 5, 5)
+    assert free_world.run(["tier3_answers"], only).success
+    assert assistant.count == N

@@ -96,6 +96,10 @@ class TargetCase:
         """Whether ranks of chunks can be told: a page alone may be any of its chunks."""
         return not any(chunk is None and page for chunk, page in self.contexts or ())
 
+    def relevant(self, level: str) -> Sequence[str]:
+        """Return what should be found at a level."""
+        return self.relevant_chunks if level == "chunk" else self.relevant_pages
+
     @property
     def ranked(self) -> list[tuple[str, str]] | None:
         """The list that is measured, each item at its first place."""
@@ -113,7 +117,8 @@ def target_retrieval(
 ) -> tuple[dict[str, dict[str, float | None]], dict[str, Metric]]:
     """Return each case's scores and the metrics over all of them.
 
-    Questions out of scope have no relevant chunk and enter only the counts of contexts. Measures of
+    Questions out of scope have no relevant chunk and enter only the counts of contexts. A dataset
+    that names no relevant chunk, or page, has no measures of that level. Measures of
     chunks leave out replies that name a page without saying which part of it; those of pages do
     not. A case without a reply is expected and has no score.
     """
@@ -138,12 +143,16 @@ def target_retrieval(
             for case in cases
             if case.in_scope and (level == "page" or case.knows_chunks)
         ]
+        if not any(case.relevant(level) for case in cases):
+            continue  # nobody has said what should be found
         aggregated = aggregate_retrieval(counted, found, top_k=TOP_K)
         for name in (name for name in aggregated if name.startswith(f"{level}_") and counted):
             metrics[PREFIX + name] = aggregated[name]
             for one in counted:
                 scores[one.case_id][PREFIX + name] = found[one.case_id][name]
     exact = [case for case in cases if case.in_scope and case.knows_chunks]
+    if not any(case.relevant_chunks for case in exact):
+        exact = []
     for case in exact:
         given = None if case.contexts is None else [item for item, _ in lists[case.case_id] or ()]
         values = id_based_context(given, case.relevant_chunks)

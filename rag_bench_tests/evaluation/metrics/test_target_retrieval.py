@@ -99,3 +99,13 @@ def test_every_metric_is_declared_for_tier_3() -> None:
     _, metrics = target_retrieval([case("a", [("c1", "p1")])])
     assert set(metrics) == {metric.name for metric in METRICS}
     assert all(spec(name).tiers == ("3",) for name in metrics)
+
+
+def test_where_nobody_said_what_is_relevant_only_contexts_are_counted() -> None:
+    unknown = {"relevant_chunks": [], "relevant_pages": []}
+    scores, metrics = target_retrieval([case("a", [("c1", "p1")], **unknown)])
+    assert set(metrics) == {"target_contexts", "target_unresolved_share"}
+    assert scores["a"] == {"target_contexts": 1, "target_unresolved_share": 0}
+    _, metrics = target_retrieval([case("a", [("c1", "p1")], relevant_chunks=[])])
+    assert "target_page_mrr" in metrics
+    assert "target_chunk_mrr" not in metrics
