@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rag_bench.retrieval.rerankers.local import LocalReranker, Scorer
     from rag_bench.settings import Settings
 
+# The newest one, with the token vectors of chunks that it keeps: a process that measures tier 1 by
+# several retrievers, and then single queries, encodes each chunk once.
+_held: dict[str, Scorer] = {}
+
 _PLACE = "A [rerankers.…] table of kind cross_encoder"
 
 
@@ -62,5 +66,10 @@ def _load(spec: LateInteraction | CrossEncoder, settings: Settings) -> Scorer:
             folder, spec.model, spec.max_tokens, spec.batch_size
         )
     from rag_bench.retrieval.encoder import load_encoder
+    from rag_bench.retrieval.identity import encoder_identity
 
-    return late_interaction.LateInteraction(load_encoder(settings))
+    key = encoder_identity(settings).key
+    if key not in _held:
+        _held.clear()
+        _held[key] = late_interaction.LateInteraction(load_encoder(settings))
+    return _held[key]

@@ -228,3 +228,10 @@ def test_late_interaction_is_addressed_by_the_encoder(tmp_path: Path) -> None:
     here = local_content(spec, Settings())
     assert here["kind"] == "late_interaction"
     assert local_content(spec, Settings(encoder_max_tokens=64)) != here
+
+
+def test_token_vectors_outlive_their_reranker(engine: Engine) -> None:
+    spec = LateInteraction(kind="late_interaction")
+    first = open_local(spec, engine, Settings()).scorer
+    assert open_local(spec, engine, Settings()).scorer is first
+    assert open_local(spec, engine, Settings(encoder_max_tokens=64)).scorer is not first
