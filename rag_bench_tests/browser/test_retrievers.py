@@ -1,4 +1,4 @@
-"""Retrievers in the Dagster UI: the Launchpad names the run's, and the lab has one partition each."""
+"""Retrievers in the Dagster UI: the run's in the Launchpad, and the lab's partitions."""
 
 from __future__ import annotations
 
