@@ -77,7 +77,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     # Wide enough for the models' names, also where the output goes into a file.
     printer = to if to.is_terminal else Console(file=to.file, width=210)
     printer.print(_generators(board))
-    for table in (_judges(board), _gates(board)):
+    for table in (*_baseline(board), _judges(board), _gates(board)):
         if table.row_count:
             printer.print(table)
     if rows:
@@ -118,7 +118,7 @@ def _generators(board: Leaderboard) -> Table:
         leading = leading or [line.row.metric(lead)]
         table.add_row(
             line.place,
-            line.model + ("" if line.configured else " (not configured)"),
+            line.label,
             *(_number(metric["value"] if metric else None) for metric in leading),
             *(_number(line.row.value(column)) for column in columns_shown(board)),
             f"{line.n_scored}/{line.n_expected}",
@@ -129,6 +129,35 @@ def _generators(board: Leaderboard) -> Table:
     if len(judges) > _JUDGES_SHOWN:
         table.caption = f"{len(judges) - _JUDGES_SHOWN} more judges: --json"
     return table
+
+
+def _baseline(board: Leaderboard) -> list[Table]:
+    """Return the models against what users got, and scores beside ratings; none without a log."""
+    from rag_bench.reporting.production import against_table, ratings_table
+
+    if board.baseline is None:
+        return []
+    tables = []
+    for title, (columns, rows) in (
+        ("Against what users got, on the same questions", against_table(board.baseline)),
+        (
+            "Scores of what users got, by the rating they gave",
+            ratings_table(board.baseline.ratings),
+        ),
+    ):
+        table = Table(title=title, title_justify="left")
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="left" if number < 3 else "right", no_wrap=number == 0)
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        tables.append(table)
+    return tables
+
+
+def _cell(value: str | float | None) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _number(value) if isinstance(value, float) or value is None else value
 
 
 def _judges(board: Leaderboard) -> Table:

@@ -30,6 +30,7 @@ def make_traffic_dataset(
 
     Then: rag-bench sweep --dataset traffic --tier 3 --generation-models production/log,MODEL.
     """
+    from rag_bench.analytics.traffic_sample import COUNTS
     from rag_bench.answer_sources import TRAFFIC
     from rag_bench.store import datasets, snapshots
     from rag_bench.tiers.traffic.dataset import TrafficRecipe
@@ -53,7 +54,8 @@ def make_traffic_dataset(
     assert made is not None
     record = datasets.source_of(engine, made.id)
     typer.echo(f"{made}")
-    typer.echo(", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in record["counts"].items()))
+    for name in COUNTS:
+        typer.echo(f"{record['counts'][name]:>7,} {name.replace('_', ' ')}")
     typer.echo(f"strata: {len(record['by_month'])} months, {record['topics'] or 'no'} topics")
     typer.echo(
         f"Next: rag-bench sweep --dataset {made.name} --tier 3 --generation-models "

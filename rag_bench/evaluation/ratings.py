@@ -6,7 +6,8 @@ thumb up, more than 80 percent. Where the scale is not sure, nothing is computed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 #: Share of ratings that must lie on a scale; the others are strays and count as no rating.
@@ -117,3 +118,53 @@ def recognise(counts: Mapping[float, int]) -> RatingScale:
     off = f"{strays:,} ratings are not from {found.low:g} to {found.high:g} and count as none"
     note = f"{found.note}; {off}" if found.note else off
     return RatingScale(found.name, found.low, found.high, found.no_opinion, note)
+
+
+@dataclass(frozen=True)
+class RatedScores:
+    """How the answers that users gave one rating were scored.
+
+    Attributes:
+        rating: on the users' scale.
+        counts: answers by score.
+        n_unscored: answers that have no score.
+    """
+
+    rating: float
+    counts: Mapping[int, int]
+    n_unscored: int
+
+    @property
+    def n(self) -> int:
+        """Answers with this rating."""
+        return sum(self.counts.values()) + self.n_unscored
+
+
+def scores_by_rating(
+    rated: Iterable[tuple[float | None, int | float | None]],
+) -> list[RatedScores]:
+    """Return how often each score stands beside each rating, best rating first.
+
+    Counts and nothing else: users rate whom they like, and when they are cross, so what it says of
+    a judge is for a calibration to find out.
+
+    Args:
+        rated: the user's rating and the judge's score of each answer, None for what is not there.
+    """
+    found: dict[float, Counter[int | None]] = {}
+    for rating, score in rated:
+        if rating is not None:
+            counts = found.setdefault(float(rating), Counter())
+            counts[None if score is None else round(score)] += 1
+    return [
+        RatedScores(
+            rating,
+            dict(sorted(_scored(counts).items())),
+            counts[None],
+        )
+        for rating, counts in sorted(found.items(), reverse=True)
+    ]
+
+
+def _scored(counts: Mapping[int | None, int]) -> dict[int, int]:
+    return {score: n for score, n in counts.items() if score is not None}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.answer_sources import source_of
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.ranking import ALPHA, LEAST_SCORED, Ranking, Standing, percent
 from rag_bench.evaluation.types import FEW_CLUSTERS
@@ -26,6 +27,7 @@ from rag_bench.reporting.leaderboard import (
     lead_column,
     ordered_gates,
 )
+from rag_bench.reporting.production import sentences
 
 if TYPE_CHECKING:
     from rag_bench.llm.config.providers import Role
@@ -54,6 +56,13 @@ class GeneratorLine:
     def model(self) -> str:
         """The model's key."""
         return self.standing.model
+
+    @property
+    def label(self) -> str:
+        """Its key, and what it is if it is no model of those that are configured."""
+        source = source_of(self.model)
+        title = f" ({source.title})" if source else ""
+        return self.model + title + ("" if self.configured else " (not configured)")
 
     @property
     def latency(self) -> Metric | None:
@@ -229,6 +238,9 @@ def notes(board: Leaderboard) -> list[str]:
         said.append(f"Not checked by tier judge: {', '.join(unchecked)}.")
     for judge, reason in ranking.left_out.items():
         said.append(f"{judge} does not count in the order: {reason}.")
+    said += [source.note for line in generators(board) if (source := source_of(line.model))]
+    if board.baseline:
+        said += sentences(board.baseline)
     removed = not_configured(board)
     if removed:
         said.append(f"No longer configured, or named to a command only: {', '.join(removed)}.")
@@ -268,6 +280,7 @@ def board_json(board: Leaderboard) -> dict[str, Any]:
         "benchmark_judges": [_judge_json(line) for line in judges(board)],
         "ranking": _ranking_json(board.ranking, lead_column(board.rows)),
         "notes": notes(board),
+        **({"against_production": board.baseline.as_json()} if board.baseline else {}),
     }
 
 

@@ -21,6 +21,7 @@ from rag_bench.reporting.columns import SHOW_F1 as SHOW_F1
 from rag_bench.reporting.columns import Column as Column
 from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
 from rag_bench.reporting.columns import column as column
+from rag_bench.reporting.production import Baseline, baseline_of
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
@@ -94,7 +95,8 @@ class Leaderboard:
 
     ``given_ranking``: how the models stand, if their cases were read. ``costs``: what a call of a
     model costs on average in USD, by role and model, where prices are known. ``configured``: None
-    if it is not known.
+    if it is not known. ``baseline``: the models against what users got; None where that was not
+    measured.
     """
 
     settings_hash: str
@@ -104,6 +106,7 @@ class Leaderboard:
     costs: Mapping[tuple[str, str], float] = field(default_factory=dict)
     configured: Configured | None = None
     retriever: str = DEFAULT
+    baseline: Baseline | None = None
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -209,6 +212,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         _costs(engine),
         configured,
         _retriever_of(engine, settings_hash),
+        baseline_of(engine, settings_hash, pages),
     )
 
 

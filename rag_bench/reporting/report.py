@@ -32,6 +32,7 @@ from rag_bench.reporting.leaderboard import (
     gate_value,
     lead_column,
 )
+from rag_bench.reporting.production import against_table, ratings_table, sentences
 from rag_bench.reporting.retriever_board import RetrieverBoard
 from rag_bench.reporting.retriever_plot import plot_uri
 
@@ -179,6 +180,8 @@ def summary(board: Leaderboard, found: list[baselines.Verdict], status: str) -> 
                 f"{', '.join(others)} cannot be told from it: this data does not tell them apart "
                 "for certain."
             )
+    if board.baseline:
+        parts += sentences(board.baseline)
     unranked = [line for line in board.ranking.standings if line.reason]
     if unranked:
         words = "; ".join(f"{line.model}: {line.reason}" for line in unranked)
@@ -282,6 +285,7 @@ def render(
     environment.filters["number"] = _number
     environment.filters["measured"] = _measured
     environment.filters["short"] = _short
+    environment.filters["cell"] = _cell
     environment.filters["few"] = few_pages
     environment.filters["worst"] = gate_value
     lead = lead_column(board.rows)
@@ -299,6 +303,8 @@ def render(
         examined=judge_lines(board),
         gates=gates(board),
         notes=notes(board),
+        against=against_table(board.baseline) if board.baseline else ([], []),
+        rated=ratings_table(board.baseline.ratings) if board.baseline else ([], []),
         tiers=_tiers(board.rows[0].metrics) if board.rows else [],
         retrievers=retrievers,
         retriever_notes=retriever_board.notes(retrievers) if retrievers else [],
@@ -328,6 +334,10 @@ def _measured(metric: Mapping[str, Any]) -> str:
 
 def _short(value: float | None, digits: int = 0) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _cell(value: str | float | int | None) -> str:
+    return str(value) if isinstance(value, (str, int)) else _number(value)
 
 
 def _shades(lines: Sequence[GeneratorLine], judges: Sequence[str]) -> dict[tuple[str, str], float]:

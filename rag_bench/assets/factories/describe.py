@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.evaluation.catalogue import known as described
 from rag_bench.evaluation.types import few_pages
 
@@ -200,6 +201,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     withheld = {n: m["withheld"] for n, m in evaluation.metrics.items() if m.get("withheld")}
     if withheld:
         metadata["withheld"] = dg.MetadataValue.json(withheld)
+    metadata |= _beside_ratings(bench, evaluation)
     if "remark" in evaluation.inputs:
         metadata["remark"] = evaluation.inputs["remark"]
     for role in ("generation_model", "benchmark_judge_model", "production_judge_model"):
@@ -209,6 +211,17 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
             if model.startswith("simulator/"):
                 metadata["simulated"] = True
     return metadata
+
+
+def _beside_ratings(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
+    """Return how a judge scored what users rated; nothing for other results."""
+    if evaluation.kind != "scores" or evaluation.generation_model != PRODUCTION_LOG.key:
+        return {}
+    from rag_bench.reporting.production import ratings_of, ratings_table
+    from rag_bench.store.evaluations import cases_of
+
+    found = ratings_of(evaluation, cases_of(bench.engine, evaluation.id))
+    return {"scores_by_rating": table(*ratings_table(found))} if found else {}
 
 
 def picture(figure: Figure) -> dg.MarkdownMetadataValue:

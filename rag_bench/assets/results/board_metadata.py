@@ -28,6 +28,7 @@ def board_metadata(board: Leaderboard) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "table": _generator_table(board, lines),
         "by_judge": _by_judge(lines),
+        **_baseline(board),
         "production_judges": _gate_table(board),
         "benchmark_judges": _judge_table(board),
         "notes": dg.MetadataValue.md("\n".join(f"- {_plain(note)}" for note in notes(board))),
@@ -96,6 +97,18 @@ def _generator_table(board: Leaderboard, lines: list[GeneratorLine]) -> dg.Table
             for line in lines
         ],
     )
+
+
+def _baseline(board: Leaderboard) -> dict[str, Any]:
+    """Return the models against what users got, and judges' scores beside users' ratings."""
+    from rag_bench.reporting.production import against_table, ratings_table
+
+    if board.baseline is None:
+        return {}
+    found = {"against_production": table(*against_table(board.baseline))}
+    if board.baseline.ratings:
+        found["scores_by_rating"] = table(*ratings_table(board.baseline.ratings))
+    return found
 
 
 def _by_judge(lines: list[GeneratorLine]) -> dg.TableMetadataValue:
@@ -174,6 +187,8 @@ def _bars(board: Leaderboard, lines: list[GeneratorLine]) -> Any:
 
 
 def _named(line: Any) -> str:
+    if hasattr(line, "label"):
+        return str(line.label)
     return str(line.model) if line.configured else f"{line.model} (not configured)"
 
 

@@ -28,6 +28,8 @@ NOT_FOUND = "Ответ не найден"
 NO_CITATIONS = "NO_CITATIONS"
 INVALID_CITATION = "invalid_citation"
 MENTIONS_NOT_FOUND = "mentions_not_found"
+#: Of a case: it says that there is no answer, in an assistant's own words.
+REFUSED = "refused"
 
 # [1], [1, 2], [1-3], [фрагмент 2]; a year in brackets is text of the answer, not a citation.
 # Brackets of any width, any dash, and what is invisible between: a reader sees one marker.

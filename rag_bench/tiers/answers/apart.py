@@ -10,7 +10,7 @@ answer that had its own masked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.analytics.text import is_answer
@@ -18,7 +18,10 @@ from rag_bench.analytics.traffic_sample import MASKING, masked
 from rag_bench.answer_sources import TRAFFIC
 from rag_bench.evaluation.metrics.refusals import ANSWERED, UNANSWERED
 from rag_bench.evaluation.statistics import rate_metric
+from rag_bench.llm.tasks.pipeline import REFUSED
+from rag_bench.privacy import masking
 from rag_bench.store.datasets import USER_RATING
+from rag_bench.store.public_names import public_names_of
 from rag_bench.tiers.answers.stored import is_generated
 
 if TYPE_CHECKING:
@@ -38,12 +41,29 @@ def counts_apart(bench: Bench, case: Case | None) -> bool:
     """
     if case is None or not is_of_users(bench) or case.error_code:
         return False
-    return not is_answer(case.answer)
+    return not gave_answer(case)
 
 
-def as_read(bench: Bench, text: str) -> str:
-    """Return a text as judges get it: masked where users asked."""
-    return masked(text) if is_of_users(bench) else text
+def gave_answer(case: Case) -> bool:
+    """Tell whether a case holds an answer: not blank, and no refusal, whoever gave it."""
+    return REFUSED not in case.flags and is_answer(case.answer)
+
+
+def as_read(bench: Bench, texts: Sequence[str]) -> list[str]:
+    """Return texts as judges get them: masked where users asked, each once in a bench's life."""
+    if not is_of_users(bench):
+        return list(texts)
+    known = bench.masked_texts
+    if new := [text for text in dict.fromkeys(texts) if text not in known]:
+        names = public_names_of(bench.engine, bench.snapshot)
+        known |= zip(new, masked(new, names), strict=True)
+    return [known[text] for text in texts]
+
+
+def prepare(bench: Bench) -> None:
+    """Load what masking needs where users asked, so that nothing is imported beside calls."""
+    if is_of_users(bench):
+        masking.prepare()
 
 
 def rehearse(bench: Bench) -> None:
@@ -75,7 +95,7 @@ def answered_metrics(bench: Bench, cases: Mapping[str, Case]) -> dict[str, Metri
     asked = [item for item in bench.items if item.item_id in cases]
     found = [cases[item.item_id] for item in asked]
     clusters = [item.cluster for item in asked]
-    answered = [None if case.error_code else is_answer(case.answer) for case in found]
+    answered = [None if case.error_code else gave_answer(case) for case in found]
     metrics = {ANSWERED: rate_metric(answered, clusters=clusters)}
     if any(not is_generated(case.flags) for case in found):
         nothing = [case.answer is None for case in found]

@@ -9,7 +9,7 @@ from rag_bench.errors import CaseError
 from rag_bench.evaluation.catalogue import added_versions
 from rag_bench.llm.tasks.pipeline import Answer
 from rag_bench.store.datasets import Item
-from rag_bench.tiers.answers import measuring
+from rag_bench.tiers.answers import apart, measuring
 from rag_bench.tiers.answers.measuring import Vectors
 from rag_bench.tiers.base.bench import Bench
 
@@ -35,6 +35,7 @@ def encode_soon(bench: Bench, result: Answer | CaseError) -> None:
 
 def rehearse(bench: Bench, tier: str, asked: Sequence[tuple[Item, int]]) -> None:
     """Do once, in small, what measuring does with libraries; have references encoded."""
+    apart.prepare(bench)  # judges may be asked ahead
     bench.rehearse_encoding()
     bench.encode_soon(sorted({item.reference_answer or "" for item, _ in asked} - {""}))
     measuring.rehearse(tier)

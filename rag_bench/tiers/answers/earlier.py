@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.hashing import content_hash
-from rag_bench.llm.tasks.pipeline import is_refusal
+from rag_bench.llm.tasks.pipeline import REFUSED, is_refusal
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.answers import cached_answers
-from rag_bench.tiers.answers.apart import as_read
+from rag_bench.tiers.answers.apart import as_read, is_of_users, prepare
 from rag_bench.tiers.answers.cached_answers import CachedAnswer
-from rag_bench.tiers.answers.target_answers import REFUSED
 from rag_bench.tiers.base.missing import no_answers
 from rag_bench.tiers.retrieval.retrieval import Retrieved, retrieved
 
@@ -60,6 +60,16 @@ class Answers:
             ]
         )
 
+    def prepare(self, bench: Bench) -> None:
+        """Mask what judges will read, if it is to be masked: at once, and before anybody waits."""
+        if not is_of_users(bench):
+            return
+        prepare(bench)
+        cases = self.by_item.values()
+        contexts = [context_texts(bench, case.retrieved or ()) for case in cases]
+        as_read(bench, [case.answer for case in cases if case.answer is not None])
+        as_read(bench, list(chain.from_iterable(contexts)))
+
     def answered(self, item_id: str) -> AnsweredCase:
         """Return the answer to a question.
 
@@ -89,7 +99,12 @@ class AnsweredCase:
 
     def contexts(self, bench: Bench) -> list[str]:
         """Return the very texts that it was made from, as judges read them."""
-        return [as_read(bench, text) for text in context_texts(bench, self.retrieved)]
+        return as_read(bench, context_texts(bench, self.retrieved))
+
+    def text(self, bench: Bench) -> str:
+        """Return the answer as judges read it."""
+        [shown] = as_read(bench, [self.answer])
+        return shown
 
 
 def context_texts(bench: Bench, retrieved: Sequence[Mapping[str, Any]]) -> list[str]:

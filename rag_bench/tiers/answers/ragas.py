@@ -111,6 +111,7 @@ def ragas_answer_tasks(
 
     def task(pair: Pair, answers: Answers) -> Task[Pair]:
         generator, judge = pair
+        answers.prepare(bench)
         return ragas.task(
             pair,
             Roles(generation_model=generator, benchmark_judge_model=judge),
@@ -168,7 +169,7 @@ def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
     found = answers.answered(item.item_id)
     return Sample(
         item.question,
-        apart.as_read(bench, found.answer),
+        found.text(bench),
         found.contexts(bench),
         item.reference_answer or "",
         refused=found.refused,
@@ -185,9 +186,8 @@ def _context_sample(
 
     if item.item_id in failed:
         raise not_retrieved(failed[item.item_id])
-    contexts = [
-        apart.as_read(bench, bench.chunk_by_hash[h].text) for h in chosen.get(item.item_id, [])
-    ]
+    given = [bench.chunk_by_hash[h].text for h in chosen.get(item.item_id, [])]
+    contexts = apart.as_read(bench, given)
     return Sample(item.question, contexts=contexts, reference=item.reference_answer or "")
 
 

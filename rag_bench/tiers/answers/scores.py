@@ -80,6 +80,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
         return _applies(item, rubric)
 
     asked = [(i, rubric) for i in bench.items for rubric in rubrics if applies(i, rubric)]
+    answers.prepare(bench)
 
     async def job(item: Item, rubric: str) -> JudgeScore:
         answer = answers.answered(item.item_id)
@@ -95,7 +96,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
                 judge,
                 rubric,
                 question=item.question,
-                answer=apart.as_read(bench, answer.answer),
+                answer=answer.text(bench),
                 context=answer.contexts(bench),
                 reference_answer=item.reference_answer,
                 mode=bench.run.judge_eval_mode,

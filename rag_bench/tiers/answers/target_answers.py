@@ -11,6 +11,7 @@ from rag_bench.llm.reading.target_reply import TargetReply
 from rag_bench.llm.tasks.pipeline import (
     INVALID_CITATION,
     NO_CITATIONS,
+    REFUSED,
     Answer,
     Fragment,
     is_refusal,
@@ -18,9 +19,8 @@ from rag_bench.llm.tasks.pipeline import (
 )
 from rag_bench.tiers.answers.target_contexts import Resolved, Resolver
 
-#: Flags of a case: it says that there is no answer, in the assistant's own words; its sources are
-#: named beside the text, so that what it cites is not known; a context is no chunk or page.
-REFUSED = "refused"
+#: Flags of a case: its sources are named beside the text, so that what it cites is not known; a
+#: context is no chunk or page.
 SOURCES_APART = "sources_apart"
 UNRESOLVED_CONTEXTS = "unresolved_contexts"
 

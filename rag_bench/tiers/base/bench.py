@@ -100,6 +100,11 @@ class Bench:
         return Twins.of((chunk.chunk_hash, chunk.text) for chunk in self.chunks)
 
     @cached_property
+    def masked_texts(self) -> dict[str, str]:
+        """Texts as they are masked for judges, as far as they were."""
+        return {}
+
+    @cached_property
     def _texts(self) -> TextVectors:
         return TextVectors(self.engine, self.settings, lambda *step: self.progress(*step))
 

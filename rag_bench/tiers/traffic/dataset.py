@@ -33,6 +33,7 @@ from rag_bench.store.datasets import (
     DatasetInfo,
     Item,
 )
+from rag_bench.store.public_names import public_names_of
 from rag_bench.tiers.traffic.analysis import open_analysis
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def make_traffic_dataset(engine: Engine, recipe: TrafficRecipe) -> TrafficDatase
         seed=recipe.seed,
         months=recipe.months,
         answered_only=recipe.answered_only,
+        public_names=public_names_of(engine, snapshot),
     )
     if not sample.questions:
         raise RagBenchError(_nothing(snapshot.name, recipe, rows))
