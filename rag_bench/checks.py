@@ -98,7 +98,8 @@ def measures_are_within_their_scale(
     bench = benchmark.open(database.engine, None)
     found = stored_retrieval(bench)
     if not any(item.chunk_hashes or item.page_urls for item in bench.items):
-        return nothing_to_check()  # of users' questions nobody said what is relevant
+        said = "nobody has said what is relevant to these questions, so nothing is measured"
+        return dg.AssetCheckResult(passed=True, description=said)
     values = [
         (case.case_id, name, value)
         for case in cases_of(database.engine, found.id)

@@ -219,13 +219,13 @@ def _gates(board: Leaderboard) -> Table:
 
 
 def _combinations(board: Leaderboard, rows: int) -> Table:
-    from rag_bench.reporting.columns import columns_of
-    from rag_bench.reporting.leaderboard import lead_column
+    from rag_bench.reporting.board import all_columns
+    from rag_bench.reporting.leaderboard import COLUMNS, lead_column
 
     table = Table(title="Combinations", title_justify="left")
     for name in ("#", "generation model", "benchmark judge", "production judge"):
         table.add_column(name, no_wrap=True)
-    columns = columns_of(row.metrics for row in board.rows)
+    columns = all_columns(board, COLUMNS)
     for column in columns:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")

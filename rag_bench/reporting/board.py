@@ -268,8 +268,18 @@ def columns_shown(board: Leaderboard) -> list[Column]:
     What a production judge is measured by says nothing of a generation model.
     """
     lead = lead_column(board.rows)
-    columns = columns_of((row.metrics for row in board.rows), COLUMNS)
-    return [c for c in columns if c != lead and c.tier != SHOW_F1.tier]
+    return [c for c in all_columns(board, COLUMNS) if c != lead and c.tier != SHOW_F1.tier]
+
+
+def all_columns(board: Leaderboard, always: Sequence[Column]) -> list[Column]:
+    """Return the columns of a board's combinations; ``always``: those of every board.
+
+    Beside what users got, which no reference answer is for, such as nothing has are left out.
+    """
+    columns = columns_of((row.metrics for row in board.rows), always)
+    if board.baseline is None:
+        return columns
+    return [c for c in columns if any(row.value(c) is not None for row in board.rows)]
 
 
 def board_json(board: Leaderboard) -> dict[str, Any]:

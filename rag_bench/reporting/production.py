@@ -134,7 +134,7 @@ Cells = tuple[Sequence[str], Sequence[Sequence[str | float | int | None]]]
 def against_table(baseline: Baseline) -> Cells:
     """Return the comparisons as a table."""
     columns = ["measure", "judge", "model", LOG, "model's", "difference", "95 % interval", "pairs"]
-    columns += ["p (Holm)", "could be seen from", "the model is"]
+    columns += ["p (Holm)", "could be seen from", "the model"]
     rows: list[Sequence[str | float | int | None]] = []
     for line in baseline.lines:
         found = line.comparison.difference
@@ -150,10 +150,18 @@ def against_table(baseline: Baseline) -> Cells:
                 found.n_scored,
                 line.p_adjusted,
                 line.comparison.minimum_detectable,
-                line.verdict,
+                verdict_of(line),
             ]
         )
     return columns, rows
+
+
+def verdict_of(line: Against) -> str:
+    """Return what a comparison says of the model. To answer more questions is not to be better by
+    it: nothing may answer them.
+    """
+    words = {"better": "answers more", "worse": "answers less"} if line.metric == ANSWERED else {}
+    return words.get(line.verdict, line.verdict)
 
 
 def ratings_table(ratings: Sequence[Rated]) -> Cells:
@@ -195,7 +203,7 @@ def sentences(baseline: Baseline) -> list[str]:
         by = f" by {line.judge}" if line.judge else ""
         said.append(
             f"{line.model} against {LOG}{by}: {title_of(lead)} {found.value:+.2f}{interval} on "
-            f"{found.n_scored} questions that both answered, {line.verdict}."
+            f"{found.n_scored} questions that both answered, {verdict_of(line)}."
         )
     return said
 
@@ -226,5 +234,5 @@ def _line_json(line: Against) -> dict[str, Any]:
         "p_adjusted": line.p_adjusted,
         "method": compared.method,
         "minimum_detectable": compared.minimum_detectable,
-        "verdict": line.verdict,
+        "verdict": verdict_of(line),
     }

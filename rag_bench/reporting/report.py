@@ -16,6 +16,7 @@ from rag_bench.provenance import git_branch, git_commit
 from rag_bench.reporting import baselines, registry, retriever_board
 from rag_bench.reporting.board import (
     GeneratorLine,
+    all_columns,
     board_json,
     columns_shown,
     gates,
@@ -23,7 +24,6 @@ from rag_bench.reporting.board import (
     notes,
 )
 from rag_bench.reporting.board import judges as judge_lines
-from rag_bench.reporting.columns import columns_of
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     Column,
@@ -294,7 +294,7 @@ def render(
     return environment.get_template(template).render(
         report=report,
         board=board,
-        columns=columns_of((row.metrics for row in board.rows), COLUMNS),
+        columns=all_columns(board, COLUMNS),
         lead=lead,
         shown=columns_shown(board),
         lines=lines,
