@@ -121,7 +121,7 @@ def _uses(metric: MetricSpec, named: bool) -> list[str]:
     ]
 
 
-_ORDINALS = {1: "first", 2: "second", 3: "third"}
+_ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth"}
 
 
 def main(arguments: Sequence[str]) -> None:

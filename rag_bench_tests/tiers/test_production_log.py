@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
 import pytest
 from local_provider import LocalProvider
 from small_world import ANSWERS, LAB, OFFLINE, SCORES, World, failure, materializations
@@ -15,10 +16,14 @@ from users_questions import ask
 from world_data import CHUNKS, hash_of, url_of
 
 from rag_bench.answer_sources import PRODUCTION_LOG
+from rag_bench.hashing import text_hash
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists
+from rag_bench.reporting import leaderboard
+from rag_bench.reporting.board import generators, notes
 from rag_bench.resources import BenchmarkResource
 from rag_bench.store import datasets, evaluations
+from rag_bench.store.case_scores import case_scores
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.plan.plan import plan_sweep
@@ -109,6 +114,43 @@ def planned(world: World) -> dict[str, int]:
         plan_sweep(bench, Providers({}), 16, MODELS.generation, JUDGES, [], ("2", "3"))
     )
     return {line.asset: line.n_requests for line in made.lines}
+
+
+def test_the_dataset_holds_what_was_asked_and_got(asked: World) -> None:
+    """By topic where there are topics; nothing of who asked but a number of this dataset."""
+    ask(asked, {**ROOM, "question": "Сколько стоит комната в общаге", "user_id": 102, "score": 4})
+    metadata = make(asked)
+    assert (metadata["n_items"], metadata["n_rows"], metadata["n_repeated"]) == (5, 6, 1)
+    assert (metadata["n_answered"], metadata["n_refused"], metadata["n_unanswered"]) == (3, 1, 1)
+    assert str(metadata["topics"]).startswith("none")
+    bench = bench_of(asked)
+    items = {item.question: item for item in bench.items}
+    room = items["Сколько стоит комната в общаге"]
+    assert room.item_id == f"tr_{text_hash('сколько стоит комната в общаге')[:12]}"
+    assert (room.reference_answer, room.chunk_hashes, room.page_urls) == (None, (), ())
+    assert room.details == {
+        "asker": room.details["asker"],
+        "month": "2025-09",
+        "times_asked": 2,
+        "production_answer": ROOM["answer"],
+        "production_page_url": ROOM["page_url"],
+        "user_rating": 4,
+    }
+    assert room.cluster == ROOM["page_url"]
+    nothing = items[NOTHING["question"]]
+    assert "production_answer" not in nothing.details
+    assert nothing.cluster == f"asker {nothing.details['asker']}"
+    # Users 102 asked twice, once about books.
+    assert room.details["asker"] == items[BOOKS["question"]].details["asker"]
+    assert GONE["page_url"] not in str(items[GONE["question"]].details)
+
+    result = asked.run(["topic_coverage"], ops={"topic_coverage": {"n_topics": 2}})
+    assert result.success, failure(result)
+    assert make(asked)["topics"] == 2
+    assert all("topic" in item.details for item in bench_of(asked).items)
+    asked_more = {"question": "новый вопрос", "answer": None, "page_url": None, "score": None}
+    ask(asked, asked_more)
+    assert str(make(asked)["topics"]).startswith("none"), "topics of other questions are not these"
 
 
 def test_the_log_is_measured_beside_a_model_and_asks_nobody(asked: World) -> None:
@@ -221,11 +263,72 @@ def test_where_there_is_nothing_to_measure_a_note_says_so_and_all_is_green(asked
 
 
 def test_the_whole_graph_is_green_on_users_questions(asked: World) -> None:
+    settings = {"dataset": "traffic"}
     for stage in (["tier0_embedding_geometry", "tier1_retrieval"], ANSWERS, SCORES, LAB):
-        result = asked.run(stage, MODELS, benchmark={"dataset": "traffic"})
+        result = asked.run(stage, MODELS, benchmark=settings)
         assert result.success, failure(result)
-    result = asked.run(["benchmark_judge_quality"], MODELS, benchmark={"dataset": "traffic"})
+        if "tier3_scores" in stage:
+            [event] = [
+                event
+                for event in materializations(result, "tier3_scores")
+                if LOG in str(event.partition) and JUDGES[0] in str(event.partition)
+            ]
+            beside = event.metadata["scores_by_rating"]
+    result = asked.run(["benchmark_judge_quality"], MODELS, benchmark=settings)
     assert result.success, failure(result)
+    for asset in ("tier1_retrieval", "tier3_scores", "model_runs"):
+        for name, check in asked.check(asset, MODELS, benchmark=settings).items():
+            warns = check.severity is dg.AssetCheckSeverity.WARN
+            assert check.passed or (warns and name == "replies_are_readable"), name
+
+    # Two rated answers, one of which is scored; a third was rated and is a refusal.
+    rows = [dict(record.data) for record in beside.records]
+    mine = [row for row in rows if row["measure"] == "quality without reference"]
+    assert [(row["users' rating"], row["answers"], row["not scored"]) for row in mine] == [
+        ("5", 1, 0),
+        ("1", 2, 1),
+    ]
+    assert all(sum(row[f"scored {n}"] for n in range(1, 6)) == 1 for row in mine)
+
+    bench = BenchmarkResource(dataset="traffic").open(asked.engine, None)
+    found = leaderboard.build(asked.engine, bench.run.hash)
+    assert {line.model for line in generators(found)} == {GENERATOR, LOG}
+    assert any("production/log is no model" in note for note in notes(found))
+    assert "rubric_reference_free_quality" in found.as_json()["ordered_by"][0]
+    against = found.as_json()["against_production"]
+    lines = {
+        (line["metric"], line["benchmark_judge_model"]): line for line in against["comparisons"]
+    }
+    assert set(lines) == {
+        *((f"rubric_{name}", judge) for name in RUBRICS for judge in JUDGES),
+        ("answered_rate", None),
+    }
+    answered = lines["answered_rate", None]
+    assert answered["generation_model"] == GENERATOR
+    assert answered["baseline_mean"] == 0.6
+    assert answered["difference"]["n_scored"] == len(ROWS)
+    scores = case_scores(
+        asked.engine,
+        bench.run.hash,
+        tier="3",
+        kind="scores",
+        metric="rubric_reference_free_quality",
+    )
+    log, model = scores[LOG, JUDGES[0]], scores[GENERATOR, JUDGES[0]]
+    both = sorted(log.keys() & model.keys())
+    line = lines["rubric_reference_free_quality", JUDGES[0]]
+    assert line["difference"]["n_scored"] == len(both) > 0
+    mean = sum(model[case] - log[case] for case in both) / len(both)
+    assert line["difference"]["value"] == pytest.approx(mean, abs=1e-6)
+
+    markdown = next(asked.reports.glob("*.md")).read_text(encoding="utf-8")
+    section = markdown.partition("## Against what users got")[2].partition("\n## ")[0]
+    rows_of = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(rows_of) == 2 + len(lines) + 2 + 2 * 3 * 2  # judges, rubrics, ratings
+    assert len({line.count("|") for line in rows_of[: 2 + len(lines)]}) == 1
+    page = next(asked.reports.glob("*.html")).read_text(encoding="utf-8")
+    assert "<h2>Against what users got</h2>" in page
+    assert "Scores of what users got, by the rating they gave" in page
 
 
 PERSONAL = (

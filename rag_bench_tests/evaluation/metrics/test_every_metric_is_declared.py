@@ -9,6 +9,7 @@ import pytest
 from local_provider import serving
 from small_world import ANSWERS, CUSTOM, PRODUCTION, RAGAS, SCORES, World, failure
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.evaluation.catalogue import CATALOGUE, known
 from rag_bench.partitions import ModelLists
 from rag_bench.store import datasets, snapshots
@@ -18,6 +19,9 @@ MODELS = ModelLists(
     ["simulator/sim-strong", "target/desk"],
     ["simulator/sim-judge-sharp"],
     ["simulator/sim-gate-balanced"],
+)
+WITH_LOG = ModelLists(
+    [*MODELS.generation, PRODUCTION_LOG.key], MODELS.benchmark_judges, MODELS.production_judges
 )
 ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
 
@@ -55,6 +59,10 @@ def _measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     assert result.success, failure(result)
     result = world.run(ANALYTICS, MODELS)
     assert result.success, failure(result)
+    # What users asked, and got.
+    for asset in ("traffic_dataset", "tier1_retrieval", "tier3_answers", "tier3_scores"):
+        result = world.run([asset], WITH_LOG, benchmark={"dataset": "traffic"})
+        assert result.success, failure(result)
     for asset in ("tier3_context_scores", "benchmark_judge_quality"):
         result = world.run([asset], MODELS, benchmark=benchmark)
         assert result.success, failure(result)
