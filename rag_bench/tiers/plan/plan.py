@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from rag_bench.answer_sources import source_of
 from rag_bench.errors import CaseError
 from rag_bench.llm.config.providers import Providers, Role
 from rag_bench.llm.config.room import limits_of_roles
@@ -31,7 +32,7 @@ from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.retrievers import retrievers
 from rag_bench.store import calls
 from rag_bench.tiers import registry
-from rag_bench.tiers.base.evaluate import Task
+from rag_bench.tiers.base.evaluate import Blocked, Nothing, Task
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.plan.estimates import line_of
 from rag_bench.tiers.plan.foreseen import STAND_IN_ANSWER, Foreseen, PlannedBench
@@ -125,7 +126,7 @@ class _Walk:
                 if isinstance(one, Task):
                     if one.asked is not None:
                         await self._count(one)
-                else:
+                elif not _is_of_a_source(one):
                     self._note(f"{step.asset} asks nothing as it is: {one.why}")
 
     async def _count(self, task: Task[Any]) -> None:
@@ -153,6 +154,13 @@ class _Walk:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _is_of_a_source(one: Nothing[Any] | Blocked[Any]) -> bool:
+    """Tell whether an answer source has nothing here, which changes nothing of what is asked: it
+    stands among all models, on every dataset.
+    """
+    return isinstance(one, Nothing) and source_of(one.generation_model or "") is not None
 
 
 def _without_pairs(bench: Bench, tiers: set[str]) -> list[str]:
