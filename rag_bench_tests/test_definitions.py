@@ -13,6 +13,7 @@ import pytest
 from dagster import AssetKey
 from sqlalchemy import Engine, text
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.assets.factories.tables import column_schema
 from rag_bench.definitions import build_defs
 from rag_bench.errors import ConfigurationError
@@ -328,6 +329,7 @@ def test_models_of_the_environment_are_partitions(tmp_path: Path) -> None:
         *offline.GENERATORS,
         "yandex/gpt://каталог/модель:latest",
         "yandex/openai/gpt-4o-mini",
+        PRODUCTION_LOG.key,
     ]
 
 

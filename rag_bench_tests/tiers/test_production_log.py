@@ -3,91 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
-from typing import Any
 
 import dagster as dg
 import pytest
-from local_provider import LocalProvider
-from small_world import ANSWERS, LAB, OFFLINE, SCORES, World, failure, materializations
-from starlette.responses import Response
-from users_questions import ask
-from world_data import CHUNKS, hash_of, url_of
+from small_world import ANSWERS, LAB, SCORES, World, failure, materializations
+from users_questions import (
+    BOOKS,
+    GENERATOR,
+    GONE,
+    JUDGES,
+    LOG,
+    MODELS,
+    NOTHING,
+    REFUSED,
+    ROOM,
+    ROWS,
+    RUBRICS,
+    SETTINGS,
+    ask,
+    bench_of,
+    make,
+    materialize,
+)
+from world_data import hash_of
 
-from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.hashing import text_hash
 from rag_bench.llm.config.providers import Providers
-from rag_bench.partitions import ModelLists
 from rag_bench.reporting import leaderboard
 from rag_bench.reporting.board import generators, notes
 from rag_bench.resources import BenchmarkResource
-from rag_bench.store import datasets, evaluations
+from rag_bench.store import evaluations
 from rag_bench.store.case_scores import case_scores
 from rag_bench.store.evaluations import Case, StoredEvaluation
-from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.plan.plan import plan_sweep
-
-LOG = PRODUCTION_LOG.key
-GENERATOR = "simulator/extractive"
-JUDGES = ("simulator/sim-judge-sharp", "simulator/sim-judge-noisy")
-MODELS = ModelLists([GENERATOR, LOG], JUDGES, OFFLINE.production_judges[:1])
-RUBRICS = ("faithfulness", "answer_relevance", "reference_free_quality")
-SETTINGS = {"dataset": "traffic", "consistency_runs": 2}
-
-ROOM = {
-    "question": "сколько стоит комната в общаге?",
-    "answer": "Одна комната стоит 940 рублей в месяц.",
-    "page_url": url_of("obshezhitie"),
-    "score": 5,
-}
-BOOKS = {
-    "question": "How many books may I borrow?",
-    "answer": "You may borrow six books for 30 days.",
-    "page_url": url_of("library"),
-    "score": 1,
-}
-GONE = {
-    "question": "where is the swimming pool",
-    "answer": "It is behind the main building.",
-    "page_url": url_of("a-page-that-is-gone"),
-    "score": None,
-}
-REFUSED = {
-    "question": "а когда починят лифт?",
-    "answer": "К сожалению, ответ не найден.",
-    "page_url": url_of("library"),
-    "score": 1,
-}
-NOTHING = {"question": "где мои ключи", "answer": "", "page_url": None, "score": None}
-ROWS = (ROOM, BOOKS, GONE, REFUSED, NOTHING)
-
-
-@pytest.fixture
-def asked(free_world: World) -> World:
-    """A world whose users asked `ROWS`, and the dataset of that."""
-    with free_world.engine.begin() as connection:
-        connection.exec_driver_sql("delete from rag_bench.question_answer")
-    ask(free_world, *ROWS)
-    make(free_world)
-    return free_world
-
-
-def make(world: World, **config: Any) -> Mapping[str, Any]:
-    result = world.run(["traffic_dataset"], ops={"traffic_dataset": config})
-    assert result.success, failure(result)
-    [event] = materializations(result, "traffic_dataset")
-    return {name: entry.value for name, entry in event.metadata.items()}
-
-
-def materialize(world: World, *assets: str, models: ModelLists = MODELS, **settings: Any) -> None:
-    for asset in assets:
-        result = world.run([asset], models, benchmark={**SETTINGS, **settings})
-        assert result.success, failure(result)
-
-
-def bench_of(world: World, **settings: Any) -> Bench:
-    return BenchmarkResource(**{**SETTINGS, **settings}).open(world.engine, None)
 
 
 def result_of(world: World, kind: str, model: str, judge: str | None = None) -> StoredEvaluation:
@@ -329,96 +277,3 @@ def test_the_whole_graph_is_green_on_users_questions(asked: World) -> None:
     page = next(asked.reports.glob("*.html")).read_text(encoding="utf-8")
     assert "<h2>Against what users got</h2>" in page
     assert "Scores of what users got, by the rating they gave" in page
-
-
-PERSONAL = (
-    "anna.sidorova@example.com",
-    "+7 912 345-67-89",
-    "@anna_sidorova77",
-    "4509123456",
-    "https://t.me/anna_sidorova77",
-)
-PLANTED = (
-    {
-        "question": f"меня зовут так: {PERSONAL[0]}, телефон {PERSONAL[1]}, сколько стоит комната?",
-        "answer": f"Комната стоит 940 рублей. Пишите {PERSONAL[2]}, номер дела {PERSONAL[3]}.",
-        "page_url": url_of("obshezhitie"),
-        "score": 5,
-    },
-    {
-        "question": f"потерял билет {PERSONAL[3]}, как взять книгу? отвечайте {PERSONAL[4]}",
-        "answer": f"Six books for 30 days; call {PERSONAL[1]} or write to {PERSONAL[0]}.",
-        "page_url": f"https://help.example.org/{PERSONAL[3]}?mail={PERSONAL[0]}",
-        "score": 1,
-    },
-)
-
-
-def test_no_personal_data_leaves_the_dump(
-    asked: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Planted in questions, answers and an address: none of it arrives at any provider, and none
-    stands in the dataset, the ledger, results, reports or Dagster's records.
-    """
-    ask(asked, *PLANTED)
-    made = make(asked, name="planted")
-    sent: list[str] = []
-
-    async def spy(body: dict[str, Any], number: int) -> Response | None:
-        sent.append(json.dumps(body, ensure_ascii=False))
-        return None
-
-    provider.misbehave = spy
-    models = ModelLists(
-        ["x/sim-strong", LOG],
-        ["x/sim-judge-sharp", "x/sim-judge-noisy"],
-        OFFLINE.production_judges[:1],
-    )
-    settings = {"dataset": "planted"}
-    materialize(asked, "tier1_retrieval", "tier3_answers", models=models, **settings)
-    n_generated = len(sent)
-    materialize(asked, "tier3_scores", "tier3_ragas_scores", models=models, **settings)
-    materialize(asked, *LAB, models=models, **settings)
-    assert n_generated
-    assert sum("940 рублей" in body for body in sent) > 2
-    assert sum("[number]" in body for body in sent) > 2
-
-    items = datasets.items_of(asked.engine, bench_of(asked, **settings).dataset.id)
-    assert sum("[e-mail]" in item.question for item in items) == 1
-    places = {"sent": "\n".join(sent), "metadata": str(made)}
-    for table in ("dataset", "dataset_item", "llm_call", "evaluation", "evaluation_case"):
-        rows = asked.rows(f"select to_jsonb(t)::text as said from rag_bench.{table} as t")
-        assert rows, table
-        places[table] = "\n".join(row["said"] for row in rows)
-    places["reports"] = "\n".join(
-        path.read_text(encoding="utf-8") for path in asked.reports.rglob("*") if path.is_file()
-    )
-    assert LOG in places["reports"]
-    places["events"] = "\n".join(
-        str(entry)
-        for run in asked.instance.get_runs()
-        for entry in asked.instance.all_logs(run.run_id)
-    )
-    assert "traffic_dataset" in places["events"]
-    for place, text in places.items():
-        for personal in (*PERSONAL, "anna", "345-67"):
-            assert personal not in text, (place, personal)
-
-
-def test_both_sides_are_masked_alike_before_a_judge(asked: World) -> None:
-    """What a chunk quotes is masked as well, or the log's masked answer would contradict it."""
-    phone = "8 (3452) 59-77-77"
-    with asked.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "update rag_bench.chunk set text = text || ' Телефон: " + phone + ".' "
-            "where text like 'Оплата общежития%%'"
-        )
-    assert "940" in CHUNKS[3][1]
-    chunks = ("chunk_embeddings", "tier1_retrieval")
-    materialize(asked, *chunks, "tier3_answers", "tier3_scores")
-    rows = asked.rows("select role, request::text as said from rag_bench.llm_call")
-    judged = [row["said"] for row in rows if row["role"] == "benchmark_judge"]
-    given = [row["said"] for row in rows if row["role"] == "generation"]
-    assert any("940 рублей" in said and "[number]" in said for said in judged)
-    assert not any(phone in said for said in judged)
-    assert any(phone in said for said in given)  # the model writes from the chunk as it is
