@@ -194,6 +194,8 @@ def interval_of(line: Against) -> str:
 def sentences(baseline: Baseline) -> list[str]:
     """Say how the models stand against what users got, by the leading measure."""
     lead = baseline.lines[0].metric if baseline.lines else ANSWERED
+    if lead == ANSWERED:  # nothing was scored of both
+        return []
     said = []
     for line in baseline.lines:
         found = line.comparison.difference

@@ -40,7 +40,7 @@ def test_users_questions_become_a_dataset_and_are_swept(
     assert done.code == 0, done.err
     assert "production/log (the answers that users got)" in done.out
     assert "Against what users got, on the same questions" in done.out
-    assert "Scores of what users got, by their rating" in done.out
+    assert "Scores of what users got, by the rating they gave" in done.out
     again = rag_bench("leaderboard", "--rows", "2")
     assert again.code == 0, again.err
     assert "production/log is no model" in " ".join(again.out.split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import dagster as dg
 import pytest
 from small_world import ANSWERS, LAB, SCORES, World, failure, materializations
 from users_questions import (
@@ -224,10 +223,8 @@ def test_the_whole_graph_is_green_on_users_questions(asked: World) -> None:
             beside = event.metadata["scores_by_rating"]
     result = asked.run(["benchmark_judge_quality"], MODELS, benchmark=settings)
     assert result.success, failure(result)
-    for asset in ("tier1_retrieval", "tier3_scores", "model_runs"):
-        for name, check in asked.check(asset, MODELS, benchmark=settings).items():
-            warns = check.severity is dg.AssetCheckSeverity.WARN
-            assert check.passed or (warns and name == "replies_are_readable"), name
+    for name, check in asked.check("tier1_retrieval", MODELS, benchmark=settings).items():
+        assert check.passed, (name, check.description)
 
     # Two rated answers, one of which is scored; a third was rated and is a refusal.
     rows = [dict(record.data) for record in beside.records]
