@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.answer_sources import source_of
+from rag_bench.answer_sources import PRODUCTION_LOG, source_of
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.ranking import ALPHA, LEAST_SCORED, Ranking, Standing, percent
 from rag_bench.evaluation.types import FEW_CLUSTERS
@@ -238,9 +238,8 @@ def notes(board: Leaderboard) -> list[str]:
         said.append(f"Not checked by tier judge: {', '.join(unchecked)}.")
     for judge, reason in ranking.left_out.items():
         said.append(f"{judge} does not count in the order: {reason}.")
-    said += [source.note for line in generators(board) if (source := source_of(line.model))]
     if board.baseline:
-        said += sentences(board.baseline)
+        said += [PRODUCTION_LOG.note, *sentences(board.baseline)]
     removed = not_configured(board)
     if removed:
         said.append(f"No longer configured, or named to a command only: {', '.join(removed)}.")

@@ -124,7 +124,8 @@ class _Walk:
             for one in work(self._bench, self._models, step, [key]):
                 self._chat.stand_ins = frozenset(self.foreseen.handed_out)
                 if isinstance(one, Task):
-                    if one.asked is not None:
+                    # Answers that are had without a call are judged all the same.
+                    if one.asked is not None or step.kind == "answers":
                         await self._count(one)
                 elif not _is_of_a_source(one):
                     self._note(f"{step.asset} asks nothing as it is: {one.why}")
