@@ -80,6 +80,7 @@ def test_what_a_retriever_states_holds_unless_the_run_says_otherwise(
     path.write_text(
         '[retrievers.few]\nsearch = "dense_exact"\ntop_k = 2\nthreshold = 0.25\n'
         f'[retrievers.as-default]\nsearch = "dense_exact"\nencoder = "{DEFAULT_ENCODER}"\n'
+        '[retrievers.words]\nsearch = "bm25"\nencoder = "/nowhere/at-all"\n'
     )
     monkeypatch.setenv("RAG_BENCH_RETRIEVERS", str(path))
     monkeypatch.setenv("RAG_BENCH_RETRIEVAL_THRESHOLD", "0.5")
@@ -90,8 +91,12 @@ def test_what_a_retriever_states_holds_unless_the_run_says_otherwise(
     assert (same.top_k, same.retrieval_threshold) == (10, 0.5)
     # The settings' encoder by name is the settings' encoder.
     assert same.retriever == {"search": "dense_exact"}
+    # What a search does not read need not be there.
+    words = opened(free_world, retriever="words")
+    assert words.retriever is not None
+    assert words.retriever.keys() == {"search", "bm25"}
     for config, said in (
-        ({"retriever": "hybrid"}, "There are: default, few, as-default"),
+        ({"retriever": "hybrid"}, "There are: default, few, as-default, words"),
         ({"retriever": "few", "search": "hnsw"}, "leave search empty"),
     ):
         with pytest.raises(RagBenchError, match=said):

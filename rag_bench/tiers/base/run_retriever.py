@@ -41,7 +41,7 @@ def settings_of(settings: Settings, retriever: Retriever) -> Settings:
 
     The cut that the settings ask for is meant for their encoder; another one has its own.
     """
-    if retriever.encoder in ("", settings.encoder):
+    if not retriever.reads_vectors or retriever.encoder in ("", settings.encoder):
         return settings
     return settings.model_copy(update={"encoder": retriever.encoder, "encoder_max_tokens": None})
 
