@@ -92,8 +92,8 @@ def load_cross_encoder(
         batch_size: pairs per forward pass.
 
     Raises:
-        ConfigurationError: it cannot be loaded, or is no reranker: it has no head, or one with
-            more than one number.
+        ConfigurationError: it cannot be loaded, reads less than ``max_tokens``, or is no reranker:
+            it has no head, or one with more than one number.
     """
     try:
         from sentence_transformers import CrossEncoder
@@ -105,7 +105,7 @@ def load_cross_encoder(
             config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
             labels = int(config.num_labels)
             _check_head(folder, name, config)
-            model = CrossEncoder(str(folder), max_length=max_tokens, local_files_only=True)
+            model = CrossEncoder(str(folder), local_files_only=True)
     except ConfigurationError:
         raise
     except Exception as error:  # whatever the loader dislikes, the folder's owner must hear of
@@ -117,6 +117,16 @@ def load_cross_encoder(
             f"The cross-encoder {name!r} gives {labels} numbers for a pair (num_labels), where a "
             "reranker gives one. Name a model that was trained to rerank."
         )
+    # Renamed in sentence-transformers 5.
+    limit = "max_seq_length" if hasattr(model, "max_seq_length") else "max_length"
+    own = getattr(model, limit)
+    if max_tokens and own and max_tokens > own:
+        raise ConfigurationError(
+            f"max_tokens is {max_tokens}, but the cross-encoder {name!r} reads at most {own} "
+            "tokens of question and chunk together."
+        )
+    if max_tokens:
+        setattr(model, limit, max_tokens)
     model.eval()
     return CrossEncoderScorer(model, batch_size)
 

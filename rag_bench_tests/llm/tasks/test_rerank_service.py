@@ -69,7 +69,8 @@ def answers(response: Callable[[], Response]) -> Callable[[Any, int], Awaitable[
 
 
 def test_what_is_sent_and_stored(provider: FakeProvider, database_url: str, engine: Engine) -> None:
-    provider.behaviour = answers(lambda: ranking(SCORES, usage={"total_tokens": 42}))
+    # A service that repeats the key: it is stored nowhere.
+    provider.behaviour = answers(lambda: ranking(SCORES, usage={"total_tokens": 42}, echo=KEY))
     assert ask(database_url, service(provider)) == SCORES
     assert provider.paths == ["/v1/rerank"]
     assert provider.bodies == [
@@ -82,6 +83,7 @@ def test_what_is_sent_and_stored(provider: FakeProvider, database_url: str, engi
     assert row["base_url"] == f"{provider.base_url}/rerank"
     assert row["request"] == provider.bodies[0]
     assert KEY not in str(dict(row))
+    assert set(row["response"]) == {"results", "usage", "echo"}
     # The same again is in the ledger.
     assert ask(database_url, service(provider)) == SCORES
     assert provider.count == 1

@@ -175,6 +175,8 @@ def test_the_cut_is_that_of_the_table(folder: Path, tmp_path: Path, engine: Engi
     assert isinstance(own, np.ndarray)
     assert isinstance(cut, np.ndarray)
     assert own.tolist() != cut.tolist()
+    with pytest.raises(ConfigurationError, match=r"max_tokens is 65, .* reads at most 64 tokens"):
+        open_it(engine, folder, tmp_path, max_tokens=65).rerank(["где"], [[0]], [long])
 
 
 def test_a_broken_folder(tmp_path: Path, engine: Engine) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_world import OFFLINE, World, failure, materializations
+from small_world import OFFLINE, World, failure, materializations, value
 from starlette.responses import JSONResponse, Response
 from world_data import GOLD
 
@@ -131,6 +131,7 @@ def test_a_service_gives_the_order_and_is_asked_once(
     assert all(header["authorization"].endswith("0123456789") for header in service.headers)
     [record] = materializations(result, "tier1_retrieval")
     assert "sk-planted" not in str(record)
+    assert asked == value(record.metadata, "calls_sent")
 
     # The same again is found; another limit is another evaluation of pairs that are known.
     assert run(free_world, "words").success
