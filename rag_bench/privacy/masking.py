@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from rag_bench.evaluation.text.text_folding import in_one_script, readable
 from rag_bench.privacy.contacts import contacts
@@ -56,12 +55,10 @@ def find_all(texts: Sequence[str], public_names: PublicNames = NOBODY) -> list[l
     return [found[text] for text in texts]
 
 
-@lru_cache(maxsize=8_192)
 def mask(text: str, public_names: PublicNames = NOBODY, *, blank: bool = False) -> str:
     """Return a text with a placeholder for each piece of personal data.
 
-    The text is `readable` besides: NFKC, without invisible characters. The latest texts are kept,
-    as judges are given the same one again and again.
+    The text is `readable` besides: NFKC, without invisible characters.
 
     Args:
         text: of any language.

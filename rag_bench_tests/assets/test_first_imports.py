@@ -16,8 +16,11 @@ from typing import Any
 import first_imports
 import pytest
 from local_provider import LocalProvider, serving
-from small_world import World
+from small_world import World, failure
+from users_questions import ask
+from world_data import url_of
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.store import snapshots
 from rag_bench.tiers.base.cells import Cell, run_cells
@@ -88,6 +91,30 @@ def test_live_assistants_import_nothing_beside_their_cells(free_world: World) ->
     assert found["imports"] == []
     assert found["failed"] == []
     assert free_world.count("evaluation", "kind = 'answers' and status = 'succeeded'") == 2
+
+
+def test_masking_for_judges_imports_nothing_beside_their_cells(free_world: World) -> None:
+    """What judges read of answers to users' questions is masked."""
+    answer = "Глеб Ильич Зоркин, +44 20 7946 0958. Одна комната стоит 940 рублей в месяц."
+    page = url_of("obshezhitie")
+    rows = [
+        {"question": f"сколько стоит комната {n}?", "answer": answer, "page_url": page}
+        for n in range(3)
+    ]
+    ask(free_world, *rows)
+    made = free_world.run(["traffic_dataset"])
+    assert made.success, failure(made)
+    found = swept(
+        {
+            "models": [["simulator/sim-weak", PRODUCTION_LOG.key], JUDGES, GATES],
+            "tiers": ["3"],
+            "benchmark": {"dataset": "traffic"},
+            "options": ["ragas"],
+        }
+    )
+    assert found["failed"] == []
+    assert found["imports"] == []
+    assert free_world.count("evaluation", "kind in ('scores', 'ragas')") == 5
 
 
 def test_what_is_imported_by_a_finishing_cell_is_seen(

@@ -213,6 +213,11 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     return metadata
 
 
+def prepare() -> None:
+    """Import what `evaluation_metadata` needs: cells are recorded while others run."""
+    import rag_bench.reporting.production  # noqa: F401
+
+
 def _beside_ratings(bench: Bench, evaluation: StoredEvaluation) -> dict[str, Any]:
     """Return how a judge scored what users rated; nothing for other results."""
     if evaluation.kind != "scores" or evaluation.generation_model != PRODUCTION_LOG.key:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.assets.factories.cells import Recorder
+from rag_bench.assets.factories.describe import prepare
 from rag_bench.partitions import cell_key
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import Blocked, Nothing, Planned, Task, evaluate, evaluate_here
@@ -73,6 +74,8 @@ def tasks_among(planned: Sequence[Planned[Any]], record: Recorder) -> list[Task[
 
 
 def _recorded_by(bench: Bench, record: Recorder, shows: Shows | None) -> Any:
+    prepare()
+
     def done(task: Task[Any], found: StoredEvaluation) -> None:
         measured_on = task.under if isinstance(task.under, Bench) else bench
         more = shows(measured_on, found) if shows and found.status != "failed" else {}

@@ -66,14 +66,6 @@ def prepare(bench: Bench) -> None:
         masking.prepare()
 
 
-def rehearse(bench: Bench) -> None:
-    """Load what `as_read` needs, before the cells run."""
-    if is_of_users(bench):
-        from rag_bench.privacy.masking import prepare
-
-        prepare()
-
-
 def read_inputs(bench: Bench) -> dict[str, str]:
     """Return what enters the input hash of what judges read: where it is masked, how."""
     return {"masked": MASKING} if is_of_users(bench) else {}

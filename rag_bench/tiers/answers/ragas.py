@@ -293,7 +293,7 @@ class _Ragas:
 
         def rehearse() -> None:
             rehearse_sdk()
-            apart.rehearse(bench)
+            apart.prepare(bench)
             if subject.similarity:
                 self._quiet.rehearse_encoding()
 

@@ -135,7 +135,7 @@ def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Ans
     return Work(
         [partial(job, item, rubric) for item, rubric in asked],
         measure,
-        partial(apart.rehearse, bench),
+        partial(apart.prepare, bench),
     )
 
 
