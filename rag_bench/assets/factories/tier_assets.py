@@ -117,10 +117,12 @@ def _asked_whole(
 
     record = Recorder(context, bench)
     work = registry.resolve(step.work)
+    label = f"tier {step.tier}: {step.stage.title}"
+    shows = registry.resolve(step.shows) if step.shows else None
 
     async def ask(opened: "Models") -> None:
         planned = work(bench, opened, step, [None])
-        await evaluating(bench, opened, planned, record, f"tier {step.tier}: {step.stage.title}")
+        await evaluating(bench, opened, planned, record, label, shows)
 
     with log_progress(context):
         models.run(bench.engine, ask)

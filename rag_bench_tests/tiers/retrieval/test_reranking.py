@@ -132,6 +132,7 @@ def test_a_service_gives_the_order_and_is_asked_once(
     [record] = materializations(result, "tier1_retrieval")
     assert "sk-planted" not in str(record)
     assert asked == value(record.metadata, "calls_sent")
+    assert "data:image/png;base64," in value(record.metadata, "plot")
 
     # The same again is found; another limit is another evaluation of pairs that are known.
     assert run(free_world, "words").success
