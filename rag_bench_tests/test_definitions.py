@@ -134,6 +134,7 @@ CHECKS = {
     ("question_embeddings", "every_question_is_embedded"),
     ("show_hide_dataset", "enough_labelled_pairs"),
     ("tier1_retrieval", "relevant_chunks_exist"),
+    ("retrieval_lab", "retrievers_are_measured_alike"),
     ("tier1_retrieval", "measures_are_within_their_scale"),
     ("tier1_retrieval", "search_agrees_with_pgvector"),
     ("tier2_answers", "text_measures_read_russian"),

@@ -40,6 +40,7 @@ TIER = TierSpec(
             pays=False,
             asks_if="rag_bench.tiers.retrieval.lab:asks_service",
             kinds=("postgres", "numpy"),
+            checks=("rag_bench.assets.tiers.retrieval_lab:measured_alike",),
             option=Option("all_retrievers", "Measure and compare every retriever as well."),
             shows="rag_bench.assets.tiers.retrieval_lab:shown",
         ),
