@@ -107,8 +107,8 @@ class Resolver:
 
     def prepare(self) -> None:
         """Make the index of texts, which takes a while for many chunks."""
-        self._similar("", None)
         self._binder.bind("")
+        self._similar("", None)
 
     def _resolve(self, named: Named) -> Resolved:
         page: str | None = None

@@ -105,7 +105,8 @@ class _Asking:
         rehearse(self._bench, self._step.tier, self._asked)
         read_target_reply(self.target, b"data: {}", EVENTS_TYPE)
         target_retrieval([TargetCase("", [("a", "b")], 1, 0, ["a"], ["b"], "b", True)])
-        self._resolver.prepare()
+        if self.target.contexts is not None:
+            self._resolver.prepare()
 
     async def _job(self, item: Item, repeat: int) -> TargetAnswer:
         chat, bench = self._models.chat_models, self._bench
