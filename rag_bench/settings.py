@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_bench.errors import ConfigurationError
@@ -125,6 +125,46 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Unset: three quarters of the model's layers."
     )
 
+    api_max_body_bytes: int = Field(
+        default=32 << 20, ge=1, description="Of a request to the API; a longer one is refused."
+    )
+    api_max_depth: int = Field(
+        default=32, ge=1, description="Objects and lists inside each other in a request's JSON."
+    )
+    api_requests_per_minute: int = Field(
+        default=600, ge=1, description="Of a key or a token's user; a key may have its own number."
+    )
+    api_refused_per_minute: int = Field(
+        default=60, ge=1, description="Requests of one address without a good key or token."
+    )
+    api_proxies: str = Field(
+        default="",
+        description="Addresses of proxies whose X-Forwarded-For is believed, by commas.",
+    )
+    jwt_jwks: str = Field(
+        default="", description="Public keys of RS256 and ES256 tokens: a JWKS file or address."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Of HS256 tokens; unset: those are refused."
+    )
+    jwt_algorithms: str = Field(
+        default="", description="Unset: all for which there are keys: RS256, ES256, HS256."
+    )
+    jwt_issuer: str = Field(default="", description="What a token's iss must be.")
+    jwt_audience: str = Field(default="", description="What a token's aud must hold one of.")
+    jwt_scopes_claim: str = Field(
+        default="scope", description="Claim with scopes or roles; a.b is b inside a."
+    )
+    jwt_user_claim: str = Field(default="sub", description="Claim that says who it is.")
+    jwt_leeway_seconds: int = Field(default=30, ge=0, le=300, description="For exp and nbf.")
+    outgoing_allowed: str = Field(
+        default="",
+        description="Names, addresses, networks that may be fetched though they are private.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Of the API's log; json: one object a line."
+    )
+
     owners: str = Field(
         default="team:assistant",
         description="Of all assets, in the UI: e-mail addresses or team:NAME, by commas.",
@@ -138,7 +178,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{owner!r} is neither an e-mail address nor team:NAME")
         return value
 
-    @field_validator("retrievers", mode="before")
+    @field_validator("retrievers", "jwt_secret", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return value or None  # else it would be the current folder

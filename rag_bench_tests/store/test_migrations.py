@@ -2,6 +2,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
+from rag_bench.store.access import tables as _access  # noqa: F401
 from rag_bench.store.migrate import migrate
 from rag_bench.store.tables import SCHEMA, metadata
 

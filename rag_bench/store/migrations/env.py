@@ -6,6 +6,7 @@ from typing import Any
 
 from alembic import context
 
+from rag_bench.store.access import tables as _access  # noqa: F401
 from rag_bench.store.tables import SCHEMA, metadata
 
 
