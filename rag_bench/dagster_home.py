@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 URL_VARIABLE = "RAG_BENCH_DAGSTER_URL"
+
+_STARTS_RUNS, _SILENT_SECONDS = "QUEUED_RUN_COORDINATOR", 120.0
 
 #: So many connections beside one that is kept: whoever records at once, in threads of a command.
 _MORE_CONNECTIONS = 10
@@ -70,6 +73,18 @@ def open_instance(settings: Settings) -> DagsterInstance:
         statement_timeout=0, pool_recycle=3600, max_overflow=_MORE_CONNECTIONS
     )
     return instance
+
+
+def daemon_lives(instance: DagsterInstance) -> bool:
+    """Whether Dagster's daemon that starts queued runs gave a sign of life within two minutes.
+
+    It gives one every 30 seconds; Dagster itself calls it healthy for half an hour.
+    """
+    status = instance.get_daemon_statuses([_STARTS_RUNS])[_STARTS_RUNS]
+    if not status.required:
+        return True  # a DAGSTER_HOME of the user's whose runs are started without it
+    last = status.last_heartbeat
+    return last is not None and time.time() - last.timestamp < _SILENT_SECONDS
 
 
 def clear_dead_runs(instance: DagsterInstance) -> list[str]:

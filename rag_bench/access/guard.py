@@ -15,9 +15,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.settings import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -154,10 +157,15 @@ def resolve_by_system(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Guard:
-    """Checks an address and fetches it. ``resolve`` looks a name up, once per request."""
+    """Checks an address and fetches it.
+
+    ``resolve`` looks a name up, once per request; ``ca_file`` has certificates to trust beside the
+    usual ones.
+    """
 
     allowed: Sequence[Allowed] = ()
     resolve: Resolver = field(default=resolve_by_system)
+    ca_file: Path | None = None
 
     def check(self, url: str, *, encrypted: bool = False) -> Target:
         """Look the address up and return where a request may go.
@@ -235,7 +243,10 @@ class Guard:
             with (
                 # No proxy of the environment's; the certificate is checked for the name.
                 httpx.Client(
-                    trust_env=False, follow_redirects=False, timeout=min(most_seconds, 10.0)
+                    verify=self._trusted(),
+                    trust_env=False,
+                    follow_redirects=False,
+                    timeout=min(most_seconds, 10.0),
                 ) as client,
                 client.stream(
                     method,
@@ -255,6 +266,17 @@ class Guard:
                 return Fetched(reply.status_code, dict(reply.headers), body)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise GuardError(f"{target.host} cannot be asked ({type(error).__name__}).") from None
+
+    def _trusted(self) -> SSLContext:
+        import httpx
+
+        trusted = httpx.create_ssl_context()
+        if self.ca_file is not None:
+            try:
+                trusted.load_verify_locations(cafile=self.ca_file)
+            except OSError:
+                raise GuardError(f"RAG_BENCH_CA_FILE: {self.ca_file} cannot be read.") from None
+        return trusted
 
 
 def is_refused(address: Address) -> bool:
@@ -304,3 +326,8 @@ def _read(blocks: Iterable[bytes], host: str, most_bytes: int, end: float) -> by
         if time.monotonic() > end:
             raise GuardError(f"{host} did not end its answer in time.")
     return bytes(body)
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return the guard with the operator's list and certificates of the settings."""
+    return Guard(allowed(settings.outgoing_allowed), ca_file=settings.ca_file)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _BY_KEY_SET = {"RS256": "RSA", "ES256": "EC"}
 ALGORITHMS = (*_BY_KEY_SET, "HS256")
 _MOST_LETTERS = 16_384
+_MOST_OF_A_NAME = 200  # letters
 _LEAST_SECRET = 32  # bytes, as RFC 7518 asks of HS256
 _LEAST_RSA = 2048  # bits
 
@@ -58,8 +59,11 @@ class TokenRules:
         """
         claims = self._claims(token)
         user = _at(claims, self.user_claim)
-        if not isinstance(user, str) or not user.strip():
+        # What is written into the audit is one short line.
+        if not isinstance(user, str) or not user.strip() or not user.isprintable():
             raise TokenError(f"The token does not say who it is of ({self.user_claim}).")
+        if len(user) > _MOST_OF_A_NAME:
+            raise TokenError(f"The token's {self.user_claim} is too long.")
         subject = f"jwt:{claims['iss']}:{user}"
         return Principal(user, subject, expand(_words(_at(claims, self.scopes_claim))))
 
@@ -172,10 +176,10 @@ def token_rules(settings: Settings) -> TokenRules | None:
         )
     keys = None
     if settings.jwt_jwks:
-        from rag_bench.access.guard import Guard, allowed
+        from rag_bench.access.guard import guard_of
         from rag_bench.access.jwks import KeySet
 
-        keys = KeySet(settings.jwt_jwks, Guard(allowed(settings.outgoing_allowed)))
+        keys = KeySet(settings.jwt_jwks, guard_of(settings))
     return TokenRules(
         wanted or possible,
         settings.jwt_issuer,

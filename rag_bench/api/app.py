@@ -1,75 +1,108 @@
-"""Read-only HTTP access to what was measured: health, datasets, model runs, leaderboard."""
+"""The HTTP API, put together: the gate, the limits of bodies, the endpoints, errors as problems."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.middleware import Middleware
+from starlette.responses import Response
 
-from rag_bench.errors import RagBenchError
+from rag_bench.access.tokens import token_rules
+from rag_bench.api import health, results
+from rag_bench.api.bodies import Bodies
+from rag_bench.api.callers import Callers
+from rag_bench.api.gate import Gate
+from rag_bench.api.pages import add_pages
+from rag_bench.api.problems import Code, Located, Problem, answer, of_status, pointer
 from rag_bench.provenance import version
-from rag_bench.reporting import leaderboard
-from rag_bench.store import datasets, evaluations, snapshots
+from rag_bench.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+_ABOUT = """\
+What was measured, as JSON. Every request but `/healthz` and `/readyz` needs an API key or a token:
+`Authorization: Bearer rb_…`. Errors are `application/problem+json` with a `code` for programs.
 
-def build(engine: Engine) -> Starlette:
-    """Return the application over one database. Every answer is JSON, errors included."""
-    from sqlalchemy.exc import OperationalError
+Within a major version fields are added, never renamed or removed.
+"""
 
-    async def health(request: Request) -> JSONResponse:
-        snapshot = await run_in_threadpool(snapshots.current_snapshot, engine)
-        sha256 = snapshot.sha256 if snapshot else None
-        return JSONResponse({"status": "ok", "version": version(), "snapshot": sha256})
 
-    async def list_datasets(request: Request) -> JSONResponse:
-        found = await run_in_threadpool(datasets.list_datasets, engine)
-        return JSONResponse({"datasets": [vars(dataset) for dataset in found]})
+def build(
+    engine: Engine, settings: Settings | None = None, daemon: health.Daemon | None = None
+) -> FastAPI:
+    """Return the application over one database.
 
-    async def model_runs(request: Request) -> JSONResponse:
-        wanted = request.query_params.get("settings_hash")
-        settings = await run_in_threadpool(_settings, wanted)
-        rows = await run_in_threadpool(evaluations.model_runs, engine, settings or "")
-        return JSONResponse({"settings_hash": settings, "model_runs": rows})
+    Args:
+        engine: of the database, its tables up to date.
+        settings: limits and tokens; None: those of the environment.
+        daemon: tells whether Dagster's daemon lives, for `/readyz`; None: not known.
 
-    def _settings(wanted: str | None) -> str | None:
-        # What nothing was measured under is an empty list, not an error.
-        if wanted:
-            return evaluations.find_settings_hash(engine, wanted) or wanted
-        return evaluations.newest_settings_hash(engine)
-
-    async def board(request: Request) -> JSONResponse:
-        wanted = request.query_params.get("settings_hash")
-        found = await run_in_threadpool(leaderboard.build, engine, wanted)
-        return JSONResponse(found.as_json())
-
-    async def explain(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status_code=404)
-
-    async def refuse(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-    async def unreachable(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "The database cannot be reached."}, status_code=503)
-
-    return Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/datasets", list_datasets),
-            Route("/model_runs", model_runs),
-            Route("/leaderboard", board),
-        ],
-        exception_handlers={
-            RagBenchError: explain,
-            HTTPException: refuse,
-            OperationalError: unreachable,
-        },
+    Raises:
+        ConfigurationError: what the settings say of tokens is unsafe or contradicts itself.
+    """
+    settings = settings or get_settings()
+    callers = Callers(
+        engine,
+        token_rules(settings),
+        per_minute=settings.api_requests_per_minute,
+        refused_per_minute=settings.api_refused_per_minute,
     )
+    app = FastAPI(
+        title="rag_bench",
+        version=version(),
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[
+            Middleware(Gate, engine=engine, callers=callers),
+            Middleware(
+                Bodies,
+                most_bytes=settings.api_max_body_bytes,
+                most_depth=settings.api_max_depth,
+            ),
+        ],
+    )
+    app.include_router(health.router(engine, daemon))
+    app.include_router(results.router(engine))
+    add_pages(app)
+    _tell_problems(app)
+    return app
+
+
+def _tell_problems(app: FastAPI) -> None:
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as NoConnection
+
+    async def as_it_is(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return answer(request.scope, error)
+
+    async def of_routing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return answer(request.scope, of_status(error.status_code, error.headers))
+
+    async def impossible(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        errors = [_located(one["loc"], one["msg"]) for one in error.errors()]
+        found = Problem(Code.INVALID_INPUT, "The request has impossible values.", errors=errors)
+        return answer(request.scope, found)
+
+    async def unreachable(request: Request, error: Exception) -> Response:
+        found = Problem(Code.UNAVAILABLE, "The database cannot be reached.")
+        return answer(request.scope, found)
+
+    app.add_exception_handler(Problem, as_it_is)
+    app.add_exception_handler(HTTPException, of_routing)
+    app.add_exception_handler(RequestValidationError, impossible)
+    app.add_exception_handler(OperationalError, unreachable)
+    app.add_exception_handler(NoConnection, unreachable)
+
+
+def _located(where: tuple[int | str, ...], detail: str) -> Located:
+    if where and where[0] == "body":
+        return Located(detail, pointer=pointer(where[1:]))
+    return Located(detail, parameter=str(where[-1]) if where else None)

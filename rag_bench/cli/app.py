@@ -117,6 +117,7 @@ def check_stage(result: StageResult) -> None:
 
 
 from rag_bench.cli import (  # noqa: E402
+    access,  # noqa: F401
     analytics,  # noqa: F401
     benchmark,  # noqa: F401
     data,  # noqa: F401

@@ -9,15 +9,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag_bench.cli.app import app, errors
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import PROJECT_ROOT, get_settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+    from sqlalchemy import Engine
 
 # `python -m dagster` without a warning that frightens for nothing: the project's dagster.yaml is in
 # the current folder, and what is used was written from it into DAGSTER_HOME.
@@ -35,7 +40,7 @@ def dev(
     host: Annotated[
         str, typer.Option(help="Address to bind to. The UI has no login: keep it local.")
     ] = "127.0.0.1",
-    api_port: Annotated[int, typer.Option(help="Port of the read-only API; 0: none.")] = 8000,
+    api_port: Annotated[int, typer.Option(help="Port of the API; 0: none.")] = 8000,
 ) -> None:
     """Start database, Dagster UI and daemon, and the API; Ctrl-C stops all but the database."""
     from rag_bench.dagster_home import clear_dead_runs, open_instance
@@ -50,7 +55,7 @@ def dev(
     instance = open_instance(settings)
     from rag_bench.cli.app import open_engine
 
-    open_engine().dispose()
+    engine = open_engine()
     for run_id in clear_dead_runs(instance):
         errors.print(f"Run {run_id[:8]} had lost its process; it is marked as failed now.")
     workspace = PROJECT_ROOT / "workspace.yaml"
@@ -72,6 +77,9 @@ def dev(
     )
     typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
     served = _start_api(host, api_port, environment)
+    if served is not None:
+        _say_how_to_ask(engine, settings.home, host, api_port)
+    engine.dispose()
     try:
         while process.poll() is None:
             time.sleep(_WATCH_SECONDS)
@@ -107,6 +115,14 @@ def _start_api(
     return subprocess.Popen(
         [*command, "--host", host, "--port", str(port)], env=environment, start_new_session=True
     )
+
+
+def _say_how_to_ask(engine: Engine, home: Path, host: str, port: int) -> None:
+    from rag_bench.cli.development_key import development_key
+
+    path = shlex.quote(str(development_key(engine, home.absolute())))
+    typer.echo(f"API: http://{host}:{port}/docs (name: any; password: the key in {path}), or")
+    typer.echo(f'  curl -H "Authorization: Bearer $(cat {path})" http://{host}:{port}/leaderboard')
 
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
@@ -183,16 +199,46 @@ def environment_lines() -> None:
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-@app.command()
+@app.command("api")
+@app.command("serve")
 def api(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address to bind to; it has no login.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to bind to. Without TLS keys can be read on the way.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Serve the results as JSON over HTTP, read only."""
+    """Serve the results as JSON over HTTP to those who have a key (`rag-bench keys create`)."""
     import uvicorn
 
     from rag_bench.api.app import build
+    from rag_bench.api.logs import log_config
     from rag_bench.cli.app import open_engine
 
-    typer.echo(f"http://{host}:{port}/leaderboard")
-    uvicorn.run(build(open_engine()), host=host, port=port, log_level="warning")
+    settings = get_settings()
+    application = build(open_engine(), settings, _daemon_watch())
+    typer.echo(f"http://{host}:{port}/docs")
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        log_config=log_config(settings.log_format),
+        access_log=False,  # the gate writes one, with who asked and the trace
+        server_header=False,
+        # Else whoever asks from this machine could write any address into the audit.
+        proxy_headers=bool(settings.api_proxies),
+        forwarded_allow_ips=settings.api_proxies or None,
+    )
+
+
+def _daemon_watch() -> Callable[[], bool]:
+    """Return what looks for Dagster's daemon; Dagster is loaded when it is first asked."""
+    opened: list[DagsterInstance] = []
+
+    def lives() -> bool:
+        from rag_bench.dagster_home import daemon_lives, open_instance
+
+        if not opened:
+            opened.append(open_instance(get_settings()))
+        return daemon_lives(opened[0])
+
+    return lives

@@ -61,6 +61,17 @@ def migrate(engine: Engine) -> None:
             _refresh_view(connection, name, path.read_text(encoding="utf-8"))
 
 
+def is_current(engine: Engine) -> bool:
+    """Whether the tables are exactly those of this code; changes nothing."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
+        head = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+        return context.get_current_revision() == head
+
+
 def _refresh_view(connection: Connection, name: str, query: str) -> None:
     # Replaced only when its text changed, as a replacement waits for every reader.
     from sqlalchemy import text

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from api_access import bearer, open_client, reader
+from fastapi.testclient import TestClient
 from measured import GATES, GENERATORS, JUDGES, metric, store, store_sweep
 from sqlalchemy import Engine
-from starlette.testclient import TestClient
 
-from rag_bench.api.app import build
+from rag_bench.access.keys import make_key
 from rag_bench.provenance import version
 from rag_bench.store.database import make_engine
 from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, clear_current, save_snapshot
@@ -17,7 +18,7 @@ from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, clear_current, s
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
-    with TestClient(build(engine)) as made:
+    with reader(engine) as made:
         yield made
 
 
@@ -28,8 +29,9 @@ def test_before_anything_was_measured(client: TestClient) -> None:
     for query in ("", "?settings_hash=unknown"):
         answer = client.get(f"/leaderboard{query}")
         assert answer.status_code == 404
-        assert answer.headers["content-type"] == "application/json"
-        assert "rag-bench sweep" in answer.json()["error"]
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "NOT_FOUND"
+        assert "rag-bench sweep" in answer.json()["detail"]
 
 
 def test_health_names_the_current_snapshot(client: TestClient, engine: Engine) -> None:
@@ -42,10 +44,12 @@ def test_health_names_the_current_snapshot(client: TestClient, engine: Engine) -
 
 def test_health_without_a_database_is_an_error() -> None:
     engine = make_engine("postgresql://me:s3cret@127.0.0.1:1/nothing")
-    with TestClient(build(engine), raise_server_exceptions=False) as client:
-        answer = client.get("/health")
+    with open_client(engine) as client:
+        answer = client.get("/health", headers=bearer(make_key().text))
     assert answer.status_code == 503
-    assert answer.json() == {"error": "The database cannot be reached."}
+    assert answer.json()["code"] == "UNAVAILABLE"
+    assert answer.json()["detail"] == "The database cannot be reached."
+    assert "s3cret" not in answer.text
 
 
 def test_datasets(client: TestClient, engine: Engine) -> None:
@@ -103,7 +107,7 @@ def test_a_settings_hash_may_be_cut_short(client: TestClient, engine: Engine) ->
         assert found["settings_hash"] == "f31b26f711c7"
         answer = client.get(f"{path}?settings_hash=f")
         assert answer.status_code == 404
-        assert "write more of it" in answer.json()["error"]
+        assert "write more of it" in answer.json()["detail"]
     runs = client.get("/model_runs?settings_hash=f31b").json()["model_runs"]
     assert {run["generation_model"] for run in runs} == {"a/old"}
 
@@ -113,4 +117,4 @@ def test_nothing_can_be_written_and_unknown_paths_are_404(client: TestClient) ->
         for method in ("post", "put", "delete", "patch"):
             assert getattr(client, method)(path).status_code == 405
     answer = client.get("/no/such/path")
-    assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from api_access import reader
 from recording import GATES, GENERATORS, JUDGES, SETTINGS, evaluations, recorded, shown
 from sqlalchemy import Engine, text
-from starlette.testclient import TestClient
 
 from rag_bench import cli
-from rag_bench.api.app import build
 
 RECORDED = recorded()
 #: Each of the swept settings by the hash that the version before gave it.
@@ -119,7 +118,7 @@ def test_everything_is_shown_as_before(old_store: Engine) -> None:
 def test_the_api_reads_it(old_store: Engine, name: str) -> None:
     wanted = {"settings_hash": HASHES[name]}
     before = RECORDED["shown"][HASHES[name]]
-    with TestClient(build(old_store)) as client:
+    with reader(old_store) as client:
         board = client.get("/leaderboard", params=wanted).json()
         runs = client.get("/model_runs", params=wanted).json()
     assert differences(before["leaderboard"], board) == []

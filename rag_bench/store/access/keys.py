@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, or_, select, update
@@ -36,6 +36,12 @@ class StoredKey:
     last_used_at: datetime | None
     replaced_by: str | None
     state: str
+
+    def good_for(self, time: timedelta) -> bool:
+        """Whether the key is active and will be for so long."""
+        if self.state != "active":
+            return False
+        return self.expires_at is None or self.expires_at > datetime.now(UTC) + time
 
     def principal(self) -> Principal:
         """Return whom the key tells of; scopes of a later version are passed over."""
@@ -76,6 +82,8 @@ def find(connection: Connection, key_id: str) -> tuple[StoredKey, str] | None:
 
 def used(connection: Connection, key: StoredKey) -> None:
     """Note that a key was used, if that was not noted within the last minute."""
+    if key.last_used_at and datetime.now(UTC) - key.last_used_at < _USED / 2:
+        return  # this process's clock may be wrong by a little; the database's decides
     connection.execute(
         update(api_key)
         .where(
@@ -136,7 +144,12 @@ def revoke(connection: Connection, key_id: str) -> StoredKey:
 
 
 def rotate(
-    connection: Connection, key_id: str, *, overlap: timedelta, lifetime: timedelta | None
+    connection: Connection,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    lifetime: timedelta | None = None,
+    forever: bool = False,
 ) -> tuple[NewKey, StoredKey]:
     """Make the successor of a key, which itself goes on for ``overlap`` and no longer.
 
@@ -145,6 +158,7 @@ def rotate(
         key_id: of the key that goes.
         overlap: how long both are good; the old one never gets longer than it had.
         lifetime: of the new one; None: as long as the old one was made for.
+        forever: the new one never expires, whatever the old one did.
 
     Returns:
         The new key and the old one as it is now.
@@ -158,7 +172,9 @@ def rotate(
         raise RagBenchError(
             f"The key {key_id} is {state}; make a new one with `rag-bench keys create`."
         )
-    if lifetime is None and old.expires_at is not None:
+    if forever:
+        lifetime = None
+    elif lifetime is None and old.expires_at is not None:
         lifetime = old.expires_at - old.created_at
     made = create(
         connection,
@@ -168,7 +184,7 @@ def rotate(
         lifetime=lifetime,
         requests_per_minute=old.requests_per_minute,
     )
-    until = func.least(func.coalesce(api_key.c.expires_at, "infinity"), func.now() + overlap)
+    until = func.least(api_key.c.expires_at, func.now() + overlap)  # passes over a null
     connection.execute(
         update(api_key).where(api_key.c.id == key_id).values(expires_at=until, replaced_by=made.id)
     )

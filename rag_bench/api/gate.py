@@ -1,0 +1,160 @@
+"""The gate before every request: who asks, how often, under which trace; and the audit of it.
+
+Nothing behind it is reached without a key or a token but `PUBLIC`. It knows no endpoint: which
+scope one needs stands with the endpoint, as `needs(Scope.…)`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+
+from rag_bench.access.scopes import Principal
+from rag_bench.api.callers import Callers
+from rag_bench.api.problems import Code, Problem, answer, of_status
+from rag_bench.store.access.audit import Action, Outcome, record
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: What anybody may ask: whether the service lives and is ready. Nothing else.
+PUBLIC = frozenset({"/healthz", "/readyz"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)"
+)
+_log = logging.getLogger("rag_bench.api")
+
+
+@dataclass
+class Asked:
+    """One request, as the gate and those behind it know it; ``scope["state"]["asked"]``."""
+
+    trace_id: str
+    method: str
+    address: str | None
+    principal: Principal | None = None
+    run_id: str | None = None
+    code: Code | None = None
+    recorded: bool = True
+    began: float = field(default_factory=time.monotonic)
+
+
+def trace_of(headers: Headers) -> str:
+    """Return the trace id of `traceparent` (W3C Trace Context), else a new one."""
+    given = headers.getlist("traceparent")
+    found = _TRACEPARENT.match(given[0].strip()) if len(given) == 1 else None
+    return found[1] if found else secrets.token_hex(16)
+
+
+class Gate:
+    """Middleware around all others."""
+
+    def __init__(self, app: ASGIApp, *, engine: Engine, callers: Callers) -> None:
+        self._app, self._engine, self._callers = app, engine, callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever fails behind is told as a problem, its cause only logged."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        method = scope["method"]
+        asked = Asked(trace_of(headers), method, (scope.get("client") or [None])[0])
+        scope.setdefault("state", {})["asked"] = asked
+        if method == "HEAD":  # as GET, without the body
+            scope["method"] = "GET"
+        reply = _Reply(scope, send, asked, self._record)
+        try:
+            if scope["path"] not in PUBLIC:
+                await run_in_threadpool(self._callers.admit, asked, scope["path"], headers)
+            await self._app(scope, receive, reply.send)
+        except Problem as problem:
+            await self._tell(problem, reply, scope, receive)
+        except Exception:
+            _log.exception("A request failed.", extra={"trace_id": asked.trace_id})
+            if reply.started:
+                raise
+            await self._tell(of_status(500), reply, scope, receive)
+
+    async def _tell(self, problem: Problem, reply: _Reply, scope: Scope, receive: Receive) -> None:
+        if not reply.started:
+            await answer(scope, problem)(scope, receive, reply.send)
+
+    def _record(self, scope: Scope, status: int) -> None:
+        """Write the audit's row; where that fails, a read is answered all the same."""
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        asked: Asked = scope["state"]["asked"]
+        action = _action(scope, asked, status)
+        said = {name: getattr(action, name) for name in _LOGGED}
+        spent = round((time.monotonic() - asked.began) * 1000, 1)
+        level = logging.DEBUG if scope["path"] in PUBLIC else logging.INFO
+        _log.log(level, "%s %d", action.action, status, extra={**said, "ms": spent})
+        if scope["path"] in PUBLIC or not asked.recorded:
+            return
+        try:
+            with self._engine.begin() as connection:
+                if asked.method in SAFE:  # not worth a wait for the disk
+                    connection.execute(text("set local synchronous_commit to off"))
+                record(connection, action)
+        except SQLAlchemyError:  # of an action that changes something, its own row is the truth
+            _log.exception("The audit could not be written.", extra={"trace_id": asked.trace_id})
+
+
+_LOGGED = tuple(one.name for one in fields(Action))
+
+
+def _action(scope: Scope, asked: Asked, status: int) -> Action:
+    route = getattr(scope.get("route"), "path", None)
+    known = scope["path"] in PUBLIC
+    outcome: Outcome = "ok" if status < 400 else "refused" if status < 500 else "failed"
+    caller = asked.principal
+    return Action(
+        # The template, not the path: what a stranger writes has no place in the audit.
+        action=f"{_word(asked.method)} {route or (scope['path'] if known else '-')}",
+        outcome=outcome,
+        trace_id=asked.trace_id,
+        user_id=caller.user_id if caller else None,
+        key_id=caller.key_id if caller else None,
+        code=asked.code,
+        status=status,
+        run_id=asked.run_id,
+        address=asked.address,
+    )
+
+
+def _word(method: str) -> str:
+    return method if re.fullmatch(r"[A-Z]{1,16}", method) else "?"
+
+
+class _Reply:
+    """The way back: the audit's row is written before the first byte goes out."""
+
+    def __init__(
+        self, scope: Scope, send: Send, asked: Asked, note: Callable[[Any, int], None]
+    ) -> None:
+        self._scope, self._send, self._asked, self._note = scope, send, asked, note
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            headers["X-Trace-Id"] = self._asked.trace_id
+            headers.setdefault("Cache-Control", "no-store")
+            headers["X-Content-Type-Options"] = "nosniff"
+            await run_in_threadpool(self._note, self._scope, message["status"])
+        elif self._asked.method == "HEAD" and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await self._send(message)

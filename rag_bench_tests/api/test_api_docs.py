@@ -1,0 +1,94 @@
+"""Every command of ``docs/api.md`` is run, in its order, against the served API."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from api_served import Served, serving
+from measured import store_sweep
+from sqlalchemy import Engine
+
+from rag_bench.access.scopes import ABOUT, ROLES
+from rag_bench.api import problems
+from rag_bench.settings import PROJECT_ROOT, Settings
+from rag_bench.store.access.audit import actions
+
+PAGE = (PROJECT_ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(kind: str, block: str, served: Served, folder: Path) -> str:
+    """Run one block as a reader does, with the port of the test's own server."""
+    if kind == "bash":
+        # The shell ends at the first command that fails; curl fails where it is refused.
+        quiet = block.replace("curl ", "curl -sS --fail-with-body -w '\\n' ")
+        block = f"set -euo pipefail\n{quiet}"
+    block = block.replace("http://127.0.0.1:8000", served.url)
+    program = ["bash", "-c"] if kind == "bash" else [sys.executable, "-c"]
+    done = subprocess.run(
+        [*program, block],
+        cwd=folder,
+        env=dict(served.environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, (block, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_every_block_of_the_page_works(
+    engine: Engine, database_url: str, dagster_storage: str, tmp_path: Path
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    store_sweep(engine, settings="9f2c4e7a1b3d")
+    own = tmp_path / "bin"
+    own.mkdir()
+    (own / "rag-bench").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -c "from rag_bench.cli import main; main()" "$@"\n'
+    )
+    (own / "rag-bench").chmod(0o755)
+    path = f"{own}{os.pathsep}{os.environ['PATH']}"
+    with serving(database_url, dagster_storage, tmp_path, PATH=path) as served:
+        said = [run(kind, block, served, tmp_path) for kind, block in BLOCKS]
+    assert len(said) == 7
+    asked = [json.loads(line) for line in said[1].splitlines()]
+    assert asked[0]["status"] == "ok"
+    assert asked[1]["datasets"][0]["n_items"] == 20
+    assert len(asked[2]["model_runs"]) == 8
+    assert asked[3]["rows"][0]["rank"] == 1
+    assert said[2].strip() == asked[3]["rows"][0]["generation_model"]
+    old, new = ((tmp_path / name).read_text().strip() for name in ("ci.key", "ci-new.key"))
+    assert old != new
+    assert old.split("_")[1] in said[3]
+    assert "GET /health" in said[4]
+    assert json.loads(said[5].splitlines()[0])["status"] == "ok"
+    assert "4bf92f3577b34da6a3ce929d0e0e4736" in said[5]
+    assert json.loads(said[6].splitlines()[1])["database"] == "ok"
+    done = [(one.action, one.address) for one in actions(engine) if "keys" in one.action]
+    assert done == [
+        (f"rag-bench keys {name}", "command line")
+        for name in ("revoke", "rotate", "create", "create")
+    ]
+
+
+def test_the_page_names_every_code_scope_role_and_setting() -> None:
+    for code, about in problems.ABOUT.items():
+        assert re.search(rf"\| {about.status} \| [^|]*`{code}`", PAGE), code
+    for scope, about in ABOUT.items():
+        assert f"| `{scope}` | {about} |" in PAGE
+    for role, scopes in ROLES.items():
+        assert f"| `{role}` | {', '.join(f'`{one}`' for one in scopes)} |" in PAGE
+    named = [name for name in Settings.model_fields if name.startswith(("api_", "jwt_"))]
+    for name in (*named, "outgoing_allowed", "log_format"):
+        assert f"RAG_BENCH_{name.upper()}" in PAGE, name
+    for name, default in re.findall(r"\| `RAG_BENCH_(API_\w+)` \| (\d+) \|", PAGE):
+        assert Settings.model_fields[name.lower()].default == int(default)
