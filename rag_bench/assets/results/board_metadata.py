@@ -86,7 +86,7 @@ def _generator_table(board: Leaderboard, lines: list[GeneratorLine]) -> dg.Table
         [
             [
                 line.place,
-                _named(line),
+                line.label,
                 _with_interval(line.row.metric(lead)),
                 line.against_first,
                 f"{line.n_scored} of {line.n_expected}",
@@ -116,7 +116,7 @@ def _by_judge(lines: list[GeneratorLine]) -> dg.TableMetadataValue:
     rows = []
     for line in lines:
         cells = [(line.by_judge[judge], judge) for judge in judges]
-        rows.append([_named(line), *(_with_interval(metric) for metric, _ in cells)])
+        rows.append([line.label, *(_with_interval(metric) for metric, _ in cells)])
     return table(["generation model", *judges], rows)
 
 
@@ -187,8 +187,6 @@ def _bars(board: Leaderboard, lines: list[GeneratorLine]) -> Any:
 
 
 def _named(line: Any) -> str:
-    if hasattr(line, "label"):
-        return str(line.label)
     return str(line.model) if line.configured else f"{line.model} (not configured)"
 
 
