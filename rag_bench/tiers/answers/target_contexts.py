@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -91,11 +92,11 @@ class Resolver:
             str(chunk.source_id): chunk for chunk in chunks if chunk.source_id is not None
         }
         self._places: dict[str, list[int]] = defaultdict(list)
+        self._place_of = {chunk.chunk_hash: place for place, chunk in enumerate(chunks)}
         for place, chunk in enumerate(chunks):
             self._places[chunk.page_url].append(place)
         self._pages = {_address(url): url for url in reversed(list(self._places))}
         self._binder = ContextBinder(chunks)
-        self._alike: Containment | None = None
 
     def resolve(self, contexts: Iterable[Named]) -> tuple[Resolved, ...]:
         """Return what each context is, in order."""
@@ -117,6 +118,11 @@ class Resolver:
             if chunk := self._by_hash.get(reference):
                 return Resolved(named, "hash", (chunk,), chunk.page_url)
             if chunk := self._by_id.get(reference):
+                # Its numbers may be its own: a text that is another chunk's says so.
+                if named.text is not None and not self._fits(named.text, chunk):
+                    by_text = self._by_text(named, named.text, None)
+                    if by_text is not None:
+                        return by_text
                 return Resolved(named, "id", (chunk,), chunk.page_url)
             page = self._pages.get(_address(reference))
         if named.text is None:
@@ -129,22 +135,38 @@ class Resolver:
                     return Resolved(Named(named.text), how, (chunk,), chunk.page_url)
             if whole := self._pages.get(_address(named.text)):
                 return Resolved(Named(named.text), "page", page=whole)
-        bound = self._binder.bind(named.text)
+        if by_text := self._by_text(named, named.text, page):
+            return by_text
+        near = self._similar(named.text, page)
+        page = page or self._binder.bind(named.text).page
+        return Resolved(named, "page" if page else "nothing", (), page, near and near[1])
+
+    def _by_text(self, named: Named, text: str, page: str | None) -> Resolved | None:
+        """Return the chunks that a text is, on a page if one is known; None: it is none's."""
+        bound = self._binder.bind(text)
         if bound.chunks and (page is None or all(c.page_url == page for c in bound.chunks)):
             chunks = tuple(self._by_hash[chunk.chunk_hash] for chunk in bound.chunks)
             return Resolved(named, "text", chunks, chunks[0].page_url, 1.0)
-        near = self._similar(named.text, page)
-        if near is not None and near[1] >= self._least:
-            chunk = self._chunks[near[0]]
-            return Resolved(named, "similarity", (chunk,), chunk.page_url, near[1])
-        similarity = None if near is None else near[1]
-        page = page or bound.page
-        return Resolved(named, "page" if page else "nothing", (), page, similarity)
+        near = self._similar(text, page)
+        if near is None or near[1] < self._least:
+            return None
+        chunk = self._chunks[near[0]]
+        return Resolved(named, "similarity", (chunk,), chunk.page_url, near[1])
+
+    def _fits(self, text: str, chunk: ChunkRecord) -> bool:
+        """Tell whether a text may be a chunk's: one is in the other, or they are alike."""
+        one, other = fold(text), fold(chunk.text)
+        if one in other or other in one:
+            return True
+        near = self._index.nearest(text, self._least, [self._place_of[chunk.chunk_hash]])
+        return near is not None and near[1] >= self._least
 
     def _similar(self, text: str, page: str | None) -> tuple[int, float] | None:
-        if self._alike is None:
-            self._alike = Containment([chunk.text for chunk in self._chunks])
-        return self._alike.nearest(text, self._least, self._places[page] if page else None)
+        return self._index.nearest(text, self._least, self._places[page] if page else None)
+
+    @cached_property
+    def _index(self) -> Containment:
+        return Containment([chunk.text for chunk in self._chunks])
 
 
 def _address(url: str) -> str:

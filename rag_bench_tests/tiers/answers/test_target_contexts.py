@@ -32,6 +32,10 @@ def resolve(reference: str | None = None, text: str | None = None) -> tuple[str,
         ("h-price", None, "hash", ["h-price"]),
         ("12", None, "id", ["h-price"]),
         ("a-13", "что угодно", "id", ["h-hostel"]),
+        # Numbers of its own that are ids here, too.
+        ("12", RULES, "text", ["h-rules"]),
+        ("12", CHANGED, "similarity", ["h-rules"]),
+        ("11", CHANGED, "id", ["h-rules"]),
         (None, RULES.upper(), "text", ["h-rules"]),
         (None, "выдаёт деканат в течение трёх рабочих дней", "text", ["h-rules"]),
         (None, f"# Справки\n{RULES}\n\n{PRICE}", "text", ["h-rules", "h-price"]),
@@ -94,6 +98,14 @@ def test_a_judge_reads_what_the_assistant_read() -> None:
     assert "text" not in same.rows()[0]
     [page] = resolver.resolve([Named(PAGE)])
     assert [f.text for f in page.fragments(resolver.of_page(page.page))] == [RULES, PRICE]
+
+
+def test_an_id_tells_equal_texts_of_two_pages_apart() -> None:
+    twins = [*CHUNKS, ChunkRecord("h-twin", 3, 14, OTHER, RULES)]
+    resolver = Resolver(twins, 0.5)
+    for text in (RULES, CHANGED, "деканат в течение трёх рабочих дней"):
+        [found] = resolver.resolve([Named("14", text)])
+        assert (found.by, [chunk.chunk_hash for chunk in found.chunks]) == ("id", ["h-twin"])
 
 
 def test_the_threshold_decides() -> None:
