@@ -275,6 +275,7 @@ def test_a_tier_of_an_extension_is_everywhere(free_world: World, package: Path) 
     assert "house" in found["help"]
     assert "--house-extra" in found["flags"]
     assert found["plan_config"]["ops"]["sweep_plan"]["config"] == {
+        "all_retrievers": True,
         "house_extra": True,
         "ragas": True,
     }
