@@ -24,6 +24,7 @@ from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.store import snapshots
 from rag_bench.tiers.base.cells import Cell, run_cells
+from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker
 
 JUDGES = ["simulator/sim-judge-sharp"]
 GATES = ["simulator/sim-gate-balanced"]
@@ -91,6 +92,30 @@ def test_live_assistants_import_nothing_beside_their_cells(free_world: World) ->
     assert found["imports"] == []
     assert found["failed"] == []
     assert free_world.count("evaluation", "kind = 'answers' and status = 'succeeded'") == 2
+
+
+def test_a_rerank_service_imports_nothing_beside_its_calls(
+    free_world: World, tmp_path: Path
+) -> None:
+    """Tier 1 has jobs where its retriever asks somebody, and is measured when they have ended."""
+    path = tmp_path / "retrievers.toml"
+    with LocalReranker().serving() as service:
+        path.write_text(
+            '[retrievers.asks]\nsearch = "hybrid"\nreranker = "service"\n'
+            f'[rerankers.service]\nkind = "http"\nurl = "{service.url}"\nmodel = "m"\n'
+        )
+        found = swept(
+            {
+                "models": [["simulator/extractive"], JUDGES, GATES],
+                "tiers": ["1"],
+                "benchmark": {"retriever": "asks"},
+                "options": [],
+            },
+            RAG_BENCH_RETRIEVERS=str(path),
+        )
+    assert found["failed"] == []
+    assert found["imports"] == []
+    assert service.count > 0
 
 
 def test_masking_for_judges_imports_nothing_beside_their_cells(free_world: World) -> None:
