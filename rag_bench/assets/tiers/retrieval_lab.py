@@ -9,6 +9,7 @@ import dagster as dg
 from rag_bench.assets.factories.describe import metrics_table
 from rag_bench.assets.factories.step_checks import StepCheck, nothing_to_check
 from rag_bench.assets.tiers.retrieval import shown as shown_of_tier_1
+from rag_bench.errors import RagBenchError
 
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
@@ -49,7 +50,10 @@ def measured_alike(_step: Step) -> StepCheck:
 
         scored: dict[str, int] = {}
         for name in retrievers(bench.settings):
-            hashed = bench.by_retriever(name).run.hash
+            try:
+                hashed = bench.by_retriever(name).run.hash
+            except RagBenchError:
+                continue  # it cannot be used here, which its own partition says
             found = evaluations.latest(bench.engine, tier="1", kind="metrics", settings_hash=hashed)
             if found is not None:
                 scored[name] = max(
