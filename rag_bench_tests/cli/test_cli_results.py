@@ -22,6 +22,30 @@ def test_a_leaderboard_of_nothing_says_what_to_do(rag_bench: RagBench) -> None:
     assert rag_bench("leaderboard", "--settings", "unknown").code == 1
 
 
+def test_leaderboards_of_two_retrievers_name_each_other(
+    rag_bench: RagBench, engine: Engine
+) -> None:
+    for settings, name in (("first", None), ("second", "bm25")):
+        made = store_sweep(engine, settings=settings)
+        stored = {"dataset_id": made.id, "limit": None}
+        stored |= {"retriever_name": name} if name else {}
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "update rag_bench.evaluation set settings = cast(:stored as jsonb) "
+                    "where settings_hash = :hash"
+                ),
+                {"stored": json.dumps(stored), "hash": settings},
+            )
+    newest = rag_bench("leaderboard").out
+    assert "settings second, retriever bm25" in newest
+    assert "Measured by the retriever default as well: --settings first." in newest
+    older = rag_bench("leaderboard", "--settings", "first").out
+    assert "settings first, retriever default" in older
+    assert "Measured by the retriever bm25 as well: --settings second." in older
+    assert json.loads(rag_bench("leaderboard", "--json").out)["retriever"] == "bm25"
+
+
 def test_the_leaderboard_as_a_table(rag_bench: RagBench, engine: Engine) -> None:
     store_sweep(engine, generators={"simulator/sim-strong": 4.5, GENERATORS[1]: 3.5})
     done = rag_bench("leaderboard")
