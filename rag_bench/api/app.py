@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -19,6 +21,7 @@ from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_status, pointer
 from rag_bench.provenance import version
 from rag_bench.settings import Settings, get_settings
+from rag_bench.store.database import quick_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,20 +48,28 @@ def build(
         ConfigurationError: what the settings say of tokens is unsafe or contradicts itself.
     """
     settings = settings or get_settings()
+    quick = quick_engine(engine)
     callers = Callers(
-        engine,
+        quick,
         token_rules(settings),
         per_minute=settings.api_requests_per_minute,
         refused_per_minute=settings.api_refused_per_minute,
     )
+
+    @asynccontextmanager
+    async def until_end(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        quick.dispose()
+
     app = FastAPI(
         title="rag_bench",
         version=version(),
         description=_ABOUT,
+        lifespan=until_end,
         docs_url=None,
         redoc_url=None,
         middleware=[
-            Middleware(Gate, engine=engine, callers=callers),
+            Middleware(Gate, engine=engine, quick=quick, callers=callers),
             Middleware(
                 Bodies,
                 most_bytes=settings.api_max_body_bytes,

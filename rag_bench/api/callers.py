@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import itertools
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from rag_bench.api.gate import Asked
 
 _log = logging.getLogger("rag_bench.api")
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: So many requests of a process between two looks for rows of the past.
+_PRUNED_EVERY = 1000
+#: Methods that change nothing.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_page(path: str) -> bool:
@@ -34,13 +38,17 @@ def is_page(path: str) -> bool:
 
 
 class Callers:
-    """Knows callers by their keys and tokens. ``tokens`` is None where tokens are not accepted."""
+    """Knows callers by their keys and tokens. ``tokens`` is None where tokens are not accepted.
+
+    ``quick`` is an engine of `quick_engine`.
+    """
 
     def __init__(
-        self, engine: Engine, tokens: TokenRules | None, *, per_minute: int, refused_per_minute: int
+        self, quick: Engine, tokens: TokenRules | None, *, per_minute: int, refused_per_minute: int
     ) -> None:
-        self._engine, self._tokens = engine, tokens
+        self._quick, self._tokens = quick, tokens
         self._per_minute, self._refused_per_minute = per_minute, refused_per_minute
+        self._counted = itertools.count()
 
     def admit(self, asked: Asked, path: str, headers: Headers) -> None:
         """Find out who asks, note it in ``asked``, and count the request.
@@ -69,7 +77,7 @@ class Callers:
         if key_id is None:
             raise Problem(Code.INVALID_KEY, "The key is cut off or mistyped.")
         try:
-            with self._engine.begin() as connection:
+            with self._quick.connect() as connection:
                 return self._of_key(connection, key_id, given, asked)
         except SQLAlchemyError:
             _log.exception("A key could not be looked up.", extra={"trace_id": asked.trace_id})
@@ -121,16 +129,16 @@ class Callers:
             )
 
     def _wait(self, asked: Asked, subject: str, per_minute: int) -> int | None:
-        from sqlalchemy import text
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            with self._engine.begin() as connection:
-                connection.execute(text("set local lock_timeout = '1s'"))
+            with self._quick.connect() as connection:
+                if next(self._counted) % _PRUNED_EVERY == 0:
+                    rates.prune(connection)
                 return rates.take(connection, subject, per_minute)
         except SQLAlchemyError:
             _log.exception("Requests cannot be counted.", extra={"trace_id": asked.trace_id})
-            if asked.method in _SAFE:  # a limit that cannot be counted holds up no read
+            if asked.method in SAFE:  # a limit that cannot be counted holds up no read
                 return None
             raise Problem(Code.UNAVAILABLE, "Requests cannot be counted now; try again.") from None
 

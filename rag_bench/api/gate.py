@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 
 from rag_bench.access.scopes import Principal
-from rag_bench.api.callers import Callers
+from rag_bench.api.callers import SAFE, Callers
 from rag_bench.api.problems import Code, Problem, answer, of_status
 from rag_bench.store.access.audit import Action, Outcome, record
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 #: What anybody may ask: whether the service lives and is ready. Nothing else.
 PUBLIC = frozenset({"/healthz", "/readyz"})
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)"
 )
@@ -59,8 +58,8 @@ def trace_of(headers: Headers) -> str:
 class Gate:
     """Middleware around all others."""
 
-    def __init__(self, app: ASGIApp, *, engine: Engine, callers: Callers) -> None:
-        self._app, self._engine, self._callers = app, engine, callers
+    def __init__(self, app: ASGIApp, *, engine: Engine, quick: Engine, callers: Callers) -> None:
+        self._app, self._engine, self._quick, self._callers = app, engine, quick, callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever fails behind is told as a problem, its cause only logged."""
@@ -92,7 +91,6 @@ class Gate:
 
     def _record(self, scope: Scope, status: int) -> None:
         """Write the audit's row; where that fails, a read is answered all the same."""
-        from sqlalchemy import text
         from sqlalchemy.exc import SQLAlchemyError
 
         asked: Asked = scope["state"]["asked"]
@@ -104,10 +102,11 @@ class Gate:
         if scope["path"] in PUBLIC or not asked.recorded:
             return
         try:
-            with self._engine.begin() as connection:
-                if asked.method in SAFE:  # not worth a wait for the disk
-                    connection.execute(text("set local synchronous_commit to off"))
+            # A read is not worth a wait for the disk.
+            engine = self._quick if asked.method in SAFE else self._engine
+            with engine.connect() as connection:
                 record(connection, action)
+                connection.commit()
         except SQLAlchemyError:  # of an action that changes something, its own row is the truth
             _log.exception("The audit could not be written.", extra={"trace_id": asked.trace_id})
 

@@ -81,7 +81,10 @@ def add_pages(app: FastAPI) -> None:
 
 def _sender(path: Path, kind: str) -> Any:
     def send() -> FileResponse:
-        return FileResponse(path, media_type=kind)
+        # The files change with the package only; the key is asked for all the same.
+        return FileResponse(
+            path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"}
+        )
 
     return send
 

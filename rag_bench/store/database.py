@@ -84,6 +84,25 @@ def make_engine(url: str | None = None, *, application_name: str = "rag_bench") 
     )
 
 
+def quick_engine(engine: Engine) -> Engine:
+    """Return an engine on the same database for single statements that stand for themselves.
+
+    Nothing to begin and to commit, no wait for the disk, and at most a second for a lock; with
+    connections of its own, so that who has them all does not hold these up.
+    """
+    from sqlalchemy import create_engine
+
+    return create_engine(
+        engine.url,
+        isolation_level="AUTOCOMMIT",
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": "rag_bench",
+            "options": "-c lock_timeout=1s -c synchronous_commit=off",
+        },
+    )
+
+
 def libpq_url(url: str) -> str:
     """Return ``url`` as libpq, psql and psycopg read it, without an SQLAlchemy driver name."""
     rendered = parse_url(url, "psycopg").set(drivername="postgresql")

@@ -219,6 +219,7 @@ def test_without_settings_no_token_is_accepted_and_the_secret_is_not_shown() -> 
     assert SECRET not in repr(Settings(jwt_secret=SECRET))
 
 
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_keys_that_may_not_check_are_passed_over(
     provider: IdentityProvider, tmp_path: Path
 ) -> None:

@@ -87,6 +87,20 @@ def test_a_tokens_user_has_the_settings_number(
             assert reply.status_code == expected
 
 
+def test_rows_of_the_past_go(client: TestClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        rates.take(connection, "address:old", 60)
+        rates.take(connection, "address:new", 1)
+        connection.execute(
+            text("update rag_bench.request_rate set free_at = now() where subject like '%old'")
+        )
+    key = a_key(engine)
+    assert client.get("/datasets", headers=bearer(key)).status_code == 200
+    with engine.connect() as connection:
+        found = connection.execute(text("select subject from rag_bench.request_rate"))
+        assert set(found.scalars()) == {"address:new", f"key:{key.split('_')[1]}"}
+
+
 def test_reads_are_not_held_up_by_a_limit_that_cannot_be_counted(
     client: TestClient, engine: Engine
 ) -> None:

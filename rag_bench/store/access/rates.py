@@ -27,7 +27,11 @@ _WAIT = text("""
     select extract(epoch from free_at - clock_timestamp())::float8 + :cost - 60
     from rag_bench.request_rate where subject = :subject
 """)
-_PRUNE = text("delete from rag_bench.request_rate where free_at < clock_timestamp()")
+_PRUNE = text("""
+    delete from rag_bench.request_rate where subject in (
+        select subject from rag_bench.request_rate where free_at < clock_timestamp()
+        for update skip locked)
+""")
 
 
 def take(connection: Connection, subject: str, per_minute: int) -> int | None:
