@@ -129,7 +129,10 @@ class Settings(BaseSettings):
         default=32 << 20, ge=1, description="Of a request to the API; a longer one is refused."
     )
     api_max_depth: int = Field(
-        default=32, ge=1, description="Objects and lists inside each other in a request's JSON."
+        default=32,
+        ge=1,
+        le=200,
+        description="Objects and lists inside each other in a request's JSON.",
     )
     api_requests_per_minute: int = Field(
         default=600, ge=1, description="Of a key or a token's user; a key may have its own number."

@@ -14,9 +14,12 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
+from threading import Timer
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from rag_bench.errors import ConfigurationError, RagBenchError
@@ -248,12 +251,13 @@ class Guard:
                     follow_redirects=False,
                     timeout=min(most_seconds, 10.0),
                 ) as client,
+                _Deadline(most_seconds) as deadline,
                 client.stream(
                     method,
                     httpx.URL(url).copy_with(host=target.address, port=target.port),
                     content=content,
                     headers=sent,
-                    extensions={"sni_hostname": target.host},
+                    extensions={"sni_hostname": target.host, "trace": deadline.watch},
                 ) as reply,
             ):
                 if 300 <= reply.status_code < 400:
@@ -277,6 +281,32 @@ class Guard:
             except OSError:
                 raise GuardError(f"RAG_BENCH_CA_FILE: {self.ca_file} cannot be read.") from None
         return trusted
+
+
+class _Deadline:
+    """Cuts a connection off when the time is up, or one that gives a byte now and then goes on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._sockets: list[socket.socket] = []
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of a connection that was made; httpcore's `trace`."""
+        if event == "connection.connect_tcp.complete":
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+
+    def _cut(self) -> None:
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
 
 
 def is_refused(address: Address) -> bool:

@@ -16,7 +16,7 @@ from rag_bench.access.tokens import token_rules
 from rag_bench.api import health, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
-from rag_bench.api.gate import Gate
+from rag_bench.api.gate import PUBLIC, Gate
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_status, pointer
 from rag_bench.provenance import version
@@ -68,12 +68,14 @@ def build(
         lifespan=until_end,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the address of a redirect would be made of what the client says
         middleware=[
             Middleware(Gate, engine=engine, quick=quick, callers=callers),
             Middleware(
                 Bodies,
                 most_bytes=settings.api_max_body_bytes,
                 most_depth=settings.api_max_depth,
+                unread=PUBLIC,
             ),
         ],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -33,15 +33,24 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Bodies:
     """Middleware: refuses bodies that are too long or no JSON before the application reads them.
 
-    What was read of JSON stands in ``scope["state"]["json"]``.
+    What was read of JSON stands in ``scope["state"]["json"]``. Bodies that are sent to the paths of
+    ``unread`` stay unread, as nobody has to say there who it is.
     """
 
-    def __init__(self, app: ASGIApp, *, most_bytes: int, most_depth: int) -> None:
-        self._app, self._most_bytes, self._most_depth = app, most_bytes, most_depth
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        most_bytes: int,
+        most_depth: int,
+        unread: Collection[str] = (),
+    ) -> None:
+        self._app, self._unread = app, unread
+        self._most_bytes, self._most_depth = most_bytes, most_depth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._unread:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

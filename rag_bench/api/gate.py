@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 
 from rag_bench.access.scopes import Principal
 from rag_bench.api.callers import SAFE, Callers
@@ -79,6 +80,8 @@ class Gate:
             await self._app(scope, receive, reply.send)
         except Problem as problem:
             await self._tell(problem, reply, scope, receive)
+        except ClientDisconnect:  # nobody is there to be told
+            _log.info("A client hung up.", extra={"trace_id": asked.trace_id})
         except Exception:
             _log.exception("A request failed.", extra={"trace_id": asked.trace_id})
             if reply.started:

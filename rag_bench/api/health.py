@@ -53,11 +53,19 @@ class Readiness:
         self._found: tuple[float, Ready] | None = None
 
     def look(self) -> Ready:
-        """Return the state of everything, of now or of a second ago."""
-        with self._lock:
+        """Return the state of everything, of now or of a second ago.
+
+        While one looks, which may take long where something hangs, others get what was found last.
+        """
+        before = self._found
+        if not self._lock.acquire(blocking=before is None) and before is not None:
+            return before[1]
+        try:
             if self._found is None or self._clock() - self._found[0] > _FRESH:
                 self._found = (self._clock(), self._look())
             return self._found[1]
+        finally:
+            self._lock.release()
 
     def _look(self) -> Ready:
         from sqlalchemy.exc import SQLAlchemyError

@@ -35,6 +35,7 @@ def development_key(engine: Engine, home: Path) -> Path:
         text = _read(path)
         found = keys.find(connection, id_of(text) or "") if text else None
         if found and matches(text, found[1]) and found[0].good_for(_LEFT):
+            path.chmod(0o600)  # a copy from elsewhere may be readable for others
             return path
         made = keys.create(
             connection,

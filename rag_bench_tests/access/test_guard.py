@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,7 +52,10 @@ class Site:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer((address, 0), Handler)
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+        self.server = Server((address, 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -257,6 +261,45 @@ def test_an_answer_without_end_is_cut_off(site: Site) -> None:
     guard = Guard(allowed("127.0.0.1"))
     with pytest.raises(GuardError, match="more than 1000 bytes"):
         guard.fetch(f"http://127.0.0.1:{site.port}/long", most_bytes=1000)
+
+
+def test_who_gives_a_byte_now_and_then_is_cut_off() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(GuardError, match="cannot be asked"):
+                Guard(allowed("127.0.0.1")).fetch(f"http://127.0.0.1:{port}/", most_seconds=0.5)
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_an_address_of_ipv6_is_pinned_as_well() -> None:
+    try:
+        site = Site("::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    try:
+        guard = Guard(allowed("::1"), Names(["::1"]))
+        assert guard.fetch(f"http://six.example:{site.port}/").status == 200
+        assert guard.fetch(f"http://[::1]:{site.port}/").status == 200
+        assert [host for _, host in site.asked] == [
+            f"six.example:{site.port}",
+            f"[::1]:{site.port}",
+        ]
+    finally:
+        site.close()
 
 
 def test_nobody_there_is_said_without_the_cause() -> None:

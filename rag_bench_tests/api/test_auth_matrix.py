@@ -214,6 +214,13 @@ def test_a_key_or_token_with_the_scope_gets_in(world: World, path: str) -> None:
         assert world.client.head(path, headers=given).status_code == reply.status_code
 
 
+def test_no_path_is_redirected(world: World) -> None:
+    given = bearer(a_key(world.engine))
+    for path in ("/leaderboard/", "/health/", "/docs/", "//health"):
+        reply = world.client.get(path, headers=given, follow_redirects=False)
+        assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+
+
 def test_pages_open_by_any_key_and_by_a_browsers_password(world: World) -> None:
     key = a_key(world.engine, ["label"])
     for path in PAGES:

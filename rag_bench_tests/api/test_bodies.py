@@ -162,6 +162,9 @@ def test_bodies_are_read_before_any_endpoint_is_looked_for(engine: Engine) -> No
 def test_strangers_bodies_are_not_read(client: TestClient) -> None:
     reply = client.post("/echo", content=b"x" * 5000, headers={**JSON, "authorization": ""})
     assert reply.status_code == 401
+    for path in ("/healthz", "/readyz"):
+        reply = client.post(path, content=b"{" * 2000, headers={**JSON, "authorization": ""})
+        assert reply.status_code == 405
 
 
 @pytest.mark.parametrize(
