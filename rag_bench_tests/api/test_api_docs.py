@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,17 @@ from rag_bench.api import problems
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.access.audit import actions
 
-PAGE = (PROJECT_ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
+DOCS = PROJECT_ROOT / "docs"
+PAGE = (DOCS / "api.md").read_text(encoding="utf-8")
+IN_RUSSIAN = (DOCS / "api.ru.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL)
+    return found
+
+
+BLOCKS = [block for block in blocks(PAGE) if block[0] != "json"]
 
 
 def run(kind: str, block: str, served: Served, folder: Path) -> str:
@@ -78,6 +88,24 @@ def test_every_block_of_the_page_works(
         (f"rag-bench keys {name}", "command line")
         for name in ("revoke", "rotate", "create", "create")
     ]
+
+
+def test_the_russian_page_says_the_same() -> None:
+    assert blocks(IN_RUSSIAN) == blocks(PAGE)
+    words = r"`[^`\n]+`|^#+|\]\([^)#]+\)"
+
+    def said(page: str) -> dict[str, int]:
+        text = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+        return Counter(re.findall(words, text, re.MULTILINE))
+
+    other = {"](api.md)": 1, "](api.ru.md)": -1, "`rb_<id>_<секрет и контрольная сумма>`": 1}
+    other["`rb_<id>_<secret and checksum>`"] = -1
+    differ = {
+        word: n
+        for word in {*said(PAGE), *said(IN_RUSSIAN)}
+        if (n := said(IN_RUSSIAN)[word] - said(PAGE)[word])
+    }
+    assert differ == other
 
 
 def test_the_page_names_every_code_scope_role_and_setting() -> None:

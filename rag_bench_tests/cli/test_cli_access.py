@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from sqlalchemy import Engine, text
 from rag_bench.access.keys import id_of
 from rag_bench.cli.development_key import SCOPES, development_key
 from rag_bench.store.access.keys import list_keys
+
+HEAVY = ("fastapi", "starlette", "uvicorn", "jwt", "cryptography", "httpx", "sqlalchemy", "dagster")
 
 
 def test_a_key_is_made_shown_once_and_listed_without_its_secret(
@@ -47,6 +51,18 @@ def test_a_key_is_made_shown_once_and_listed_without_its_secret(
     newest = list_keys(engine)[0]
     assert (newest.id, newest.user_id, newest.scopes) == (id_of(mine), "operator", ("admin",))
     assert newest.expires_at is None
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from rag_bench.cli import main; sys.argv = ['rag-bench', 'keys', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print(sorted({{name.partition('.')[0] for name in sys.modules}} & set({HEAVY})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rotate" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_key_is_revoked_at_once(rag_bench: RagBench, engine: Engine) -> None:
