@@ -1,0 +1,41 @@
+"""schemathesis plays a client of the description: no server error, no hole, all documented."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from api_access import a_key
+from api_served import serving
+from measured import store_sweep
+from sqlalchemy import Engine
+
+#: Seconds, of all it asks, which is a fraction of that; the cases are the same every time.
+MOST_SECONDS = 120
+
+
+def test_the_service_does_what_its_description_says(
+    engine: Engine, database_url: str, dagster_storage: str, tmp_path: Path
+) -> None:
+    store_sweep(engine)
+    key = a_key(engine, per_minute=1_000_000)
+    more = {"RAG_BENCH_API_REFUSED_PER_MINUTE": "1000000"}
+    with serving(database_url, dagster_storage, tmp_path, **more) as served:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
+                *("-H", f"Authorization: Bearer {key}", "--checks", "all", "--no-color"),
+                *("--seed", "1", "--generation-deterministic"),
+                *("--max-examples", "100", "--warnings", "off"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+        )
+        log = served.log.read_text(encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Operations:       6 selected / 6 total" in done.stdout
+    assert " generated, " in done.stdout
+    assert "Traceback" not in log
