@@ -205,7 +205,9 @@ def audit(
     )
     if as_json:
         for one in found:
-            typer.echo(json.dumps(asdict(one), ensure_ascii=False, default=_text))
+            said = asdict(one)
+            said = {"id": said.pop("id"), "timestamp": said.pop("at"), **said}
+            typer.echo(json.dumps(said, ensure_ascii=False, default=_text))
         return
     table = Table(title="Audit", title_justify="left")
     for column in ("time", "user", "key", "action", "outcome", "run", "address", "trace"):

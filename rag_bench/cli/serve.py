@@ -78,7 +78,7 @@ def dev(
     typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
     served = _start_api(host, api_port, environment)
     if served is not None:
-        _say_how_to_ask(engine, settings.home, host, api_port)
+        say_how_to_ask(engine, settings.home, host, api_port)
     engine.dispose()
     try:
         while process.poll() is None:
@@ -117,7 +117,8 @@ def _start_api(
     )
 
 
-def _say_how_to_ask(engine: Engine, home: Path, host: str, port: int) -> None:
+def say_how_to_ask(engine: Engine, home: Path, host: str, port: int) -> None:
+    """Make the development key, if there is none that is good, and print how to use it."""
     from rag_bench.cli.development_key import development_key
 
     path = shlex.quote(str(development_key(engine, home.absolute())))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import httpx
 import pytest
 from api_access import a_key, bearer
 from api_served import Served, serving
+from measured import store_sweep
 from sqlalchemy import Engine, text
 
+from rag_bench.cli.serve import say_how_to_ask
 from rag_bench.store.access.audit import actions
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -82,6 +86,25 @@ def _reply(url: str, raw: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(raw)
         return connection.recv(65536)
+
+
+def test_what_dev_prints_works_as_it_is(
+    engine: Engine,
+    database_url: str,
+    dagster_storage: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    store_sweep(engine)
+    with serving(database_url, dagster_storage, tmp_path) as served:
+        port = int(served.url.rpartition(":")[2])
+        say_how_to_ask(engine, tmp_path / "a home", "127.0.0.1", port)
+        said = capsys.readouterr().out.splitlines()
+        assert f"{served.url}/docs" in said[0]
+        done = subprocess.run(["bash", "-c", said[1]], capture_output=True, text=True)
+    assert len(json.loads(done.stdout)["rows"]) == 8
 
 
 def test_settings_that_would_be_unsafe_end_the_start(

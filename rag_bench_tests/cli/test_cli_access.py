@@ -158,7 +158,13 @@ def test_the_audit_is_shown(rag_bench: RagBench, engine: Engine) -> None:
     assert actions("--outcome", "refused") == ["GET -", "GET /leaderboard"]
     assert actions("--limit", "1") == ["GET -"]
     assert len(actions("--last", "1h")) == 4
-    trace = json.loads(rag_bench("audit", "--json", "--limit", "1").out)["trace_id"]
+    newest = json.loads(rag_bench("audit", "--json", "--limit", "1").out)
+    assert set(newest) == {
+        *("id", "timestamp", "user_id", "key_id", "action", "outcome", "code", "status"),
+        *("run_id", "trace_id", "address"),
+    }
+    assert datetime.fromisoformat(newest["timestamp"]) <= datetime.now(UTC) + timedelta(minutes=1)
+    trace = newest["trace_id"]
     assert actions("--trace", trace) == ["GET -"]
     assert actions("--run", "none") == []
     assert "ok, refused, failed" in rag_bench("audit", "--outcome", "good").one_line()
