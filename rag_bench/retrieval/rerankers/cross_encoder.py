@@ -56,6 +56,9 @@ class CrossEncoderScorer:
         self._model = model
         self._batch_size = batch_size
 
+    def read(self, passages: Sequence[str]) -> None:
+        """Nothing: it reads a passage together with a question only."""
+
     def scores(
         self, questions: Sequence[str], places: Sequence[Sequence[int]], passages: Sequence[str]
     ) -> list[np.ndarray]:

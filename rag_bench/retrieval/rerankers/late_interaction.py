@@ -71,6 +71,13 @@ class LateInteraction:
         self._most = memory_bytes
         self.n_encoded = 0  # passages
 
+    def read(self, passages: Sequence[str]) -> None:
+        """Encode the passages that are not kept yet, as of `Scorer`."""
+        identity = self._encoder.identity
+        for start in range(0, len(passages), _BLOCK):
+            block = passages[start : start + _BLOCK]
+            self._vectors([identity.passage_text(text) for text in block])
+
     def scores(
         self, questions: Sequence[str], places: Sequence[Sequence[int]], passages: Sequence[str]
     ) -> list[np.ndarray]:

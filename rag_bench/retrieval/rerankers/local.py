@@ -23,6 +23,9 @@ class Scorer(Protocol):
     def at_once(self) -> int:
         """How many questions are scored, and their scores stored, together: a kill loses these."""
 
+    def read(self, passages: Sequence[str]) -> None:
+        """Make now what is made once of each passage, if it is kept for later questions."""
+
     def scores(
         self, questions: Sequence[str], places: Sequence[Sequence[int]], passages: Sequence[str]
     ) -> list[np.ndarray]:

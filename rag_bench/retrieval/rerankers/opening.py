@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from rag_bench.retrievers import CrossEncoder, LateInteraction
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.rerankers.local import LocalReranker, Scorer
     from rag_bench.settings import Settings
 
@@ -48,18 +50,28 @@ def local_content(spec: LateInteraction | CrossEncoder, settings: Settings) -> d
 
 
 def open_local(
-    spec: LateInteraction | CrossEncoder, engine: Engine, settings: Settings
+    spec: LateInteraction | CrossEncoder,
+    engine: Engine,
+    settings: Settings,
+    encoder: Callable[[], Encoder] | None = None,
 ) -> LocalReranker:
-    """Return a reranker of this machine over the store of scores; raises as `local_content`."""
+    """Return a reranker of this machine over the store of scores; raises as `local_content`.
+
+    ``encoder`` returns the settings' encoder where it is loaded already; None: it is loaded here.
+    """
     from rag_bench.retrieval.rerankers.local import LocalReranker
 
     name = spec.model if isinstance(spec, CrossEncoder) else spec.kind
     return LocalReranker(
-        name, local_content(spec, settings), engine, partial(_load, spec, settings)
+        name, local_content(spec, settings), engine, partial(_load, spec, settings, encoder)
     )
 
 
-def _load(spec: LateInteraction | CrossEncoder, settings: Settings) -> Scorer:
+def _load(
+    spec: LateInteraction | CrossEncoder,
+    settings: Settings,
+    encoder: Callable[[], Encoder] | None,
+) -> Scorer:
     if isinstance(spec, CrossEncoder):
         folder = cross_encoder.cross_encoder_folder(spec.model, _PLACE)
         return cross_encoder.load_cross_encoder(
@@ -71,5 +83,6 @@ def _load(spec: LateInteraction | CrossEncoder, settings: Settings) -> Scorer:
     key = encoder_identity(settings).key
     if key not in _held:
         _held.clear()
-        _held[key] = late_interaction.LateInteraction(load_encoder(settings))
+        loaded = encoder() if encoder else load_encoder(settings)
+        _held[key] = late_interaction.LateInteraction(loaded)
     return _held[key]

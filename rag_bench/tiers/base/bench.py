@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.retrieval.embed import EmbedReport
+    from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.identity import EncoderIdentity
     from rag_bench.retrievers import Retriever
     from rag_bench.settings import Settings
@@ -126,6 +127,10 @@ class Bench:
     def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
         """Make sure that these exact texts (prefix included) have a vector."""
         return self._texts.embed(texts, label)
+
+    def loaded_encoder(self) -> Encoder:
+        """Return the settings' encoder in this process; it is loaded once."""
+        return self._texts.loaded()
 
     def rehearse_encoding(self) -> None:
         """Start the encoder before threads are at work; see `rag_bench.tiers.base.rehearsal`."""

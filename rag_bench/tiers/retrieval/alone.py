@@ -7,10 +7,11 @@ same, by the same searches.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from rag_bench.retrievers import HttpReranker
 from rag_bench.tiers.base.bench import Bench
@@ -20,10 +21,15 @@ from rag_bench.tiers.retrieval.stopwatch import Ask, Stopwatch
 if TYPE_CHECKING:
     import numpy as np
 
+    from rag_bench.retrieval.encoder import Encoder
     from rag_bench.retrieval.search import TopK
 
 Find = Callable[[str, "np.ndarray | None", int], "TopK"]
 """Gets a question, its vector (1, d) if the retriever reads vectors, and how many to find."""
+
+
+#: By encoder and exact text, the milliseconds of a question's vector and the vector.
+_made: WeakKeyDictionary[Encoder, dict[str, tuple[float, np.ndarray]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,16 @@ class Opened:
     """A retriever that can be asked.
 
     Attributes:
-        ask: one question; counts ``encoding``, ``search`` and ``reranking`` by the watch.
+        ask: one question; counts ``encoding``, ``search`` and ``reranking`` by the watch. What a
+            question takes to encode is measured once, whichever retrievers of the encoder ask it.
+        prepare: has questions' candidates read by a reranker that keeps what it made of them.
         is_whole: False: its reranker is a service, which is not asked here, as that would pay.
         build_seconds: that its indexes took.
         index_bytes: that they hold.
     """
 
     ask: Ask
+    prepare: Callable[[Sequence[str]], None]
     is_whole: bool
     build_seconds: float
     index_bytes: int
@@ -73,14 +82,20 @@ def opened(bench: Bench) -> Iterator[Opened]:
         seconds = time.perf_counter() - started
         depth = retriever.candidates if retriever.is_deep else bench.run.top_k
 
-        def ask(question: str, watch: Stopwatch) -> list[int]:
-            vector = None
-            if encoder is not None:
-                with watch("encoding"):
-                    vector = encoder.encode([encoder.query_text(question)]).vectors
+        def find(question: str, watch: Stopwatch) -> TopK:
+            vector = None if encoder is None else _encoded(encoder, question, watch)
             with watch("search"):
                 lists = [index.find(question, vector, depth) for index in indexes]
-                found = lists[0] if len(lists) == 1 else _fused(bench, lists, depth)
+                return lists[0] if len(lists) == 1 else _fused(bench, lists, depth)
+
+        def prepare(questions: Sequence[str]) -> None:
+            if scorer is not None:
+                found = [find(question, Stopwatch()).indices[0] for question in questions]
+                places = {int(place) for row in found for place in row} - {NOT_FOUND}
+                scorer.read([passages[place] for place in sorted(places)])
+
+        def ask(question: str, watch: Stopwatch) -> list[int]:
+            found = find(question, watch)
             if scorer is not None:
                 with watch("reranking"):
                     asked = Candidates.of(found, [question], passages)
@@ -90,7 +105,24 @@ def opened(bench: Bench) -> Iterator[Opened]:
             return [int(place) for place in places if place != NOT_FOUND]
 
         is_whole = not isinstance(retriever.reranks, HttpReranker)
-        yield Opened(ask, is_whole, seconds, sum(index.n_bytes for index in indexes))
+        yield Opened(ask, prepare, is_whole, seconds, sum(index.n_bytes for index in indexes))
+
+
+def _encoded(encoder: Encoder, question: str, watch: Stopwatch) -> np.ndarray:
+    """Return a question's vector (1, d), made alone; made once, its time counts each time."""
+    text = encoder.query_text(question)
+    if encoder not in _made:
+        _made[encoder] = {}
+        encoder.encode([text])  # what loads at first use is no part of a query
+    known = _made[encoder]
+    if text in known:
+        ms, vector = known[text]
+        watch.count("encoding", ms)
+    else:
+        with watch("encoding"):
+            vector = encoder.encode([text]).vectors
+        known[text] = (watch.parts["encoding"], vector)
+    return vector
 
 
 def _fused(bench: Bench, lists: list[TopK], depth: int) -> TopK:

@@ -65,13 +65,12 @@ def measure_costs(bench: Bench, n_queries: int = N_QUERIES) -> StoredEvaluation 
     questions = sample([item.question for item in bench.items], n_queries, seed=SEED)
     if not questions or not bench.chunks:
         return None
-    # A reranker has read the chunks before, as one that keeps what it made of them.
-    warm_up = len(questions) if bench.retriever.reranks else WARM_UP
     with opened(bench) as alone:
+        alone.prepare(questions)
         bench.progress(f"queries alone: {bench.retriever.name}", 0, len(questions))
         queries: list[Mapping[str, float | None]] = [
             {**parts} if alone.is_whole else {**parts, WHOLE: None, "reranking": None}
-            for parts in timed(alone.ask, questions, warm_up=warm_up)
+            for parts in timed(alone.ask, questions, warm_up=WARM_UP)
         ]
         metrics = cost_metrics(queries, alone.build_seconds, alone.index_bytes)
     inputs = {
@@ -79,6 +78,6 @@ def measure_costs(bench: Bench, n_queries: int = N_QUERIES) -> StoredEvaluation 
         "n_queries": len(questions),
         "n_chunks": len(bench.chunks),
         "seed": SEED,
-        "warm_up": warm_up,
+        "warm_up": WARM_UP,
     }
     return save_costs(bench.engine, bench.identity(), metrics, inputs, started)

@@ -62,7 +62,7 @@ def open_here(bench: Bench) -> LocalReranker | None:
         return None
     from rag_bench.retrieval.rerankers.opening import open_local
 
-    return open_local(spec, bench.engine, bench.settings)
+    return open_local(spec, bench.engine, bench.settings, bench.loaded_encoder)
 
 
 def found_here(bench: Bench) -> tuple[TopK, Mapping[int, CaseError]]:

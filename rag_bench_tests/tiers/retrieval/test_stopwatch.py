@@ -25,6 +25,22 @@ def test_parts_are_added_up_and_the_first_queries_only_warm_up() -> None:
     ] * 3
 
 
+def test_what_was_done_before_is_a_part_of_the_whole() -> None:
+    now = [0.0]
+
+    def ask(question: str, watch: Stopwatch) -> None:
+        watch.count("encoding", 20.0)
+        with watch("search"):
+            now[0] += 0.002
+
+    [parts] = timed(ask, ["один"], clock=lambda: now[0])
+    assert {name: round(ms, 6) for name, ms in parts.items()} == {
+        "query": 22.0,
+        "encoding": 20.0,
+        "search": 2.0,
+    }
+
+
 def test_a_part_that_fails_is_counted_all_the_same() -> None:
     now = [0.0]
     watch = Stopwatch(lambda: now[0])
