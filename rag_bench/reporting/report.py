@@ -283,6 +283,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["interval"] = _interval
     environment.filters["measured"] = _measured
     environment.filters["short"] = _short
     environment.filters["cell"] = _cell
@@ -323,6 +324,10 @@ def _as_markdown(value: Any) -> Any:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None and high is None else f"{_number(low)} … {_number(high)}"
 
 
 def _measured(metric: Mapping[str, Any]) -> str:

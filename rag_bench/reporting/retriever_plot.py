@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d", "#bab0ac")
+#: Beside the colours, which not everybody tells apart. The first is the baseline's alone.
+_MARKS = "soD^vP*X"
 
 
 def plot(board: RetrieverBoard) -> Figure:
@@ -40,8 +42,8 @@ def plot(board: RetrieverBoard) -> Figure:
             height = metric["value"]
             axes.plot([p50, p95], [height, height], color=colour, linewidth=1.4, alpha=0.8)
         label = line.name if p50 else f"{line.name} (latency not measured)"
-        is_baseline = line.name == board.baseline
-        axes.plot([at], [metric["value"]], "s" if is_baseline else "o", color=colour, label=label)
+        mark = _MARKS[1 + place % (len(_MARKS) - 1)] if line.name != board.baseline else _MARKS[0]
+        axes.plot([at], [metric["value"]], mark, color=colour, label=label)
     axes.set_xscale("log")
     axes.set_xlabel("one query alone, ms (mark: p50, line to p95)", fontsize=8)
     axes.set_ylabel(f"{title_of(measure)}, 95 % interval", fontsize=8)

@@ -171,7 +171,7 @@ def test_the_markdown_has_proper_tables_with_every_row() -> None:
         *("4.500", "–", "–", "–", "–", "0.000", "0.700", "20 of 20"),
     ]
     assert [len(table) - 1 for table in tiers] == [2, 1, 2, 2]
-    assert tiers[0][2] == ["density_score", "–", "– … –", "0 of 20"]
+    assert tiers[0][2] == ["density_score", "–", "–", "0 of 20"]
     assert targets[0] == ["area", "tier", "metric", "value", "target", "met"]
     assert ["show or hide", "tier_judge_pipeline", "f1_score", "0.700", "0.85", "no"] in targets
     assert ["retrieval", "tier_1", "chunk_mrr", "0.900", "0.8", "yes"] in targets
