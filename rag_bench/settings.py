@@ -181,15 +181,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"{owner!r} is neither an e-mail address nor team:NAME")
         return value
 
-    @field_validator("retrievers", "jwt_secret", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
-        return value or None  # else it would be the current folder
-
     @cached_property
     def asset_owners(self) -> list[str]:
         """The owners of the assets, one by one."""
         return [owner.strip() for owner in self.owners.split(",") if owner.strip()]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """An empty folder would be the current one, and an empty number is none; texts may be."""
+        texts = {name for name, field in cls.model_fields.items() if field.annotation is str}
+        return {name: value for name, value in given.items() if value != "" or name in texts}
 
     @model_validator(mode="before")
     @classmethod

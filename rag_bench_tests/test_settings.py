@@ -28,3 +28,18 @@ def test_reports_follow_home(
         else:
             monkeypatch.setenv(name, value)
     assert Settings().reports_dir == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["HOME", "DUMPS_DIR", "RETRIEVERS", "TOP_K", "RATINGS", "JWT_SECRET"]
+)
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(f"RAG_BENCH_{name}", raising=False)
+    unset = getattr(Settings(), name.lower())
+    monkeypatch.setenv(f"RAG_BENCH_{name}", "")
+    assert getattr(Settings(), name.lower()) == unset
+
+
+def test_an_empty_text_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_BENCH_OWNERS", "")
+    assert Settings().asset_owners == []
