@@ -32,3 +32,9 @@ def test_no_module_is_long() -> None:
 def test_no_folder_is_crowded() -> None:
     folders = Counter(str(path.parent) for path in modules() if path.name != "__init__.py")
     assert {folder: n for folder, n in folders.items() if n > MOST_MODULES} == {}
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """Their folders are no packages: pytest would collect one of the two, and fail the other."""
+    names = Counter(path.name for path in modules() if path.name.startswith("test_"))
+    assert {name: n for name, n in names.items() if n > 1} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_ui import PAGE_SECONDS, Page, Ui, until
+from browser_ui import N_CELLS, N_GENERATORS, PAGE_SECONDS, Page, Ui, until
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -45,7 +45,7 @@ def test_materialize_all_of_an_empty_instance(empty_ui: Ui, browser: Chrome) -> 
     page = Page(browser, empty_ui, "/assets/leaderboard?view=events")
     page.shows("n_combinations", "simulator/sim-strong")
     page = Page(browser, empty_ui, "/assets/tier3_ragas_scores?view=partitions")
-    page.shows("Materialized (12)")
+    page.shows(f"Materialized ({N_CELLS})")
     page = Page(browser, empty_ui, "/assets/tier2_custom_metrics?view=partitions")
-    page.shows("Materialized (4)")
+    page.shows(f"Materialized ({N_GENERATORS})")
     Page(browser, empty_ui, "/overview/backfills").shows("Manually launched", "Success")

@@ -22,7 +22,9 @@ import pytest
 from small_world import Done
 from world_data import write_data
 
+from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.dagster_home import instance_yaml
+from rag_bench.llm.config import offline
 from rag_bench.store.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--window-size=1600,1200"),
 )
 GENERATORS = ("simulator/extractive", "simulator/sim-weak")
+#: Partitions where the environment names no model: the answers that users got are among them.
+N_GENERATORS = len((*offline.GENERATORS, PRODUCTION_LOG.key))
+N_CELLS = N_GENERATORS * len(offline.BENCHMARK_JUDGES)
 SWEEP = (
     *("--generation-models", ",".join(GENERATORS)),
     *("--judge-models", "simulator/sim-judge-sharp"),
