@@ -8,7 +8,8 @@ in which script, and BLEU's words there, is declared in `text_scripts`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics
@@ -119,15 +120,35 @@ def text_overlaps(
     return results
 
 
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Have imports in the block find no such modules; for libraries that then do without.
+
+    Modules that are loaded already are there again afterwards. Not while other threads import.
+    """
+    loaded = {name: sys.modules[name] for name in names if name in sys.modules}
+    for name in names:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(loaded)
+
+
 def _rouge_scorer_class() -> Any:
     """Import rouge-score's scorer, and keep the log handler that comes with it from our streams.
 
     It brings absl, whose handler takes the stderr of this moment, which may be one of a progress
     bar, and closes it when logging is configured anew, as Dagster does at every run. The
-    process's own stderr it leaves open.
+    process's own stderr it leaves open. And it brings nltk, which looks for classifiers and tests
+    of significance that nothing here asks for, and takes most of a second to load them.
     """
     from absl import logging as absl_logging
-    from rouge_score.rouge_scorer import RougeScorer
+
+    with _without("sklearn", "scipy.stats"):
+        from rouge_score.rouge_scorer import RougeScorer
 
     absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
     return RougeScorer

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import regex
@@ -199,6 +200,7 @@ def split_citations(text: str) -> tuple[list[int], str]:
     return numbers, _MARKER.sub("", text).strip()
 
 
+@lru_cache(maxsize=4096)  # every rubric of every judge asks it of the same answers
 def is_refusal(text: str) -> bool:
     """Tell whether ``text`` is «Ответ не найден» and nothing else, case and punctuation aside."""
     return words(text) == words(NOT_FOUND)
