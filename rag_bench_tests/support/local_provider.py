@@ -34,6 +34,22 @@ Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
 """Gets a request's body and number; returns what to answer instead of the model, or None."""
 
 
+@contextmanager
+def served(app: Any, log_level: str = "error") -> Iterator[str]:
+    """Serve an ASGI application on a free port of this machine; yield its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan="off"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
 def completion(content: str) -> JSONResponse:
     """A reply of OpenAI's shape."""
     message = {"role": "assistant", "content": content}
@@ -93,19 +109,9 @@ class LocalProvider:
     def serving(self) -> Iterator[LocalProvider]:
         """Serve on a free port of this machine."""
         app = Starlette(routes=[Route("/v1/chat/completions", self._answer, methods=["POST"])])
-        config = uvicorn.Config(app, log_level="error", lifespan="off")
-        server = uvicorn.Server(config)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(128)
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            try:
-                yield self
-            finally:
-                server.should_exit = server.force_exit = True
-                thread.join()
+        with served(app) as address:
+            self.url = f"{address}/v1"
+            yield self
 
     async def _answer(self, request: Request) -> Response:
         body = json.loads(await request.body())
@@ -195,16 +201,6 @@ def serving(
         return faults.get(question)
 
     assistant.app = module.create_app(module.KnowledgeBase(sources), fault_of, environment or {})
-    config = uvicorn.Config(assistant.app, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        assistant.url = f"http://127.0.0.1:{listener.getsockname()[1]}/ask"
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield assistant
-        finally:
-            server.should_exit = server.force_exit = True
-            thread.join()
+    with served(assistant.app, log_level="critical") as address:
+        assistant.url = f"{address}/ask"
+        yield assistant

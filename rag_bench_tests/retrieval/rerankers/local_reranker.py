@@ -4,13 +4,11 @@ fails on demand."""
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
+from local_provider import served
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -61,19 +59,9 @@ class LocalReranker:
     def serving(self) -> Iterator[LocalReranker]:
         """Serve on a free port of this machine."""
         app = Starlette(routes=[Route("/v1/rerank", self._answer, methods=["POST"])])
-        config = uvicorn.Config(app, log_level="error", lifespan="off")
-        server = uvicorn.Server(config)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(128)
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/rerank"
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            try:
-                yield self
-            finally:
-                server.should_exit = server.force_exit = True
-                thread.join()
+        with served(app) as address:
+            self.url = f"{address}/v1/rerank"
+            yield self
 
     async def _answer(self, request: Request) -> Response:
         body = json.loads(await request.body())
