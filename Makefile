@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@started=$$SECONDS; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv torch \
 		2> >(grep -v "is ignored: it is neither" >&2 || true); \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[embed,topics,ragas,metrics,dev]'; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[embed,topics,ragas,metrics,dashboard,tracing,dev]'; \
 	echo "installing                          $$((SECONDS - started)) s"
 	@touch $@
 

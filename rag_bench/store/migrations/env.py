@@ -7,6 +7,7 @@ from typing import Any
 from alembic import context
 
 from rag_bench.store.access import tables as _access  # noqa: F401
+from rag_bench.store.eval_runs import tables as _eval_runs  # noqa: F401
 from rag_bench.store.tables import SCHEMA, metadata
 
 

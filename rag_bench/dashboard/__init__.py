@@ -1,0 +1,1 @@
+"""The dashboard: what the store holds, for people, in a browser."""
