@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,11 +26,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from rag_bench.store.tables import evaluation, metadata
 
 
-def _now(name: str = "created_at") -> Column[object]:
+def _now(name: str = "created_at") -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _object(name: str) -> Column[object]:
+def _object(name: str) -> Column[Any]:
     return Column(name, JSONB, nullable=False, server_default=text("'{}'::jsonb"))
 
 
