@@ -164,6 +164,17 @@ class Settings(BaseSettings):
         default="",
         description="Names, addresses, networks that may be fetched though they are private.",
     )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs callbacks: whsec_…, several by commas; unset: no callbacks.",
+    )
+    hook_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs hooks that are received: whsec_…, several by commas; unset: no hooks.",
+    )
+    hook_requests_per_minute: int = Field(
+        default=60, ge=1, description="Requests of one address to the hooks."
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="Of the API's log; json: one object a line."
     )

@@ -73,7 +73,14 @@ REFUSED: tuple[Network, ...] = tuple(
 
 
 class GuardError(RagBenchError):
-    """An address that may not be fetched, or that did not answer as it must."""
+    """An address that may not be fetched, or that did not answer as it must.
+
+    ``status``: of the answer, as far as one came.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -241,6 +248,7 @@ class Guard:
 
         target = self.check(url, encrypted=encrypted)
         end = time.monotonic() + most_seconds
+        status: int | None = None
         sent = {**(headers or {}), "Host": _host_header(target), "Accept-Encoding": "identity"}
         try:
             with (
@@ -249,7 +257,7 @@ class Guard:
                     verify=self._trusted(),
                     trust_env=False,
                     follow_redirects=False,
-                    timeout=min(most_seconds, 10.0),
+                    timeout=httpx.Timeout(most_seconds, connect=min(most_seconds, 10.0)),
                 ) as client,
                 _Deadline(most_seconds) as deadline,
                 client.stream(
@@ -260,16 +268,21 @@ class Guard:
                     extensions={"sni_hostname": target.host, "trace": deadline.watch},
                 ) as reply,
             ):
-                if 300 <= reply.status_code < 400:
+                status = reply.status_code
+                if 300 <= status < 400:
                     raise GuardError(
-                        f"{target.host} answered with a redirect ({reply.status_code}), which is "
-                        "not followed; name the address that it leads to."
+                        f"{target.host} answered with a redirect ({status}), which is "
+                        "not followed; name the address that it leads to.",
+                        status,
                     )
                 # As it came: a packed body could grow without bounds.
                 body = _read(reply.iter_raw(), target.host, most_bytes, end)
-                return Fetched(reply.status_code, dict(reply.headers), body)
+                return Fetched(status, dict(reply.headers), body)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise GuardError(f"{target.host} cannot be asked ({type(error).__name__}).") from None
+            why = f"{target.host} cannot be asked ({type(error).__name__})."
+            raise GuardError(why, status) from None
+        except GuardError as error:
+            raise GuardError(str(error), status) from None
 
     def _trusted(self) -> SSLContext:
         import httpx

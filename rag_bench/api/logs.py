@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from rag_bench.observing.log_fields import OfTrace
+
 #: Fields that a record may have beside its message.
 FIELDS = (
     *("trace_id", "user_id", "key_id", "run_id", "action", "outcome"),
@@ -56,9 +58,16 @@ def log_config(form: Literal["text", "json"]) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"ours": formatter},
-        "handlers": {"err": {"class": "logging.StreamHandler", "formatter": "ours"}},
+        "filters": {"of_trace": {"()": OfTrace}},
+        "handlers": {
+            "err": {
+                "class": "logging.StreamHandler",
+                "formatter": "ours",
+                "filters": ["of_trace"],
+            }
+        },
         "loggers": {
             name: {"handlers": ["err"], "level": level, "propagate": False}
-            for name in ("rag_bench.api", "uvicorn", "uvicorn.error")
+            for name in ("rag_bench", "uvicorn", "uvicorn.error")
         },
     }

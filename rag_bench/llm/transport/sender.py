@@ -17,6 +17,7 @@ from rag_bench.llm.transport.call_note import CallNote, CallSize
 from rag_bench.llm.transport.hiding import Hider
 from rag_bench.llm.transport.network import road_to
 from rag_bench.llm.wires.wire import JSON_TYPE, Outgoing, Wire
+from rag_bench.observing import spans, trace
 
 REPLICATE_HEADER = "x-rag-bench-replicate"  # sent to the simulator only
 
@@ -35,6 +36,7 @@ class Sender:
             road = road_to(provider.require_base_url())
             secrets = provider.secrets() + (road.secrets() if road else [])
         self._hider = Hider(secrets)
+        self._said = {"rag_bench.provider": provider.name, "server.address": self._base.host}
         self._authorization = f"Bearer {key.get_secret_value()}" if key else None
 
     def __repr__(self) -> str:
@@ -63,8 +65,15 @@ class Sender:
             Exception: what the transport raises, without secrets.
         """
         try:
-            response = await self._inner.handle_async_request(request)
-            return response, self._hider.content(await response.aread())
+            said = {**self._said, "gen_ai.request.model": CallNote.of(request).size.model_key}
+            with spans.span("provider call", said, to_others=True) as span:
+                if span is not None and trace.HEADER in request.headers:
+                    request.headers[trace.HEADER] = trace.traceparent() or ""
+                response = await self._inner.handle_async_request(request)
+                content = await response.aread()
+                if span is not None:
+                    span.set_attribute("http.response.status_code", response.status_code)
+            return response, self._hider.content(content)
         except Exception as error:
             self._hider.error(error)
             raise
@@ -96,6 +105,8 @@ class Sender:
         if self._provider.kind == "simulator":
             # A real model varies between repeats by itself; a deterministic one has to be told.
             headers[REPLICATE_HEADER] = str(replicate)
+        if parent := trace.traceparent():
+            headers[trace.HEADER] = parent
         for name, value in options.headers.items():
             if value is None:
                 headers.pop(name, None)

@@ -172,6 +172,8 @@ callback = Table(
     _object("payload"),
     Column("status", Text, nullable=False),  # waiting, delivered, ended or failed
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Of those, since it was made or replayed: its place in the schedule.
+    Column("round_attempts", Integer, nullable=False, server_default=text("0")),
     Column("due_at", DateTime(timezone=True)),
     _now(),
     Index("callback_due", "due_at", postgresql_where=text("status = 'waiting'")),
@@ -197,6 +199,7 @@ hook = Table(
     Column("id", Text, primary_key=True),  # the sender's webhook-id, behind the route
     Column("route", Text, nullable=False),
     _object("payload"),
+    Column("trace_id", Text),
     Column("outcome", Text, nullable=False),  # waiting, started, nothing
     Column("dagster_run_id", Text),
     _now("received_at"),

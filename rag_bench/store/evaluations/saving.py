@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert
 
 from rag_bench.evaluation.aggregate import count_errors, count_flags
+from rag_bench.observing.trace import current_trace
 from rag_bench.provenance import git_commit
 from rag_bench.store.evaluations.outcome import outcome_hash, rounded
 from rag_bench.store.evaluations.records import Case, NewEvaluation, StoredEvaluation, stored
@@ -28,6 +29,7 @@ def save_evaluation(
     """
     incomplete = any(case.error_code for case in cases)
     status = "failed" if cases and not n_scored else "partial" if incomplete else "succeeded"
+    trace = current_trace()
     with engine.begin() as connection:
         row = connection.execute(
             insert(evaluation)
@@ -47,8 +49,10 @@ def save_evaluation(
                 code_version=new.code_version,
                 git_commit=git_commit(),
                 dagster_run_id=new.dagster_run_id,
-                trace_id=new.trace_id,
-                user_id=new.user_id or os.environ.get("BENCHMARK_RUN_AUTHOR"),
+                trace_id=new.trace_id or (trace.trace_id if trace else None),
+                user_id=new.user_id
+                or (trace.user_id if trace else None)
+                or os.environ.get("BENCHMARK_RUN_AUTHOR"),
                 input_hash=new.input_hash,
                 inputs={
                     **new.inputs,

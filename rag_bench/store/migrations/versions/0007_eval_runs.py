@@ -95,7 +95,8 @@ def upgrade() -> None:
     op.execute(
         "create table rag_bench.callback (id text not null, run_id text, url text not null, "
         "kind text not null, payload jsonb default '{}'::jsonb not null, status text not "
-        "null, attempts integer default 0 not null, due_at timestamptz, created_at "
+        "null, attempts integer default 0 not null, round_attempts integer default 0 not null, "
+        "due_at timestamptz, created_at "
         "timestamptz default now() not null, primary key (id), foreign key(run_id) references "
         "rag_bench.eval_run (id) on delete cascade)"
     )
@@ -113,7 +114,7 @@ def upgrade() -> None:
     )
     op.execute(
         "create table rag_bench.hook (id text not null, route text not null, payload jsonb "
-        "default '{}'::jsonb not null, outcome text not null, dagster_run_id text, "
+        "default '{}'::jsonb not null, trace_id text, outcome text not null, dagster_run_id text, "
         "received_at timestamptz default now() not null, primary key (id))"
     )
 
