@@ -144,6 +144,19 @@ class Settings(BaseSettings):
         default="",
         description="Addresses of proxies whose X-Forwarded-For is believed, by commas.",
     )
+    eval_max_cases: int = Field(
+        default=20_000, ge=1, description="Of a run of the service; one with more is refused."
+    )
+    eval_max_question_chars: int = Field(
+        default=500, ge=1, description="Characters of a case's question."
+    )
+    eval_max_answer_tokens: int = Field(
+        default=1000, ge=1, description="Tokens, by the encoder, of a case's right answer."
+    )
+    eval_files: Path | None = Field(
+        default=None,
+        description="Folder below which path_to_file may name JSONL; unset: none may.",
+    )
     jwt_jwks: str = Field(
         default="", description="Public keys of RS256 and ES256 tokens: a JWKS file or address."
     )

@@ -329,6 +329,11 @@ def is_refused(address: Address) -> bool:
     return not address.is_global or address.is_multicast
 
 
+def check_form(url: str) -> None:
+    """Look at an address as it is written, without resolving anything. Raises GuardError."""
+    _parts(url)
+
+
 def _parts(url: str) -> tuple[str, str, int]:
     if any(ord(sign) <= 32 or ord(sign) == 127 or sign == "\\" for sign in url):
         raise GuardError("The address holds a blank, a backslash or a control character.")

@@ -171,11 +171,7 @@ def chosen_models(generation: RoleModels, judges: RoleModels, production: RoleMo
         (models.production_judges, offline.ALL_PRODUCTION_JUDGES),
     ):
         for name in names:
-            if offline.is_simulated(name) and name not in offered:
-                raise RagBenchError(
-                    f"There is no offline model {name!r} of this role; "
-                    f"there are: {', '.join(offered)}."
-                )
+            offline.require(name, offered)
     return models
 
 

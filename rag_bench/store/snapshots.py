@@ -7,7 +7,7 @@ leaves the last good snapshot current.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from rag_bench.errors import DumpError
 from rag_bench.hashing import corpus_hash, text_hash
 from rag_bench.store import tables
 from rag_bench.store.chunk_diff import ChunkDiff, diff_chunks
+from rag_bench.store.copying import copy_rows
 from rag_bench.store.ids import id_order, identifier, plain_number
 
 __all__ = [
@@ -178,7 +179,7 @@ def _write(
         )
     )
     sha = snapshot.sha256
-    _copy(
+    copy_rows(
         connection,
         "chunk",
         "dump_sha256, chunk_hash, position, source_id, page_url, text, text_hash, "
@@ -191,7 +192,7 @@ def _write(
             for row in snapshot.chunks
         ),
     )
-    _copy(
+    copy_rows(
         connection,
         "question_answer",
         "dump_sha256, source_id, question, answer, page_url, score, user_id, stop_point, "
@@ -208,20 +209,6 @@ def _write(
 
 def _text(found: int | str | None) -> str | None:
     return None if found is None else str(found)
-
-
-def _copy(
-    connection: Connection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]
-) -> None:
-    """Write rows by COPY on the transaction's own connection."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(f"COPY {tables.SCHEMA}.{table} ({columns}) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
 
 
 def _point(connection: Connection, sha256: str) -> None:

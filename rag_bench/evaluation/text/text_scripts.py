@@ -50,6 +50,7 @@ UNSPACED = Script(
 )
 SCRIPTS = (SPACED, HAN, KANA, UNSPACED)
 
+Language = Literal["ru", "en"]
 _LETTER = regex.compile(r"\p{L}")
 # Unicode's class of letters between which only a dictionary can break a line: Thai, Lao, Khmer,
 # Burmese, Shan, Tai. Javanese and Balinese are written without spaces too.
@@ -75,3 +76,13 @@ def script_of(reference: str) -> Script:
 def marks_words(text: str) -> bool:
     """Tell whether a text has no letter of a script that is written without spaces."""
     return not _UNSPACED.search(text)
+
+
+def russian_or_english(text: str) -> Language:
+    """Return ``ru`` if at least half of a text's Cyrillic and Latin letters are Cyrillic, else
+    ``en``; a text without any letter counts as Russian.
+    """
+    text = text.lower()
+    cyrillic = sum("а" <= letter <= "я" or letter == "ё" for letter in text)
+    latin = sum("a" <= letter <= "z" for letter in text)
+    return "ru" if cyrillic >= latin else "en"

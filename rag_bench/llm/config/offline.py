@@ -6,6 +6,10 @@ calls them simulated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rag_bench.errors import ConfigurationError
+
 SIMULATOR = "simulator"
 SIMULATOR_BASE_URL = "http://simulator.local/v1"
 
@@ -63,3 +67,12 @@ ALL_PRODUCTION_JUDGES = (
 def is_simulated(model_key: str) -> bool:
     """Return whether a model key names a model of the simulator."""
     return model_key.startswith(f"{SIMULATOR}/")
+
+
+def require(model_key: str, offered: Sequence[str]) -> None:
+    """Raise ConfigurationError for a model of the simulator that is none of those of its role."""
+    if is_simulated(model_key) and model_key not in offered:
+        raise ConfigurationError(
+            f"There is no offline model {model_key!r} of this role; "
+            f"there are: {', '.join(offered)}."
+        )

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.hashing import content_hash
 
 Language = Literal["ru", "en"]
@@ -122,10 +123,7 @@ def language_of(setting: str, questions: Iterable[str]) -> Language:
         return "ru"
     if setting == "en":
         return "en"
-    text = "".join(questions).lower()
-    cyrillic = sum("а" <= letter <= "я" or letter == "ё" for letter in text)
-    latin = sum("a" <= letter <= "z" for letter in text)
-    return "ru" if cyrillic >= latin else "en"
+    return russian_or_english("".join(questions))
 
 
 def _read(language: str, name: str) -> Any:

@@ -1,0 +1,118 @@
+"""Cases: each against its fields and limits, with an id of its own; then with what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.eval_runs.intake import fields
+from rag_bench.eval_runs.intake.request import EvalCase
+from rag_bench.evaluation.text.text_scripts import russian_or_english
+from rag_bench.settings import Settings
+from rag_bench.store.eval_runs.chunk_names import hashes_of
+from rag_bench.store.eval_runs.creating import NewCase
+from rag_bench.strict_json.places import Place
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A case as it was sent, and how its places are told."""
+
+    given: Any
+    where: fields.Where
+
+
+@dataclass(frozen=True)
+class Read:
+    """A case that has the right form."""
+
+    case_id: str
+    given: Mapping[str, Any]
+    case: EvalCase
+
+
+def read_cases(sent: Iterable[Sent], settings: Settings, errors: list[Place]) -> list[Read]:
+    """Return the cases that can be meant; everything that is wrong with the others is told."""
+    read: list[Read] = []
+    seen: dict[str, int] = {}
+    for number, one in enumerate(sent, start=1):
+        case = fields.read(EvalCase, one.given, one.where, errors)
+        if case is None:
+            continue
+        _check_texts(case, one.where, settings, errors)
+        case_id = str(number if case.id is None else case.id)
+        if case_id in seen:
+            detail = f"Case {seen[case_id]} has the id {case_id!r} already."
+            if case.id is None:
+                detail += " A case without an id has its number."
+            errors.append(one.where(("id",) if case.id is not None else (), detail))
+        seen.setdefault(case_id, number)
+        read.append(Read(case_id, one.given, case))
+    return read
+
+
+def _check_texts(
+    case: EvalCase, where: fields.Where, settings: Settings, errors: list[Place]
+) -> None:
+    most = settings.eval_max_question_chars
+    if not case.question.strip():
+        errors.append(where(("question",), "The question is empty."))
+    elif len(case.question) > most:
+        detail = f"The question has {len(case.question)} characters; at most {most} are allowed."
+        errors.append(where(("question",), detail))
+    if case.id == "":
+        errors.append(where(("id",), "The id is empty."))
+    if case.answer is not None and not case.answer.strip():
+        errors.append(where(("answer",), "The answer is empty: leave it out to have one made."))
+    if case.contexts is not None and case.answer is None:
+        detail = "Contexts are what a given answer was made from: give the answer, too."
+        errors.append(where(("contexts",), detail))
+
+
+def new_cases(
+    read: Sequence[Read], connection: Connection | None, dump_sha256: str | None
+) -> list[NewCase]:
+    """Return the cases with their languages, and their chunks in this snapshot."""
+    named = {str(name) for one in read for name in _names(one.case)}
+    hashes: Mapping[str, str] = {}
+    if named and connection is not None and dump_sha256 is not None:
+        hashes = hashes_of(connection, dump_sha256, named)
+    return [
+        NewCase(position, one.case_id, one.given, _known(one.case, hashes))
+        for position, one in enumerate(read)
+    ]
+
+
+def _known(case: EvalCase, hashes: Mapping[str, str]) -> dict[str, Any]:
+    truth = list(dict.fromkeys(case.ground_truth_chunks or ()))
+    found = {name: hashes.get(str(name)) for name in _names(case)}
+    known: dict[str, Any] = {
+        "lang": case.lang or russian_or_english(_letters(case)),
+        "lang_by": "client" if case.lang else "detected",
+        "chunk_hashes": list(dict.fromkeys(found[name] for name in truth if found[name])),
+        # The first name that the case itself has for a chunk.
+        "names": {digest: name for name, digest in reversed(found.items()) if digest},
+        "unknown_chunks": [name for name in truth if found[name] is None],
+    }
+    if case.contexts is not None:
+        ids = [None if isinstance(one, str) else one.id for one in case.contexts]
+        known["context_hashes"] = [None if one is None else found[one] for one in ids]
+    return known
+
+
+def _names(case: EvalCase) -> dict[int | str, None]:
+    """Return the ids of chunks that a case holds, those of the ground truth first."""
+    named: dict[int | str, None] = dict.fromkeys(case.ground_truth_chunks or ())
+    for one in case.contexts or ():
+        if not isinstance(one, str) and one.id is not None:
+            named[one.id] = None
+    return named
+
+
+def _letters(case: EvalCase) -> str:
+    has_any = any(sign.isalpha() for sign in case.question)
+    return case.question if has_any else (case.ground_truth_answer or "")

@@ -1,0 +1,1 @@
+"""JSON of strangers, read strictly, every problem located. Any row may import it."""
