@@ -18,13 +18,15 @@ BEARER = HTTPBearer(
 
 
 class Needs:
-    """A dependency: refuses callers without a scope, and gives the endpoint the caller."""
+    """A dependency: refuses who has none of the scopes, and gives the endpoint the caller."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+    def __init__(self, scope: Scope, *others: Scope) -> None:
+        self.scope, self._enough = scope, {scope, *others}
 
-    def __call__(self, request: Request, _given: Annotated[Any, Security(BEARER)]) -> Principal:
-        """Return the caller.
+    async def __call__(
+        self, request: Request, _given: Annotated[Any, Security(BEARER)]
+    ) -> Principal:
+        """Return the caller. Async, as FastAPI gives everything else a thread.
 
         Raises:
             Problem: the caller may not do this.
@@ -32,18 +34,21 @@ class Needs:
         caller = request.state.asked.principal
         if not isinstance(caller, Principal):  # behind the gate there is none without
             raise Problem(Code.NO_CREDENTIALS, "Send a key or token.")
-        if self.scope not in caller.scopes:
-            challenge = (
-                f'Bearer realm="rag_bench", error="insufficient_scope", scope="{self.scope}"'
-            )
-            raise Problem(
-                Code.MISSING_SCOPE,
-                f"This needs the scope {self.scope}, which the key or token does not have.",
-                headers={"WWW-Authenticate": challenge},
-            )
+        if not self._enough & caller.scopes:
+            raise missing(self.scope)
         return caller
 
 
-def needs(scope: Scope) -> Any:
-    """Return the dependency of an endpoint that needs a scope."""
-    return Security(Needs(scope), scopes=[scope])
+def missing(scope: Scope) -> Problem:
+    """Return the refusal of a caller who does not have a scope."""
+    challenge = f'Bearer realm="rag_bench", error="insufficient_scope", scope="{scope}"'
+    return Problem(
+        Code.MISSING_SCOPE,
+        f"This needs the scope {scope}, which the key or token does not have.",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
+def needs(scope: Scope, *others: Scope) -> Any:
+    """Return the dependency of an endpoint that needs a scope, or instead one of others."""
+    return Security(Needs(scope, *others), scopes=[scope])

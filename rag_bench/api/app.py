@@ -16,6 +16,8 @@ from rag_bench.access.tokens import token_rules
 from rag_bench.api import health, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
+from rag_bench.api.eval_runs.following import Following
+from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, Gate
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_status, pointer
@@ -81,6 +83,8 @@ def build(
     )
     app.include_router(health.router(engine, daemon))
     app.include_router(results.router(engine))
+    for made in eval_routers(engine, Following(quick)):
+        app.include_router(made)
     add_pages(app)
     _tell_problems(app)
     return app
@@ -118,4 +122,4 @@ def _tell_problems(app: FastAPI) -> None:
 def _located(where: tuple[int | str, ...], detail: str) -> Located:
     if where and where[0] == "body":
         return Located(detail, pointer=pointer(where[1:]))
-    return Located(detail, parameter=str(where[-1]) if where else None)
+    return Located(detail, parameter=str(where[1]) if len(where) > 1 else None)

@@ -36,6 +36,6 @@ def test_the_service_does_what_its_description_says(
         )
         log = served.log.read_text(encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Operations:       6 selected / 6 total" in done.stdout
+    assert "Operations:       10 selected / 10 total" in done.stdout
     assert " generated, " in done.stdout
     assert "Traceback" not in log

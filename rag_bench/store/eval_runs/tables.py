@@ -46,6 +46,7 @@ eval_run = Table(
         "status", Text, nullable=False
     ),  # queued, running, succeeded, partial, failed, cancelled
     Column("mode", Text, nullable=False),  # sync or async
+    Column("mode_reason", Text),  # why, in a sentence
     Column("place", Text, nullable=False),  # who executes it: service or dagster
     Column("n_cases", Integer, nullable=False),
     _object("request"),  # as it was sent, without its cases

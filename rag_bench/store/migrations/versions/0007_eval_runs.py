@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.execute(
         "create table rag_bench.eval_run (id text not null, trace_id text not null, user_id "
         "text not null, subject text not null, status text not null, mode text not null, "
-        "place text not null, n_cases integer not null, request jsonb default '{}'::jsonb not "
+        "mode_reason text, place text not null, n_cases integer not null, request jsonb default '{}'::jsonb not "
         "null, config jsonb default '{}'::jsonb not null, labels jsonb default '{}'::jsonb "
         "not null, baseline text, callback_url text, max_calls integer, max_cost_usd numeric, "
         "counts jsonb default '{}'::jsonb not null, aggregates jsonb default '{}'::jsonb not "

@@ -1,0 +1,1 @@
+"""Runs of the evaluation service over HTTP: started, waited for, followed, read, cancelled."""

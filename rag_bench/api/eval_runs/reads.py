@@ -1,0 +1,139 @@
+"""What is read of runs: a page of them, one, its cases as pages or as a stream."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from rag_bench.access.scopes import Scope
+from rag_bench.api.allowed import needs
+from rag_bench.api.eval_runs import cursors, models
+from rag_bench.api.eval_runs.asking import AskedCases, AskedRuns
+from rag_bench.api.eval_runs.finding import RunId, etag, found, unchanged
+from rag_bench.api.eval_runs.shown import case_reply, summary
+from rag_bench.store.eval_runs import reading
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+NDJSON = "application/x-ndjson"
+#: Cases that are read at once for a stream, and bytes that are sent at once.
+_ROWS, _CHUNK = 200, 1 << 16
+_STREAM = {
+    "content": {NDJSON: {"schema": {"type": "string"}}},
+    "description": "A page; by `Accept: application/x-ndjson` all cases, one a line.",
+}
+_NOT_MODIFIED = {"description": "It is as the `If-None-Match` says."}
+
+
+def router(engine: Engine) -> APIRouter:
+    """Return the endpoints that read runs of one database."""
+    made = APIRouter(prefix="/eval/runs", tags=["runs"], dependencies=[needs(Scope.READ)])
+
+    @made.get("", responses={200: {"model": models.Runs}}, summary="Runs, newest first")
+    def list_runs(asked: Annotated[AskedRuns, Query()]) -> JSONResponse:
+        """Pages hold still while runs begin: a page's cursor goes on behind its last run."""
+        bound = asked.asked()
+        before = cursors.read(asked.cursor, bound, str) if asked.cursor else None
+        with engine.connect() as connection:
+            rows = reading.runs(connection, asked.wanted(), before=before, limit=asked.limit + 1)
+        shown, more = rows[: asked.limit], len(rows) > asked.limit
+        following = cursors.write(shown[-1]["id"], bound) if more else None
+        return JSONResponse({"runs": [summary(row) for row in shown], "next_cursor": following})
+
+    @made.get(
+        "/{run_id}",
+        responses={200: {"model": models.RunSummary}, 304: _NOT_MODIFIED},
+        summary="How far a run is",
+    )
+    def one_run(request: Request, run_id: RunId) -> Response:
+        """Counts and aggregates of the cases so far, cost, what is left; with an `ETag`."""
+        with engine.connect() as connection:
+            row = found(request, connection, run_id)
+        mark = {"ETag": etag(row), "Cache-Control": "no-cache"}
+        if unchanged(request, mark["ETag"]):
+            return Response(status_code=304, headers=mark)
+        return JSONResponse({**summary(row), "comparison": row["comparison"]}, headers=mark)
+
+    @made.get(
+        "/{run_id}/cases",
+        responses={200: {**_STREAM, "model": models.Cases}},
+        summary="Cases of a run",
+    )
+    def cases(request: Request, run_id: RunId, asked: Annotated[AskedCases, Query()]) -> Response:
+        """In the order in which they were given. The stream has all that fit the filter."""
+        bound = {"run": run_id, **asked.asked()}
+        after = cursors.read(asked.cursor, bound, int) if asked.cursor else -1
+        with engine.connect() as connection:
+            found(request, connection, run_id)
+            if NDJSON in request.headers.get("accept", ""):
+                return _stream(request, engine, run_id, asked.wanted(), after)
+            rows = reading.cases(
+                connection, run_id, asked.wanted(), after=after, limit=asked.limit + 1
+            )
+        shown, more = rows[: asked.limit], len(rows) > asked.limit
+        following = cursors.write(shown[-1]["position"], bound) if more else None
+        return JSONResponse(
+            {
+                "run_id": run_id,
+                "cases": [case_reply(row) for row in shown],
+                "next_cursor": following,
+            }
+        )
+
+    return made
+
+
+def _stream(
+    request: Request, engine: Engine, run_id: str, wanted: reading.CaseFilter, after: int
+) -> StreamingResponse:
+    parts = _chunks(_lines(engine, run_id, wanted, after))
+    headers = {"Vary": "Accept, Accept-Encoding"}
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        parts = _gzipped(parts)
+        headers["Content-Encoding"] = "gzip"
+    return StreamingResponse(parts, media_type=NDJSON, headers=headers)
+
+
+def _lines(engine: Engine, run_id: str, wanted: reading.CaseFilter, after: int) -> Iterator[bytes]:
+    # A query for each few hundred: who reads slowly holds no connection and no transaction.
+    while True:
+        with engine.connect() as connection:
+            rows = reading.cases(connection, run_id, wanted, after=after, limit=_ROWS)
+        for row in rows:
+            yield json.dumps(case_reply(row), ensure_ascii=False).encode() + b"\n"
+        if len(rows) < _ROWS:
+            return
+        after = rows[-1]["position"]
+
+
+def _chunks(lines: Iterator[bytes]) -> Iterator[bytes]:
+    waiting = bytearray()
+    for line in lines:
+        waiting += line
+        if len(waiting) >= _CHUNK:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
+
+
+def _gzipped(parts: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(6, wbits=31)  # with the header of gzip
+    for part in parts:
+        packed = packer.compress(part)
+        if packed:
+            yield packed
+    yield packer.flush()
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for one in accepted.lower().split(","):
+        name, _, parameters = one.strip().partition(";")
+        if name.strip() in ("gzip", "*"):
+            return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
