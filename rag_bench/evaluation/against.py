@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
-from rag_bench.evaluation.comparison import Comparison, compare_paired, holm
+from rag_bench.evaluation.comparison import Comparison, compare_paired
+from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.ranking import ALPHA, Judge
 from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Scale

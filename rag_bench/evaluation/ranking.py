@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rag_bench.evaluation.comparison import Comparison, compare_paired, holm
+from rag_bench.evaluation.comparison import Comparison, compare_paired
+from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.precision import settled
 
 #: A model is ranked if at least this share of its cases has a score.

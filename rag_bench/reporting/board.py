@@ -361,6 +361,7 @@ def _comparison_json(behind: Comparison | None, p_adjusted: float | None) -> dic
     return {
         **behind.difference.to_json(),
         "p_value": behind.p_value,
+        "p_exact": behind.p_exact,
         "p_adjusted": p_adjusted,
         "method": behind.method,
         "minimum_detectable": behind.minimum_detectable,

@@ -233,6 +233,7 @@ def _line_json(line: Against) -> dict[str, Any]:
         "model_mean": line.model_mean,
         "difference": compared.difference.to_json(),
         "p_value": compared.p_value,
+        "p_exact": compared.p_exact,
         "p_adjusted": line.p_adjusted,
         "method": compared.method,
         "minimum_detectable": compared.minimum_detectable,

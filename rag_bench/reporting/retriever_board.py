@@ -321,6 +321,7 @@ def _contrast_json(one: Contrast) -> dict[str, Any]:
     return {
         "difference": one.comparison.difference.to_json(),
         "p_value": _settled(one.comparison.p_value),
+        "p_exact": _settled(one.comparison.p_exact),
         "p_adjusted": _settled(one.p_adjusted),
         "method": one.comparison.method,
         "minimum_detectable": _settled(detectable),

@@ -27,9 +27,11 @@ def test_each_model_is_compared_with_the_baseline_by_each_judge_of_both() -> Non
     )
     assert (good.model, good.judge, good.baseline_mean, good.model_mean) == ("good", "j", 2.0, 4.5)
     assert good.comparison.difference.value == 2.5
-    # All of 2^12 sign patterns: the observed one and its mirror. Holm doubles the smaller p.
-    assert good.comparison.p_value == pytest.approx(2 / 2**12)
-    assert good.p_adjusted == pytest.approx(4 / 2**12)
+    # Of all 2^12 sign patterns the observed one and its mirror, which count half in mid-p. Holm
+    # doubles the smaller p.
+    assert good.comparison.p_exact == pytest.approx(2 / 2**12)
+    assert good.comparison.p_value == pytest.approx(1 / 2**12)
+    assert good.p_adjusted == pytest.approx(2 / 2**12)
     assert good.verdict == "better"
     assert same.comparison.difference.value == 0
     assert same.verdict == "cannot be told apart"
