@@ -20,10 +20,11 @@ from rag_bench.api.eval_runs.following import Following
 from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, Gate
 from rag_bench.api.pages import add_pages
-from rag_bench.api.problems import Code, Located, Problem, answer, of_status, pointer
+from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
 from rag_bench.provenance import version
 from rag_bench.settings import Settings, get_settings
 from rag_bench.store.database import quick_engine
+from rag_bench.strict_json.places import InvalidInput, TooLarge
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -98,6 +99,10 @@ def _tell_problems(app: FastAPI) -> None:
         assert isinstance(error, Problem)
         return answer(request.scope, error)
 
+    async def unmeant(request: Request, error: Exception) -> Response:
+        assert isinstance(error, InvalidInput | TooLarge)
+        return answer(request.scope, of_input(error))
+
     async def of_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return answer(request.scope, of_status(error.status_code, error.headers))
@@ -113,6 +118,8 @@ def _tell_problems(app: FastAPI) -> None:
         return answer(request.scope, found)
 
     app.add_exception_handler(Problem, as_it_is)
+    app.add_exception_handler(InvalidInput, unmeant)
+    app.add_exception_handler(TooLarge, unmeant)
     app.add_exception_handler(HTTPException, of_routing)
     app.add_exception_handler(RequestValidationError, impossible)
     app.add_exception_handler(OperationalError, unreachable)

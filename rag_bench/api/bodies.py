@@ -1,33 +1,19 @@
-"""Bodies of requests: how long, how deep, and what is JSON, before anything else reads them.
-
-JSON is read as RFC 8259 says and stricter than Python reads it: UTF-8 only, no NaN and no Infinity,
-no name twice in one object, no NUL and no half of a surrogate pair, which PostgreSQL and UTF-8
-cannot hold. Each problem is located.
-"""
+"""Bodies of requests: how long, how deep, and what is JSON, before anything else reads them."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
-from rag_bench.api.problems import Code, Located, Problem, answer, pointer
+from rag_bench.api.problems import Code, Problem, answer, of_input
+from rag_bench.strict_json.places import InvalidInput, TooLarge
+from rag_bench.strict_json.reading import read_json
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-#: Strings and brackets of one body, beyond which it is not looked through.
-_MOST_PARTS = 4_000_000
-#: How many problems of one body are told.
-_MOST_TOLD = 100
-# An unended string matches, too, or each of its quotes would be tried anew.
-_PARTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Bodies:
@@ -60,6 +46,9 @@ class Bodies:
                 receive = await self._whole(scope, receive)
         except Problem as problem:
             await answer(scope, problem)(scope, receive, send)
+            return
+        except (InvalidInput, TooLarge) as error:
+            await answer(scope, of_input(error))(scope, receive, send)
             return
         counted = _Counted(receive, send, scope, self._most_bytes)
         await self._app(scope, counted.receive, counted.send)
@@ -135,131 +124,3 @@ def _replay(body: bytes, then: Message | None, receive: Receive | None = None) -
         return {"type": "http.disconnect"}
 
     return again
-
-
-def read_json(body: bytes, most_depth: int) -> Any:
-    """Return what a JSON body holds.
-
-    Raises:
-        Problem: it is too deep, is no JSON, or holds what it may not; with the places.
-    """
-    _check_depth(body, most_depth)
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, column = _place(body[: error.start])
-        raise _unreadable(Located("This is no UTF-8.", line=line, column=column)) from None
-    reader = _Reader()
-    try:
-        value = reader.read(text)
-    except json.JSONDecodeError as error:
-        where = Located("JSON ends or goes on otherwise here.", line=error.lineno)
-        where = Located(where.detail, line=error.lineno, column=error.colno)
-        raise _unreadable(where) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits
-        raise _unreadable(Located("A number or a nesting is beyond what can be read.")) from None
-    if reader.odd or _SUSPECT.search(body):
-        found = _odd(value)
-        errors = [one for one, _ in zip(found, range(_MOST_TOLD), strict=False)]
-        if errors:
-            raise _unreadable(*errors)
-    return value
-
-
-def _unreadable(*errors: Located) -> Problem:
-    return Problem(Code.INVALID_INPUT, "The body is not JSON that can be read.", errors=errors)
-
-
-def _place(before: bytes) -> tuple[int, int]:
-    line = before.count(b"\n") + 1
-    return line, len(before) - (before.rfind(b"\n") + 1) + 1
-
-
-def _check_depth(body: bytes, most: int) -> None:
-    depth = 0
-    for number, part in enumerate(_PARTS.finditer(body)):
-        if number > _MOST_PARTS:
-            raise Problem(Code.TOO_LARGE, "The body has too many values.")
-        sign = body[part.start()]
-        if sign in b"[{":
-            depth += 1
-            if depth > most:
-                line, column = _place(body[: part.start()])
-                detail = f"More than {most} objects and lists are inside each other here."
-                raise _unreadable(Located(detail, line=line, column=column))
-        elif sign in b"]}":
-            depth -= 1
-
-
-class _Twice(dict[str, Any]):
-    """An object in which a name stands more than once."""
-
-    names: tuple[str, ...] = ()
-
-
-class _NoNumber(float):
-    """NaN, Infinity, or what is larger than a number can be."""
-
-
-class _Reader:
-    """Reads JSON and marks what must be found again, as the reader itself does not say where."""
-
-    def __init__(self) -> None:
-        self.odd = False
-
-    def read(self, text: str) -> Any:
-        return json.loads(
-            text,
-            object_pairs_hook=self._object,
-            parse_constant=self._no_number,
-            parse_float=self._float,
-        )
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) == len(pairs):
-            return made
-        self.odd = True
-        seen: set[str] = set()
-        twice = [name for name, _ in pairs if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-        marked = _Twice(made)
-        marked.names = tuple(dict.fromkeys(twice))
-        return marked
-
-    def _no_number(self, name: str) -> _NoNumber:
-        self.odd = True
-        return _NoNumber(name.replace("Infinity", "inf"))
-
-    def _float(self, digits: str) -> float:
-        found = float(digits)
-        return self._no_number("inf") if found in (float("inf"), float("-inf")) else found
-
-
-def _odd(value: Any, path: tuple[object, ...] = ()) -> Iterator[Located]:
-    if isinstance(value, dict):
-        if isinstance(value, _Twice):
-            for name in value.names:
-                shown = pointer((*path, _shown(name)))
-                yield Located("This name stands twice in its object.", pointer=shown)
-        for name, inner in value.items():
-            here = (*path, _shown(name))
-            yield from _odd_text(name, here)
-            yield from _odd(inner, here)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _odd(inner, (*path, number))
-    elif isinstance(value, _NoNumber):
-        yield Located("This is no finite number.", pointer=pointer(path))
-    elif isinstance(value, str):
-        yield from _odd_text(value, path)
-
-
-def _odd_text(text: str, path: tuple[object, ...]) -> Iterator[Located]:
-    if "\0" in text:
-        yield Located("This text holds a NUL.", pointer=pointer(path))
-    elif _SURROGATE.search(text):
-        yield Located("This text holds half of a surrogate pair.", pointer=pointer(path))
-
-
-def _shown(name: str) -> str:
-    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", name).replace("\0", "\N{SYMBOL FOR NULL}")

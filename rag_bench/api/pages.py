@@ -34,6 +34,7 @@ class LocatedModel(BaseModel):
     parameter: str | None = Field(None, description="Of the query.")
     line: int | None = None
     column: int | None = None
+    file: str | None = Field(None, description="Which of several.")
 
 
 class ProblemModel(BaseModel):

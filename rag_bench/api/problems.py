@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from rag_bench.strict_json.places import InvalidInput, Place, TooLarge, pointer
+
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+__all__ = [
+    "ABOUT",
+    "About",
+    "Code",
+    "Located",
+    "Problem",
+    "answer",
+    "of_input",
+    "of_status",
+    "pointer",
+]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -65,19 +79,8 @@ ABOUT: Mapping[Code, About] = {
 _BY_STATUS = {about.status: code for code, about in reversed(list(ABOUT.items()))}
 
 
-@dataclass(frozen=True)
-class Located:
-    """One problem of a request: in the body (``pointer``, RFC 6901 after #), or a parameter."""
-
-    detail: str
-    pointer: str | None = None
-    parameter: str | None = None
-    line: int | None = None
-    column: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what is known of it."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+#: One problem of a request: in the body, or a parameter.
+Located = Place
 
 
 class Problem(Exception):  # noqa: N818  # what RFC 9457 calls it
@@ -106,10 +109,11 @@ def of_status(status: int, headers: Mapping[str, str] | None = None) -> Problem:
     return Problem(code, f"{ABOUT[code].title}.", headers=headers, status=status)
 
 
-def pointer(path: Sequence[object]) -> str:
-    """Return a JSON Pointer in its URI form, ``#/cases/17/question``."""
-    parts = (str(one).replace("~", "~0").replace("/", "~1") for one in path)
-    return "#" + "".join(f"/{part}" for part in parts)
+def of_input(error: InvalidInput | TooLarge) -> Problem:
+    """Return the problem of what was sent and cannot be meant, or is too large to be read."""
+    if isinstance(error, TooLarge):
+        return Problem(Code.TOO_LARGE, str(error))
+    return Problem(Code.INVALID_INPUT, error.detail, errors=error.errors)
 
 
 def answer(scope: Scope, problem: Problem) -> JSONResponse:

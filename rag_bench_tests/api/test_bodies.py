@@ -17,9 +17,9 @@ from sqlalchemy import Engine
 from rag_bench.access.scopes import Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.app import build
-from rag_bench.api.bodies import read_json
-from rag_bench.api.problems import Problem
 from rag_bench.settings import Settings
+from rag_bench.strict_json.places import InvalidInput
+from rag_bench.strict_json.reading import read_json
 
 MOST = 1000
 JSON = {"content-type": "application/json"}
@@ -139,7 +139,7 @@ def test_all_problems_of_a_body_are_told(client: TestClient) -> None:
 
 
 def test_a_number_of_thousands_of_digits() -> None:
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         read_json(b'{"a": ' + b"9" * 5000 + b"}", 5)
     assert "beyond what can be read" in refusal.value.errors[0].detail
 
@@ -198,7 +198,7 @@ def test_what_another_writer_of_json_writes_is_read(value: Any, ascii_only: bool
 def test_any_bytes_are_read_as_json_does_or_refused(body: bytes) -> None:
     try:
         found = read_json(body, 1000)
-    except Problem as problem:
+    except InvalidInput as problem:
         found = problem
-    told = isinstance(found, Problem) and bool(found.errors)
+    told = isinstance(found, InvalidInput) and bool(found.errors)
     assert told or found == json.loads(body)
