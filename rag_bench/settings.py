@@ -160,6 +160,27 @@ class Settings(BaseSettings):
     jwt_jwks: str = Field(
         default="", description="Public keys of RS256 and ES256 tokens: a JWKS file or address."
     )
+    eval_runs_in_service: int = Field(
+        default=4, ge=1, description="Runs that one process of the service executes at once."
+    )
+    eval_runs_in_dagster: int = Field(
+        default=2, ge=1, description="Runs of the service that Dagster is given at once."
+    )
+    eval_runs_at_once: int = Field(
+        default=3, ge=1, description="Runs of one key or user at work; further ones wait."
+    )
+    eval_runs_open: int = Field(
+        default=2000, ge=1, description="Runs of one key or user that wait or are at work."
+    )
+    eval_calls_per_day: int | None = Field(
+        default=100_000, ge=0, description="Calls of models for one key or user, by UTC."
+    )
+    eval_cost_usd_per_day: float | None = Field(
+        default=None, ge=0, description="Money for one key or user, by UTC; unset: no limit."
+    )
+    eval_partitions: int = Field(
+        default=500, ge=1, description="Runs that Dagster lists; the table keeps every run."
+    )
     jwt_secret: SecretStr | None = Field(
         default=None, description="Of HS256 tokens; unset: those are refused."
     )

@@ -124,7 +124,8 @@ eval_event = Table(
     Index("eval_event_by_run", "run_id", "id"),
 )
 
-# Long runs that Dagster is to start; a row stays until Dagster has the run.
+# What Dagster is still to be told: a long run, which it is to start, or one that the service has
+# executed, which it is to record. A row per queueing; `sent_at` is set once Dagster has it.
 eval_outbox = Table(
     "eval_outbox",
     metadata,
@@ -133,6 +134,7 @@ eval_outbox = Table(
     _now(),
     Column("sent_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("run_id", "attempt"),
+    Index("eval_outbox_waiting", "run_id", postgresql_where=text("sent_at is null")),
 )
 
 # The first answer to a request that named a key, kept for a day.

@@ -80,6 +80,10 @@ def upgrade() -> None:
         "cascade)"
     )
     op.execute(
+        "create index eval_outbox_waiting on rag_bench.eval_outbox (run_id) where sent_at is "
+        "null"
+    )
+    op.execute(
         "create table rag_bench.idempotency (subject text not null, route text not null, key "
         "text not null, body_hash text not null, run_id text, status integer, response jsonb, "
         "headers jsonb default '{}'::jsonb not null, created_at timestamptz default now() not "

@@ -1,0 +1,200 @@
+"""Executes the service's short runs in its own process, on a few threads.
+
+Runs that another process had begun and left behind, as after a kill, are taken over once their
+claim is over; so whatever waits or was interrupted ends by itself when a service runs again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.eval_runs.holding import Held, holding
+from rag_bench.processes import process_identity
+from rag_bench.store.eval_runs import queueing
+from rag_bench.store.leases import LeaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.settings import Settings
+
+_log = logging.getLogger("rag_bench.eval_runs")
+#: Seconds from one look at the queue to the next, if nobody wakes the runner.
+_LOOK = 1.0
+#: Seconds until a run that met an unexpected error is tried again.
+_WAIT = 5.0
+
+Execute = Callable[..., None]
+
+
+class Runner:
+    """Threads that claim and execute runs; one per process.
+
+    Args:
+        engine: of the database.
+        settings: how many at once, in this process and per subject.
+        execute: what executes one; None: `rag_bench.eval_runs.executing.execute`.
+        ended: called with the id of each run that has ended here, from the thread that executed it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        execute: Execute | None = None,
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
+        self._engine, self._settings = engine, settings
+        self._execute, self._ended = execute, ended
+        identity = process_identity(os.getpid()) or str(os.getpid())
+        self.holder = f"service {identity} {uuid.uuid4().hex[:8]}"
+        self._free = threading.BoundedSemaphore(settings.eval_runs_in_service)
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self._threads: set[threading.Thread] = set()
+        self._looking: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look for runs."""
+        self._looking = threading.Thread(target=self._look, name="eval runs", daemon=True)
+        self._looking.start()
+
+    def wake(self) -> None:
+        """Look now: a run was queued."""
+        self._awake.set()
+
+    def stop(self, seconds: float = 30.0) -> None:
+        """Let runs end between calls and give them back to the queue; waits so long for each.
+
+        What does not end in time is given up with the process; another takes it over.
+        """
+        self._stopping.set()
+        self._awake.set()
+        if self._looking is not None:
+            self._looking.join(seconds)
+        with self._lock:
+            held, threads = list(self._held.values()), list(self._threads)
+        for one in held:
+            one.stop()
+        for thread in threads:
+            thread.join(seconds)
+
+    def _look(self) -> None:
+        while not self._stopping.is_set():
+            if not self._free.acquire(timeout=_LOOK):
+                continue
+            self._awake.clear()  # before the look: who queues during it wakes the next one
+            claimed = self._claim()
+            if claimed is None:
+                self._free.release()
+                self._awake.wait(_LOOK)
+                continue
+            thread = threading.Thread(
+                target=self._work, args=(claimed,), name=f"eval run {claimed.run_id}", daemon=True
+            )
+            with self._lock:
+                self._threads.add(thread)
+            thread.start()
+
+    def _claim(self) -> queueing.Claimed | None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return queueing.claim(
+                self._engine, self.holder, at_once=self._settings.eval_runs_at_once
+            )
+        except SQLAlchemyError as error:
+            _log.warning("The queue of runs cannot be read: %s", type(error).__name__)
+            self._stopping.wait(_LOOK)
+            return None
+
+    def _work(self, claimed: queueing.Claimed) -> None:
+        try:
+            with holding(self._engine, claimed.run_id, self.holder) as held:
+                with self._lock:
+                    self._held[claimed.run_id] = held
+                if self._stopping.is_set():
+                    held.stop()
+                wait = execute_held(
+                    self._engine, self._settings, held, execute=self._execute, told=None
+                )
+                give_back(self._engine, held, wait)
+        except Exception:  # a thread's last words; the claim runs out and the run is taken again
+            _log.exception("Run %s could not be given back.", claimed.run_id)
+        finally:
+            with self._lock:
+                self._held.pop(claimed.run_id, None)
+                self._threads.discard(threading.current_thread())
+            self._free.release()
+            self._awake.set()
+            if self._ended is not None:
+                self._ended(claimed.run_id)
+
+
+def execute_held(
+    engine: Engine,
+    settings: Settings,
+    held: Held,
+    *,
+    execute: Execute | None = None,
+    told: Callable[[str, int, int], None] | None = None,
+    dagster_run_id: str | None = None,
+) -> float:
+    """Execute a claimed run; return how many seconds it shall wait if it has not ended.
+
+    What fails for good ends the run in its own words; what may be mended is tried again.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    work = execute or _executor()
+    arguments: dict[str, Any] = {"dagster_run_id": dagster_run_id, "cancelled": held.to_stop}
+    if told is not None:
+        arguments["told"] = told
+    try:
+        work(engine, settings, held.run_id, holder=held.holder, **arguments)
+    except (DBAPIError, LeaseError) as error:
+        _log.warning("Run %s: the database was away (%s).", held.run_id, type(error).__name__)
+        return _WAIT
+    except RagBenchError as error:
+        if not held.lost:
+            _fail(engine, held, "RUN_FAILED", str(error))
+    except Exception:
+        _log.exception("Run %s met an unexpected error.", held.run_id)
+        _interrupted(engine, held)
+        return _WAIT
+    return 0.0
+
+
+def _executor() -> Execute:
+    from importlib import import_module
+
+    found: Execute = import_module("rag_bench.eval_runs.executing").execute
+    return found
+
+
+def give_back(engine: Engine, held: Held, wait: float) -> None:
+    """Give a run back that has not ended; nothing where it has, or is another's."""
+    with engine.begin() as connection:
+        queueing.release(connection, held.run_id, held.holder, wait=wait)
+
+
+def _fail(engine: Engine, held: Held, code: str, detail: str) -> None:
+    with engine.begin() as connection:
+        queueing.end_early(connection, held.run_id, "failed", code, detail)
+
+
+def _interrupted(engine: Engine, held: Held) -> None:
+    """Count an unexpected error; a run that always meets it is given up."""
+    with engine.begin() as connection:
+        queueing.append_event(connection, held.run_id, "interrupted")
+        if queueing.interruptions(connection, held.run_id) >= queueing.MOST_INTERRUPTIONS:
+            queueing.give_up(connection, held.run_id)

@@ -1,0 +1,266 @@
+"""Who executes which run: the queue of the service's runs, in the table `eval_run` itself.
+
+A run that waits or whose executor fell silent is *claimed*: the row gets a holder and a time until
+when that stands, and the holder renews it while it works. Fair: the subject with the fewest runs at
+work comes first, then the oldest run. Times are the database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import insert, text
+
+from rag_bench.store.eval_runs.tables import eval_event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+#: Seconds for which a claim stands without a renewal.
+LEASE = 15.0
+#: A run whose executor was lost so often, since somebody last asked for it, is given up.
+MOST_INTERRUPTIONS = 10
+#: Event kinds that end a run; more may follow when it is completed later.
+ENDINGS = ("finished", "cancelled")
+
+Place = Literal["service", "dagster"]
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run that the caller may execute now.
+
+    Attributes:
+        attempt: how often it was queued so far; 1 the first time.
+        resumed: its executor before was lost.
+    """
+
+    run_id: str
+    subject: str
+    attempt: int
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a holder learns when it renews: whether the run is its own still, and is wanted."""
+
+    held: bool
+    cancel_requested: bool
+
+
+# One claims at a time, so that nobody counts runs at work while another adds one.
+_ONE_CLAIMS = text("select pg_advisory_xact_lock(hashtextextended('rag_bench eval_run claim', 0))")
+#: Runs at work by subject, wherever they are.
+BUSY = """
+    select subject, count(*) as n from rag_bench.eval_run
+    where status = 'running' and expires_at > clock_timestamp() group by subject
+"""
+_NEXT = text(f"""
+    with busy as ({BUSY})
+    select r.id, r.status, r.subject, r.attempt from rag_bench.eval_run r
+    left join busy b on b.subject = r.subject
+    where r.status in ('queued', 'running') and r.place = 'service'
+      and (r.expires_at is null or r.expires_at < clock_timestamp())
+      and coalesce(b.n, 0) < :at_once
+    order by coalesce(b.n, 0), r.id limit 1 for update of r skip locked
+""")
+_THIS = text("""
+    select id, status, subject, attempt from rag_bench.eval_run
+    where id = :run_id and status in ('queued', 'running')
+      and (status = 'queued' or expires_at is null or expires_at < clock_timestamp())
+    for update skip locked
+""")
+_TAKE = text("""
+    update rag_bench.eval_run set status = 'running', holder = :holder,
+        expires_at = clock_timestamp() + make_interval(secs => :seconds),
+        started_at = coalesce(started_at, clock_timestamp()), dagster_run_id = :dagster_run_id,
+        version = version + 1
+    where id = :run_id
+""")
+_INTERRUPTIONS = text("""
+    select count(*) from rag_bench.eval_event
+    where run_id = :run_id and kind = 'interrupted' and id > coalesce(
+        (select max(id) from rag_bench.eval_event where run_id = :run_id and kind = 'queued'), 0)
+""")
+_RENEW = text("""
+    update rag_bench.eval_run
+    set expires_at = clock_timestamp() + make_interval(secs => :seconds)
+    where id = :run_id and holder = :holder and status = 'running' returning cancel_requested
+""")
+_RELEASE = text("""
+    update rag_bench.eval_run set status = 'queued', holder = null, version = version + 1,
+        expires_at = clock_timestamp() + make_interval(secs => :wait)
+    where id = :run_id and holder = :holder and status = 'running' returning id
+""")
+_CANCEL = text("""
+    update rag_bench.eval_run set cancel_requested = true, version = version + 1
+    where id = :run_id and status in ('queued', 'running') and not cancel_requested
+    returning status
+""")
+_STATUS = text("select status from rag_bench.eval_run where id = :run_id")
+_REQUEUE = text("""
+    update rag_bench.eval_run set status = 'queued', place = coalesce(:place, place),
+        cancel_requested = false, holder = null, expires_at = null, finished_at = null,
+        error_code = null, error_detail = null, version = version + 1
+    where id = :run_id and status not in ('queued', 'running') returning id
+""")
+_QUEUE = text("""
+    with run as (update rag_bench.eval_run set attempt = attempt + 1 where id = :run_id
+                 returning id, attempt)
+    insert into rag_bench.eval_outbox (run_id, attempt) select id, attempt from run
+    returning attempt
+""")
+_END = text("""
+    update rag_bench.eval_run set status = :status, holder = null, expires_at = null,
+        finished_at = clock_timestamp(), error_code = :code, error_detail = :detail,
+        version = version + 1
+    where id = :run_id and status in ('queued', 'running') returning id
+""")
+
+
+def enqueue(connection: Connection, run_id: str) -> int:
+    """Let a run wait to be executed, in the caller's transaction; return its attempt's number.
+
+    Dagster is told of it by the outbox: to start it, or to record what the service has executed.
+    """
+    attempt: int = connection.execute(_QUEUE, {"run_id": run_id}).scalar_one()
+    append_event(connection, run_id, "queued", {"attempt": attempt})
+    return attempt
+
+
+def requeue(connection: Connection, run_id: str, *, place: Place | None = None) -> bool:
+    """Queue a run that has ended once more, as a completion does; False if it has not ended.
+
+    ``place``: who is to execute it now; None: who did before.
+    """
+    if not connection.execute(_REQUEUE, {"run_id": run_id, "place": place}).first():
+        return False
+    enqueue(connection, run_id)
+    return True
+
+
+def claim(engine: Engine, holder: str, *, at_once: int) -> Claimed | None:
+    """Claim the service's next run, if one waits or was lost.
+
+    Args:
+        engine: of the database.
+        holder: of the claim, `renew` and `release`; a name of this process alone.
+        at_once: so many runs of one subject are at work at once, in all processes; the others wait.
+    """
+    with engine.begin() as connection:
+        while True:
+            connection.execute(_ONE_CLAIMS)
+            row = connection.execute(_NEXT, {"at_once": at_once}).first()
+            if row is None:
+                return None
+            if claimed := _take(connection, row, holder, None):
+                return claimed
+
+
+def claim_run(
+    engine: Engine, run_id: str, holder: str, *, dagster_run_id: str | None = None
+) -> Claimed | None:
+    """Claim this very run; None if somebody works on it or it has ended."""
+    with engine.begin() as connection:
+        row = connection.execute(_THIS, {"run_id": run_id}).first()
+        return None if row is None else _take(connection, row, holder, dagster_run_id)
+
+
+def _take(
+    connection: Connection, row: Any, holder: str, dagster_run_id: str | None
+) -> Claimed | None:
+    resumed = row.status == "running"
+    if resumed:
+        append_event(connection, row.id, "interrupted")
+        if interruptions(connection, row.id) >= MOST_INTERRUPTIONS:
+            give_up(connection, row.id)
+            return None
+    given = {
+        "run_id": row.id,
+        "holder": holder,
+        "seconds": LEASE,
+        "dagster_run_id": dagster_run_id,
+    }
+    connection.execute(_TAKE, given)
+    append_event(connection, row.id, "started", {"attempt": row.attempt, "resumed": resumed})
+    return Claimed(row.id, row.subject, row.attempt, resumed)
+
+
+def renew(engine: Engine, run_id: str, holder: str) -> Renewal:
+    """Let a claim stand for `LEASE` seconds from now, if it is this holder's."""
+    given = {"run_id": run_id, "holder": holder, "seconds": LEASE}
+    with engine.begin() as connection:
+        row = connection.execute(_RENEW, given).first()
+    return Renewal(row is not None, bool(row and row.cancel_requested))
+
+
+def release(connection: Connection, run_id: str, holder: str, *, wait: float = 0.0) -> bool:
+    """Give a run back that has not ended; it may be claimed again in ``wait`` seconds.
+
+    False if it was not this holder's any more.
+    """
+    given = {"run_id": run_id, "holder": holder, "wait": wait}
+    return connection.execute(_RELEASE, given).first() is not None
+
+
+def interruptions(connection: Connection, run_id: str) -> int:
+    """Return how often executors of a run were lost since it was last queued."""
+    return int(connection.execute(_INTERRUPTIONS, {"run_id": run_id}).scalar_one())
+
+
+def give_up(connection: Connection, run_id: str) -> None:
+    """End a run that cannot be executed, in words that a person may read."""
+    end_early(
+        connection,
+        run_id,
+        "failed",
+        "INTERRUPTED",
+        f"Whatever executed it ended {MOST_INTERRUPTIONS} times before it was done; everything "
+        "that was answered is kept, and completing the run goes on.",
+    )
+
+
+def request_cancel(connection: Connection, run_id: str) -> str | None:
+    """Ask a run to end; return its status afterwards, None if there is no such run.
+
+    One that only waits ends at once; one at work when the calls in flight have ended.
+    """
+    row = connection.execute(_CANCEL, {"run_id": run_id}).first()
+    if row is not None and row.status == "queued":
+        end_early(connection, run_id, "cancelled")
+    status: str | None = connection.execute(_STATUS, {"run_id": run_id}).scalar()
+    return status
+
+
+def end_early(
+    connection: Connection,
+    run_id: str,
+    status: Literal["failed", "cancelled"],
+    code: str | None = None,
+    detail: str | None = None,
+) -> bool:
+    """End an open run without a look at its results; False if it has ended already.
+
+    ``code`` and ``detail``: of the run itself; words of our own, never an exception's.
+    """
+    given = {"run_id": run_id, "status": status, "code": code, "detail": detail}
+    if not connection.execute(_END, given).first():
+        return False
+    kind = "cancelled" if status == "cancelled" else "finished"
+    append_event(connection, run_id, kind, {"status": status, "code": code})
+    return True
+
+
+def append_event(
+    connection: Connection, run_id: str, kind: str, data: Mapping[str, Any] | None = None
+) -> int:
+    """Append one event to a run's; return its number."""
+    values = {"run_id": run_id, "kind": kind, "data": dict(data or {})}
+    return int(
+        connection.execute(
+            insert(eval_event).values(**values).returning(eval_event.c.id)
+        ).scalar_one()
+    )
