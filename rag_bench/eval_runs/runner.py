@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs.holding import Held, holding
+from rag_bench.observing.trace import tracing
 from rag_bench.processes import process_identity
 from rag_bench.store.eval_runs import queueing
 from rag_bench.store.leases import LeaseError
@@ -40,7 +41,7 @@ class Runner:
         engine: of the database.
         settings: how many at once, in this process and per subject.
         execute: what executes one; None: `rag_bench.eval_runs.executing.execute`.
-        ended: called with the id of each run that has ended here, from the thread that executed it.
+        told: called with a run's id when it begins and ends here, from whichever thread.
     """
 
     def __init__(
@@ -49,10 +50,10 @@ class Runner:
         settings: Settings,
         *,
         execute: Execute | None = None,
-        ended: Callable[[str], None] | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         self._engine, self._settings = engine, settings
-        self._execute, self._ended = execute, ended
+        self._execute, self._told = execute, told
         identity = process_identity(os.getpid()) or str(os.getpid())
         self.holder = f"service {identity} {uuid.uuid4().hex[:8]}"
         self._free = threading.BoundedSemaphore(settings.eval_runs_in_service)
@@ -99,11 +100,20 @@ class Runner:
                 self._awake.wait(_LOOK)
                 continue
             thread = threading.Thread(
-                target=self._work, args=(claimed,), name=f"eval run {claimed.run_id}", daemon=True
+                target=self._labour, args=(claimed,), name=f"eval run {claimed.run_id}", daemon=True
             )
             with self._lock:
                 self._threads.add(thread)
             thread.start()
+
+    def _labour(self, claimed: queueing.Claimed) -> None:
+        try:
+            self.work(claimed.run_id, claimed.trace_id, claimed.user_id)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+            self._free.release()
+            self._awake.set()
 
     def _claim(self) -> queueing.Claimed | None:
         from sqlalchemy.exc import SQLAlchemyError
@@ -117,27 +127,30 @@ class Runner:
             self._stopping.wait(_LOOK)
             return None
 
-    def _work(self, claimed: queueing.Claimed) -> None:
+    def work(self, run_id: str, trace_id: str, user_id: str) -> None:
+        """Execute a run that this runner's holder has claimed, in the caller's thread."""
+        self._tell(run_id)
         try:
-            with holding(self._engine, claimed.run_id, self.holder) as held:
+            with (
+                tracing(trace_id, run_id=run_id, user_id=user_id),
+                holding(self._engine, run_id, self.holder) as held,
+            ):
                 with self._lock:
-                    self._held[claimed.run_id] = held
+                    self._held[run_id] = held
                 if self._stopping.is_set():
                     held.stop()
-                wait = execute_held(
-                    self._engine, self._settings, held, execute=self._execute, told=None
-                )
+                wait = execute_held(self._engine, self._settings, held, execute=self._execute)
                 give_back(self._engine, held, wait)
         except Exception:  # a thread's last words; the claim runs out and the run is taken again
-            _log.exception("Run %s could not be given back.", claimed.run_id)
+            _log.exception("Run %s could not be given back.", run_id)
         finally:
             with self._lock:
-                self._held.pop(claimed.run_id, None)
-                self._threads.discard(threading.current_thread())
-            self._free.release()
-            self._awake.set()
-            if self._ended is not None:
-                self._ended(claimed.run_id)
+                self._held.pop(run_id, None)
+            self._tell(run_id)
+
+    def _tell(self, run_id: str) -> None:
+        if self._told is not None:
+            self._told(run_id)
 
 
 def execute_held(

@@ -22,9 +22,9 @@ from rag_bench.store.eval_runs import queueing
 
 @contextmanager
 def running(
-    engine: Engine, execute: Callable[..., None], ended: Any = None, **settings: int
+    engine: Engine, execute: Callable[..., None], told: Any = None, **settings: int
 ) -> Iterator[Runner]:
-    made = Runner(engine, Settings(**settings), execute=execute, ended=ended)
+    made = Runner(engine, Settings(**settings), execute=execute, told=told)
     made.start()
     try:
         yield made
@@ -55,7 +55,7 @@ def test_what_is_queued_is_executed_and_its_end_told(engine: Engine) -> None:
         run = queued(engine)
         made.wake()
         wait_for(engine, run, "succeeded")
-    assert told == [before, run]
+    assert told == [before, before, run, run]
     assert events_of(engine, run) == ["queued", "started", "finished"]
 
 

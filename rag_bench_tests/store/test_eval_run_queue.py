@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from queued_runs import events_of, expire, queued, row_of, succeed
 from sqlalchemy import Engine, text
 
@@ -53,7 +54,8 @@ def test_a_claim_stands_while_it_is_renewed_and_is_taken_over_after_that(engine:
     assert claimed(engine, "second") is None
     assert queueing.renew(engine, run, "first") == queueing.Renewal(True, False)
     expire(engine, run)
-    assert queueing.claim(engine, "second", at_once=1) == queueing.Claimed(run, "key a", 1, True)
+    again = queueing.claim(engine, "second", at_once=1)
+    assert again == queueing.Claimed(run, "key a", 1, True, f"trace-{run}", "key a")
     assert not queueing.renew(engine, run, "first").held
     with engine.begin() as connection:
         assert not queueing.release(connection, run, "first")
@@ -106,7 +108,8 @@ def test_cancelling_ends_a_waiting_run_at_once_and_tells_the_holder_of_one_at_wo
     assert events_of(engine, waiting) == ["queued", "cancelled"]
     succeed(engine, at_work, holder="h")
     with engine.begin() as connection:
-        assert queueing.request_cancel(connection, at_work) == "succeeded"
+        with pytest.raises(queueing.EndedError, match="succeeded"):
+            queueing.request_cancel(connection, at_work)
         assert queueing.requeue(connection, waiting, place="dagster")
     assert not row_of(engine, waiting).cancel_requested
     assert claimed(engine) is None, "Dagster executes it now"
@@ -116,7 +119,7 @@ def test_a_run_is_claimed_by_its_name_once(engine: Engine) -> None:
     run = queued(engine, place="dagster")
     assert claimed(engine) is None
     found = queueing.claim_run(engine, run, "d", dagster_run_id="r-1")
-    assert found == queueing.Claimed(run, "key a", 1, False)
+    assert found == queueing.Claimed(run, "key a", 1, False, f"trace-{run}", "key a")
     assert row_of(engine, run).dagster_run_id == "r-1"
     assert queueing.claim_run(engine, run, "e") is None
     succeed(engine, run, holder="d")

@@ -1,4 +1,4 @@
-"""A new run with its cases, its first event, and the row by which Dagster is told of a long one."""
+"""A new run with its cases, its first event, and the row by which Dagster is told of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import insert
 
 from rag_bench.store.copying import copy_rows
-from rag_bench.store.eval_runs.tables import eval_event, eval_outbox, eval_run
+from rag_bench.store.eval_runs import queueing
+from rag_bench.store.eval_runs.tables import eval_run
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -56,10 +57,17 @@ class NewRun:
     max_cost_usd: Decimal | None = None
 
 
-def create(connection: Connection, run: NewRun, cases: Sequence[NewCase]) -> str:
-    """Store a queued run in the caller's transaction and return its id, which sorts by time."""
+def create(
+    connection: Connection, run: NewRun, cases: Sequence[NewCase], *, holder: str | None = None
+) -> str:
+    """Store a queued run in the caller's transaction and return its id, which sorts by time.
+
+    ``holder``: who executes it at once, as if it had been claimed; None: it waits.
+    """
     run_id = new_id()
     values = {**asdict(run), "id": run_id, "status": "queued", "n_cases": len(cases)}
+    if holder is not None:
+        values |= queueing.claimed_values(holder)
     connection.execute(insert(eval_run).values(values))
     copy_rows(
         connection,
@@ -67,15 +75,8 @@ def create(connection: Connection, run: NewRun, cases: Sequence[NewCase]) -> str
         "run_id, position, case_id, given, known",
         ((run_id, one.position, one.case_id, _json(one.given), _json(one.known)) for one in cases),
     )
-    connection.execute(
-        insert(eval_event).values(
-            run_id=run_id,
-            kind="queued",
-            data={"n_cases": len(cases), "mode": run.mode, "place": run.place},
-        )
-    )
-    if run.place == "dagster":
-        connection.execute(insert(eval_outbox).values(run_id=run_id, attempt=0))
+    said = {"n_cases": len(cases), "mode": run.mode, "place": run.place}
+    queueing.enqueue(connection, run_id, said, claimed=holder is not None)
     return run_id
 
 

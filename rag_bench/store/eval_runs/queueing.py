@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text
 
+from rag_bench.errors import RagBenchError
+from rag_bench.store.eval_runs import callbacks
 from rag_bench.store.eval_runs.tables import eval_event
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ ENDINGS = ("finished", "cancelled")
 Place = Literal["service", "dagster"]
 
 
+class EndedError(RagBenchError):
+    """A run that cannot be cancelled, as it has ended; ``status`` says how."""
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(f"Run {run_id} has ended: {status}.")
+        self.status = status
+
+
 @dataclass(frozen=True)
 class Claimed:
     """A run that the caller may execute now.
@@ -41,6 +51,8 @@ class Claimed:
     subject: str
     attempt: int
     resumed: bool
+    trace_id: str
+    user_id: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ BUSY = """
 """
 _NEXT = text(f"""
     with busy as ({BUSY})
-    select r.id, r.status, r.subject, r.attempt from rag_bench.eval_run r
+    select r.id, r.status, r.subject, r.attempt, r.trace_id, r.user_id from rag_bench.eval_run r
     left join busy b on b.subject = r.subject
     where r.status in ('queued', 'running') and r.place = 'service'
       and (r.expires_at is null or r.expires_at < clock_timestamp())
@@ -68,7 +80,7 @@ _NEXT = text(f"""
     order by coalesce(b.n, 0), r.id limit 1 for update of r skip locked
 """)
 _THIS = text("""
-    select id, status, subject, attempt from rag_bench.eval_run
+    select id, status, subject, attempt, trace_id, user_id from rag_bench.eval_run
     where id = :run_id and status in ('queued', 'running')
       and (status = 'queued' or expires_at is null or expires_at < clock_timestamp())
     for update skip locked
@@ -100,6 +112,8 @@ _CANCEL = text("""
     where id = :run_id and status in ('queued', 'running') and not cancel_requested
     returning status
 """)
+# So the events of one run get their numbers in the order in which they are committed.
+_LOCK = text("select 1 from rag_bench.eval_run where id = :run_id for no key update")
 _STATUS = text("select status from rag_bench.eval_run where id = :run_id")
 _REQUEUE = text("""
     update rag_bench.eval_run set status = 'queued', place = coalesce(:place, place),
@@ -121,13 +135,27 @@ _END = text("""
 """)
 
 
-def enqueue(connection: Connection, run_id: str) -> int:
+def enqueue(
+    connection: Connection,
+    run_id: str,
+    said: Mapping[str, Any] | None = None,
+    *,
+    claimed: bool = False,
+) -> int:
     """Let a run wait to be executed, in the caller's transaction; return its attempt's number.
 
     Dagster is told of it by the outbox: to start it, or to record what the service has executed.
+
+    Args:
+        connection: with the transaction.
+        run_id: of a row that is there.
+        said: further data of the event.
+        claimed: it was inserted with `claimed_values`, so it begins at once.
     """
     attempt: int = connection.execute(_QUEUE, {"run_id": run_id}).scalar_one()
-    append_event(connection, run_id, "queued", {"attempt": attempt})
+    append_event(connection, run_id, "queued", {**(said or {}), "attempt": attempt})
+    if claimed:
+        append_event(connection, run_id, "started", {"attempt": attempt, "resumed": False})
     return attempt
 
 
@@ -140,6 +168,18 @@ def requeue(connection: Connection, run_id: str, *, place: Place | None = None) 
         return False
     enqueue(connection, run_id)
     return True
+
+
+def claimed_values(holder: str) -> dict[str, Any]:
+    """Return the columns of a new run that its maker executes at once; `enqueue` follows."""
+    soon = func.clock_timestamp() + text(f"interval '{LEASE} seconds'")
+    return {
+        "status": "running",
+        "place": "service",
+        "holder": holder,
+        "expires_at": soon,
+        "started_at": func.clock_timestamp(),
+    }
 
 
 def claim(engine: Engine, holder: str, *, at_once: int) -> Claimed | None:
@@ -186,7 +226,7 @@ def _take(
     }
     connection.execute(_TAKE, given)
     append_event(connection, row.id, "started", {"attempt": row.attempt, "resumed": resumed})
-    return Claimed(row.id, row.subject, row.attempt, resumed)
+    return Claimed(row.id, row.subject, row.attempt, resumed, row.trace_id, row.user_id)
 
 
 def renew(engine: Engine, run_id: str, holder: str) -> Renewal:
@@ -227,11 +267,17 @@ def request_cancel(connection: Connection, run_id: str) -> str | None:
     """Ask a run to end; return its status afterwards, None if there is no such run.
 
     One that only waits ends at once; one at work when the calls in flight have ended.
+
+    Raises:
+        EndedError: it has ended before.
     """
     row = connection.execute(_CANCEL, {"run_id": run_id}).first()
     if row is not None and row.status == "queued":
         end_early(connection, run_id, "cancelled")
+        return "cancelled"
     status: str | None = connection.execute(_STATUS, {"run_id": run_id}).scalar()
+    if status not in (None, "running"):
+        raise EndedError(run_id, status)
     return status
 
 
@@ -251,13 +297,15 @@ def end_early(
         return False
     kind = "cancelled" if status == "cancelled" else "finished"
     append_event(connection, run_id, kind, {"status": status, "code": code})
+    callbacks.enqueue(connection, run_id)
     return True
 
 
 def append_event(
     connection: Connection, run_id: str, kind: str, data: Mapping[str, Any] | None = None
 ) -> int:
-    """Append one event to a run's; return its number."""
+    """Append one event to a run's, in the caller's transaction; return its number."""
+    connection.execute(_LOCK, {"run_id": run_id})
     values = {"run_id": run_id, "kind": kind, "data": dict(data or {})}
     return int(
         connection.execute(
