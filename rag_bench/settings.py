@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     eval_max_answer_tokens: int = Field(
         default=1000, ge=1, description="Tokens, by the encoder, of a case's right answer."
     )
+    eval_max_file_bytes: int = Field(
+        default=128 << 20, ge=1, description="Of a file of cases that is read on this machine."
+    )
     eval_files: Path | None = Field(
         default=None,
         description="Folder below which path_to_file may name JSONL; unset: none may.",
