@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.errors import ConfigurationError
 from rag_bench.eval_runs.intake import fields
 from rag_bench.eval_runs.intake.request import EvalCase
 from rag_bench.evaluation.text.text_scripts import russian_or_english
+from rag_bench.retrieval.tokens import token_counter
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs.chunk_names import hashes_of
 from rag_bench.store.eval_runs.creating import NewCase
@@ -39,11 +41,12 @@ def read_cases(sent: Iterable[Sent], settings: Settings, errors: list[Place]) ->
     """Return the cases that can be meant; everything that is wrong with the others is told."""
     read: list[Read] = []
     seen: dict[str, int] = {}
+    tokens = Tokens(settings)
     for number, one in enumerate(sent, start=1):
         case = fields.read(EvalCase, one.given, one.where, errors)
         if case is None:
             continue
-        _check_texts(case, one.where, settings, errors)
+        _check_texts(case, one.where, settings, tokens, errors)
         case_id = str(number if case.id is None else case.id)
         if case_id in seen:
             detail = f"Case {seen[case_id]} has the id {case_id!r} already."
@@ -56,7 +59,7 @@ def read_cases(sent: Iterable[Sent], settings: Settings, errors: list[Place]) ->
 
 
 def _check_texts(
-    case: EvalCase, where: fields.Where, settings: Settings, errors: list[Place]
+    case: EvalCase, where: fields.Where, settings: Settings, tokens: Tokens, errors: list[Place]
 ) -> None:
     most = settings.eval_max_question_chars
     if not case.question.strip():
@@ -64,6 +67,8 @@ def _check_texts(
     elif len(case.question) > most:
         detail = f"The question has {len(case.question)} characters; at most {most} are allowed."
         errors.append(where(("question",), detail))
+    if (why := tokens.too_many(case.ground_truth_answer)) is not None:
+        errors.append(where(("ground_truth_answer",), why))
     if case.id == "":
         errors.append(where(("id",), "The id is empty."))
     if case.answer is not None and not case.answer.strip():
@@ -71,6 +76,29 @@ def _check_texts(
     if case.contexts is not None and case.answer is None:
         detail = "Contexts are what a given answer was made from: give the answer, too."
         errors.append(where(("contexts",), detail))
+
+
+class Tokens:
+    """The limit of a right answer. The tokenizer is loaded for a text that may exceed it only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._most = settings.eval_max_answer_tokens
+
+    def too_many(self, text: str | None) -> str | None:
+        """Return what is wrong with a text's length; None: nothing.
+
+        A token is a character at least, so a text of fewer characters has fewer tokens.
+        """
+        if text is None or len(text) < self._most:
+            return None
+        try:
+            found = token_counter(self._settings)(text)
+        except ConfigurationError as error:
+            return f"Its tokens cannot be counted, as there is no encoder. {error}"
+        if found <= self._most:
+            return None
+        return f"The answer has {found} tokens of the encoder; at most {self._most} are allowed."
 
 
 def new_cases(

@@ -54,11 +54,10 @@ def open_file(settings: Settings, given: str) -> BinaryIO:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise _refused(there) from None
-    file = os.fdopen(number, "rb")
     if not stat.S_ISREG(os.fstat(number).st_mode):
-        file.close()
+        os.close(number)
         raise _refused(there)
-    return file
+    return os.fdopen(number, "rb")
 
 
 def cases_of(

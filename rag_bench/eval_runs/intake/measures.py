@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.eval_runs.intake.request import EvalRequest
 from rag_bench.evaluation import catalogue
 from rag_bench.evaluation.custom import SETTING, parse_metrics
 from rag_bench.evaluation.metrics.bertscore import BERTSCORE_NAMES
@@ -28,11 +27,11 @@ _TIERS = frozenset({"1", "2", "3"})
 _JUDGED = ("ragas_", "rubric_")
 
 
-def named_metrics(request: EvalRequest, settings: Settings, errors: list[Place]) -> tuple[str, ...]:
+def named_metrics(asked: Sequence[str], settings: Settings, errors: list[Place]) -> tuple[str, ...]:
     """Return the metrics that are asked for by name, each once, in the order of the request."""
     found: dict[str, None] = {}
     own = _own(settings)
-    for number, name in enumerate(request.metrics or ()):
+    for number, name in enumerate(asked):
         names = FAMILIES.get(name.lower()) or ((name,) if _is_known(name, own) else ())
         detail = ""
         if not names:
@@ -52,10 +51,17 @@ def named_metrics(request: EvalRequest, settings: Settings, errors: list[Place])
     return tuple(found)
 
 
-def asks_a_judge(request: EvalRequest, metrics: tuple[str, ...]) -> bool:
+def asks_a_judge(eval_types: Sequence[str], metrics: Sequence[str]) -> bool:
     """Tell whether anything that is measured asks a judge."""
     judged = any(name.startswith(_JUDGED) for name in metrics)
-    return judged or bool({"ragas", "rubric"} & set(request.eval_types))
+    return judged or bool({"ragas", "rubric"} & set(eval_types))
+
+
+def reads_answers(eval_types: Sequence[str], metrics: Sequence[str]) -> bool:
+    """Tell whether anything that is measured is of answers: retrieval alone is not."""
+    return set(eval_types) != {"retrieval"} or any(
+        (declared := catalogue.known(name)) is None or declared.tiers != ("1",) for name in metrics
+    )
 
 
 def _own(settings: Settings) -> tuple[str, ...]:

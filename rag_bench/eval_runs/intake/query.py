@@ -26,7 +26,10 @@ def fields_of_query(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
     errors: list[Place] = []
     known = [name for name in EvalRequest.model_fields if name not in SOURCES]
     for name, value in query:
-        if name.startswith(_LABEL):
+        if "\0" in name + value:
+            shown = name.replace("\0", "\N{SYMBOL FOR NULL}")
+            errors.append(Place("This parameter holds a NUL.", parameter=shown))
+        elif name.startswith(_LABEL):
             fields.setdefault("labels", {})[name.removeprefix(_LABEL)] = value
         elif name in _LISTS:
             fields.setdefault(name, []).extend(filter(None, map(str.strip, value.split(","))))

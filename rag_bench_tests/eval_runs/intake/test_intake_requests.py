@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from known_chunks import HASHES, load_chunks
+from known_chunks import HASHES, SNAPSHOT, known_engine
 from sqlalchemy import Engine, select
 
 from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.intake.preparing import prepare
 from rag_bench.eval_runs.invalid import InvalidInput
 from rag_bench.settings import Settings
+from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.eval_runs.creating import create, new_id
 from rag_bench.store.eval_runs.tables import eval_event, eval_outbox, eval_run, eval_run_case
 
 QUESTION = "Что входит в политику безопасности?"
 
 
-@pytest.fixture(autouse=True)
-def knowledge(engine: Engine) -> str:
-    return load_chunks(engine)
+@pytest.fixture(scope="module")
+def engine(server: EmbeddedServer, template_database: str) -> Iterator[Engine]:
+    """One database with the known chunks for all tests here: refusals store nothing."""
+    with known_engine(server, template_database) as made:
+        yield made
 
 
 def body(*cases: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def refused(engine: Engine, sent: Any, **settings: Any) -> dict[str | None, str]
     return {one.pointer: one.detail for one in errors}
 
 
-def test_a_request_becomes_a_stored_run(engine: Engine, knowledge: str) -> None:
+def test_a_request_becomes_a_stored_run(engine: Engine) -> None:
     sent = body(
         {"question": QUESTION, "ground_truth_chunks": [1, "chunk_007", HASHES[1]], "lang": "ru"},
         {"id": "card", "question": "Where is the card?", "answer": "In 12.", "contexts": ["12"]},
@@ -59,7 +63,7 @@ def test_a_request_becomes_a_stored_run(engine: Engine, knowledge: str) -> None:
         top_k=10,
         contexts_per_answer=3,
         dataset_id=None,
-        dump_sha256=knowledge,
+        dump_sha256=SNAPSHOT,
     )
     assert not prepared.paid
     assert prepared.request == {name: value for name, value in sent.items() if name != "cases"}
@@ -138,7 +142,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     assert "late_interaction" in found["#/reranker"]
     assert "whose model is 'llama3.1:8b'" in found["#/llm_model"]
     with engine.connect() as connection:
-        assert connection.execute(select(eval_run)).all() == []
+        assert connection.execute(select(eval_run).where(eval_run.c.user_id != "ann")).all() == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     [
         ([], "#", "object"),
         ({"llm_model": "simulator/sim-strong"}, "#", "has none"),
-        (body(dataset="x"), "#", "cases and dataset"),
+        (body(path_to_file="x"), "#", "cases and path_to_file"),
         ({"cases": []}, "#/cases", "no case"),
         ({"cases": {}}, "#/cases", "list"),
         ({"cases": [{"question": "?"}]}, "#/llm_model", "Case 1 has no answer"),
