@@ -70,7 +70,7 @@ def prepare_file(
         settings: with the limits.
         given: the request without its cases.
         file: is read as a stream, once.
-        in_query: the request stood in the query string (`fields_of_query`): its places are told
+        in_query: the request stood in the query string (`request_of_query`): its places are told
             as parameters.
 
     Raises:

@@ -15,7 +15,7 @@ _NUMBERS = ("top_k", "contexts_per_answer", "max_calls", "max_cost_usd")
 _LABEL = "labels."
 
 
-def fields_of_query(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def request_of_query(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return a request without cases from parameters: those of a request by their names, labels as
     ``labels.NAME=value``.
 

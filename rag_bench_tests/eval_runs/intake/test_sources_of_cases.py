@@ -14,7 +14,7 @@ from known_chunks import HASHES, known_engine
 from sqlalchemy import Engine
 
 from rag_bench.eval_runs.intake.preparing import prepare, prepare_file
-from rag_bench.eval_runs.intake.query import fields_of_query
+from rag_bench.eval_runs.intake.query import request_of_query
 from rag_bench.eval_runs.invalid import InvalidInput, TooLarge
 from rag_bench.settings import Settings
 from rag_bench.store.datasets import Item, save_dataset
@@ -135,19 +135,19 @@ def test_fields_stand_in_the_query_where_the_body_holds_cases(engine: Engine) ->
         ),
     ]
     prepared = prepare_file(
-        engine, Settings(), fields_of_query(query), io.BytesIO(LINES.encode()), in_query=True
+        engine, Settings(), request_of_query(query), io.BytesIO(LINES.encode()), in_query=True
     )
     assert prepared.config.metrics == ("bleu", "chrf", "rouge1_f", "rouge2_f", "rougeL_f")
     assert (prepared.config.top_k, prepared.labels) == (5, {"branch": "main"})
 
     bad = [("top_k", "many"), ("llm_model", "x"), ("eval_type", "all"), ("metrics", "BLUE")]
     with pytest.raises(InvalidInput) as error:
-        prepare_file(engine, Settings(), fields_of_query(bad), io.BytesIO(b"{}"), in_query=True)
+        prepare_file(engine, Settings(), request_of_query(bad), io.BytesIO(b"{}"), in_query=True)
     assert {one.parameter for one in error.value.errors} == {
         *("top_k", "llm_model", "eval_type", "metrics", None)
     }
     with pytest.raises(InvalidInput) as error:
-        fields_of_query([("dataset", "x"), ("top_k", "1"), ("top_k", "2"), ("a\0", "")])
+        request_of_query([("dataset", "x"), ("top_k", "1"), ("top_k", "2"), ("a\0", "")])
     assert [one.parameter for one in error.value.errors] == ["dataset", "top_k", "a␀"]
 
 
