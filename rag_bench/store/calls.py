@@ -111,7 +111,7 @@ class StoredReply:
     latency_ms: float | None
 
 
-class _Batcher(Generic[_I, _R]):
+class Batcher(Generic[_I, _R]):
     """Runs ``work`` on what has been submitted, one batch at a time; the rest is the next batch.
 
     The slower the database, the larger the batches: nothing waits for a batch to fill.
@@ -152,6 +152,12 @@ class _Batcher(Generic[_I, _R]):
         while self._runner is not None:
             await asyncio.shield(self._runner)
 
+    async def cancel(self) -> None:
+        """Leave undone what is waiting; for what nobody waits for any more."""
+        if (runner := self._runner) is not None:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+
 
 _MAX_STATEMENT = 16_000_000  # characters; one statement is parsed in the server's memory
 
@@ -177,8 +183,8 @@ class CallStore:
         """``database_url``: of SQLAlchemy or libpq form, with its password."""
         self._conninfo = libpq_url(database_url)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
-        self._lookups: _Batcher[str, StoredReply | None] = _Batcher(self._read)
-        self._writes: _Batcher[CallRow, bool] = _Batcher(self._write)
+        self._lookups: Batcher[str, StoredReply | None] = Batcher(self._read)
+        self._writes: Batcher[CallRow, bool] = Batcher(self._write)
 
     async def __aenter__(self) -> CallStore:
         from psycopg import Error

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.store.calls import Batcher
 from rag_bench.store.database import libpq_url
 
 if TYPE_CHECKING:
@@ -111,14 +112,23 @@ WITH turn AS (
 DELETE FROM rag_bench.provider_lease WHERE account = ANY(%s) AND holder = %s
 """
 _CLAIM = """
-INSERT INTO rag_bench.call_claim AS c (key, holder) VALUES (%s, %s)
+INSERT INTO rag_bench.call_claim AS c (key, holder)
+SELECT key, holder FROM unnest(%s::text[], %s::text[]) AS given (key, holder) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, created_at = now()
 WHERE c.holder = excluded.holder  -- the answer to the first statement was lost
    OR NOT EXISTS (SELECT FROM rag_bench.provider_lease AS l
                   WHERE l.holder = c.holder AND l.expires_at > clock_timestamp())
-RETURNING 1
+RETURNING key, holder
 """
-_UNCLAIM = "DELETE FROM rag_bench.call_claim WHERE holder = %s AND key = %s"
+# In one order for all: a claim that is refused locks the row as well.
+_UNCLAIM = """
+WITH mine AS (
+    SELECT key FROM rag_bench.call_claim AS c
+    JOIN unnest(%s::text[], %s::text[]) AS given (key, holder) USING (key, holder)
+    ORDER BY key FOR UPDATE OF c
+)
+DELETE FROM rag_bench.call_claim AS c USING mine WHERE c.key = mine.key
+"""
 _UNCLAIM_ALL = "DELETE FROM rag_bench.call_claim WHERE holder = %s"
 
 
@@ -131,6 +141,8 @@ class LeaseStore:
         self._connection: AsyncConnection[Any] | None = None
         # Calls share it: none opens a second one, or closes it under another that waits.
         self._turn = asyncio.Lock()
+        self._claims: Batcher[tuple[str, str], bool] = Batcher(self._claim)
+        self._unclaims: Batcher[tuple[str, str], None] = Batcher(self._unclaim)
 
     async def join(self, account: str, provider: str) -> None:
         """Make sure that the account has its row."""
@@ -199,11 +211,24 @@ class LeaseStore:
 
     async def claim(self, key: str, holder: str) -> bool:
         """Note that a process is about to ask for a key; False if a living one has noted it."""
-        return bool(await self.run_patiently(_CLAIM, [key, holder]))
+        return await self._claims.submit((key, holder))
 
     async def unclaim(self, key: str, holder: str) -> None:
         """Take the note away."""
-        await self.run_patiently(_UNCLAIM, [holder, key])
+        await self._unclaims.submit((key, holder))
+
+    async def _claim(self, wanted: list[tuple[str, str]]) -> list[bool]:
+        first: dict[str, str] = {}  # one statement cannot write a row twice
+        for key, holder in wanted:
+            first.setdefault(key, holder)
+        made = await self.run_patiently(_CLAIM, [list(first), list(first.values())])
+        claimed = {tuple(row) for row in made}
+        return [one in claimed for one in wanted]
+
+    async def _unclaim(self, given: list[tuple[str, str]]) -> list[None]:
+        keys, holders = zip(*given, strict=True)
+        await self.run_patiently(_UNCLAIM, [list(keys), list(holders)])
+        return [None] * len(given)
 
     async def run_patiently(self, query: Any, parameters: Any) -> list[Any]:
         """Execute one statement that does no harm if it is executed twice, trying again while the
@@ -248,11 +273,16 @@ class LeaseStore:
                 cursor = await self._connection.execute(query, parameters)
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, TimeoutError, OSError) as error:
-            await self.close()
+            await self._disconnect()
             raise _no_answer(type(error).__name__) from None
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; claims that are not made or taken away yet stay as they are."""
+        await self._claims.cancel()
+        await self._unclaims.cancel()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

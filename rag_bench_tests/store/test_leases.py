@@ -81,3 +81,59 @@ def test_whose_turn_comes_too_late_does_not_find_out_anew(
     with engine.connect() as connection:
         claims = connection.execute(text("select count(*) from rag_bench.call_claim"))
         assert claims.scalar_one() == 0
+
+
+def test_claims_made_at_once_are_each_one_s_own(database_url: str, engine: Engine) -> None:
+    """They go in few statements; of two holders that want a key at once one gets it."""
+
+    async def main() -> None:
+        store = LeaseStore(database_url)
+        await _hold_lease(store, "they")
+        assert await store.claim("key 1", "they")
+        asked = [("key 3", "we"), ("key 1", "we"), ("key 2", "we"), ("key 3", "we")]
+        other = store.claim("key 2", "others")
+        mine = await asyncio.gather(*(store.claim(*one) for one in asked), other)
+        assert mine == [True, False, True, True, False]
+        await asyncio.gather(store.unclaim("key 1", "we"), store.unclaim("key 3", "we"))
+        with engine.connect() as connection:
+            left = connection.execute(text("select key, holder from rag_bench.call_claim"))
+            assert set(map(tuple, left)) == {("key 1", "they"), ("key 2", "we")}
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_two_processes_that_claim_and_give_back_the_same_keys_do_not_lock_each_other(
+    database_url: str, engine: Engine
+) -> None:
+    async def main() -> None:
+        first, second = LeaseStore(database_url), LeaseStore(database_url)
+        await _hold_lease(first, "one")
+        await _hold_lease(first, "two")
+        keys = [f"key {n}" for n in range(40)]
+
+        async def use(store: LeaseStore, holder: str, order: list[str]) -> int:
+            n_claimed = 0
+            for _ in range(10):
+                got = await asyncio.gather(*(store.claim(key, holder) for key in order))
+                mine = [key for key, is_mine in zip(order, got, strict=True) if is_mine]
+                n_claimed += len(mine)
+                await asyncio.gather(*(store.unclaim(key, holder) for key in mine[::-1]))
+            return n_claimed
+
+        await asyncio.gather(use(first, "one", keys[:1]), use(second, "two", keys[1:2]))
+        connections = _connections(engine)
+        counts = await asyncio.gather(use(first, "one", keys), use(second, "two", keys[::-1]))
+        assert min(counts) > 0
+        # A deadlock would have ended one of them, and the store would have opened another.
+        assert len(connections) == 2
+        assert _connections(engine) == connections
+        await first.close()
+        await second.close()
+
+    asyncio.run(main())
+
+
+def _connections(engine: Engine) -> set[int]:
+    with engine.connect() as connection:
+        return set(connection.execute(text(f"select pid {_OURS}")).scalars())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rag_bench import extensions
@@ -20,7 +22,7 @@ QUIRKS: tuple[Quirk, ...] = tuple(
 class Asked:
     """How a model is asked, before a user's variables change it. None: as the protocol has it."""
 
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     max_tokens_field: str | None
     response_format: ResponseFormat | None
     system_message: SystemMessage | None
@@ -29,7 +31,15 @@ class Asked:
 
 def quirks_of(provider: Provider, model: str) -> list[Quirk]:
     """Return the quirks that requests to a model have."""
-    return [quirk for quirk in QUIRKS if quirk.fits(provider, model)]
+    return list(_fitting(QUIRKS, provider.name, provider.base_url, model))
+
+
+@lru_cache(maxsize=1024)  # every call asks, and the answer takes dozens of expressions
+def _fitting(
+    quirks: tuple[Quirk, ...], name: str, base_url: str | None, model: str
+) -> tuple[Quirk, ...]:
+    provider = Provider(name, base_url)
+    return tuple(quirk for quirk in quirks if quirk.fits(provider, model))
 
 
 def asked(provider: Provider, model: str) -> Asked:

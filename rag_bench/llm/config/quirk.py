@@ -47,7 +47,7 @@ class Advice(NamedTuple):
     add: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself, so that what follows from some can be kept
 class Quirk:
     """One difference. What is not said is as the protocol has it.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -37,14 +38,17 @@ def response_format_for(
 ) -> dict[str, Any]:
     """Return OpenAI's ``response_format`` for a strict JSON schema.
 
-    Strict mode wants every field required and no others, so both are set on every object.
+    Strict mode wants every field required and no others, so both are set on every object. The
+    schema of a model is one object for all: it is not to be changed.
     """
-    if isinstance(json_schema, type):
-        json_schema = json_schema.model_json_schema()
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "strict": True, "schema": _strict(json_schema)},
-    }
+    schema = _schema_of(json_schema) if isinstance(json_schema, type) else _strict(json_schema)
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+
+
+@cache  # pydantic takes half a millisecond, and each call of a judge has one
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    strict: dict[str, Any] = _strict(model.model_json_schema())
+    return strict
 
 
 def parse_structured(text: str | None, model: type[T]) -> T:
