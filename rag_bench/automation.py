@@ -13,6 +13,7 @@ from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
 from rag_bench.report_sensor import report_sensor
 from rag_bench.resources import BenchmarkResource, ModelsResource
+from rag_bench.sensors.hooks import hook_sensor
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
 from rag_bench.tiers import registry
@@ -99,7 +100,7 @@ class Automation:
 
 
 def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Automation:
-    """Return a job and a weekly schedule per stage, and the sensor of the dumps folder.
+    """Return a job and a weekly schedule per stage, and the sensors.
 
     ``assets``: all that the stages name.
     """
@@ -123,7 +124,11 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
     return Automation(
         list(jobs.values()),
         schedules,
-        [dump_sensor(jobs["refresh"]), report_sensor(jobs["report"])],
+        [
+            dump_sensor(jobs["refresh"]),
+            report_sensor(jobs["report"]),
+            hook_sensor(partitions, jobs),
+        ],
     )
 
 

@@ -217,9 +217,10 @@ def built() -> automation.Automation:
 
 
 def test_the_sensor_starts_the_free_job_only() -> None:
-    sensor, reporting = built().sensors
+    sensor, reporting, hooks = built().sensors
     assert [job.name for job in reporting.jobs] == ["report"]
     assert sensor.job_name == "refresh"
+    assert {job.name for job in hooks.jobs} == {stage.name for stage in stages(PARTITIONS)}
     [refresh] = [stage for stage in stages(PARTITIONS) if stage.name == "refresh"]
     assert not refresh.pays
     graph = build_defs(MODELS).resolve_asset_graph()

@@ -13,12 +13,12 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from rag_bench.access.tokens import token_rules
-from rag_bench.api import health, results
+from rag_bench.api import health, hooks, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
 from rag_bench.api.eval_runs.following import Following
 from rag_bench.api.eval_runs.routers import eval_routers
-from rag_bench.api.gate import PUBLIC, Gate
+from rag_bench.api.gate import PUBLIC, SIGNED, Gate
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
 from rag_bench.provenance import version
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 What was measured, as JSON. Every request but `/healthz` and `/readyz` needs an API key or a token:
-`Authorization: Bearer rb_…`. Errors are `application/problem+json` with a `code` for programs.
+`Authorization: Bearer rb_…`; hooks are signed instead. Errors are `application/problem+json` with a `code` for programs.
 
 Within a major version fields are added, never renamed or removed.
 """
@@ -57,6 +57,7 @@ def build(
         token_rules(settings),
         per_minute=settings.api_requests_per_minute,
         refused_per_minute=settings.api_refused_per_minute,
+        hooks_per_minute=settings.hook_requests_per_minute,
     )
 
     @asynccontextmanager
@@ -78,12 +79,13 @@ def build(
                 Bodies,
                 most_bytes=settings.api_max_body_bytes,
                 most_depth=settings.api_max_depth,
-                unread=PUBLIC,
+                unread=PUBLIC | SIGNED,
             ),
         ],
     )
     app.include_router(health.router(engine, daemon))
     app.include_router(results.router(engine))
+    app.include_router(hooks.router(engine, settings))
     for made in eval_routers(engine, Following(quick)):
         app.include_router(made)
     add_pages(app)

@@ -44,10 +44,17 @@ class Callers:
     """
 
     def __init__(
-        self, quick: Engine, tokens: TokenRules | None, *, per_minute: int, refused_per_minute: int
+        self,
+        quick: Engine,
+        tokens: TokenRules | None,
+        *,
+        per_minute: int,
+        refused_per_minute: int,
+        hooks_per_minute: int,
     ) -> None:
         self._quick, self._tokens = quick, tokens
         self._per_minute, self._refused_per_minute = per_minute, refused_per_minute
+        self._hooks_per_minute = hooks_per_minute
         self._counted = itertools.count()
 
     def admit(self, asked: Asked, path: str, headers: Headers) -> None:
@@ -66,6 +73,14 @@ class Callers:
             raise
         per_minute = asked.principal.requests_per_minute or self._per_minute
         self._count(asked, asked.principal.subject, per_minute, "This key or token")
+
+    def admit_unknown(self, asked: Asked) -> None:
+        """Count a request that is to be judged by its signature.
+
+        Raises:
+            Problem: its address sends too many.
+        """
+        self._count_stranger(asked, "hook ", self._hooks_per_minute)
 
     def _known(self, asked: Asked, path: str, headers: Headers) -> Principal:
         from sqlalchemy.exc import SQLAlchemyError
@@ -113,8 +128,11 @@ class Callers:
             ) from None
 
     def _count_refusal(self, asked: Asked) -> None:
+        self._count_stranger(asked, "", self._refused_per_minute)
+
+    def _count_stranger(self, asked: Asked, what: str, per_minute: int) -> None:
         try:
-            self._count(asked, _of_address(asked.address), self._refused_per_minute, "This address")
+            self._count(asked, what + _of_address(asked.address), per_minute, "This address")
         except Problem:
             asked.recorded = False  # or a stranger could fill the audit
             raise

@@ -39,6 +39,7 @@ class Code(StrEnum):
     REVOKED_KEY = "REVOKED_KEY"
     INVALID_TOKEN = "INVALID_TOKEN"
     EXPIRED_TOKEN = "EXPIRED_TOKEN"
+    INVALID_SIGNATURE = "INVALID_SIGNATURE"
     MISSING_SCOPE = "MISSING_SCOPE"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -66,6 +67,7 @@ ABOUT: Mapping[Code, About] = {
     Code.REVOKED_KEY: About(401, "The key was revoked"),
     Code.INVALID_TOKEN: About(401, "The token is not accepted"),
     Code.EXPIRED_TOKEN: About(401, "The token has expired"),
+    Code.INVALID_SIGNATURE: About(401, "The message is not signed as it must be"),
     Code.MISSING_SCOPE: About(403, "The key or token does not allow this"),
     Code.NOT_FOUND: About(404, "There is nothing of this name"),
     Code.METHOD_NOT_ALLOWED: About(405, "This address does not take this method"),

@@ -1,0 +1,1 @@
+"""Sensors that turn what others ask for into runs of Dagster."""
