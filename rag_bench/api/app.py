@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 What was measured, as JSON. Every request but `/healthz` and `/readyz` needs an API key or a token:
-`Authorization: Bearer rb_…`; hooks are signed instead. Errors are `application/problem+json` with a `code` for programs.
+`Authorization: Bearer rb_…`; hooks are signed instead. Errors are `application/problem+json` with a
+`code` for programs.
 
 Within a major version fields are added, never renamed or removed.
 """

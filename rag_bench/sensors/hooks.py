@@ -83,7 +83,9 @@ def hook_sensor(
             return
         finally:
             engine.dispose()
-        yield from found or [dg.SkipReason("No hook waits for a run to be started.")]
+        yield from found
+        if not found:
+            yield dg.SkipReason("No hook waits for a run to be started.")
 
     return hooks_received
 
