@@ -41,8 +41,9 @@ def dev(
         str, typer.Option(help="Address to bind to. The UI has no login: keep it local.")
     ] = "127.0.0.1",
     api_port: Annotated[int, typer.Option(help="Port of the API; 0: none.")] = 8000,
+    dashboard_port: Annotated[int, typer.Option(help="Port of the dashboard; 0: none.")] = 7860,
 ) -> None:
-    """Start database, Dagster UI and daemon, and the API; Ctrl-C stops all but the database."""
+    """Start database, Dagster UI, API and dashboard; Ctrl-C stops all but the database."""
     from rag_bench.dagster_home import clear_dead_runs, open_instance
     from rag_bench.dagster_home import prepare as prepare_home
     from rag_bench.store.embedded import EmbeddedServer
@@ -76,9 +77,14 @@ def dev(
         start_new_session=True,
     )
     typer.echo(f"Dagster UI: http://{host}:{port} (ready when it says so below; Ctrl-C to stop)")
-    served = _start_api(host, api_port, environment)
-    if served is not None:
+    served = []
+    if api := _start_beside("api", host, api_port, environment):
+        served.append(api)
         say_how_to_ask(engine, settings.home, host, api_port)
+    # Without a login, so it stays on this machine whatever the UI is bound to.
+    named = ("--dagster-url", f"http://{host}:{port}")
+    if shown := _start_beside("dashboard", "127.0.0.1", dashboard_port, environment, *named):
+        served.append(shown)
     engine.dispose()
     try:
         while process.poll() is None:
@@ -90,17 +96,17 @@ def dev(
         typer.echo("stopping")
     finally:
         _stop(process)
-        if served is not None:
-            served.kill()  # it only reads
-            served.wait()
+        for beside in served:
+            beside.kill()  # they only read
+            beside.wait()
     if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM, None):
         raise RagBenchError(f"dagster dev ended with code {process.returncode}.")
 
 
-def _start_api(
-    host: str, port: int, environment: Mapping[str, str]
+def _start_beside(
+    name: str, host: str, port: int, environment: Mapping[str, str], *more: str
 ) -> subprocess.Popen[bytes] | None:
-    """Start `rag-bench api` beside the UI, unless it is not wanted or the port is taken."""
+    """Start `rag-bench <name>` beside the UI, unless it is not wanted or the port is taken."""
     if not port:
         return None
     with socket.socket() as probe:
@@ -108,12 +114,17 @@ def _start_api(
         try:
             probe.bind((host, port))
         except OSError:
-            errors.print(f"Port {port} is taken: no API; choose another with --api-port.")
+            errors.print(
+                f"Port {port} is taken: no {name}; choose another with --{name}-port.",
+                highlight=False,
+            )
             return None
-    command = [sys.executable, "-c", "from rag_bench.cli import main; main()", "api"]
+    command = [sys.executable, "-c", "from rag_bench.cli import main; main()", name]
     # In a session of its own, so that Ctrl-C reaches only the one who stops it.
     return subprocess.Popen(
-        [*command, "--host", host, "--port", str(port)], env=environment, start_new_session=True
+        [*command, "--host", host, "--port", str(port), *more],
+        env=environment,
+        start_new_session=True,
     )
 
 
@@ -229,6 +240,31 @@ def api(
         proxy_headers=bool(settings.api_proxies),
         forwarded_allow_ips=settings.api_proxies or None,
     )
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine; it has no login, so no other is taken.")
+    ] = "127.0.0.1",
+    unmasked: Annotated[
+        bool, typer.Option("--unmasked", help="Users' words may be shown with personal data.")
+    ] = False,
+    dagster_url: Annotated[
+        str, typer.Option(help="Address of the Dagster UI, for links to runs.")
+    ] = "http://127.0.0.1:3000",
+) -> None:
+    """Serve the dashboard: which models to run, and what got worse, in a browser."""
+    import uvicorn
+
+    from rag_bench.cli.app import open_engine
+    from rag_bench.dashboard.serving import local
+
+    settings = get_settings()
+    application = local(open_engine(), settings, host, unmasked=unmasked, dagster_url=dagster_url)
+    typer.echo(f"Dashboard: http://{host}:{port}")
+    uvicorn.run(application, host=host, port=port, log_level="warning", server_header=False)
 
 
 def _daemon_watch() -> Callable[[], bool]:

@@ -46,6 +46,8 @@ SWEEP = (
     *("--judge-models", "simulator/sim-judge-sharp"),
     *("--production-judge-models", "simulator/sim-gate-balanced"),
 )
+#: `rag-bench dev` without the API and the dashboard.
+NOTHING_BESIDE = ("--api-port", "0", "--dashboard-port", "0")
 PAGE_SECONDS = 30
 _READY_SECONDS = 90
 _STOP_SECONDS = 45
@@ -204,7 +206,7 @@ def running_ui(
                 subprocess.run([*rag_bench, *before], env=environment, check=True)
             with log.open("wb") as out:
                 process = subprocess.Popen(
-                    [*rag_bench, "dev", "--port", str(port), "--api-port", "0"],
+                    [*rag_bench, "dev", "--port", str(port), *NOTHING_BESIDE],
                     env=environment,
                     stdout=out,
                     stderr=subprocess.STDOUT,

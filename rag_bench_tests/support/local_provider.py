@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.config import LifespanType
 
 from rag_bench.hashing import content_hash
 from rag_bench.settings import PROJECT_ROOT
@@ -35,9 +36,9 @@ Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
 
 
 @contextmanager
-def served(app: Any, log_level: str = "error") -> Iterator[str]:
+def served(app: Any, log_level: str = "error", lifespan: LifespanType = "off") -> Iterator[str]:
     """Serve an ASGI application on a free port of this machine; yield its address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan=lifespan))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)

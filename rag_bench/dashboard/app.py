@@ -1,0 +1,176 @@
+"""The dashboard's Gradio application: one page whose whole content follows from its address."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from rag_bench.access.scopes import Scope
+from rag_bench.dashboard.address import View
+from rag_bench.dashboard.context import Context, Kept, Viewer
+from rag_bench.dashboard.page.parts import Page, join, said
+from rag_bench.dashboard.shell import header
+from rag_bench.dashboard.tabs import TABS
+from rag_bench.dashboard.words import Words
+from rag_bench.errors import NotInstalledError
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from fastapi import FastAPI
+    from sqlalchemy import Engine
+
+    from rag_bench.settings import Settings
+
+_log = logging.getLogger("rag_bench.dashboard")
+_PAGE = Path(__file__).parent / "page"
+#: Figures that a page has room for; the HTML around them makes one more.
+FIGURES = 7
+# A look is a few queries: eight at once keep two cores and the pool of connections busy, and
+# nobody waits for the slowest of them alone. More than 100 waiting are refused.
+_AT_ONCE = 8
+_WAITING = 100
+# The address is handed to the server by this element's event, and the answer fills the page.
+_BUS = "window.rbShow = query => { props.value = query; trigger('submit'); };"
+#: What the page may load: its own files only, whatever a later release of them tries.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "worker-src 'self' blob:; frame-ancestors 'none'; form-action 'self'"
+)
+
+Who = Callable[[Any], Viewer]
+"""Tells from a request who looks."""
+
+
+def gradio() -> Any:
+    """Return Gradio, imported with everything off that would tell somebody of it.
+
+    Raises:
+        NotInstalledError: the extra is not installed.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    try:
+        import gradio
+        import plotly  # noqa: F401
+    except ImportError:
+        raise NotInstalledError(
+            "The dashboard needs Gradio: pip install 'rag-bench[dashboard]'."
+        ) from None
+    return gradio
+
+
+def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") -> gr.Blocks:
+    """Return the page. ``who``: is asked at every look, as each event is an address of its own."""
+    gr = gradio()
+    kept = Kept()
+
+    def look(query: str, request: Any) -> list[Any]:
+        view = View.parse(query or "")
+        viewer = who(request.request)
+        context = Context(engine, settings, view, Words(view.lang), viewer, kept, dagster_url)
+        return _outputs(gr, context)
+
+    # Gradio reads what a handler's parameters are from their annotations.
+    look.__annotations__ = {"query": str, "request": gr.Request}
+    with gr.Blocks(title="rag_bench", analytics_enabled=False) as made:
+        bus = gr.HTML("", elem_id="rb-bus", visible="hidden", js_on_load=_BUS)
+        top = gr.HTML(elem_classes="rb-header", padding=False)
+        slots: list[Any] = []
+        for n in range(FIGURES):
+            slots.append(gr.HTML(elem_classes="rb-page", padding=False))
+            slots.append(
+                gr.Plot(show_label=False, visible=False, elem_id=f"rb-plot-{n}", container=False)
+            )
+        slots.append(gr.HTML(elem_classes="rb-page", padding=False))
+        shared: dict[str, Any] = {
+            "fn": look,
+            "inputs": [bus],
+            "outputs": [top, *slots],
+            "show_progress": "hidden",
+            "concurrency_limit": _AT_ONCE,
+            "api_visibility": "private",
+        }
+        first = made.load(js="() => [window.location.search]", **shared)
+        again = bus.submit(trigger_mode="always_last", concurrency_id=None, **shared)
+        for event in (first, again):
+            event.then(None, js="() => { window.rbShown(); }", show_progress="hidden")
+    made.queue(default_concurrency_limit=_AT_ONCE, max_size=_WAITING)
+    return made
+
+
+def mount(app: FastAPI, made: gr.Blocks, path: str) -> FastAPI:
+    """Put the page into an application, under a path."""
+    gr = gradio()
+    return gr.mount_gradio_app(
+        app,
+        made,
+        path=path,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=gr.themes.Default(
+            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        ),
+        css=(_PAGE / "page.css").read_text(encoding="utf-8"),
+        head=f"<script>{(_PAGE / 'page.js').read_text(encoding='utf-8')}</script>"
+        '<meta name="referrer" content="no-referrer">',
+        favicon_path=str(_PAGE / "icon.png"),
+        allowed_paths=[],
+    )
+
+
+def content(context: Context) -> Page:
+    """Return the page of a view; what fails is said in words, its cause only logged."""
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as NoConnection
+
+    words = context.words
+    if Scope.READ not in context.viewer.scopes:
+        return Page([said(words("no_scope"), "bad")])
+    page = Page()
+    try:
+        if context.settings_lost:
+            page.add(said(words("settings_lost"), "warn"))
+        page.add(*TABS[context.view.tab](context).parts)
+    except (OperationalError, NoConnection):
+        _log.exception("The dashboard cannot reach the database.")
+        return Page([said(words("no_database"), "bad")])
+    except Exception:
+        mark = uuid.uuid4().hex[:8]
+        _log.exception("The dashboard failed, %s.", mark)
+        return Page([said(words("failed", mark=mark), "bad")])
+    return page
+
+
+def _outputs(gr: Any, context: Context) -> list[Any]:
+    """Return the values of the header and of all slots: HTML, figure, HTML, …"""
+    texts: list[list[Markup]] = [[]]
+    figures: list[Any] = []
+    for part in content(context).parts:
+        if isinstance(part, str):
+            texts[-1].append(Markup(part))
+        else:
+            figures.append(part)
+            texts.append([])
+    if len(figures) > FIGURES:
+        raise AssertionError(f"a page with {len(figures)} figures has room for {FIGURES}")
+    values: list[Any] = [str(header(context))]
+    for n in range(FIGURES):
+        html = join(texts[n]) if n < len(texts) else Markup("")
+        values.append(gr.update(value=str(html), visible=bool(html)))
+        figure = figures[n] if n < len(figures) else None
+        values.append(gr.update(value=figure, visible=figure is not None))
+    html = join(texts[FIGURES]) if len(texts) > FIGURES else Markup("")
+    return [*values, gr.update(value=str(html), visible=bool(html))]

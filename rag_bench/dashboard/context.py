@@ -1,0 +1,107 @@
+"""What a tab is given: the store, who looks, what is to be seen, in which words."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rag_bench.access.scopes import Scope
+from rag_bench.errors import RagBenchError
+from rag_bench.store import evaluations
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.dashboard.address import View
+    from rag_bench.dashboard.words import Words
+    from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.settings import Settings
+
+T = TypeVar("T")
+_KEPT = 24
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks. Behind the API: the key's owner; on one's own machine nobody is asked.
+
+    ``unmasked``: may see users' words as they are. ``trace_id``: of the request, for the audit.
+    """
+
+    user_id: str | None = None
+    scopes: frozenset[Scope] = frozenset({Scope.READ})
+    unmasked: bool = False
+    key_id: str | None = None
+    trace_id: str = ""
+
+
+class Kept:
+    """What was made of the store, until something is measured: boards, comparisons."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
+
+    def of(self, engine: Engine, make: Callable[..., T], *given: Hashable) -> T:
+        """Return ``make(engine, *given)``, made anew when something was measured since."""
+        key = (make, *given, evaluations.newest_id(engine))
+        # Under the lock: two who ask at once wait for one making, not for two.
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make(engine, *given)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            found: T = self._kept[key]
+            return found
+
+
+@dataclass(frozen=True)
+class Context:
+    """One look at one view."""
+
+    engine: Engine
+    settings: Settings
+    view: View
+    words: Words
+    viewer: Viewer
+    kept: Kept
+    dagster_url: str = ""
+
+    @cached_property
+    def measured(self) -> Sequence[evaluations.MeasuredSettings]:
+        """The settings under which models were measured, newest first."""
+        return evaluations.MeasuredSettings.newest_first(self.engine)
+
+    @cached_property
+    def settings_hash(self) -> str | None:
+        """The settings that are shown: those of the address, else the newest whole ones."""
+        wanted = self.view.get("settings")
+        found = next((one for one in self.measured if one.settings_hash.startswith(wanted)), None)
+        if wanted and found is not None:
+            return found.settings_hash
+        whole = [one for one in self.measured if one.limit is None]
+        return next((one.settings_hash for one in whole or self.measured), None)
+
+    @property
+    def settings_lost(self) -> bool:
+        """Whether the address names settings that nothing was measured under."""
+        wanted = self.view.get("settings")
+        return bool(wanted) and not any(
+            one.settings_hash.startswith(wanted) for one in self.measured
+        )
+
+    @cached_property
+    def board(self) -> Leaderboard | None:
+        """The leaderboard of the shown settings; None where no model was measured."""
+        from rag_bench.reporting import leaderboard
+
+        if self.settings_hash is None:
+            return None
+        try:
+            return self.kept.of(self.engine, leaderboard.build, self.settings_hash)
+        except RagBenchError:
+            return None

@@ -1,0 +1,1 @@
+"""What pages are made of: texts, tables, choices, plots. Knows no tab."""

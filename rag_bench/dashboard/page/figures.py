@@ -1,0 +1,249 @@
+"""Plots, as data for the plotly.js that Gradio carries. Plain lists only, no template, no title:
+the heading stands above the plot as text, and colours read on a light and a dark ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Number = float | int | None
+#: Told apart by people who see fewer colours (Okabe and Ito), and by shape or pattern besides.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
+_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x", "pentagon")
+_INK = "#7d8590"
+_LINE = "rgba(125,133,144,0.35)"
+_TALLEST = 900
+
+
+def bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[Mapping[str, Any] | None]],
+    axis: str,
+    scale: Sequence[float] | None = None,
+) -> go.Figure:
+    """Return values with their intervals, a group of them per name.
+
+    ``series``: metrics as results have them, by what they are of; None where there is none.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for n, (_name, metrics) in enumerate(series.items()):
+        values = [None if m is None else m["value"] for m in metrics]
+        up, down = [], []
+        for metric, value in zip(metrics, values, strict=True):
+            known = metric is not None and value is not None and metric.get("ci_low") is not None
+            up.append(metric["ci_high"] - value if known and metric and value is not None else None)
+            down.append(
+                metric["ci_low"] - value if known and metric and value is not None else None
+            )
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=short(groups),
+                name=short(list(series))[n],
+                mode="markers",
+                marker={"color": _colour(n), "size": 10, "symbol": _SYMBOLS[n % len(_SYMBOLS)]},
+                error_x={
+                    "type": "data",
+                    "array": up,
+                    "arrayminus": [None if d is None else -d for d in down],
+                    "thickness": 1.5,
+                    "width": 4,
+                },
+            )
+        )
+    figure.update_layout(scattermode="group", scattergap=0.6)
+    _ruled(figure, axis, "", height=90 + 34 * len(groups) * max(1, min(len(series), 3)))
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    if scale:
+        figure.update_xaxes(range=[scale[0], scale[1]])
+    return figure
+
+
+def heat(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[Number]],
+    texts: Sequence[Sequence[str]],
+    scale: tuple[float, float] | None = None,
+    *,
+    middle: float | None = None,
+) -> go.Figure:
+    """Return a matrix with its numbers written in; an empty cell has no colour.
+
+    ``middle``: what is neither good nor bad, for colours that part there.
+    """
+    import plotly.graph_objects as go
+
+    # Light, so that dark numbers are read on every cell in both themes.
+    parted = [[0, "#F4A582"], [0.5, "#F7F7F7"], [1, "#92C5DE"]]
+    rising = [[0, "#F7FBFF"], [1, "#92C5DE"]]
+    figure = go.Figure(
+        go.Heatmap(
+            x=short(columns),
+            y=short(rows),
+            z=[list(row) for row in values],
+            text=[list(row) for row in texts],
+            texttemplate="%{text}",
+            textfont={"color": "#111111"},
+            hovertemplate="%{y} · %{x}: %{text}<extra></extra>",
+            colorscale=parted if middle is not None else rising,
+            zmin=scale[0] if scale else None,
+            zmax=scale[1] if scale else None,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    _ruled(figure, "", "", height=110 + 42 * len(rows))
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
+    figure.update_xaxes(showgrid=False, automargin=True, side="bottom")
+    return figure
+
+
+def points(
+    groups: Mapping[str, Sequence[tuple[Number, Number, str]]],
+    x_axis: str,
+    y_axis: str,
+    *,
+    line: Sequence[tuple[float, float]] = (),
+    line_name: str = "",
+    labels: bool = True,
+    small: bool = False,
+) -> go.Figure:
+    """Return points (x, y, name) by group, and a line through some of them."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    if line:
+        figure.add_trace(
+            go.Scatter(
+                x=[x for x, _ in line],
+                y=[y for _, y in line],
+                mode="lines",
+                name=line_name,
+                line={"dash": "dot", "color": _INK, "shape": "hv"},
+                hoverinfo="skip",
+            )
+        )
+    for n, (group, found) in enumerate(groups.items()):
+        figure.add_trace(
+            go.Scatter(
+                x=[x for x, _, _ in found],
+                y=[y for _, y, _ in found],
+                text=short([name for _, _, name in found]),
+                mode="markers+text" if labels else "markers",
+                textposition="top center",
+                name=group,
+                hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
+                marker={
+                    "color": _colour(n),
+                    "size": 5 if small else 11,
+                    "opacity": 0.75 if small else 1,
+                    "symbol": _SYMBOLS[n % len(_SYMBOLS)],
+                },
+            )
+        )
+    _ruled(figure, x_axis, y_axis, height=620 if small else 420)
+    return figure
+
+
+def columns(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[Number]],
+    x_axis: str,
+    y_axis: str,
+    *,
+    stacked: bool = False,
+    lying: bool = False,
+) -> go.Figure:
+    """Return bars of counts or shares, one kind of them or several beside each other."""
+    import plotly.graph_objects as go
+
+    patterns = ("", "/", ".", "x", "-", "+", "\\", "|")
+    figure = go.Figure()
+    for n, (_name, values) in enumerate(series.items()):
+        here = {"x": list(values), "y": list(names), "orientation": "h"}
+        standing = {"x": list(names), "y": list(values)}
+        figure.add_trace(
+            go.Bar(
+                **(here if lying else standing),
+                name=short(list(series))[n],
+                marker={"color": _colour(n), "pattern": {"shape": patterns[n % len(patterns)]}},
+            )
+        )
+    figure.update_layout(barmode="stack" if stacked else "group")
+    _ruled(figure, x_axis, y_axis, height=110 + 26 * len(names) if lying else 360)
+    if lying:
+        figure.update_yaxes(autorange="reversed", automargin=True)
+    else:
+        figure.update_xaxes(type="category", automargin=True)
+    return figure
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[Any, Number]]],
+    x_axis: str,
+    y_axis: str,
+    *,
+    marks: Sequence[tuple[Any, str]] = (),
+) -> go.Figure:
+    """Return values over time or number; ``marks``: where something changed, and what."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for n, (name, found) in enumerate(series.items()):
+        figure.add_trace(
+            go.Scatter(
+                x=[x for x, _ in found],
+                y=[y for _, y in found],
+                name=name,
+                mode="lines+markers",
+                line={"color": _colour(n)},
+                marker={"symbol": _SYMBOLS[n % len(_SYMBOLS)]},
+            )
+        )
+    _ruled(figure, x_axis, y_axis, height=380)
+    for where, what in marks:
+        figure.add_shape(
+            type="line", x0=where, x1=where, y0=0, y1=1, yref="paper",
+            line={"dash": "dash", "color": _INK},
+        )  # fmt: skip
+        figure.add_annotation(
+            x=where, y=1, yref="paper", text=what, showarrow=False, yanchor="bottom"
+        )
+    return figure
+
+
+def short(names: Sequence[str]) -> list[str]:
+    """Return names of models without their providers, where they stay different."""
+    cut = [name.rpartition("/")[2] for name in names]
+    return cut if len(set(cut)) == len(set(names)) else list(names)
+
+
+def _colour(n: int) -> str:
+    return COLOURS[n % len(COLOURS)]
+
+
+def _ruled(figure: go.Figure, x_axis: str, y_axis: str, height: int) -> None:
+    axis = {"gridcolor": _LINE, "zerolinecolor": _LINE, "linecolor": _LINE, "automargin": True}
+    figure.update_layout(
+        template=None,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _INK, "family": "system-ui, sans-serif", "size": 13},
+        height=min(height, _TALLEST),
+        margin={"l": 10, "r": 20, "t": 30, "b": 40},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        showlegend=len(figure.data) > 1,
+        xaxis={**axis, "title": {"text": x_axis}},
+        yaxis={**axis, "title": {"text": y_axis}},
+        hoverlabel={"namelength": -1},
+        dragmode=False,  # or a finger that scrolls the page would zoom
+    )
+    figure.update_traces(cliponaxis=False, selector={"type": "scatter"})

@@ -1,0 +1,93 @@
+// Links, choices and keys change the address; whatever changes the address is asked of the server.
+(() => {
+  if (window.rbReady) return;
+  window.rbReady = true;
+  let focused = null, left = null;
+  const place = () => location.pathname + location.search;
+  const ask = () => {
+    focused = document.activeElement && document.activeElement.id;
+    document.body.dataset.rbLoading = "1";
+    left = location.search;
+    if (window.rbShow) window.rbShow(location.search);
+  };
+  const go = query => {
+    const url = new URL(query || location.pathname, location.href);
+    if (url.pathname + url.search === place()) return;
+    history.pushState(null, "", url);
+    ask();
+  };
+  window.rbShown = () => {
+    delete document.body.dataset.rbLoading;
+    const header = document.querySelector("#rb-header-data");
+    if (header) {
+      document.title = header.dataset.title;
+      document.documentElement.lang = header.dataset.lang;
+      const here = document.querySelector(".rb-tabs [aria-current]");
+      if (here) here.parentElement.scrollLeft = here.offsetLeft - 16;
+    }
+    const was = focused && document.getElementById(focused);
+    if (was && document.activeElement === document.body) was.focus({preventScroll: true});
+    // The address may have moved on while this was on its way.
+    if (left !== null && left !== location.search) ask();
+  };
+  addEventListener("popstate", ask);
+  document.addEventListener("click", event => {
+    const link = event.target.closest("a[data-go]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+      event.preventDefault();
+      focused = null;
+      go(link.getAttribute("href"));
+      if (!link.closest(".rb-keep")) scrollTo({top: 0});
+      return;
+    }
+    const save = event.target.closest("button[data-csv]");
+    if (save) saveCsv(save.dataset.csv);
+    const help = event.target.closest("details.rb-help");
+    document.querySelectorAll("details.rb-help[open]").forEach(one => {
+      if (one !== help) one.open = false;
+    });
+  });
+  const apply = field => {
+    const query = new URLSearchParams(location.search);
+    for (const name of [field.dataset.param, ...field.dataset.resets.split(" ")]) query.delete(name);
+    if (field.value) query.set(field.dataset.param, field.value);
+    go("?" + query);
+  };
+  document.addEventListener("change", event => {
+    if (event.target.matches("select[data-param], input[data-param]")) apply(event.target);
+  });
+  document.addEventListener("keydown", event => {
+    const field = event.target.closest("input, select, textarea, [contenteditable]");
+    if (event.key === "Escape") {
+      document.querySelectorAll("details.rb-help[open]").forEach(one => { one.open = false; });
+    }
+    if (field || event.ctrlKey || event.metaKey || event.altKey) return;
+    const where = {ArrowRight: "next", n: "next", ArrowLeft: "prev", p: "prev"}[event.key];
+    if (event.target.closest && event.target.closest(".rb-scroll") && event.key.startsWith("Arrow")) return;
+    const link = where && document.querySelector(`a[rel="${where}"]`);
+    if (link) { event.preventDefault(); link.click(); }
+  });
+  const quoted = text => {
+    // A spreadsheet must not take a text for a formula.
+    const safe = /^[=+\-@\t\r]/.test(text) && isNaN(Number(text)) ? "'" + text : text;
+    return /[",\n;]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
+  };
+  const saveCsv = name => {
+    const table = document.getElementById("rb-" + name);
+    const head = [...table.tHead.rows[0].cells].map(cell => {
+      const copy = cell.cloneNode(true);
+      copy.querySelectorAll("details").forEach(one => one.remove());
+      return copy.textContent.trim();
+    });
+    const rows = [...table.tBodies[0].rows]
+      .filter(row => !row.querySelector(".rb-none"))
+      .map(row => [...row.cells].map(cell => cell.dataset.value ?? cell.textContent.trim()));
+    const text = [head, ...rows].map(row => row.map(quoted).join(",")).join("\r\n");
+    window.rbCsv = text;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(["\ufeff" + text], {type: "text/csv"}));
+    link.download = `rag_bench-${name}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+})();

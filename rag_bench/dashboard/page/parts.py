@@ -1,0 +1,306 @@
+"""Pieces of HTML. Whatever comes from the store is escaped by `Markup`; nothing else makes tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from rag_bench.evaluation.catalogue import known
+from rag_bench.evaluation.types import few_clusters_note
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.address import View
+    from rag_bench.dashboard.words import Words
+
+Part = "Markup | go.Figure"
+
+
+@dataclass
+class Page:
+    """One page: HTML and figures in their order."""
+
+    parts: list[Any] = field(default_factory=list)
+
+    def add(self, *parts: Any) -> None:
+        """Put pieces at the end; None is nothing."""
+        self.parts += [part for part in parts if part is not None]
+
+
+def join(parts: Iterable[object], between: str = "") -> Markup:
+    """Return pieces one after the other; texts are escaped."""
+    return Markup(between).join(escape(part) for part in parts)
+
+
+def heading(text: str, level: int = 2, anchor: str = "") -> Markup:
+    """Return a heading."""
+    return Markup('<h{0} id="{2}">{1}</h{0}>').format(level, text, anchor or _slug(text))
+
+
+def paragraph(text: object, kind: str = "") -> Markup:
+    """Return a paragraph; ``kind`` is its class."""
+    return Markup('<p class="{}">{}</p>').format(kind, text)
+
+
+def said(text: object, kind: str = "note") -> Markup:
+    """Return what must be noticed: ``note``, ``warn``, ``bad`` or ``empty``."""
+    return Markup('<div class="rb-said rb-{}" role="note">{}</div>').format(kind, text)
+
+
+def bullets(lines: Iterable[object]) -> Markup:
+    """Return a list."""
+    items = join(Markup("<li>{}</li>").format(line) for line in lines)
+    return Markup("<ul>{}</ul>").format(items) if items else Markup("")
+
+
+def link(text: object, query: str, kind: str = "") -> Markup:
+    """Return a link to another view, which opens without loading the page anew."""
+    given = Markup(' class="{}"').format(kind) if kind else ""
+    return Markup('<a href="{}" data-go{}>{}</a>').format(query, given, text)
+
+
+def mark(text: str, title: str = "", kind: str = "") -> Markup:
+    """Return a small mark beside a name."""
+    return Markup('<span class="rb-mark {}" title="{}">{}</span>').format(kind, title, text)
+
+
+def number(value: float | int | None, digits: int = 3) -> str:
+    """Return a number as text; nothing for no value, which is never 0."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or (digits == 0 and float(value).is_integer()):
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:,.{digits}f}".replace(",", "\u202f")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        shown: what is read.
+        value: what it is for CSV and tests; by default the text.
+        numeric: it stands to the right.
+        title: more about it, at the pointer.
+        tone: ``good``, ``bad`` or ``weak``; never the only sign of it.
+    """
+
+    shown: object
+    value: object = None
+    numeric: bool = False
+    title: str = ""
+    tone: str = ""
+
+
+def number_cell(value: float | int | None, digits: int = 3, **more: Any) -> Cell:
+    """Return a cell with a number; an empty one where there is none."""
+    return Cell(number(value, digits), "" if value is None else value, True, **more)
+
+
+def metric_cell(metric: Mapping[str, Any] | None, words: Words, digits: int = 3) -> Cell:
+    """Return a measured value with its interval and how many cases it rests on."""
+    if metric is None or metric.get("value") is None:
+        n = "" if metric is None else f"{metric['n_scored']}/{metric['n_expected']}"
+        return Cell(Markup("<small>{}</small>").format(n), "", True, words("no_value"))
+    shown = Markup("<b>{}</b>").format(number(metric["value"], digits))
+    if metric.get("ci_low") is not None and metric.get("ci_high") is not None:
+        low, high = number(metric["ci_low"], digits), number(metric["ci_high"], digits)
+        shown += Markup(' <span class="rb-ci">[{}, {}]</span>').format(low, high)
+    few = few_clusters_note(dict(metric))
+    if few:
+        shown += mark("!", words("few_clusters", n=metric["n_clusters"]))
+    scored, expected = metric["n_scored"], metric["n_expected"]
+    shown += Markup(' <small class="{}">{}/{}</small>').format(
+        "rb-part" if scored < expected else "", scored, expected
+    )
+    title = words("n_of_n", scored=scored, expected=expected)
+    return Cell(shown, metric["value"], True, title)
+
+
+@dataclass(frozen=True)
+class Col:
+    """A column: its title, and help that stands beside it."""
+
+    title: object
+    help: object = ""
+    numeric: bool = False
+
+
+def table(
+    name: str,
+    columns: Sequence[Col | str],
+    rows: Sequence[Sequence[Cell | object]],
+    words: Words,
+    *,
+    caption: str = "",
+    limit: int = 500,
+) -> Markup:
+    """Return a table with a button that saves it as CSV.
+
+    Args:
+        name: of the CSV's file, and of the table in the page; letters, digits and dashes.
+        columns: titles, or columns with help.
+        rows: cells or plain values, as many as columns.
+        words: of the page's language.
+        caption: what the table is.
+        limit: at most so many rows go to the browser; the rest is said.
+    """
+    made = [one if isinstance(one, Col) else Col(one) for one in columns]
+    head = join(
+        Markup('<th scope="col" class="{}">{}{}</th>').format(
+            "rb-num" if one.numeric else "", one.title, one.help
+        )
+        for one in made
+    )
+    body = join(
+        Markup("<tr>{}</tr>").format(
+            join(_td(cell, column) for cell, column in zip(row, made, strict=True))
+        )
+        for row in rows[:limit]
+    )
+    if not rows:
+        text = words("empty_table")
+        body = Markup('<tr><td colspan="{}" class="rb-none">{}</td></tr>').format(len(made), text)
+    more = words("rows_left_out", n=len(rows) - limit) if len(rows) > limit else ""
+    return Markup(
+        '<figure class="rb-table"><figcaption>{} <button type="button" data-csv="{}">CSV</button>'
+        '</figcaption><div class="rb-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table id="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}</figure>'
+    ).format(
+        caption, name, caption or name, f"rb-{name}", head, body, paragraph(more) if more else ""
+    )
+
+
+def _td(given: Cell | object, column: Col) -> Markup:
+    if not isinstance(given, Cell):
+        is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        given = number_cell(given) if is_number else Cell("" if given is None else given)  # type: ignore[arg-type]
+    tag = "td"
+    value = _plain(given.shown) if given.value is None else given.value
+    kinds = " ".join(
+        kind
+        for kind in (
+            "rb-num" if given.numeric or column.numeric else "",
+            given.tone and f"rb-{given.tone}",
+        )
+        if kind
+    )
+    return Markup('<{0} class="{1}" data-value="{2}" title="{3}">{4}</{0}>').format(
+        tag, kinds, value, given.title, given.shown
+    )
+
+
+def help_text(text: object, words: Words) -> Markup:
+    """Return a question mark that opens an explanation, by pointer, touch and keyboard."""
+    if not text:
+        return Markup("")
+    return Markup(
+        '<details class="rb-help"><summary aria-label="{}">?</summary><div>{}</div></details>'
+    ).format(words("help"), text)
+
+
+def metric_help(name: str, words: Words) -> Markup:
+    """Return what a metric is, from its entry in the catalogue."""
+    spec = known(name)
+    if spec is None:
+        return Markup("")
+    lines: list[object] = [Markup("<code>{}</code>").format(name), _markdown(spec.formula)]
+    if spec.scale:
+        low, high = spec.scale
+        lines.append(words("scale", low=f"{low:g}", high=f"{high:g}"))
+    if spec.higher_is_better is not None:
+        lines.append(words("higher_better" if spec.higher_is_better else "lower_better"))
+    lines.append(Markup("<small>{}</small>").format(words("from_catalogue")))
+    return help_text(join(lines, "<br>"), words)
+
+
+def direction(name: str) -> str:
+    """Return an arrow to where a metric is better; nothing where neither side is."""
+    spec = known(name)
+    if spec is None or spec.higher_is_better is None:
+        return ""
+    return " ↑" if spec.higher_is_better else " ↓"
+
+
+def metric_col(name: str, words: Words, title: str = "") -> Col:
+    """Return a metric's column: its title, the better direction, its help."""
+    return Col((title or name) + direction(name), metric_help(name, words), True)
+
+
+def choice(
+    parameter: str,
+    label: str,
+    options: Sequence[tuple[str, str]],
+    chosen: str,
+    resets: Sequence[str] = ("page",),
+) -> Markup:
+    """Return a list to choose from; the view follows. ``options``: (value, text).
+
+    ``resets``: parameters that lose their meaning with another choice.
+    """
+    items = join(
+        Markup('<option value="{}"{}>{}</option>').format(
+            value, Markup(" selected") if value == chosen else "", text
+        )
+        for value, text in options
+    )
+    return Markup(
+        '<label class="rb-choice"><span>{}</span><select id="rb-choice-{}" data-param="{}" '
+        'data-resets="{}">{}</select></label>'
+    ).format(label, parameter, parameter, " ".join(resets), items)
+
+
+def search_box(parameter: str, label: str, value: str) -> Markup:
+    """Return a field to search with; Enter applies it."""
+    return Markup(
+        '<label class="rb-choice"><span>{}</span><input type="search" id="rb-choice-{}" '
+        'data-param="{}" data-resets="page case" value="{}" maxlength="200"></label>'
+    ).format(label, parameter, parameter, value)
+
+
+def choices(*made: Markup) -> Markup:
+    """Return the choices of a page in one row."""
+    return Markup('<div class="rb-choices">{}</div>').format(join(made))
+
+
+def pager(view: View, n: int, per_page: int, words: Words) -> Markup:
+    """Return where one is in a long table, with links to the pages beside."""
+    last = max(1, -(-n // per_page))
+    page = min(view.page, last)
+    before = link(words("previous"), view.link(page=page - 1)) if page > 1 else ""
+    after = link(words("next"), view.link(page=page + 1)) if page < last else ""
+    here = words("page_of", page=page, last=last, n=number(n))
+    return Markup('<nav class="rb-pager" aria-label="{}">{} {} {}</nav>').format(
+        words("pages"), before, here, after
+    )
+
+
+def cards(items: Iterable[tuple[object, object, object]]) -> Markup:
+    """Return figures in large: (title, value, what it rests on)."""
+    made = join(
+        Markup('<div class="rb-card"><h3>{}</h3><p class="rb-big">{}</p><p>{}</p></div>').format(
+            title, value, more
+        )
+        for title, value, more in items
+    )
+    return Markup('<div class="rb-cards">{}</div>').format(made)
+
+
+def _markdown(text: str) -> Markup:
+    """Return a sentence of Markdown: code between backticks, all else as it is."""
+    parts = text.split("`")
+    return join(
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part)
+        for n, part in enumerate(parts)
+    )
+
+
+def _plain(shown: object) -> str:
+    return Markup(shown).striptags() if isinstance(shown, Markup) else str(shown)
+
+
+def _slug(text: str) -> str:
+    return "rb-h-" + re.sub(r"\W+", "-", text.lower()).strip("-")

@@ -1,0 +1,16 @@
+"""The tabs. Each is a function from what is looked at to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rag_bench.dashboard.context import Context
+from rag_bench.dashboard.page.parts import Page
+from rag_bench.dashboard.tabs import gates, judges, models, overview
+
+TABS: Mapping[str, Callable[[Context], Page]] = {
+    "overview": overview.page,
+    "models": models.page,
+    "judges": judges.page,
+    "gates": gates.page,
+}

@@ -1,0 +1,179 @@
+"""Generation models against each other: who wins how often, how scores spread, where they part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    choice,
+    choices,
+    heading,
+    link,
+    number,
+    number_cell,
+    paragraph,
+    table,
+)
+from rag_bench.dashboard.tabs.common import model_name
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+    from rag_bench.reporting.board import GeneratorLine
+    from rag_bench.reporting.columns import Column
+    from rag_bench.reporting.details.pairs_of_models import Scores
+    from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.store.case_scores import CaseScores
+
+# A matrix of more has no room for its numbers.
+_IN_MATRIX = 15
+_DIFFERENCES = 20
+
+
+def lead_scores(context: Context, board: Leaderboard, lead: Column) -> CaseScores:
+    """Return the scores by the leading measure, case by case."""
+    from rag_bench.store.case_scores import case_scores
+
+    return case_scores(
+        context.engine,
+        board.settings_hash,
+        tier=lead.tier.removeprefix("tier_"),
+        kind="scores" if lead.metric.startswith("rubric_") else "answers",
+        metric=lead.metric,
+    )
+
+
+def _by_judge(context: Context, board: Leaderboard, lead: Column, judge: str | None) -> Scores:
+    by = judge if lead.metric.startswith("rubric_") else None
+    found = lead_scores(context, board, lead)
+    return {model: scores for (model, scorer), scores in found.items() if scorer == by}
+
+
+def wins_part(
+    context: Context,
+    board: Leaderboard,
+    lines: list[GeneratorLine],
+    judge: str | None,
+    made: Page,
+) -> None:
+    """Add who wins against whom, and how the scores spread."""
+    from rag_bench.reporting.details.pairs_of_models import duels, spread
+
+    words, lead = context.words, lines[0].lead
+    scores = _by_judge(context, board, lead, judge)
+    models = [line.model for line in lines if line.model in scores]
+    made.add(heading(words("win_rates")))
+    if len(models) < 2:
+        made.add(paragraph(words("one_model_only")))
+    else:
+        found = duels(scores, models)
+        rate = {(one.model, one.other): one for one in found}
+        shown = models[:_IN_MATRIX]
+        made.add(paragraph(words("win_rates_help", judge=judge or lead.title)))
+        made.add(
+            figures.heat(
+                shown,
+                shown,
+                [[rate[a, b].win_rate if a != b else None for b in shown] for a in shown],
+                [[_per_cent(rate[a, b].win_rate) if a != b else "" for b in shown] for a in shown],
+                (0.0, 1.0),
+                middle=0.5,
+            )
+        )
+        rows = [
+            [
+                Cell(model_name(one.model, words), one.model),
+                Cell(model_name(one.other, words), one.other),
+                number_cell(one.won),
+                number_cell(one.tied),
+                number_cell(one.lost),
+                number_cell(one.n),
+                number_cell(one.win_rate),
+            ]
+            for one in found
+        ]
+        titles = ("won", "tied", "lost", "common_questions", "win_rate")
+        columns: list[Col | str] = [words("model"), words("against")]
+        columns += [Col(words(title), numeric=True) for title in titles]
+        made.add(table("wins", columns, rows, words, caption=words("win_rates")))
+    steps, counts = spread(scores, models, lead.scale)
+    made.add(heading(words("score_spread")))
+    if not steps:
+        made.add(paragraph(words("no_case_scores")))
+        return
+    made.add(figures.columns(steps, counts, lead.title, words("answers")))
+    rows = [[Cell(model_name(m, words), m), *(number_cell(n) for n in counts[m])] for m in models]
+    made.add(
+        table(
+            "spread",
+            [words("model"), *(Col(step, numeric=True) for step in steps)],
+            rows,
+            words,
+            caption=words("score_spread_caption", metric=lead.title),
+        )
+    )
+
+
+def differences_part(
+    context: Context,
+    board: Leaderboard,
+    lines: list[GeneratorLine],
+    judge: str | None,
+    made: Page,
+) -> None:
+    """Add where two models differ most, with links to the questions."""
+    from rag_bench.dashboard.texts import question_texts
+    from rag_bench.reporting.details.pairs_of_models import differences
+
+    words, view, lead = context.words, context.view, lines[0].lead
+    scores = _by_judge(context, board, lead, judge)
+    models = [line.model for line in lines if line.model in scores]
+    made.add(heading(words("most_different")))
+    if len(models) < 2:
+        made.add(paragraph(words("one_model_only")))
+        return
+    a = view.get("a") if view.get("a") in models else models[0]
+    others = [model for model in models if model != a]
+    b = view.get("b") if view.get("b") in others else others[0]
+    made.add(
+        choices(
+            choice("a", words("first_model"), [(m, m) for m in models], a, ()),
+            choice("b", words("second_model"), [(m, m) for m in others], b, ()),
+        )
+    )
+    found = differences(scores, a, b)
+    texts = question_texts(context, board.dataset.id, [one.case_id for one in found[:_DIFFERENCES]])
+    rows: list[list[Any]] = [
+        [
+            Cell(link(one.case_id, view.link("questions", case=one.case_id)), one.case_id),
+            texts.get(one.case_id, ""),
+            number_cell(one.first, 2),
+            number_cell(one.second, 2),
+            number_cell(one.size, 2),
+        ]
+        for one in found[:_DIFFERENCES]
+    ]
+    columns: list[Col | str] = [words("question_id"), words("question")]
+    columns += [Col(title, numeric=True) for title in (a, b, words("difference"))]
+    better = sum(one.size > 0 for one in found)
+    made.add(
+        paragraph(
+            words("differ_on", n=len(found), first=better, second=len(found) - better, a=a, b=b)
+        )
+    )
+    made.add(
+        table(
+            "differences",
+            columns,
+            rows,
+            words,
+            caption=words("most_different_caption", n=_DIFFERENCES),
+        )
+    )
+
+
+def _per_cent(share: float | None) -> str:
+    return "" if share is None else f"{number(100 * share, 0)} %"

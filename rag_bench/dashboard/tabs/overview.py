@@ -1,0 +1,298 @@
+"""Overview: what is measured now, who leads, what got worse, what is missing, what it cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    bullets,
+    cards,
+    choices,
+    heading,
+    join,
+    link,
+    metric_cell,
+    metric_help,
+    number,
+    number_cell,
+    paragraph,
+    said,
+    table,
+)
+from rag_bench.dashboard.shell import without_results
+from rag_bench.dashboard.tabs.common import (
+    checked_judges,
+    judge_name,
+    measured_line,
+    model_name,
+    moment,
+    settings_choice,
+)
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+    from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.store.snapshots import SnapshotInfo
+
+
+def page(context: Context) -> Page:
+    """Return the page."""
+    from rag_bench.store.snapshots import current_snapshot
+
+    words, made = context.words, Page()
+    snapshot = current_snapshot(context.engine)
+    if snapshot is None:
+        made.add(said(words("no_dump"), "empty"))
+    board = context.board
+    if board is None:
+        made.add(without_results(context), *_failed(context), *_cost(context))
+        return made
+    made.add(choices(settings_choice(context)), measured_line(context, board))
+    made.add(_cards(context, board, snapshot), *_notes(context, board))
+    made.add(*_changes(context, board), *_missing(context, board))
+    made.add(*_failed(context), *_cost(context))
+    return made
+
+
+def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) -> Markup:
+    from rag_bench.reporting.board import gates, generators, judges
+
+    words, view = context.words, context.view
+    lines, gate_lines = generators(board), gates(board)
+    leader = lines[0]
+    metric = leader.row.metric(leader.lead)
+    tied = [line.model for line in lines if line.standing.tied]
+    told = words("tied_with", models=", ".join(tied)) if tied else words("nobody_tied")
+    if leader.standing.rank is None:
+        told = words("not_ranked", reason=leader.standing.reason or "")
+    checked = checked_judges(board)
+    lead_text = join(
+        [
+            leader.lead.title,
+            metric_help(leader.lead.metric, words),
+            ": ",
+            metric_cell(metric, words, 2).shown,
+            Markup("<br>"),
+            words("by"),
+            " ",
+            judge_name(
+                leader.row.benchmark_judge_model,
+                words,
+                checked=leader.row.benchmark_judge_model in checked,
+            ),
+            Markup("<br>"),
+            told,
+        ]
+    )
+    items: list[tuple[object, object, object]] = [
+        (
+            link(words("generation_model"), view.link("models")),
+            model_name(leader.model, words),
+            lead_text,
+        )
+    ]
+    counting = [line for line in judges(board) if line.counts]
+    if counting:
+        first = counting[0]
+        kappa = (first.metrics or {}).get("label_kappa")
+        text: object = words("never_checked")
+        if kappa and kappa["value"] is not None:
+            text = join(
+                [
+                    words("label_kappa"),
+                    metric_help("label_kappa", words),
+                    ": ",
+                    metric_cell(kappa, words, 2).shown,
+                ]
+            )
+        items.append(
+            (
+                link(words("benchmark_judge"), view.link("judges")),
+                model_name(first.model, words),
+                text,
+            )
+        )
+    if gate_lines:
+        gate = gate_lines[0]
+        text = join(
+            [
+                "F1",
+                metric_help("f1_score", words),
+                ": ",
+                metric_cell(gate.metric("f1_score"), words, 2).shown,
+            ]
+        )
+        items.append(
+            (
+                link(words("production_judge"), view.link("gates")),
+                model_name(gate.model, words),
+                text,
+            )
+        )
+    if snapshot is not None:
+        text = words(
+            "dump_holds",
+            chunks=number(snapshot.n_chunks),
+            questions=number(snapshot.n_questions),
+            at=moment(snapshot.loaded_at),
+        )
+        items.append((words("dump"), snapshot.name, text))
+    return cards(items)
+
+
+def _notes(context: Context, board: Leaderboard) -> list[object]:
+    words = context.words
+    found: list[object] = []
+    if any(row.simulated for row in board.rows):
+        found.append(said(words("simulated_present"), "warn"))
+    unchecked = [
+        judge
+        for judge in board.ranking.judges
+        if judge is not None and judge not in checked_judges(board)
+    ]
+    if unchecked:
+        found.append(said(words("unchecked_present", judges=", ".join(unchecked)), "warn"))
+    return found
+
+
+def _changes(context: Context, board: Leaderboard) -> list[object]:
+    from rag_bench.reporting.details.changes import changes
+    from rag_bench.reporting.leaderboard import COLUMNS
+
+    words = context.words
+    wanted = tuple((c.tier.removeprefix("tier_"), c.metric) for c in COLUMNS)
+    found = context.kept.of(context.engine, changes, board.settings_hash, wanted)
+    parts: list[object] = [heading(words("what_changed"))]
+    if not found:
+        return [*parts, paragraph(words("no_earlier"))]
+    worse = [one for one in found if one.verdict == "worse"]
+    better = [one for one in found if one.verdict == "better"]
+    parts.append(
+        said(
+            words("changed_sum", worse=len(worse), better=len(better), all=len(found)),
+            "bad" if worse else "note",
+        )
+    )
+    rows = [
+        [
+            Cell(
+                link(one.models, context.view.link("runs", evaluation=one.evaluation_id)),
+                one.models,
+            ),
+            join([one.metric, metric_help(one.metric, words)]),
+            metric_cell(one.then, words),
+            metric_cell(one.now, words),
+            metric_cell(one.comparison.difference.to_json(), words),
+            number_cell(one.p_adjusted),
+            Cell(
+                words(f"verdict_{one.verdict.replace(' ', '_')}"),
+                tone={"worse": "bad", "better": "good"}.get(one.verdict, ""),
+            ),
+        ]
+        for one in found
+    ]
+    columns: list[Col | str] = [
+        words("models"),
+        words("measure"),
+        Col(words("then"), numeric=True),
+        Col(words("now"), numeric=True),
+        Col(words("difference"), numeric=True),
+        Col(words("p_holm"), numeric=True),
+        words("verdict"),
+    ]
+    parts.append(table("changes", columns, rows, words, caption=words("changes_caption")))
+    return parts
+
+
+def _missing(context: Context, board: Leaderboard) -> list[object]:
+    from rag_bench.reporting.board import gates, generators, judges, not_configured
+
+    words, found = context.words, []
+    if board.configured is not None:
+        there = {line.model for line in generators(board)}
+        scored = {line.model for line in judges(board)}
+        gated = {line.model for line in gates(board)}
+        for role, configured, measured in (
+            ("generation_model", board.configured.generation, there),
+            ("benchmark_judge", board.configured.benchmark_judges, scored),
+            ("production_judge", board.configured.production_judges, gated),
+        ):
+            absent = [model for model in configured if model not in measured]
+            if absent:
+                found.append(words("not_measured", role=words(role), models=", ".join(absent)))
+    for line in generators(board):
+        if line.n_scored < line.n_expected:
+            found.append(
+                words("partly_scored", model=line.model, n=line.n_scored, all=line.n_expected)
+            )
+    found += [words("no_longer_configured", model=model) for model in not_configured(board)]
+    parts: list[object] = [heading(words("what_is_missing"))]
+    if not found:
+        return [*parts, paragraph(words("nothing_missing"))]
+    return [*parts, bullets(found), paragraph(Markup("<code>rag-bench sweep</code>"))]
+
+
+def _failed(context: Context) -> list[object]:
+    from rag_bench.store.evaluations.listing import listed
+
+    words, view = context.words, context.view
+    failed, n_failed = listed(context.engine, status="failed", limit=5)
+    _, n_partial = listed(context.engine, status="partial", limit=1)
+    if not n_failed and not n_partial:
+        return []
+    parts: list[object] = [heading(words("what_failed"))]
+    parts.append(
+        bullets(
+            [
+                link(words("n_failed", n=n_failed), view.link("runs", status="failed")),
+                link(words("n_partial", n=n_partial), view.link("runs", status="partial")),
+            ]
+        )
+    )
+    parts += [
+        paragraph(link(f"{one.tier} · {one.models}", view.link("runs", evaluation=one.id)))
+        for one in failed
+    ]
+    return parts
+
+
+def _cost(context: Context) -> list[object]:
+    from rag_bench.store.calls import usage
+
+    words = context.words
+    with context.engine.connect() as connection:
+        found = usage(connection)
+    if not found:
+        return []
+    rows = [
+        [
+            words(f"role_{one.role}"),
+            Cell(model_name(f"{one.provider}/{one.model}", words), f"{one.provider}/{one.model}"),
+            number_cell(one.n_ok + one.n_discarded),
+            number_cell(one.n_error),
+            number_cell(one.prompt_tokens),
+            number_cell(one.completion_tokens),
+            number_cell(None if one.cost_usd is None else float(one.cost_usd), 4),
+            number_cell(one.n_cost_unknown),
+            number_cell(one.latency_ms_p50, 0),
+            number_cell(one.latency_ms_p95, 0),
+        ]
+        for one in found
+    ]
+    known = [float(one.cost_usd) for one in found if one.cost_usd is not None]
+    total = sum(one.n_ok + one.n_discarded for one in found)
+    text = words("cost_sum", calls=number(total), usd=number(sum(known), 2) if known else "–")
+    titles = ("calls", "failed_calls", "prompt_tokens", "completion_tokens", "usd", "without_price")
+    columns: list[Col | str] = [words("role"), words("model")]
+    columns += [Col(words(title), numeric=True) for title in titles]
+    columns += [Col(f"{words('latency_ms')} p50", numeric=True), Col("p95", numeric=True)]
+    return [
+        heading(words("what_it_cost")),
+        paragraph(text),
+        table("cost", columns, rows, words, caption=words("cost_caption")),
+    ]

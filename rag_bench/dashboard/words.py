@@ -1,0 +1,29 @@
+"""Every word of the dashboard in both languages; they stand side by side in ``words.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def _all() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one language."""
+
+    lang: str
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return what stands under a key, with its places filled. Raises KeyError for no such."""
+        text = _all()[key][self.lang]
+        return text.format(**values) if values else text
+
+    def known(self, key: str, default: str) -> str:
+        """Return what stands under a key, or the default if nothing does."""
+        return _all().get(key, {}).get(self.lang, default)

@@ -1,0 +1,92 @@
+"""Addresses of views, and words in both languages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rag_bench.dashboard
+from rag_bench.dashboard.address import LANGUAGES, PARAMETERS, TABS, View
+
+HERE = Path(rag_bench.dashboard.__file__).parent
+WORDS = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
+PLACES = re.compile(r"\{(\w+)[^}]*\}")
+
+
+def test_every_word_stands_in_both_languages_with_the_same_places() -> None:
+    for key, said in WORDS.items():
+        assert set(said) == set(LANGUAGES), key
+        assert all(said.values()), key
+        assert set(PLACES.findall(said["en"])) == set(PLACES.findall(said["ru"])), key
+
+
+def test_every_word_that_is_asked_for_is_there() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in HERE.rglob("*.py"))
+    asked = set(re.findall(r"""\bwords\(\s*["'](\w+)["']""", source))
+    assert len(asked) > 100
+    assert asked - set(WORDS) == set()
+
+
+def test_no_word_is_left_over() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in HERE.rglob("*.py"))
+    asked = set(re.findall(r"""["'](\w+)["']""", source))
+    made = ("tab_", "verdict_", "role_", "language_", "compared_", "status_", "filter_")
+    assert {
+        k
+        for k in WORDS
+        if k not in asked
+        and not k.startswith(made)
+        and not k.endswith("_help")
+        and not k.endswith("_unknown")
+    } == set()
+
+
+@given(
+    st.sampled_from(TABS),
+    st.dictionaries(
+        st.sampled_from([name for name in PARAMETERS if name != "lang"]),
+        st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=80),
+    ),
+)
+def test_a_link_is_the_whole_view(tab: str, values: dict[str, str]) -> None:
+    view = View(tab, values)
+    assert View.parse(view.link()) == view
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "?", "?tab=", "?tab=<script>", "?lang=xx&page=-1", "?page=9999999999999999999"),
+        *(
+            "?page=٣",
+            "?search=" + "x" * 5000,
+            "?case=%00%0a",
+            "?a=%ff%fe",
+            "?&&==&tab",
+            "?tab=runs%00",
+        ),
+    ],
+)
+def test_an_impossible_address_is_a_view_all_the_same(query: str) -> None:
+    view = View.parse(query)
+    assert view.tab in TABS
+    assert view.lang in LANGUAGES
+    assert 1 <= view.page <= 100_000
+    assert all(len(value) <= 300 and value.isprintable() for value in view.values.values())
+
+
+def test_plotly_is_of_the_release_that_gradio_draws() -> None:
+    """A newer one may write what the older plotly.js in Gradio's files does not understand."""
+    pytest.importorskip("gradio")
+    from plotly.offline import get_plotlyjs_version
+
+    assets = Path(str(files("gradio"))) / "templates" / "frontend" / "assets"
+    [bundle] = assets.glob("PlotlyPlot-*.js")
+    major, minor, _ = get_plotlyjs_version().split(".")
+    assert re.search(rf"[\"'`]{major}\.{minor}\.\d+[\"'`]", bundle.read_text(encoding="utf-8"))
