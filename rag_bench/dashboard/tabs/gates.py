@@ -154,7 +154,7 @@ def _trade(context: Context, lines: list[GateLine], made: Page) -> None:
 
 def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Page) -> None:
     from rag_bench.dashboard.texts import shown
-    from rag_bench.store.verdicts import wrong_verdicts
+    from rag_bench.store.evaluations.verdicts import wrong_verdicts
 
     words, view = context.words, context.view
     models = [line.model for line in lines]

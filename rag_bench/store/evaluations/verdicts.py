@@ -71,8 +71,8 @@ def wrong_verdicts(
         ids = [row[0] for row in rows]
         asked = connection.execute(text(_NEWEST + _QUESTIONS), {**given, "ids": ids}).all()
     questions = {row[0]: row[1] for row in asked}
-    found = [
-        WrongVerdict(*tuple(row)[:7], questions.get(row.case_id, ""))  # type: ignore[arg-type]
-        for row in rows
-    ]
+    found = []
+    for case_id, shown, should, reason, answer, code, detail in rows:
+        asked_of = questions.get(case_id, "")
+        found.append(WrongVerdict(case_id, shown, should, reason, answer, code, detail, asked_of))
     return found, int(total)
