@@ -1,0 +1,91 @@
+"""The three words that end a comparison: got worse, no worse than the margin, cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_bench.evaluation.comparison import Comparison
+from rag_bench.evaluation.paired.detectable import ALPHA, Needed, clusters_if_alike, needed
+from rag_bench.evaluation.types import Scale
+
+Word = Literal["got worse", "no worse than the margin", "cannot tell"]
+GOT_WORSE: Word = "got worse"
+NO_WORSE: Word = "no worse than the margin"
+CANNOT_TELL: Word = "cannot tell"
+#: As a part of a metric's scale: 5 points of a rate, 0.2 of a rubric from 1 to 5.
+MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is said of one metric.
+
+    ``better``: it is better by more than chance; a word of its own it has not, as it passes.
+    ``reason``: why it cannot be told. ``needed``: so many questions and pages would decide.
+    """
+
+    word: Word
+    better: bool = False
+    reason: str | None = None
+    needed: Needed | None = None
+
+
+def decide(
+    found: Comparison,
+    p_adjusted: float | None,
+    *,
+    higher_is_better: bool | None,
+    margin: float | None,
+    scale: Scale | None = None,
+    alpha: float = ALPHA,
+) -> Decision:
+    """Say whether the second run got worse than the first.
+
+    *Got worse*: the whole 95 % interval of the difference lies on the bad side of 0, and p,
+    adjusted for all metrics that are tested together, is below ``alpha``. *No worse than the
+    margin*: the interval's bad end is nearer to 0 than ``margin`` (in the metric's own units). Else
+    it cannot be told, which is not that both are alike.
+    """
+    value, low, high = found.difference.value, found.difference.ci_low, found.difference.ci_high
+    if value is None:
+        return Decision(CANNOT_TELL, reason="no case has a score on both sides")
+    if higher_is_better is None:
+        return Decision(CANNOT_TELL, reason="it is not known which direction is better")
+    if low is None or high is None or p_adjusted is None:
+        reason = "all cases are of one page" if found.n_clusters < 2 else "all differ alike"
+        return Decision(CANNOT_TELL, reason=reason)
+    if not higher_is_better:
+        value, low, high = -value, -high, -low
+    if high < 0 and p_adjusted < alpha:
+        return Decision(GOT_WORSE)
+    better = low > 0 and p_adjusted < alpha
+    if margin is not None and low > -margin:
+        return Decision(NO_WORSE, better)
+    if margin is None:
+        return Decision(CANNOT_TELL, better, "it has no scale, so there is no margin")
+    reason = "too few questions or pages"
+    if high < 0:
+        reason = "worse if it were the only metric; among all that are tested it may be chance"
+    return Decision(CANNOT_TELL, better, reason, _needed(found, value, margin, scale))
+
+
+def overall(words: Iterable[Word]) -> Word:
+    """Return the word of several metrics: the worst; no metric at all cannot be told."""
+    found = set(words)
+    if GOT_WORSE in found:
+        return GOT_WORSE
+    return NO_WORSE if found == {NO_WORSE} else CANNOT_TELL
+
+
+def _needed(found: Comparison, value: float, margin: float, scale: Scale | None) -> Needed | None:
+    n, clusters = found.difference.n_scored, found.n_clusters
+    if found.spread is None:
+        if scale is None:
+            return None
+        pages = clusters_if_alike(margin, scale[1] - scale[0])
+        return Needed(-(-pages * n // clusters), pages)
+    # Between 0 and the margin both are to be told from what was seen; else the one from the other.
+    apart = max(-value, margin + value) if -margin < value < 0 else margin
+    return needed(found.spread, apart)

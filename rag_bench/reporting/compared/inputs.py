@@ -1,0 +1,142 @@
+"""What two sides were made with, by name, and in what of it they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.hashing import canonical_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.reporting.compared.sides import Side
+    from rag_bench.store.evaluations.comparing import EvaluationToCompare
+
+# What an evaluation notes of its outcome, or of what it was made from beside its inputs.
+_NOT_READ = ("n_retryable", "flags", "outcome_hash", "answers_evaluation", "result")
+# A value that is longer is a text or a list of results, which no line can show.
+_MOST_CHARACTERS = 400
+
+IN_WORDS: Mapping[str, str] = {
+    "generation_model": "generation model",
+    "judge_model": "benchmark judge",
+    "production_judge_model": "production judge",
+    "embedding_model": "encoder",
+    "encoder": "encoder's content",
+    "dataset_id": "dataset",
+    "dump_sha256": "dump",
+    "corpus_hash": "texts of the chunks",
+    "prompt_hash": "prompts of the tiers that are compared",
+    "answers_hash": "answers that were judged",
+    "git_commit": "commit",
+    "retriever_name": "retriever",
+    "retriever": "retriever",
+    "limit": "limit of questions",
+    "eval_types": "kinds of evaluation",
+    "metrics": "metrics that were asked for",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same on both sides; ``detail``: more of it, as JSON."""
+
+    name: str
+    a: Any
+    b: Any
+    detail: Mapping[str, Any] | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What it is called."""
+        name, separator, of = self.name.partition(" (")
+        return IN_WORDS.get(name, name.replace("_", " ")) + separator + of
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs; ``detail`` only where there is one."""
+        found = {"name": self.name, "in_words": self.in_words, "a": self.a, "b": self.b}
+        return {**found, "detail": self.detail} if self.detail else found
+
+
+def of_the_evaluation(found: EvaluationToCompare) -> dict[str, Any]:
+    """Return what an evaluation was made with."""
+    made = {
+        "tier": found.tier,
+        "kind": found.kind,
+        "generation_model": found.generation_model,
+        "judge_model": found.benchmark_judge_model,
+        "production_judge_model": found.production_judge_model,
+        "dataset_id": found.dataset_id,
+        "dump_sha256": found.dump_sha256,
+        **_of_one(vars(found)),
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def of_the_run(
+    config: Mapping[str, Any], evaluations: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what a run was made with: its config, and what all its evaluations say of it."""
+    made: dict[str, Any] = {}
+    for one in evaluations:
+        found = _of_one(one)
+        # A part's own questions are no setting of the run.
+        found.pop("dataset_id", None)
+        found.pop("answers_hash", None)
+        for name, value in found.items():
+            made.setdefault(name, value)
+    said = {name: value for name, value in config.items() if value is not None}
+    return {**made, **said}
+
+
+def _of_one(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, inputs, prompts and code of an evaluation.
+
+    Prompts and code are of a tier and kind: a run has several.
+    """
+    of = f" ({one['tier']}, {one['kind']})"
+    settings = {name: value for name, value in one["settings"].items() if name != "prompt_hash"}
+    inputs = {
+        name: value
+        for name, value in one["inputs"].items()
+        if name not in _NOT_READ and len(canonical_json(value)) <= _MOST_CHARACTERS
+    }
+    made = {
+        **settings,
+        **inputs,
+        f"prompt_hash{of}": one["prompt_hash"],
+        f"code_version{of}": one["code_version"],
+        "embedding_model": one["embedding_model"],
+        "git_commit": one["git_commit"],
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def differences(engine: Engine, a: Side, b: Side) -> list[Difference]:
+    """Return in what the two sides differ, models first.
+
+    Of a run and an evaluation only what both say is compared.
+    """
+    first, second = a.made_with, b.made_with
+    names = first.keys() | second.keys() if a.kind == b.kind else first.keys() & second.keys()
+    names -= {"tier", "kind"} if a.kind != b.kind else set()
+    order = {name: place for place, name in enumerate(IN_WORDS)}
+    found = []
+    for name in sorted(names, key=lambda name: (order.get(name, len(order)), name)):
+        one, other = first.get(name), second.get(name)
+        if one != other:
+            detail = _chunks(engine, a, b) if name == "dump_sha256" else None
+            found.append(Difference(name, one, other, detail))
+    return found
+
+
+def _chunks(engine: Engine, a: Side, b: Side) -> dict[str, Any] | None:
+    """Return which chunks differ between the two dumps."""
+    from rag_bench.store.chunk_diff import diff_chunks
+    from rag_bench.store.snapshots import chunks_of
+
+    if a.dump is None or b.dump is None:
+        return None
+    return diff_chunks(chunks_of(engine, a.dump), chunks_of(engine, b.dump)).to_json()

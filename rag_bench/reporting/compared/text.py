@@ -1,0 +1,126 @@
+"""A comparison in words, of the JSON that every reader gets: for terminals, logs and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rag_bench.evaluation.paired.decision import CANNOT_TELL, GOT_WORSE, NO_WORSE
+
+_CASES = 10
+_SIGNS = {GOT_WORSE: "✗", NO_WORSE: "✓", CANNOT_TELL: "?"}
+
+
+def table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the metrics, as text; ``found``: `Compared.as_json`."""
+    headings = ["metric", "a", "b", "b − a", "95 % interval", "p (all)", "could show", "verdict"]
+    rows = []
+    for one in found["metrics"]:
+        low, high = _number(one["ci_low"], sign=True), _number(one["ci_high"], sign=True)
+        down = "" if one["higher_is_better"] is not False else " ↓"
+        rows.append(
+            [
+                one["metric"] + down,
+                _number(one["a"]),
+                _number(one["b"]),
+                _number(one["difference"], sign=True),
+                f"{low} to {high}" if one["ci_low"] is not None else "–",
+                _p(one["p_adjusted"]),
+                _number(one["minimum_detectable"]),
+                verdict_of(one),
+            ]
+        )
+    return headings, rows
+
+
+def verdict_of(one: Mapping[str, Any]) -> str:
+    """Return a metric's word, with what would decide where it cannot be told."""
+    said = f"{_SIGNS[one['verdict']]} {one['verdict']}"
+    if one["better"]:
+        said += " (better)"
+    if one["verdict"] != CANNOT_TELL:
+        return said
+    if needed := one["needed"]:
+        pages = f" of {needed['pages']:,} pages" if needed["pages"] < needed["questions"] else ""
+        return f"{said}: {needed['questions']:,} questions{pages} would decide"
+    return f"{said}: {one['reason']}" if one["reason"] else said
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is said beside the table: verdict, what differs, which cases moved."""
+    a, b = found["a"], found["b"]
+    yield f"{b['kind']} {b['id']} against {a['kind']} {a['id']}: {found['verdict']}"
+    pages = found["n_pages"]
+    unknown = found["n_pairs"] - found["n_pairs_with_page"]
+    own = f", {unknown} without a known page" if unknown else ""
+    yield (
+        f"{found['n_pairs']:,} cases of both, from {pages:,} pages{own}; paired by "
+        f"{found['paired_by']}. p is adjusted for {found['n_tests']} metrics."
+    )
+    for name, there in (("a", found["metrics_only_in_a"]), ("b", found["metrics_only_in_b"])):
+        if there:
+            yield f"Only {name} has: {', '.join(there)}."
+    yield from _inputs(found["inputs"])
+    for name, title in (("worse", "Got worse"), ("better", "Got better")):
+        yield from _cases(title, found[f"n_{name}"], found[name])
+    yield from _alone(found)
+
+
+def whole(found: Mapping[str, Any]) -> str:
+    """Return the comparison as plain text: the table, then `lines`."""
+    headings, rows = table(found)
+    widths = [max(len(row[n]) for row in [headings, *rows]) for n in range(len(headings))]
+    said = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in ([headings, *rows] if rows else [])
+    ]
+    return "\n".join([*said, *lines(found)])
+
+
+def _inputs(inputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not inputs:
+        yield "Nothing differs in what they were made with."
+    for one in inputs:
+        yield f"Differs: {one['in_words']}: {_short(one['a'])} → {_short(one['b'])}"
+        if detail := one.get("detail"):
+            counts = ", ".join(f"{detail[n]} {n}" for n in ("added", "removed", "changed"))
+            yield f"  chunks: {counts}, {detail['unchanged']} as before"
+            for example in detail["examples"]["changed"]:
+                yield f"  {example['page_url']}: «{example['before']}» → «{example['after']}»"
+
+
+def _cases(title: str, n: int, cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not n:
+        return
+    yield f"{title}: {n:,} scores of cases."
+    for one in cases[:_CASES]:
+        question = f" {one['question']}" if one["question"] else ""
+        values = f"{_number(one['a'])} → {_number(one['b'])}"
+        yield f"  {one['metric']} {values}  {one['case_id']}{question}"
+    if n > _CASES:
+        yield f"  … and {n - min(_CASES, len(cases)):,} more"
+
+
+def _alone(found: Mapping[str, Any]) -> Iterator[str]:
+    for side in ("a", "b"):
+        for reason, n in found[f"cases_only_in_{side}"].items():
+            yield f"Only in {side}: {n:,} cases ({reason})."
+    for metric in found["metrics"]:
+        for reason, n in metric["unpaired"].items():
+            yield f"{metric['metric']}: {n:,} cases of one side only ({reason})."
+
+
+def _number(value: float | None, *, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.3f}".replace("-", "−") if sign else f"{value:.3f}"
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _short(value: Any) -> str:
+    said = "nothing" if value is None else str(value)
+    # Hashes are known by their beginnings.
+    return said if len(said) <= 48 else f"{said[:16]}…"

@@ -1,0 +1,204 @@
+"""Runs and evaluations against each other, over the real database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from compared_runs import Scored, a_scored_run, pages
+from measured import metric, store
+from sqlalchemy import Engine
+
+from rag_bench.reporting.compared.baseline import compare_with_baseline
+from rag_bench.reporting.compared.comparing import Terms, UnknownMetricError, compare
+from rag_bench.reporting.compared.sides import NothingToCompareError
+from rag_bench.reporting.compared.text import whole
+from rag_bench.store.datasets import Item, save_dataset
+from rag_bench.store.evaluations import Case
+
+A, B = "0199aaaa0000000000000000000000aa", "0199bbbb0000000000000000000000bb"
+FAITHFUL, ASKED_AGAIN = "ragas_faithfulness", "asked_again_rate"
+
+
+def dropped(cases: Sequence[Scored], metric: str, by: float, every: int) -> list[Scored]:
+    """Return the cases with a metric changed in every so many of them."""
+    return [
+        replace(case, scores={**(case.scores or {}), metric: (case.scores or {})[metric] + by})
+        if n % every == 0
+        else case
+        for n, case in enumerate(cases)
+    ]
+
+
+def test_a_planted_regression_is_found_and_an_equal_pair_is_none(engine: Engine) -> None:
+    cases = pages(80, 3, {FAITHFUL: [0.9, 0.7, 0.8, 1.0], "rougeL_f": [0.5, 0.6]})
+    a_scored_run(engine, A, cases)
+    a_scored_run(engine, B, list(reversed(dropped(cases, FAITHFUL, -0.5, 6))))
+    found = compare(engine, A, B[:8])
+    assert found.verdict == "got worse"
+    assert (found.n_pairs, found.n_pages, found.paired_by) == (240, 80, "case id and question")
+    by_name = {one.name: one for one in found.metrics}
+    assert by_name.keys() == {"rougeL_f", FAITHFUL}
+    assert by_name[FAITHFUL].decision.word == "got worse"
+    assert by_name[FAITHFUL].comparison.difference.value == pytest.approx(-0.5 / 6)
+    assert by_name["rougeL_f"].decision.word == "no worse than the margin"
+    assert {(one.metric, one.a - one.b) for one in found.worse} == {(FAITHFUL, 0.5)}
+    assert (len(found.worse), len(found.better), found.n_tests) == (40, 0, 2)
+    same = compare(engine, A, A)
+    assert (same.verdict, same.worse, same.inputs) == ("no worse than the margin", [], [])
+    # The other way round it is better, which passes.
+    turned = compare(engine, B, A, Terms(metrics=[FAITHFUL]))
+    assert (turned.verdict, turned.metrics[0].decision.better) == ("no worse than the margin", True)
+    assert json.loads(json.dumps(found.as_json())) == compare(engine, A, B).as_json()
+
+
+def test_pages_are_the_evidence_not_questions(engine: Engine) -> None:
+    """A drop on all questions of two pages of eight: as many cases, and it cannot be told."""
+    cases = pages(8, 30, {FAITHFUL: [0.9, 0.8]})
+    a_scored_run(engine, A, cases)
+    worse = [
+        replace(case, scores={FAITHFUL: 0.5}) if case.page in ("chunk 1", "chunk 5") else case
+        for case in cases
+    ]
+    a_scored_run(engine, B, worse)
+    found = compare(engine, A, B)
+    assert (found.verdict, found.n_pages) == ("cannot tell", 8)
+    [one] = found.metrics
+    assert one.decision.needed is not None
+    assert one.decision.needed.pages > 8
+    assert one.decision.needed.questions == 30 * one.decision.needed.pages
+    assert "of 8" not in whole(found.as_json())
+    assert f"of {one.decision.needed.pages:,} pages would decide" in whole(found.as_json())
+    # The same as cases whose page nobody knows: each its own evidence.
+    a_scored_run(engine, "0199cc", [replace(case, page=None) for case in cases])
+    a_scored_run(engine, "0199dd", [replace(case, page=None) for case in worse])
+    loose = compare(engine, "0199cc", "0199dd")
+    assert (loose.verdict, loose.pages_known) == ("got worse", 0)
+
+
+def test_where_less_is_better_more_is_worse(engine: Engine) -> None:
+    cases = pages(100, 1, {ASKED_AGAIN: [0.0], "n_citations": [2.0], "own": [1.0, 2.0]})
+    a_scored_run(engine, A, cases)
+    changed = dropped(dropped(cases, ASKED_AGAIN, 1.0, 4), "own", 0.5, 2)
+    a_scored_run(engine, B, dropped(changed, "n_citations", -1.0, 2))
+    found = {one.name: one for one in compare(engine, A, B).metrics}
+    assert found[ASKED_AGAIN].decision.word == "got worse"
+    # Neither direction is better, or nobody said which: no word, and no part in the family.
+    for name in ("n_citations", "own"):
+        assert found[name].decision.reason == "it is not known which direction is better"
+        assert found[name].p_adjusted is None
+    told = compare(engine, A, B, Terms(metrics=["own"], lower=["own"]))
+    assert told.verdict == "got worse"
+    assert [one.worse for one in told.worse] == [True] * 50
+    with pytest.raises(UnknownMetricError, match="no_such"):
+        compare(engine, A, B, Terms(metrics=["no_such"]))
+
+
+def test_cases_of_one_side_are_listed_with_the_reason(engine: Engine) -> None:
+    both = pages(6, 1, {FAITHFUL: [0.5], "rougeL_f": [0.5]})
+    errored = replace(both[1], scores=None)
+    unscored = replace(both[2], scores={"rougeL_f": 0.5, FAITHFUL: None})
+    waiting = replace(both[3], scores=None, waiting=True)
+    other = Scored("Другой?", {FAITHFUL: 0.1}, case_id="q4")
+    a_scored_run(engine, A, both)
+    b_cases = [both[0], errored, unscored, waiting, other]
+    a_scored_run(engine, B, b_cases, status="running")
+    found = compare(engine, A, B, Terms(metrics=[FAITHFUL]))
+    told = [(one.side, one.case.asked.case_id, one.reason, one.metric) for one in found.alone]
+    assert told == [
+        ("a", "q4", "another question under this id in the other", None),
+        ("a", "q5", "not in the other", None),
+        ("b", "q4", "another question under this id in the other", None),
+        ("a", "q1", "errored there", FAITHFUL),
+        ("a", "q2", "not scored for this metric", FAITHFUL),
+        ("a", "q3", "not there yet", FAITHFUL),
+    ]
+    # Never the zeros that the reply's own fields have.
+    assert (found.metrics[0].a, found.metrics[0].b, found.n_pairs) == (0.5, 0.5, 4)
+    page = found.as_json(limit=2, offset=2)
+    assert (page["n_unpaired"], len(page["unpaired"]), page["next_offset"]) == (6, 2, 4)
+    assert page["cases_only_in_a"] == {
+        "another question under this id in the other": 1,
+        "not in the other": 1,
+    }
+
+
+def test_what_differs_in_the_inputs_is_named(engine: Engine) -> None:
+    data = save_dataset(
+        engine,
+        "gold",
+        "manual",
+        [Item(f"i{n}", f"Вопрос {n}?", "да", page_urls=(f"p{n // 2}",)) for n in range(40)],
+    )
+    ids = []
+    for judge, low, code in (("beta/j1", 4, "1-aa"), ("beta/j2", 2, "1-bb")):
+        cases = [
+            Case(f"i{n}", repeat, scores={"rubric_e2e_quality": low + repeat, "reasoning": "ok"})
+            for n in range(40)
+            for repeat in range(2)
+        ]
+        made = store(
+            engine,
+            "3",
+            "scores",
+            {"rubric_e2e_quality": metric(float(low))},
+            generation="alpha/g1",
+            judge=judge,
+            dataset_id=data.id,
+            cases=cases,
+            settings=code,
+            inputs={"ragas_language": judge},
+        )
+        ids.append(str(made.id))
+    found = compare(engine, ids[0], f"evaluation:{ids[1]}")
+    assert found.verdict == "got worse"
+    assert (found.n_pairs, found.n_pages) == (40, 20)  # repeats are one case
+    assert (found.metrics[0].a, found.metrics[0].b) == (4.5, 2.5)
+    named = {one.name: (one.a, one.b) for one in found.inputs}
+    assert named["judge_model"] == ("beta/j1", "beta/j2")
+    assert named["ragas_language"] == ("beta/j1", "beta/j2")
+    assert "generation_model" not in named
+    assert "Differs: benchmark judge: beta/j1 → beta/j2" in whole(found.as_json())
+    # A run of the service with the same questions is paired with it by their texts.
+    run = [Scored(f"вопрос {n}?", {"rubric_e2e_quality": 4.5}, reference="Да") for n in range(40)]
+    a_scored_run(engine, A, run)
+    mixed = compare(engine, ids[0], A)
+    assert (mixed.n_pairs, mixed.n_pages, mixed.verdict) == (40, 20, "cannot tell")
+
+
+def test_a_run_is_held_against_the_baseline_that_it_names(engine: Engine) -> None:
+    cases = pages(60, 2, {FAITHFUL: [0.9, 0.8, 0.7]})
+    a_scored_run(engine, A, cases)
+    a_scored_run(engine, B, dropped(cases, FAITHFUL, -0.4, 5), baseline=A)
+    found = compare_with_baseline(engine, B)
+    assert found is not None
+    assert found.regression
+    assert found.worse == {position: [FAITHFUL] for position in range(0, 120, 5)}
+    assert found.comparison["baseline"] == A
+    assert found.comparison["metrics"][0]["verdict"] == "got worse"
+    json.dumps(found.comparison)
+    # A case that lost is flagged; one case proves nothing of the run.
+    single = [replace(cases[0], scores={FAITHFUL: 0.1}), *cases[1:]]
+    a_scored_run(engine, "0199ee", single, baseline=A)
+    found = compare_with_baseline(engine, "0199ee")
+    assert found is not None
+    assert (found.regression, found.worse) == (False, {0: [FAITHFUL]})
+    assert compare_with_baseline(engine, A) is None
+    a_scored_run(engine, "0199ff", cases, baseline="0199never")
+    gone = compare_with_baseline(engine, "0199ff")
+    assert gone is not None
+    assert not gone.regression
+    assert gone.comparison["error"] == "There is no run and no evaluation '0199never'."
+
+
+@pytest.mark.parametrize(
+    "wanted", ["", "99", "9" * 19, "run:", "xx:1", "a\x00b", "0199", "run:0199", "evaluation:0199"]
+)
+def test_what_is_not_there_or_not_one_is_refused(engine: Engine, wanted: str) -> None:
+    a_scored_run(engine, A, [])
+    a_scored_run(engine, B, [])
+    with pytest.raises(NothingToCompareError) as refused:
+        compare(engine, A, wanted)
+    assert refused.value.side == "b"
