@@ -144,6 +144,15 @@ class Settings(BaseSettings):
         default="",
         description="Addresses of proxies whose X-Forwarded-For is believed, by commas.",
     )
+    eval_wait_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="Most that a request waits for its run."
+    )
+    eval_wait_cases: int = Field(
+        default=100, ge=0, description="A run of so many cases at most is waited for."
+    )
+    eval_wait_most_cases: int = Field(
+        default=1000, ge=0, description="One of more is never waited for; between: by an estimate."
+    )
     eval_max_cases: int = Field(
         default=20_000, ge=1, description="Of a run of the service; one with more is refused."
     )

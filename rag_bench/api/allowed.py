@@ -39,12 +39,12 @@ class Needs:
         return caller
 
 
-def missing(scope: Scope) -> Problem:
-    """Return the refusal of a caller who does not have a scope."""
+def missing(scope: Scope, what: str = "This") -> Problem:
+    """Return the refusal of a caller who does not have the scope that something needs."""
     challenge = f'Bearer realm="rag_bench", error="insufficient_scope", scope="{scope}"'
     return Problem(
         Code.MISSING_SCOPE,
-        f"This needs the scope {scope}, which the key or token does not have.",
+        f"{what} needs the scope {scope}, which the key or token does not have.",
         headers={"WWW-Authenticate": challenge},
     )
 

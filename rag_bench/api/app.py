@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -21,6 +22,7 @@ from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, SIGNED, Gate
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
+from rag_bench.eval_runs.runner import Runner
 from rag_bench.provenance import version
 from rag_bench.settings import Settings, get_settings
 from rag_bench.store.database import quick_engine
@@ -39,7 +41,11 @@ Within a major version fields are added, never renamed or removed.
 
 
 def build(
-    engine: Engine, settings: Settings | None = None, daemon: health.Daemon | None = None
+    engine: Engine,
+    settings: Settings | None = None,
+    daemon: health.Daemon | None = None,
+    *,
+    executes: bool = False,
 ) -> FastAPI:
     """Return the application over one database.
 
@@ -47,6 +53,7 @@ def build(
         engine: of the database, its tables up to date.
         settings: limits and tokens; None: those of the environment.
         daemon: tells whether Dagster's daemon lives, for `/readyz`; None: not known.
+        executes: whether this process executes runs; if not, another one must.
 
     Raises:
         ConfigurationError: what the settings say of tokens is unsafe or contradicts itself.
@@ -61,9 +68,18 @@ def build(
         hooks_per_minute=settings.hook_requests_per_minute,
     )
 
+    following = Following(quick)
+    runner = None
+    if executes:
+        runner = Runner(engine, settings, told=lambda run_id: following.poke())
+
     @asynccontextmanager
     async def until_end(app: FastAPI) -> AsyncIterator[None]:
+        if runner is not None:
+            runner.start()
         yield
+        if runner is not None:
+            await run_in_threadpool(runner.stop)
         quick.dispose()
 
     app = FastAPI(
@@ -87,7 +103,7 @@ def build(
     app.include_router(health.router(engine, daemon))
     app.include_router(results.router(engine))
     app.include_router(hooks.router(engine, settings))
-    for made in eval_routers(engine, Following(quick)):
+    for made in eval_routers(engine, settings, following, runner):
         app.include_router(made)
     add_pages(app)
     _tell_problems(app)

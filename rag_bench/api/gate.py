@@ -48,6 +48,7 @@ class Asked:
     run_id: str | None = None
     code: Code | None = None
     recorded: bool = True
+    noted: bool = False  # the audit has its row already, from the transaction of what was done
     began: float = field(default_factory=time.monotonic)
 
 
@@ -106,7 +107,7 @@ class Gate:
         spent = round((time.monotonic() - asked.began) * 1000, 1)
         level = logging.DEBUG if scope["path"] in PUBLIC else logging.INFO
         _log.log(level, "%s %d", action.action, status, extra={**said, "ms": spent})
-        if scope["path"] in PUBLIC or not asked.recorded:
+        if scope["path"] in PUBLIC or not asked.recorded or (asked.noted and status < 400):
             return
         try:
             # A read is not worth a wait for the disk.

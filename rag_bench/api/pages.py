@@ -13,7 +13,10 @@ from starlette.responses import FileResponse, HTMLResponse
 
 from rag_bench.api.gate import PUBLIC
 from rag_bench.api.problems import ABOUT, MEDIA_TYPE, Code
+from rag_bench.eval_runs.intake.request import EvalRequest
 
+#: In an endpoint's `openapi_extra`: statuses of problems that not every endpoint has.
+PROBLEMS = "x-problems"
 _FILES = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
@@ -95,7 +98,7 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
     parts = schema.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         parts.pop(name, None)
-    for model in (LocatedModel, ProblemModel):
+    for model in (LocatedModel, ProblemModel, EvalRequest):  # the last is no parameter of FastAPI's
         made = model.model_json_schema(ref_template="#/components/schemas/{model}")
         parts.update(made.pop("$defs", {}))
         parts[model.__name__] = made
@@ -103,7 +106,9 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
         for operation in methods.values():
             replies = operation["responses"]
             replies.pop("422", None)
-            for status in () if path in PUBLIC else (400, 401, 403, 404, 413, 415, 429, 500, 503):
+            own = operation.pop(PROBLEMS, ())
+            usual = () if path in PUBLIC else (400, 401, 403, 404, 413, 415, 429, 500, 503)
+            for status in (*usual, *own):
                 replies.setdefault(str(status), _reply(status))
     return schema
 

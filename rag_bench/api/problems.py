@@ -43,9 +43,13 @@ class Code(StrEnum):
     MISSING_SCOPE = "MISSING_SCOPE"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    CONFLICT = "CONFLICT"
+    IN_FLIGHT = "IN_FLIGHT"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
     TOO_LARGE = "TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
+    LIMIT_REACHED = "LIMIT_REACHED"
     REFUSED = "REFUSED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     UNAVAILABLE = "UNAVAILABLE"
@@ -71,9 +75,13 @@ ABOUT: Mapping[Code, About] = {
     Code.MISSING_SCOPE: About(403, "The key or token does not allow this"),
     Code.NOT_FOUND: About(404, "There is nothing of this name"),
     Code.METHOD_NOT_ALLOWED: About(405, "This address does not take this method"),
+    Code.CONFLICT: About(409, "The state of the run does not allow this"),
+    Code.IN_FLIGHT: About(409, "The first request with this key is being answered"),
+    Code.IDEMPOTENCY_MISMATCH: About(422, "This key was used for another request"),
     Code.TOO_LARGE: About(413, "The request is too large"),
     Code.UNSUPPORTED_MEDIA_TYPE: About(415, "The request's body is of a kind that is not read"),
     Code.TOO_MANY_REQUESTS: About(429, "Too many requests in a minute"),
+    Code.LIMIT_REACHED: About(429, "A limit of runs, or of a day's calls or money, is reached"),
     Code.REFUSED: About(400, "The request is refused"),
     Code.INTERNAL_ERROR: About(500, "The service failed"),
     Code.UNAVAILABLE: About(503, "Something that the service needs cannot be reached"),

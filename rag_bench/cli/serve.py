@@ -32,6 +32,8 @@ _DAGSTER = (
 )
 _WATCH_SECONDS = 5
 _STOP_SECONDS = 20
+#: What requests that are answered get still when the API is stopped.
+_LEFT_SECONDS = 5
 
 
 @app.command()
@@ -227,7 +229,7 @@ def api(
     from rag_bench.cli.app import open_engine
 
     settings = get_settings()
-    application = build(open_engine(), settings, _daemon_watch())
+    application = build(open_engine(), settings, _daemon_watch(), executes=True)
     typer.echo(f"http://{host}:{port}/docs")
     uvicorn.run(
         application,
@@ -236,6 +238,7 @@ def api(
         log_config=log_config(settings.log_format),
         access_log=False,  # the gate writes one, with who asked and the trace
         server_header=False,
+        timeout_graceful_shutdown=_LEFT_SECONDS,  # or a follower would hold up the end
         # Else whoever asks from this machine could write any address into the audit.
         proxy_headers=bool(settings.api_proxies),
         forwarded_allow_ips=settings.api_proxies or None,

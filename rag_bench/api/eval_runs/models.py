@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from rag_bench.eval_runs.intake.request import EvalCase
 
 _RUN = "01935f2a7c3e7b5f9d0a4c1e2b3a4d5e"
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -107,6 +110,29 @@ class Case(BaseModel):
     errors: list[dict[str, Any]] | None
 
 
+class WholeRun(RunSummary):
+    """A run with all its cases; with `dry_run` the calls, tokens and money that it would cost."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                **EXAMPLE_SUMMARY,
+                "mode": "sync",
+                "mode_reason": "Up to 100 cases are waited for.",
+                "status": "succeeded",
+                "n_cases": 1,
+                "counts": {"scored": 1, "failed": 0, "errored": 0, "missing": 0},
+                "partial": False,
+                "estimate": None,
+                "cases": [EXAMPLE_CASE],
+            }
+        },
+    )
+
+    cases: list[Case]
+
+
 class Cases(BaseModel):
     """A page of a run's cases, in their order."""
 
@@ -129,3 +155,32 @@ class RunEvent(BaseModel):
     run_id: str
     kind: str
     at: datetime
+
+
+def request_body() -> dict[str, Any]:
+    """Return how `POST /eval/run` describes its body: as JSON, as lines, as a form with a file."""
+    line = EvalCase.model_config["json_schema_extra"]["example"]  # type: ignore[index]
+    lines = {"type": "string", "description": "A case in JSON on each line."}
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/EvalRequest"}},
+            "application/x-ndjson": {
+                "schema": lines,
+                "example": json.dumps(line, ensure_ascii=False) + "\n",
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", **lines},
+                        "request": {
+                            "type": "string",
+                            "description": "The other fields of a request, in JSON.",
+                        },
+                    },
+                }
+            },
+        },
+    }

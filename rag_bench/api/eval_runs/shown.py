@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag_bench.store.eval_runs.reading import AT_THE_CASE, OPEN
+from rag_bench.store.eval_runs import reading
+from rag_bench.store.eval_runs.reading import AT_THE_CASE, OPEN, CaseFilter
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,9 +58,30 @@ def estimate(row: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any
     return {"seconds_left": round(max(spent, 0.0) * left / done, 1)}
 
 
+def path(run_id: str) -> str:
+    """Return where a run is."""
+    return f"/eval/runs/{run_id}"
+
+
+def retry_after(row: Mapping[str, Any]) -> int:
+    """Return in how many seconds a look at an open run is worth it, at least 1."""
+    left = estimate(row, row["counts"] or {})
+    return 2 if left is None else max(1, min(30, round(left["seconds_left"])))
+
+
+def whole(engine: Engine, run_id: str) -> dict[str, Any]:
+    """Return a run with all its cases."""
+    with engine.connect() as connection:
+        row = reading.get(connection, run_id)
+        assert row is not None
+        cases = reading.cases(connection, run_id, CaseFilter(), after=-1, limit=row["n_cases"])
+    found = {**summary(row), "comparison": row["comparison"]}
+    return {**found, "cases": [case_reply(one) for one in cases]}
+
+
 def links(run_id: str) -> dict[str, str]:
     """Return where else something of a run is."""
-    own = f"/eval/runs/{run_id}"
+    own = path(run_id)
     return {"self": own, **{name: f"{own}/{name}" for name in ("cases", "events", "report")}}
 
 

@@ -43,6 +43,7 @@ class Prepared:
         trace_id: str,
         mode: Mode,
         place: Literal["service", "dagster"],
+        mode_reason: str | None = None,
     ) -> NewRun:
         """Return the row that is stored: this, asked for by somebody, executed somewhere."""
         return NewRun(
@@ -58,4 +59,5 @@ class Prepared:
             callback_url=self.callback_url,
             max_calls=self.max_calls,
             max_cost_usd=self.max_cost_usd,
+            mode_reason=mode_reason,
         )

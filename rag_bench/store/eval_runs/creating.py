@@ -55,16 +55,27 @@ class NewRun:
     callback_url: str | None = None
     max_calls: int | None = None
     max_cost_usd: Decimal | None = None
+    mode_reason: str | None = None
 
 
 def create(
-    connection: Connection, run: NewRun, cases: Sequence[NewCase], *, holder: str | None = None
+    connection: Connection,
+    run: NewRun,
+    cases: Sequence[NewCase],
+    *,
+    run_id: str | None = None,
+    holder: str | None = None,
 ) -> str:
     """Store a queued run in the caller's transaction and return its id, which sorts by time.
 
-    ``holder``: who executes it at once, as if it had been claimed; None: it waits.
+    Args:
+        connection: in whose transaction.
+        run: its row.
+        cases: in their order.
+        run_id: of `new_id`, where something else of the transaction names it; None: a new one.
+        holder: who executes it at once, as if it had been claimed; None: it waits.
     """
-    run_id = new_id()
+    run_id = run_id or new_id()
     values = {**asdict(run), "id": run_id, "status": "queued", "n_cases": len(cases)}
     if holder is not None:
         values |= queueing.claimed_values(holder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,18 @@ _NEWS = text("""
     from unnest(cast(:ids as text[]), cast(:afters as bigint[])) as w(run_id, after)
     join rag_bench.eval_event e on e.run_id = w.run_id and e.id > w.after
     order by e.id limit :limit
+""")
+
+#: Assumed of a case where nothing like it has run.
+SECONDS_PER_CASE = 0.3
+_SECONDS = text("""
+    select avg(seconds) from (
+        select extract(epoch from finished_at - started_at)::float8 / n_cases as seconds
+        from rag_bench.eval_run
+        where config @> cast(:config as jsonb) and n_cases >= 5
+            and status in ('succeeded', 'partial') and attempt <= 1
+            and finished_at > clock_timestamp() - interval '30 days'
+        order by id desc limit 5) as lately
 """)
 
 
@@ -158,6 +171,16 @@ def ended(connection: Connection, run_ids: Iterable[str]) -> set[str]:
     ids = list(run_ids)
     query = select(eval_run.c.id).where(eval_run.c.id.in_(ids), eval_run.c.status.in_(OPEN))
     return set(ids) - set(connection.execute(query).scalars())
+
+
+def seconds_per_case(connection: Connection, config: Mapping[str, Any]) -> float:
+    """Return how long a case took in the last runs of the same models and measures.
+
+    `SECONDS_PER_CASE` where there was none.
+    """
+    given = {name: config[name] for name in ("generation_model", "judge_model", "eval_types")}
+    found = connection.execute(_SECONDS, {"config": json.dumps(given)}).scalar()
+    return SECONDS_PER_CASE if found is None else float(found)
 
 
 def _rows(result: CursorResult[Any]) -> list[dict[str, Any]]:

@@ -86,3 +86,17 @@ def change(connection: Connection, run_id: str, **columns: Any) -> None:
     """Write columns of a run, as whoever executes it does."""
     columns["version"] = eval_run.c.version + 1
     connection.execute(update(eval_run).where(eval_run.c.id == run_id).values(columns))
+
+
+def request_of(n: int = 1, **more: Any) -> dict[str, Any]:
+    """A request for a run of cases that bring all they need: nobody is asked, nothing retrieved."""
+    cases = [
+        {
+            "question": f"Можно ли оплатить заказ {number} картой?",
+            "ground_truth_answer": "Да, картой можно.",
+            "answer": f"Да, заказ {number} можно оплатить картой [1].",
+            "contexts": ["Заказ можно оплатить картой или наличными."],
+        }
+        for number in range(n)
+    ]
+    return {"cases": cases, "eval_type": "retrieval", "metrics": ["ROUGE"], **more}

@@ -1,0 +1,79 @@
+"""Whether a request waits for its run, for how long, who executes it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rag_bench.api.eval_runs.preferences import Preferences
+
+if TYPE_CHECKING:
+    from rag_bench.settings import Settings
+
+Mode = Literal["sync", "async"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided.
+
+    Attributes:
+        reason: why, in a sentence for the client.
+        wait: seconds; 0: not at all.
+        applied: the preferences that were followed, for `Preference-Applied`.
+    """
+
+    mode: Mode
+    reason: str
+    place: Literal["service", "dagster"]
+    wait: float
+    applied: tuple[str, ...] = ()
+
+
+def decide(
+    n_cases: int,
+    preferred: Preferences,
+    wanted: Mode | None,
+    estimate: Callable[[], float],
+    settings: Settings,
+) -> Decision:
+    """Decide of a run.
+
+    Args:
+        n_cases: of the run.
+        preferred: by the header; where the field says something else, that counts.
+        wanted: the request's field ``mode``.
+        estimate: gives the seconds that the run will take, asked only where that decides.
+        settings: the limits.
+    """
+    most = settings.eval_wait_seconds
+    if n_cases > settings.eval_wait_most_cases:
+        reason = f"More than {settings.eval_wait_most_cases} cases are never waited for."
+        return Decision("async", reason, "dagster", 0.0, _followed(preferred, wanted, 0.0))
+    is_short, why = True, f"Up to {settings.eval_wait_cases} cases are waited for."
+    if n_cases > settings.eval_wait_cases:
+        seconds = estimate()
+        is_short = seconds <= most
+        why = f"This takes about {seconds:.0f} s, {'less' if is_short else 'more'} than {most:g} s."
+    place: Literal["service", "dagster"] = "service" if is_short else "dagster"
+    if wanted == "async":
+        return Decision("async", "The request says so.", place, 0.0)
+    if wanted == "sync":
+        return Decision("sync", "The request says so.", "service", most)
+    if preferred.wait is not None:
+        wait = min(float(preferred.wait), most)
+        mode: Mode = "sync" if wait else "async"
+        reason = f"The client prefers to wait {preferred.wait} s; {most:g} s are the most."
+        return Decision(mode, reason, place, wait, _followed(preferred, wanted, wait))
+    if preferred.respond_async:
+        reason = "The client prefers not to wait."
+        return Decision("async", reason, place, 0.0, ("respond-async",))
+    return Decision("sync" if is_short else "async", why, place, most if is_short else 0.0)
+
+
+def _followed(preferred: Preferences, wanted: Mode | None, wait: float) -> tuple[str, ...]:
+    if wanted is not None:
+        return ()
+    followed = ("respond-async",) if preferred.respond_async else ()
+    return (*followed, f"wait={wait:g}") if wait and preferred.wait is not None else followed

@@ -1,0 +1,219 @@
+"""From a request to a run and its answer: made with its records as one, then waited for.
+
+Whatever happens to the client, the run goes on; an answer that nobody hears any more is kept for
+the key that the request named.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from rag_bench.access.scopes import Principal, Scope
+from rag_bench.api.allowed import missing
+from rag_bench.api.eval_runs import deciding, keyed, preferences
+from rag_bench.api.eval_runs.deciding import Decision, Mode
+from rag_bench.api.eval_runs.shown import path, retry_after, summary, whole
+from rag_bench.api.problems import Code, Problem
+from rag_bench.api.recording import note
+from rag_bench.eval_runs.limits import LimitReached, admit
+from rag_bench.store.eval_runs import changing, idempotency, reading
+from rag_bench.store.eval_runs.creating import create, new_id
+from rag_bench.store.eval_runs.idempotency import Named
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from sqlalchemy import Connection, Engine
+
+    from rag_bench.api.eval_runs.following import Following
+    from rag_bench.eval_runs.intake.prepared import Prepared
+    from rag_bench.eval_runs.runner import Runner
+    from rag_bench.settings import Settings
+
+#: So many runs of a process between two looks for records of the past.
+_PRUNED_EVERY = 200
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for a run: who, under which key, how it may be answered."""
+
+    request: Request
+    caller: Principal
+    route: str
+    named: Named | None
+    preferred: preferences.Preferences
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that is there, and how it is to be answered for."""
+
+    run_id: str
+    decision: Decision
+    named: Named | None
+
+
+class Starting:
+    """Starts runs of one database. ``runner`` is None where this process executes none."""
+
+    def __init__(
+        self, engine: Engine, settings: Settings, following: Following, runner: Runner | None
+    ) -> None:
+        self._engine, self._settings = engine, settings
+        self._following, self._runner = following, runner
+        self._counted = itertools.count(1)
+
+    async def run(
+        self,
+        request: Request,
+        caller: Principal,
+        body_hash: Callable[[], str],
+        prepare: Callable[[], Prepared],
+    ) -> Response:
+        """Make a run of a request and answer; ``prepare`` reads and checks it, in a thread.
+
+        Raises:
+            Problem: it may not or cannot be run; then there is none.
+        """
+
+        def start() -> Started | Response:
+            asked = self.asked(request, caller, "POST /eval/run", body_hash)
+            first = self.first(asked)
+            return first if first is not None else self._start(asked, prepare())
+
+        return await self.answered(start)
+
+    def asked(
+        self, request: Request, caller: Principal, route: str, body_hash: Callable[[], str]
+    ) -> Asked:
+        """Return a request as it is known here. ``route``: within which its key means something."""
+        key = keyed.key_of(request)
+        named = None if key is None else Named(caller.subject, route, key, body_hash())
+        preferred = preferences.read(request.headers.getlist("prefer"))
+        return Asked(request, caller, route, named, preferred)
+
+    async def answered(self, start: Callable[[], Started | Response]) -> Response:
+        """Start in a thread, wait without one, answer from a thread."""
+        started = await run_in_threadpool(start)
+        if isinstance(started, Response):
+            return started
+        ended = False
+        if self._runner is not None:
+            self._runner.wake()
+        if started.decision.wait:
+            ended = await self._following.ended(started.run_id, started.decision.wait)
+        return await run_in_threadpool(self._answer, started, ended)
+
+    def first(self, asked: Asked) -> Started | Response | None:
+        """Return what the first request with this key was answered, if there was one.
+
+        Raises:
+            Problem: it was another request, or is being answered.
+        """
+        if asked.named is None:
+            return None
+        with self._engine.connect() as connection:
+            first = idempotency.find(connection, asked.named)
+        if first is None:
+            return None
+        asked.request.state.asked.run_id = first.run_id
+        decided = Decision("async", "", "service", 0.0)
+        return keyed.again(asked.named, first) or Started(first.run_id, decided, asked.named)
+
+    def _start(self, asked: Asked, prepared: Prepared) -> Started | Response:
+        needed = Scope.RUN_PAID if prepared.paid else Scope.RUN
+        if needed not in asked.caller.scopes:
+            raise missing(needed)
+        config = prepared.config.as_json()
+        decision = self.decide(asked, len(prepared.cases), config, prepared.wanted_mode)
+        run_id = new_id()
+
+        def make(connection: Connection) -> None:
+            run = prepared.run(
+                user_id=asked.caller.user_id,
+                subject=asked.caller.subject,
+                trace_id=asked.request.state.asked.trace_id,
+                mode=decision.mode,
+                place=decision.place,
+                mode_reason=decision.reason,
+            )
+            create(connection, run, prepared.cases, run_id=run_id)
+
+        return self.begin(asked, run_id, decision, make)
+
+    def decide(
+        self, asked: Asked, n_cases: int, config: Mapping[str, Any], wanted: Mode | None
+    ) -> Decision:
+        """Decide whether to wait for a run, by what was asked and how long the like of it takes."""
+
+        def estimate() -> float:
+            with self._engine.connect() as connection:
+                return n_cases * reading.seconds_per_case(connection, config)
+
+        return deciding.decide(n_cases, asked.preferred, wanted, estimate, self._settings)
+
+    def begin(
+        self, asked: Asked, run_id: str, decision: Decision, make: Callable[[Connection], None]
+    ) -> Started | Response:
+        """Make or requeue a run with the record of its key and its row of the audit, as one.
+
+        Raises:
+            Problem: a limit is reached, or another request with this key was quicker.
+        """
+        with self._engine.connect() as connection:
+            if asked.named is not None:
+                if next(self._counted) % _PRUNED_EVERY == 0:
+                    idempotency.prune(connection)
+                if not idempotency.begin(connection, asked.named, run_id, decision.wait):
+                    connection.rollback()
+                    return self._late(asked)
+            try:
+                admit(connection, self._settings, asked.caller.subject)
+            except LimitReached as limit:
+                headers = {"Retry-After": str(limit.seconds)}
+                raise Problem(Code.LIMIT_REACHED, str(limit), headers=headers) from None
+            make(connection)
+            note(connection, asked.request, asked.route, run_id)
+            connection.commit()
+        return Started(run_id, decision, asked.named)
+
+    def _late(self, asked: Asked) -> Started | Response:
+        found = self.first(asked)
+        if found is None:  # its record was a day old in this very moment
+            raise Problem(Code.IN_FLIGHT, "Ask again.", headers={"Retry-After": "1"})
+        return found
+
+    def _answer(self, started: Started, ended: bool) -> Response:
+        run_id, decision = started.run_id, started.decision
+        with self._engine.connect() as connection:
+            if not ended:
+                ended = run_id in reading.ended(connection, [run_id])
+            if not ended and decision.wait:
+                reason = f"It had not ended after {decision.wait:g} s; it goes on."
+                changing.set_mode(connection, run_id, "async", reason)
+                connection.commit()
+                decision = replace(decision, mode="async", reason=reason)
+            row = None if ended else reading.get(connection, run_id)
+        headers = {"Location": path(run_id)}
+        if decision.applied:
+            headers["Preference-Applied"] = ", ".join(decision.applied)
+        if row is None:
+            return self._kept(started, 200, whole(self._engine, run_id), headers)
+        headers["Retry-After"] = str(retry_after(row))
+        return self._kept(started, 202, summary(row), headers)
+
+    def _kept(
+        self, started: Started, status: int, said: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Response:
+        body = json.dumps(said, ensure_ascii=False, allow_nan=False)
+        if started.named is not None:
+            with self._engine.begin() as connection:
+                idempotency.answer(connection, started.named, started.run_id, status, body, headers)
+        return Response(body, status, dict(headers), media_type="application/json")
