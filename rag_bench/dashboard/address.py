@@ -21,7 +21,7 @@ EVERYWHERE = ("lang", "settings", "unmask", "__theme")
 PARAMETERS = (
     *EVERYWHERE,
     *("judge", "metric", "models", "rows", "filter", "case", "page", "sort", "search"),
-    *("evaluation", "run", "tier", "status", "a", "b", "topic", "kind"),
+    *("evaluation", "run", "tier", "status", "model", "before", "a", "b", "topic", "kind"),
 )
 _LONGEST = 300
 

@@ -17,6 +17,7 @@ from rag_bench.dashboard.context import Context, Kept, Viewer
 from rag_bench.dashboard.page.parts import Page, join, said
 from rag_bench.dashboard.shell import header
 from rag_bench.dashboard.tabs import TABS
+from rag_bench.dashboard.texts import unmasked
 from rag_bench.dashboard.words import Words
 from rag_bench.errors import NotInstalledError
 
@@ -76,6 +77,8 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
         view = View.parse(query or "")
         viewer = who(request.request)
         context = Context(engine, settings, view, Words(view.lang), viewer, kept, dagster_url)
+        if unmasked(context):
+            _note_unmasking(engine, context)
         return _outputs(gr, context)
 
     # Gradio reads what a handler's parameters are from their annotations.
@@ -152,6 +155,22 @@ def content(context: Context) -> Page:
         _log.exception("The dashboard failed, %s.", mark)
         return Page([said(words("failed", mark=mark), "bad")])
     return page
+
+
+def _note_unmasking(engine: Engine, context: Context) -> None:
+    """Write into the audit who sees users' words as they are; without the row nobody does."""
+    from rag_bench.store.access.audit import Action, record
+
+    viewer = context.viewer
+    action = Action(
+        f"dashboard unmasked {context.view.tab}",
+        "ok",
+        viewer.trace_id or uuid.uuid4().hex,
+        user_id=viewer.user_id,
+        key_id=viewer.key_id,
+    )
+    with engine.begin() as connection:
+        record(connection, action)
 
 
 def _outputs(gr: Any, context: Context) -> list[Any]:

@@ -12,6 +12,8 @@ from sqlalchemy import select
 from rag_bench.store.tables import dataset_item
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from rag_bench.dashboard.context import Context
     from rag_bench.privacy.public_names import PublicNames
 
@@ -32,6 +34,21 @@ def shown(context: Context, texts: Sequence[str]) -> list[str]:
     # What finds names was not made for several threads at once.
     with _one_at_a_time:
         return list(_masked(tuple(texts), names))
+
+
+def masking_note(context: Context) -> Markup:
+    """Return how words are shown here, and how to see them otherwise, for who may."""
+    from rag_bench.dashboard.page.parts import join, link, paragraph
+
+    words, view = context.words, context.view
+    if unmasked(context):
+        return paragraph(
+            join([words("words_unmasked"), " ", link(words("mask"), view.link(unmask=None))])
+        )
+    parts: list[object] = [words("words_masked")]
+    if context.viewer.unmasked:
+        parts += [" ", link(words("unmask"), view.link(unmask=1))]
+    return paragraph(join(parts))
 
 
 def public_names(context: Context) -> PublicNames:

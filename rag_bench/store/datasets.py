@@ -26,7 +26,7 @@ from rag_bench.hashing import content_hash, text_hash
 from rag_bench.store.tables import chunk, dataset, dataset_item
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Row
 
 _SHORTEST_PREFIX = 6
 #: The type, in an item's details, of a question that the knowledge base does not answer.
@@ -312,14 +312,25 @@ def items_of(engine: Engine, dataset_id: str, limit: int | None = None) -> list[
         .limit(limit)
     )
     with engine.connect() as connection:
-        return [
-            Item(
-                item_id=row.item_id,
-                question=row.question,
-                reference_answer=row.reference_answer,
-                chunk_hashes=tuple(row.chunk_hashes),
-                page_urls=tuple(row.page_urls),
-                details=row.details,
-            )
-            for row in connection.execute(query)
-        ]
+        return [_item(row) for row in connection.execute(query)]
+
+
+def get_item(engine: Engine, dataset_id: str, item_id: str) -> Item | None:
+    """Return one item of a dataset; None: it has none of this id."""
+    query = select(dataset_item).where(
+        dataset_item.c.dataset_id == dataset_id, dataset_item.c.item_id == item_id
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _item(row)
+
+
+def _item(row: Row[Any]) -> Item:
+    return Item(
+        item_id=row.item_id,
+        question=row.question,
+        reference_answer=row.reference_answer,
+        chunk_hashes=tuple(row.chunk_hashes),
+        page_urls=tuple(row.page_urls),
+        details=row.details,
+    )

@@ -105,6 +105,9 @@ def metric_cell(metric: Mapping[str, Any] | None, words: Words, digits: int = 3)
     if metric is None or metric.get("value") is None:
         n = "" if metric is None else f"{metric['n_scored']}/{metric['n_expected']}"
         return Cell(Markup("<small>{}</small>").format(n), "", True, words("no_value"))
+    is_count = not metric.get("scale") and metric.get("ci_low") is None
+    if is_count and float(metric["value"]).is_integer():
+        digits = 0
     shown = Markup("<b>{}</b>").format(number(metric["value"], digits))
     if metric.get("ci_low") is not None and metric.get("ci_high") is not None:
         low, high = number(metric["ci_low"], digits), number(metric["ci_high"], digits)

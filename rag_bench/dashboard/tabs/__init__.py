@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 
 from rag_bench.dashboard.context import Context
 from rag_bench.dashboard.page.parts import Page
-from rag_bench.dashboard.tabs import gates, judges, models, overview
+from rag_bench.dashboard.tabs import gates, judges, models, overview, questions, runs
 
 TABS: Mapping[str, Callable[[Context], Page]] = {
     "overview": overview.page,
+    "runs": runs.page,
     "models": models.page,
     "judges": judges.page,
     "gates": gates.page,
+    "questions": questions.page,
 }

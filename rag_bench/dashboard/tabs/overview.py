@@ -35,8 +35,11 @@ from rag_bench.dashboard.tabs.common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.store.calls import Usage
     from rag_bench.store.snapshots import SnapshotInfo
 
 
@@ -269,9 +272,19 @@ def _cost(context: Context) -> list[object]:
         found = usage(connection)
     if not found:
         return []
+    known = [float(one.cost_usd) for one in found if one.cost_usd is not None]
+    total = sum(one.n_ok + one.n_discarded for one in found)
+    text = words("cost_sum", calls=number(total), usd=number(sum(known), 2) if known else "–")
+    parts = [heading(words("what_it_cost")), paragraph(text)]
+    return [*parts, usage_table(context, found, words("cost_caption"))]
+
+
+def usage_table(context: Context, found: Sequence[Usage], caption: str) -> Markup:
+    """Return what was asked and what it cost, by role and model; no price is an empty cell."""
+    words = context.words
     rows = [
         [
-            words(f"role_{one.role}"),
+            words.known(f"role_{one.role}", one.role),
             Cell(model_name(f"{one.provider}/{one.model}", words), f"{one.provider}/{one.model}"),
             number_cell(one.n_ok + one.n_discarded),
             number_cell(one.n_error),
@@ -284,15 +297,8 @@ def _cost(context: Context) -> list[object]:
         ]
         for one in found
     ]
-    known = [float(one.cost_usd) for one in found if one.cost_usd is not None]
-    total = sum(one.n_ok + one.n_discarded for one in found)
-    text = words("cost_sum", calls=number(total), usd=number(sum(known), 2) if known else "–")
     titles = ("calls", "failed_calls", "prompt_tokens", "completion_tokens", "usd", "without_price")
     columns: list[Col | str] = [words("role"), words("model")]
     columns += [Col(words(title), numeric=True) for title in titles]
     columns += [Col(f"{words('latency_ms')} p50", numeric=True), Col("p95", numeric=True)]
-    return [
-        heading(words("what_it_cost")),
-        paragraph(text),
-        table("cost", columns, rows, words, caption=words("cost_caption")),
-    ]
+    return table("cost", columns, rows, words, caption=caption)

@@ -1,0 +1,114 @@
+"""Questions: a list to filter, and one question across all models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    choice,
+    choices,
+    heading,
+    join,
+    link,
+    metric_help,
+    number_cell,
+    pager,
+    paragraph,
+    said,
+    search_box,
+    table,
+)
+from rag_bench.dashboard.shell import without_results
+from rag_bench.dashboard.tabs.common import measured_line, settings_choice
+from rag_bench.dashboard.tabs.questions_one import one_question
+from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.store.evaluations.questions import FILTERS, ORDERS, Wanted, listed
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+    from rag_bench.reporting.columns import Column
+    from rag_bench.reporting.leaderboard import Leaderboard
+
+_PER_PAGE = 50
+# Of the scale: scores that lie so far apart are different, and a mean in the lowest part is low.
+_APART, _LOW = 0.25, 0.5
+
+
+def page(context: Context) -> Page:
+    """Return the page."""
+    from rag_bench.reporting.leaderboard import lead_column
+
+    words, view, made, board = context.words, context.view, Page(), context.board
+    if board is None:
+        made.add(without_results(context))
+        return made
+    lead = lead_column(board.rows)
+    wanted = _wanted(context, board, lead)
+    if view.get("case"):
+        return one_question(context, board, wanted)
+    made.add(
+        choices(
+            settings_choice(context),
+            choice(
+                "filter",
+                words("show"),
+                [(one, words(f"filter_{one}")) for one in FILTERS],
+                wanted.filter,
+            ),
+            choice(
+                "sort", words("order"), [(o, words(f"order_{o}")) for o in ORDERS], wanted.order
+            ),
+            search_box("search", words("search_words"), wanted.search),
+        )
+    )
+    made.add(measured_line(context, board), masking_note(context))
+    _list(context, wanted, lead, made)
+    return made
+
+
+def _wanted(context: Context, board: Leaderboard, lead: Column) -> Wanted:
+    view = context.view
+    low, high = lead.scale or (0.0, 1.0)
+    return Wanted(
+        board.settings_hash,
+        board.dataset.id,
+        lead.tier.removeprefix("tier_"),
+        lead.metric,
+        view.get("filter") if view.get("filter") in FILTERS else FILTERS[0],
+        view.get("sort") if view.get("sort") in ORDERS else ORDERS[0],
+        view.get("search"),
+        _APART * (high - low),
+        low + _LOW * (high - low),
+    )
+
+
+def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
+    words, view = context.words, context.view
+    offset = (view.page - 1) * _PER_PAGE
+    found, total = listed(context.engine, wanted, limit=_PER_PAGE, offset=offset)
+    made.add(heading(words("tab_questions")), paragraph(words("questions_help", metric=lead.title)))
+    if not total:
+        made.add(said(words("no_questions_fit"), "empty"))
+        return
+    texts = shown(context, [one.question for one in found])
+    rows: list[list[Any]] = [
+        [
+            Cell(link(one.case_id, view.link(case=one.case_id)), one.case_id),
+            text,
+            number_cell(one.mean, 2),
+            number_cell(one.low, 2),
+            number_cell(one.high, 2),
+            number_cell(one.failed),
+        ]
+        for one, text in zip(found, texts, strict=True)
+    ]
+    columns: list[Col | str] = [words("question_id"), words("question")]
+    columns.append(
+        Col(join([words("mean_of", metric=lead.title)]), metric_help(lead.metric, words), True)
+    )
+    columns += [Col(words(t), numeric=True) for t in ("lowest", "highest", "failed_cases")]
+    made.add(table("questions", columns, rows, words, caption=words("questions_caption")))
+    made.add(pager(view, total, _PER_PAGE, words))
