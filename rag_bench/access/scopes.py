@@ -27,7 +27,7 @@ ABOUT: Mapping[Scope, str] = {
     Scope.READ: "read what was measured",
     Scope.RUN: "start evaluations that ask only offline models",
     Scope.RUN_PAID: "start evaluations that ask models that may cost money",
-    Scope.LABEL: "store people's labels and ratings",
+    Scope.LABEL: "store people's labels, questions and names of chunks",
     Scope.ADMIN: "see details that are not for everybody, and change what all depend on",
 }
 

@@ -109,6 +109,25 @@ def import_dataset(
         typer.echo(f"note: {note}")
 
 
+@app.command("import-aliases")
+def import_aliases_of(
+    path: Annotated[
+        Path, typer.Argument(help="CSV with the columns alias and chunk, or JSON of them.")
+    ],
+) -> None:
+    """Store what clients call chunks of the current snapshot, for runs of the service."""
+    from rag_bench.eval_runs.intake.aliases import import_aliases, of_text
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RagBenchError(f"{path} cannot be read: {error.strerror or error}.") from None
+    given = of_text(content, path.name, get_settings())
+    with open_engine().begin() as connection:
+        saved = import_aliases(connection, given, None)
+    typer.echo(f"{saved.added} added, {saved.changed} changed, {saved.unchanged} unchanged")
+
+
 @app.command("datasets")
 def list_datasets() -> None:
     """List the stored datasets, newest first."""

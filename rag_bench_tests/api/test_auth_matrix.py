@@ -43,6 +43,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "POST /eval/run": ("run", "run:paid"),
     "DELETE /eval/runs/{run_id}": ("run", "run:paid", "admin"),
     "POST /eval/runs/{run_id}/complete": ("run", "run:paid"),
+    "POST /eval/chunk-aliases": ("label",),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import changing, events, reads, run
+from rag_bench.api.eval_runs import aliases, changing, events, reads, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -26,4 +26,5 @@ def eval_routers(
         reads.router(engine),
         events.router(engine, following),
         changing.router(engine, settings, starting),
+        aliases.router(engine, settings),
     ]

@@ -27,10 +27,13 @@ _TRUTH = {
 }
 
 
-def table_rows(path: Path, text: str, known: Collection[str]) -> Iterator[tuple[str, list[Any]]]:
+def table_rows(
+    path: Path, text: str, known: Collection[str], needed: str = "question"
+) -> Iterator[tuple[str, list[Any]]]:
     """Yield ``(place, cells)`` of a table's lines, the header first; blank lines are left out.
 
     ``known``: names of fields in lower case; the separator is the one that finds most of them.
+    ``needed``: what one of them has to be, in words.
 
     Raises:
         RagBenchError: not a table with a header of known names; a quote that never ends; a line

@@ -47,7 +47,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
                 f"{path} is {what}, which is not read. Save it as CSV (in Excel: Save as, CSV "
                 "UTF-8; in LibreOffice: Text CSV), or export it as JSONL."
             )
-    text, notes = _decoded(path, content)
+    text, notes = decoded(path, content)
     is_json = text.lstrip()[:1] in ("[", "{", "")
     rows = list(json_rows(path, text)) if is_json else _of_table(path, text)
     if not rows:
@@ -55,7 +55,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     return rows, notes
 
 
-def _decoded(path: Path, content: bytes) -> tuple[str, list[str]]:
+def decoded(path: Path, content: bytes) -> tuple[str, list[str]]:
     """Return a file's text: UTF-8, UTF-16 with its mark, or the Windows-1251 of Russian Excel."""
     for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
         if content.startswith(mark):

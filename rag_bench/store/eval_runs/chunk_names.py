@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def hashes_of(connection: Connection, dump_sha256: str, names: Collection[str]) -> dict[str, str]:
+def hashes_of(
+    connection: Connection, dump_sha256: str, names: Collection[str], *, with_aliases: bool = True
+) -> dict[str, str]:
     """Return the chunks of a snapshot by what clients call them; unknown names are left out.
 
     The dump's own id goes before the content hash, that before an alias. Of several chunks with
@@ -39,7 +41,8 @@ def hashes_of(connection: Connection, dump_sha256: str, names: Collection[str]) 
         .order_by(chunk.c.position.desc())
     )
     found: dict[str, str] = {}
-    for query in (by_alias, by_hash, by_id):  # the later overwrite
+    queries = [by_alias, by_hash, by_id]  # the later overwrite
+    for query in queries if with_aliases else queries[1:]:
         found |= dict(connection.execute(query).tuples().all())
     return found
 
