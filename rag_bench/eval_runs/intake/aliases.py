@@ -112,7 +112,7 @@ def of_text(content: bytes, name: str, settings: Settings) -> list[Alias]:
     found: list[Alias] = []
     try:
         text, _ = decoded(path, content)
-        rows = table_rows(path, text, _COLUMNS)
+        rows = table_rows(path, text, _COLUMNS, "alias, one chunk")
         _, header = next(rows)
         columns = [cell.strip().casefold() for cell in header]
         if any(columns.count(column) != 1 for column in _COLUMNS):

@@ -55,7 +55,7 @@ def table_rows(
     if not found(best)[0]:
         raise RagBenchError(
             f"{path} is neither a JSON array of objects, JSONL nor a table (CSV) whose first line "
-            "names its columns, one of them question."
+            f"names its columns, one of them {needed}."
         )
     width = 0
     for where, cells in _cells(path, text, best, skipped):
