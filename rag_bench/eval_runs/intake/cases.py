@@ -73,9 +73,10 @@ def _check_texts(
         errors.append(where(("id",), "The id is empty."))
     if case.answer is not None and not case.answer.strip():
         errors.append(where(("answer",), "The answer is empty: leave it out to have one made."))
-    if case.contexts is not None and case.answer is None:
-        detail = "Contexts are what a given answer was made from: give the answer, too."
-        errors.append(where(("contexts",), detail))
+    for name, given in (("contexts", case.contexts), ("citations", case.citations)):
+        if given is not None and case.answer is None:
+            detail = f"The {name} are those of a given answer: give the answer, too."
+            errors.append(where((name,), detail))
 
 
 class Tokens:
@@ -138,7 +139,7 @@ def _names(case: EvalCase) -> dict[int | str, None]:
     for one in case.contexts or ():
         if not isinstance(one, str) and one.id is not None:
             named[one.id] = None
-    return named
+    return named | dict.fromkeys(case.citations or ())
 
 
 def _letters(case: EvalCase) -> str:

@@ -59,7 +59,7 @@ def asks_a_judge(eval_types: Sequence[str], metrics: Sequence[str]) -> bool:
 
 def reads_answers(eval_types: Sequence[str], metrics: Sequence[str]) -> bool:
     """Tell whether anything that is measured is of answers: retrieval alone is not."""
-    return set(eval_types) != {"retrieval"} or any(
+    return bool(set(eval_types) - {"retrieval"}) or any(
         (declared := catalogue.known(name)) is None or declared.tiers != ("1",) for name in metrics
     )
 

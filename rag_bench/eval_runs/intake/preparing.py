@@ -118,6 +118,9 @@ class _Preparing:
         providers = configured_providers()
         retrieval = named_retrieval(request, settings, named)
         metrics = measures.named_metrics(request.metrics or (), settings, named)
+        if not request.eval_types and not request.metrics:
+            detail = "Nothing is measured: name a type, or metrics."
+            named.append(Place(detail, pointer=pointer(["eval_type"])))
         dataset = None
         if request.dataset is not None:
             dataset = stored.named_dataset(self._engine, request.dataset, settings, named)

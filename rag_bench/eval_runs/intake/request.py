@@ -80,6 +80,10 @@ class EvalCase(_Given):
     contexts: Annotated[list[_Context], Field(max_length=200)] | None = Field(
         default=None, description="What that answer was made from: nothing is retrieved."
     )
+    citations: Annotated[list[_Id], Field(max_length=200)] | None = Field(
+        default=None,
+        description="Ids of what that answer cites; unset: its marks [1], [2] are read.",
+    )
 
 
 class EvalRequest(_Given):
@@ -123,8 +127,9 @@ class EvalRequest(_Given):
     reranker: _Name | None = Field(
         default=None, description="Name of a retriever, or of a reranker that a retriever has."
     )
-    eval_type: EvalType | Annotated[list[EvalType], Field(min_length=1)] = Field(
-        default="ragas", description="What is measured, one or several."
+    eval_type: EvalType | list[EvalType] = Field(
+        default="ragas",
+        description="What is measured, one or several; an empty list: only `metrics`, no judge.",
     )
     metrics: Annotated[list[_Name], Field(max_length=200)] | None = Field(
         default=None,

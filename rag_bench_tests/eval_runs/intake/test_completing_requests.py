@@ -9,6 +9,7 @@ import pytest
 from known_chunks import known_engine
 from sqlalchemy import Engine, select
 
+from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.intake.completing import completed
 from rag_bench.eval_runs.intake.preparing import prepare
 from rag_bench.eval_runs.invalid import InvalidInput
@@ -31,6 +32,13 @@ def stored(engine: Engine, **request: Any) -> Any:
         run_id = create(connection, run, prepared.cases)
         found = connection.execute(select(eval_run).where(eval_run.c.id == run_id))
         return found.mappings().one()
+
+
+def test_metrics_alone_ask_no_judge(engine: Engine) -> None:
+    case = {"question": "?", "answer": "!", "citations": [2, "x"]}
+    row = stored(engine, cases=[case], eval_type=[], metrics=["BLEU"])
+    config = RunConfig.of_json(row["config"])
+    assert (config.eval_types, config.metrics, config.judge_model) == ((), ("bleu",), None)
 
 
 def test_metrics_are_added_and_a_judge_where_they_need_one(engine: Engine) -> None:
