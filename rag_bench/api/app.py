@@ -17,11 +17,13 @@ from rag_bench.access.tokens import token_rules
 from rag_bench.api import health, hooks, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
+from rag_bench.api.eval_runs import callbacks
 from rag_bench.api.eval_runs.following import Following
 from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, SIGNED, Gate
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
+from rag_bench.eval_runs.callbacks import deliverer
 from rag_bench.eval_runs.runner import Runner
 from rag_bench.provenance import version
 from rag_bench.settings import Settings, get_settings
@@ -53,10 +55,12 @@ def build(
         engine: of the database, its tables up to date.
         settings: limits and tokens; None: those of the environment.
         daemon: tells whether Dagster's daemon lives, for `/readyz`; None: not known.
-        executes: whether this process executes runs; if not, another one must.
+        executes: whether this process executes runs and delivers callbacks; if not, another one
+            must.
 
     Raises:
-        ConfigurationError: what the settings say of tokens is unsafe or contradicts itself.
+        ConfigurationError: what the settings say of tokens or secrets is unsafe or contradicts
+            itself.
     """
     settings = settings or get_settings()
     quick = quick_engine(engine)
@@ -69,17 +73,25 @@ def build(
     )
 
     following = Following(quick)
-    runner = None
+    runner, delivering = None, None
     if executes:
-        runner = Runner(engine, settings, told=lambda run_id: following.poke())
+        delivering = deliverer(engine, settings)
+
+        def told(run_id: str) -> None:
+            following.poke()
+            if delivering is not None:
+                delivering.wake()
+
+        runner = Runner(engine, settings, told=told)
 
     @asynccontextmanager
     async def until_end(app: FastAPI) -> AsyncIterator[None]:
-        if runner is not None:
-            runner.start()
+        works = [one for one in (delivering, runner) if one is not None]
+        for one in works:
+            one.start()
         yield
-        if runner is not None:
-            await run_in_threadpool(runner.stop)
+        for one in reversed(works):
+            await run_in_threadpool(one.stop)
         quick.dispose()
 
     app = FastAPI(
@@ -102,6 +114,7 @@ def build(
     )
     app.include_router(health.router(engine, daemon))
     app.include_router(results.router(engine))
+    app.include_router(callbacks.router(engine))
     app.include_router(hooks.router(engine, settings))
     for made in eval_routers(engine, settings, following, runner):
         app.include_router(made)

@@ -46,7 +46,7 @@ def duration(text: str, flag: str) -> timedelta | None:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def note(connection: Connection, action: str, key_id: str) -> None:
+def note(connection: Connection, action: str, key_id: str | None) -> None:
     """Write into the audit what a command did, in its transaction."""
     from rag_bench.store.access.audit import Action, record
 
@@ -130,7 +130,7 @@ def list_stored(
             _when(one.expires_at, "never"),
             _when(one.last_used_at, "–"),
         )
-    _printer().print(table)
+    printer().print(table)
 
 
 @keys.command()
@@ -223,7 +223,7 @@ def audit(
             one.address or "–",
             one.trace_id,
         )
-    _printer().print(table)
+    printer().print(table)
 
 
 def _show(text: str, said: str) -> None:
@@ -247,5 +247,6 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _printer() -> Console:
+def printer() -> Console:
+    """Return the terminal; where there is none, one that cuts no lines."""
     return console if console.is_terminal else Console(width=_WIDTH)
