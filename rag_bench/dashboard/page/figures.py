@@ -115,8 +115,12 @@ def points(
     line_name: str = "",
     labels: bool = True,
     small: bool = False,
+    sizes: Mapping[str, int] | None = None,
 ) -> go.Figure:
-    """Return points (x, y, name) by group, and a line through some of them."""
+    """Return points (x, y, name) by group, and a line through some of them.
+
+    ``sizes``: what the points' areas stand for, by name.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -143,7 +147,7 @@ def points(
                 hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
                 marker={
                     "color": _colour(n),
-                    "size": 5 if small else 11,
+                    "size": _diameters(found, sizes) if sizes else 5 if small else 11,
                     "opacity": 0.75 if small else 1,
                     "symbol": _SYMBOLS[n % len(_SYMBOLS)],
                 },
@@ -218,6 +222,13 @@ def lines(
             x=where, y=1, yref="paper", text=what, showarrow=False, yanchor="bottom"
         )
     return figure
+
+
+def _diameters(
+    found: Sequence[tuple[Number, Number, str]], sizes: Mapping[str, int]
+) -> list[float]:
+    largest = max(sizes.values(), default=1) or 1
+    return [8 + 30 * (sizes.get(name, 0) / largest) ** 0.5 for _, _, name in found]
 
 
 def short(names: Sequence[str]) -> list[str]:

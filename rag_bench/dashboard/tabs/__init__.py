@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 
 from rag_bench.dashboard.context import Context
 from rag_bench.dashboard.page.parts import Page
-from rag_bench.dashboard.tabs import gates, judges, models, overview, questions, runs
+from rag_bench.dashboard.tabs import (
+    domain,
+    gates,
+    judges,
+    models,
+    overview,
+    questions,
+    runs,
+    topics,
+    utilization,
+)
 
 TABS: Mapping[str, Callable[[Context], Page]] = {
     "overview": overview.page,
@@ -15,4 +25,7 @@ TABS: Mapping[str, Callable[[Context], Page]] = {
     "judges": judges.page,
     "gates": gates.page,
     "questions": questions.page,
+    "utilization": utilization.page,
+    "topics": topics.page,
+    "domain": domain.page,
 }

@@ -66,15 +66,19 @@ def one_question(context: Context, board: Leaderboard, wanted: questions.Wanted)
         made.add(heading(words("reference_answer"), 3))
         made.add(Markup('<div class="rb-text">{}</div>').format(reference))
     given = questions.given_for(context.engine, board.settings_hash, case_id)
-    judged = [one for one in given if one.kind != "answers"]
-    made.add(heading(words("scores")), _scores(context, board, judged, "scores"))
     for tier in dict.fromkeys(one.tier for one in given):
         here = [one for one in given if one.tier == tier]
         made.add(heading(words(f"answers_tier_{tier}")))
+        judged = [one for one in here if one.kind != "answers"]
+        if judged:
+            made.add(_scores(context, board, judged, f"scores-{tier}", words("scores_caption")))
         _answers(context, here, reference, made)
         _contexts(context, item, here, tier, made)
     answered = [one for one in given if one.kind == "answers"]
-    made.add(heading(words("measures")), _scores(context, board, answered, "measures"))
+    made.add(
+        heading(words("measures")),
+        _scores(context, board, answered, "measures", words("measures_caption")),
+    )
     return made
 
 
@@ -83,6 +87,7 @@ def _scores(
     board: Leaderboard,
     given: Sequence[questions.Given],
     name: str,
+    caption: str,
 ) -> Markup:
     """Return a table of what one evaluation each holds: its measures beside each other."""
     words, checked = context.words, checked_judges(board)
@@ -104,7 +109,7 @@ def _scores(
     columns: list[Col | str] = [words("tier"), words("generation_model")]
     columns += [words("judge")] if with_judges else []
     columns += [metric_col(measure, words) for measure in measures]
-    return table(name, [*columns, words("code")], rows, words, caption=words(f"{name}_caption"))
+    return table(name, [*columns, words("code")], rows, words, caption=caption)
 
 
 def _numbers(one: questions.Given) -> dict[str, float]:

@@ -1,0 +1,178 @@
+"""Topic Coverage: what users ask about, what they get, and which topics need a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    choice,
+    choices,
+    heading,
+    link,
+    metric_cell,
+    metric_help,
+    number_cell,
+    paragraph,
+    said,
+    table,
+)
+from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
+from rag_bench.dashboard.texts import shown
+from rag_bench.evaluation.metrics.source_analytics import TOPICS
+from rag_bench.store import evaluations
+from rag_bench.store.evaluations import uses
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+
+_SORTS = ("unanswered", "largest", "least_similar", "least_answered")
+_LINES = 6
+
+
+def page(context: Context) -> Page:
+    """Return the page."""
+    words, view, made = context.words, context.view, Page()
+    found = newest_analysis(context, TOPICS, "rag-bench analyze-topic-coverage", made)
+    if found is None:
+        return made
+    topics = [dict(case.scores) for case in evaluations.cases_of(context.engine, found.id)]
+    gaps = sorted((t for t in topics if t["gaps"]), key=_unanswered, reverse=True)
+    if gaps:
+        made.add(said(words("topics_need", topics="; ".join(t["name"] for t in gaps[:5])), "warn"))
+    else:
+        made.add(said(words("no_gaps")))
+    metrics_table(context, found, "topic-metrics", made)
+    _map(context, topics, made)
+    sort = view.get("sort") if view.get("sort") in _SORTS else _SORTS[0]
+    made.add(heading(words("topics")), paragraph(words("topics_help")))
+    options = [(one, words(f"order_{one}")) for one in _SORTS]
+    made.add(choices(choice("sort", words("order"), options, sort)))
+    _table(context, sorted(topics, key=lambda t: _key(sort, t)), made)
+    _samples(context, topics, gaps, made)
+    _months(context, found.id, topics, made)
+    return made
+
+
+def _unanswered(topic: Mapping[str, Any]) -> float:
+    """Questions of a topic that production did not answer."""
+    return float(topic["question_count"] * (1 - (topic["with_answers_rate"] or 0)))
+
+
+def _key(sort: str, topic: Mapping[str, Any]) -> tuple[float, int]:
+    by = {
+        "unanswered": -_unanswered(topic),
+        "largest": -topic["question_count"],
+        "least_similar": topic["mean_best_similarity"] or 0.0,
+        "least_answered": topic["with_answers_rate"] or 0.0,
+    }
+    return float(by[sort]), topic["topic_id"]
+
+
+def _map(context: Context, topics: Sequence[Mapping[str, Any]], made: Page) -> None:
+    words = context.words
+    groups: dict[str, list[Any]] = {}
+    for topic in topics:
+        group = words("gap_topic") if topic["gaps"] else words("covered_topic")
+        at = (topic["with_answers_rate"], topic["mean_best_similarity"], topic["name"])
+        groups.setdefault(group, []).append(at)
+    sizes = {t["name"]: t["question_count"] for t in topics}
+    made.add(heading(words("gap_map")), paragraph(words("gap_map_help")))
+    made.add(
+        figures.points(
+            groups,
+            words("answered_share"),
+            words("similarity"),
+            sizes=sizes,
+            labels=len(topics) <= 12,
+        )
+    )
+
+
+def _table(context: Context, topics: Sequence[Mapping[str, Any]], made: Page) -> None:
+    words, view = context.words, context.view
+    rows: list[list[Any]] = [
+        [
+            Cell(link(topic["name"], view.link(topic=topic["topic_id"]), "rb-keep"), topic["name"]),
+            number_cell(topic["question_count"]),
+            number_cell(round(_unanswered(topic))),
+            metric_cell(topic["metrics"]["with_answers_rate"], words),
+            metric_cell(topic["metrics"]["mean_best_similarity"], words),
+            metric_cell(topic["metrics"]["satisfied_rate"], words),
+            metric_cell(topic["metrics"]["mean_score"], words, 2),
+            number_cell(topic["unique_chunks"]),
+            number_cell(topic["unique_urls"]),
+            number_cell(topic["silhouette"]),
+            ", ".join(words(f"gap_{gap}") for gap in topic["gaps"]),
+        ]
+        for topic in topics
+    ]
+    columns: list[Col | str] = [words("topic"), Col(words("questions"), numeric=True)]
+    columns.append(Col(words("unanswered"), numeric=True))
+    columns.append(Col(words("answered_share"), metric_help("with_answers_rate", words), True))
+    columns.append(Col(words("similarity"), metric_help("mean_best_similarity", words), True))
+    columns.append(Col(words("satisfied"), metric_help("satisfied_rate", words), True))
+    columns += [Col(words(t), numeric=True) for t in ("mean_rating", "chunks", "page_urls")]
+    columns.append(Col("silhouette", metric_help("silhouette", words), True))
+    made.add(table("topics", [*columns, words("gap")], rows, words, caption=words("topics")))
+
+
+def _samples(
+    context: Context,
+    topics: Sequence[Mapping[str, Any]],
+    gaps: Sequence[Mapping[str, Any]],
+    made: Page,
+) -> None:
+    words, wanted = context.words, context.view.get("topic")
+    chosen = next((t for t in topics if str(t["topic_id"]) == wanted), None)
+    chosen = chosen or next(iter([*gaps, *topics]), None)
+    if chosen is None:
+        return
+    texts = shown(context, list(chosen["sample_questions"]))
+    made.add(heading(words("sample_questions")))
+    options = [(str(t["topic_id"]), t["name"]) for t in topics]
+    made.add(choices(choice("topic", words("topic"), options, str(chosen["topic_id"]), ())))
+    made.add(paragraph(", ".join(chosen["keywords"])))
+    made.add(
+        table(
+            "samples",
+            [words("question")],
+            [[t] for t in texts],
+            words,
+            caption=words("sample_questions"),
+        )
+    )
+
+
+def _months(
+    context: Context, evaluation_id: int, topics: Sequence[Mapping[str, Any]], made: Page
+) -> None:
+    words = context.words
+    found = uses.topic_months(context.engine, evaluation_id)
+    months = sorted({m for counted in found.values() for m in counted if m})
+    made.add(heading(words("topics_by_month")))
+    if not months:
+        made.add(paragraph(words("no_times")))
+        return
+    largest = sorted(topics, key=lambda t: -t["question_count"])
+    series = {
+        t["name"]: [(month, found.get(t["topic_id"], {}).get(month, 0)) for month in months]
+        for t in largest[:_LINES]
+    }
+    made.add(paragraph(words("largest_topics", n=min(_LINES, len(topics)))))
+    made.add(figures.lines(series, words("month"), words("questions")))
+    rows: list[list[Any]] = [
+        [
+            t["name"],
+            *(number_cell(found.get(t["topic_id"], {}).get(month, 0)) for month in months),
+            number_cell(found.get(t["topic_id"], {}).get("", 0)),
+        ]
+        for t in largest
+    ]
+    columns: list[Col | str] = [words("topic"), *(Col(month, numeric=True) for month in months)]
+    columns.append(Col(words("no_time"), numeric=True))
+    made.add(table("topic-months", columns, rows, words, caption=words("topics_by_month")))

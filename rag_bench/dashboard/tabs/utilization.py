@@ -1,0 +1,125 @@
+"""Chunk Utilization: which chunks questions find, which none ever does, and would more help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    choice,
+    choices,
+    heading,
+    number_cell,
+    pager,
+    paragraph,
+    said,
+    table,
+)
+from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
+from rag_bench.dashboard.texts import shown
+from rag_bench.evaluation.metrics.source_analytics import UTILIZATION
+from rag_bench.store.evaluations import uses
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+
+_PER_PAGE = 25
+_START = 240  # characters of a chunk that a table shows
+
+
+def page(context: Context) -> Page:
+    """Return the page."""
+    words, made = context.words, Page()
+    found = newest_analysis(context, UTILIZATION, "rag-bench analyze-chunk-utilization", made)
+    if found is None:
+        return made
+    result = found.inputs["result"]
+    made.add(
+        said(
+            words(
+                "utilization_sum",
+                **{
+                    n: result[n] for n in ("used_chunks", "total_chunks", "question_count", "top_k")
+                },
+            )
+        )
+    )
+    metrics_table(context, found, "utilization", made)
+    curve = result["expected_used_chunks"]
+    made.add(heading(words("growth")), paragraph(words("growth_help")))
+    made.add(
+        figures.lines(
+            {
+                words("found_chunks"): [(n, value) for n, value in curve],
+                words("all_chunks"): [(n, result["total_chunks"]) for n, _ in curve],
+            },
+            words("questions"),
+            words("chunks"),
+        )
+    )
+    columns: list[Col | str] = [Col(words(t), numeric=True) for t in ("questions", "found_chunks")]
+    rows: list[list[Any]] = [[number_cell(n), number_cell(value, 1)] for n, value in curve]
+    made.add(table("growth", columns, rows, words, caption=words("growth")))
+    counts = uses.use_counts(context.engine, found.id)
+    made.add(heading(words("how_uneven")))
+    made.add(
+        figures.columns(
+            [str(times) for times, _ in reversed(counts)],
+            {words("chunks"): [n for _, n in reversed(counts)]},
+            words("times_found"),
+            words("chunks"),
+        )
+    )
+    columns = [Col(words(t), numeric=True) for t in ("times_found", "chunks")]
+    rows = [[number_cell(times), number_cell(n)] for times, n in counts]
+    made.add(table("use-counts", columns, rows, words, caption=words("how_uneven")))
+    _chunks(context, found.id, made)
+    return made
+
+
+def _chunks(context: Context, evaluation_id: int, made: Page) -> None:
+    words, view = context.words, context.view
+    never = view.get("filter") == "never"
+    order = view.get("sort") if view.get("sort") in uses.ORDERS else uses.ORDERS[0]
+    found, total = uses.chunk_uses(
+        context.engine,
+        evaluation_id,
+        never=never,
+        order=order,
+        limit=_PER_PAGE,
+        offset=(view.page - 1) * _PER_PAGE,
+    )
+    made.add(heading(words("chunks_by_use")), paragraph(words("chunks_by_use_help")))
+    made.add(
+        choices(
+            choice(
+                "filter",
+                words("show"),
+                [("", words("all_chunks")), ("never", words("never_found"))],
+                "never" if never else "",
+            ),
+            choice("sort", words("order"), [(o, words(f"order_{o}")) for o in uses.ORDERS], order),
+        )
+    )
+    texts = shown(context, [" ".join((one.text or "").split())[:_START] for one in found])
+    rows: list[list[Any]] = [
+        [
+            Cell(one.chunk_hash[:12], one.chunk_hash),
+            one.page_url or "",
+            number_cell(one.retrieved),
+            number_cell(one.first),
+            text,
+        ]
+        for one, text in zip(found, texts, strict=True)
+    ]
+    columns: list[Col | str] = [words("chunk"), words("page_url")]
+    columns += [Col(words(t), numeric=True) for t in ("times_found", "as_first")]
+    made.add(
+        table(
+            "chunks", [*columns, words("text_start")], rows, words, caption=words("chunks_by_use")
+        )
+    )
+    made.add(pager(view, total, _PER_PAGE, words))
