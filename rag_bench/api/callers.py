@@ -10,17 +10,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from rag_bench.access.jwks import JwksError
-from rag_bench.access.keys import PREFIX, id_of, matches
+from rag_bench.access.keys import PREFIX, hash_of, id_of, matches
 from rag_bench.access.scopes import Principal
 from rag_bench.access.tokens import TokenError, TokenRules
 from rag_bench.api.problems import Code, Problem
 from rag_bench.store.access import keys, rates
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
     from starlette.datastructures import Headers
 
     from rag_bench.api.gate import Asked
+    from rag_bench.store.access.keys import StoredKey
 
 _log = logging.getLogger("rag_bench.api")
 #: So many requests of a process between two looks for rows of the past.
@@ -64,13 +65,15 @@ class Callers:
             Problem: nobody known, or too often.
         """
         try:
-            asked.principal = self._known(asked, path, headers)
+            asked.principal, counted = self._known(asked, path, headers)
         except Problem as problem:
             if problem.status == 401:
                 scheme = "Basic" if is_page(path) else "Bearer"
                 problem.headers["WWW-Authenticate"] = f'{scheme} realm="rag_bench"'
                 self._count_refusal(asked)
             raise
+        if counted:
+            return
         per_minute = asked.principal.requests_per_minute or self._per_minute
         self._count(asked, asked.principal.subject, per_minute, "This key or token")
 
@@ -82,24 +85,43 @@ class Callers:
         """
         self._count_stranger(asked, "hook ", self._hooks_per_minute)
 
-    def _known(self, asked: Asked, path: str, headers: Headers) -> Principal:
+    def _known(self, asked: Asked, path: str, headers: Headers) -> tuple[Principal, bool]:
+        """Return who asks, and whether the request is counted already."""
         from sqlalchemy.exc import SQLAlchemyError
 
         given = _credentials(headers, path)
         if not given.startswith(PREFIX):
-            return self._of_token(given, asked)
+            return self._of_token(given, asked), False
         key_id = id_of(given)
         if key_id is None:
             raise Problem(Code.INVALID_KEY, "The key is cut off or mistyped.")
         try:
             with self._quick.connect() as connection:
-                return self._of_key(connection, key_id, given, asked)
+                if next(self._counted) % _PRUNED_EVERY == 0:
+                    rates.prune(connection)
+                found = keys.find_and_count(connection, key_id, hash_of(given), self._per_minute)
+                key = self._good(found[:2] if found else None, given, asked)
+                keys.used(connection, key)
+                return key.principal(), found is not None and found[2]
         except SQLAlchemyError:
-            _log.exception("A key could not be looked up.", extra={"trace_id": asked.trace_id})
-            raise Problem(Code.UNAVAILABLE, "The database cannot be reached.") from None
+            _log.exception("Requests cannot be counted.", extra={"trace_id": asked.trace_id})
+        return self._uncounted(key_id, given, asked), True
 
-    def _of_key(self, connection: Connection, key_id: str, given: str, asked: Asked) -> Principal:
-        found = keys.find(connection, key_id)
+    def _uncounted(self, key_id: str, given: str, asked: Asked) -> Principal:
+        """Return whose key it is where no request can be counted: who changes nothing goes on."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self._quick.connect() as connection:
+                found = keys.find(connection, key_id)
+        except SQLAlchemyError:
+            raise Problem(Code.UNAVAILABLE, "The database cannot be reached.") from None
+        key = self._good(found, given, asked)
+        if asked.method not in SAFE:
+            raise Problem(Code.UNAVAILABLE, "Requests cannot be counted now; try again.")
+        return key.principal()
+
+    def _good(self, found: tuple[StoredKey, str] | None, given: str, asked: Asked) -> StoredKey:
         if not matches(given, found[1] if found else None) or found is None:
             raise Problem(Code.INVALID_KEY, "There is no such key.")
         key = found[0]
@@ -107,8 +129,7 @@ class Callers:
         if key.state != "active":
             code = Code.REVOKED_KEY if key.state == "revoked" else Code.EXPIRED_KEY
             raise Problem(code, "This key is not good any more; ask for a new one.")
-        keys.used(connection, key)
-        return asked.principal
+        return key
 
     def _of_token(self, given: str, asked: Asked) -> Principal:
         if self._tokens is None:

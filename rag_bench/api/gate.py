@@ -107,7 +107,7 @@ class Gate:
         spent = round((time.monotonic() - asked.began) * 1000, 1)
         level = logging.DEBUG if scope["path"] in PUBLIC else logging.INFO
         _log.log(level, "%s %d", action.action, status, extra={**said, "ms": spent})
-        if scope["path"] in PUBLIC or not asked.recorded or (asked.noted and status < 400):
+        if not _writes(asked, scope, status):
             return
         try:
             # A read is not worth a wait for the disk.
@@ -117,6 +117,13 @@ class Gate:
                 connection.commit()
         except SQLAlchemyError:  # of an action that changes something, its own row is the truth
             _log.exception("The audit could not be written.", extra={"trace_id": asked.trace_id})
+
+
+def _writes(asked: Asked, scope: Scope, status: int) -> bool:
+    """Whether the audit gets a row of this request here."""
+    if scope["path"] in PUBLIC or not asked.recorded:
+        return False
+    return not asked.noted or status >= 400
 
 
 _LOGGED = tuple(one.name for one in fields(Action))
@@ -161,7 +168,10 @@ class _Reply:
             headers["X-Trace-Id"] = self._asked.trace_id
             headers.setdefault("Cache-Control", "no-store")
             headers["X-Content-Type-Options"] = "nosniff"
-            await run_in_threadpool(self._note, self._scope, message["status"])
+            if _writes(self._asked, self._scope, message["status"]):
+                await run_in_threadpool(self._note, self._scope, message["status"])
+            else:
+                self._note(self._scope, message["status"])
         elif self._asked.method == "HEAD" and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)

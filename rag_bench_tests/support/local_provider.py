@@ -38,7 +38,9 @@ Misbehave = Callable[[dict[str, Any], int], Awaitable[Response | None]]
 @contextmanager
 def served(app: Any, log_level: str = "error", lifespan: LifespanType = "off") -> Iterator[str]:
     """Serve an ASGI application on a free port of this machine; yield its address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan=lifespan))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level=log_level, lifespan=lifespan, timeout_graceful_shutdown=1)
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -47,7 +49,8 @@ def served(app: Any, log_level: str = "error", lifespan: LifespanType = "off") -
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = server.force_exit = True
+            server.should_exit = True
+            server.force_exit = lifespan == "off"  # else what it has started is to be stopped
             thread.join()
 
 

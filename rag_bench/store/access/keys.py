@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, or_, select, update
 from rag_bench.access.keys import NewKey, make_key
 from rag_bench.access.scopes import Principal, expand
 from rag_bench.errors import RagBenchError
+from rag_bench.store.access import rates
 from rag_bench.store.access.tables import api_key
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ _SHOWN = (
 def _stored(row: Row) -> StoredKey:
     state = "revoked" if row.revoked_at else "expired" if row.past else "active"
     shown = row._asdict()
-    for name in ("past", "secret_hash"):
+    for name in ("past", "secret_hash", "taken"):
         shown.pop(name, None)
     return StoredKey(**{**shown, "scopes": tuple(row.scopes)}, state=state)
 
@@ -78,6 +79,17 @@ def find(connection: Connection, key_id: str) -> tuple[StoredKey, str] | None:
     query = select(*_SHOWN, api_key.c.secret_hash).where(api_key.c.id == key_id)
     row = connection.execute(query).one_or_none()
     return (_stored(row), row.secret_hash) if row else None
+
+
+def find_and_count(
+    connection: Connection, key_id: str, secret_hash: str, per_minute: int
+) -> tuple[StoredKey, str, bool] | None:
+    """Return a key and the hash of its secret, as `find` does, and count a request of it.
+
+    The third says whether the request is within the key's minute, or ``per_minute``.
+    """
+    row = rates.take_of_key(connection, key_id, secret_hash, per_minute)
+    return (_stored(row), row.secret_hash, row.taken) if row else None
 
 
 def used(connection: Connection, key: StoredKey) -> None:

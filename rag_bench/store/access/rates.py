@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 _TAKE = text("""
     insert into rag_bench.request_rate as r (subject, free_at)
@@ -22,6 +22,26 @@ _TAKE = text("""
     set free_at = greatest(r.free_at, clock_timestamp()) + make_interval(secs => :cost)
     where r.free_at <= clock_timestamp() + make_interval(secs => 60 - :cost)
     returning 1
+""")
+# The same for a key that is good, together with the key: a request of one costs one statement.
+_TAKE_OF_KEY = text("""
+    with found as (
+        select *, expires_at <= now() as past from rag_bench.api_key where id = :id
+    ), cost as (
+        select 'key:' || id as subject, 60.0 / coalesce(requests_per_minute, :per_minute) as seconds
+        from found where secret_hash = :secret_hash and revoked_at is null
+            and (expires_at is null or expires_at > now())
+    ), taken as (
+        insert into rag_bench.request_rate as r (subject, free_at)
+        select subject, clock_timestamp() + make_interval(secs => seconds) from cost
+        on conflict (subject) do update
+        set free_at = greatest(r.free_at, clock_timestamp())
+            + make_interval(secs => (select seconds from cost))
+        where r.free_at
+            <= clock_timestamp() + make_interval(secs => 60 - (select seconds from cost))
+        returning 1
+    )
+    select found.*, exists(select from taken) as taken from found
 """)
 _WAIT = text("""
     select extract(epoch from free_at - clock_timestamp())::float8 + :cost - 60
@@ -41,6 +61,18 @@ def take(connection: Connection, subject: str, per_minute: int) -> int | None:
         return None
     wait = connection.execute(_WAIT, given).scalar()
     return max(1, math.ceil(float(wait or 0)))
+
+
+def take_of_key(
+    connection: Connection, key_id: str, secret_hash: str, per_minute: int
+) -> Row | None:
+    """Count one request of a key and return the key's row; None: there is no such key.
+
+    ``taken`` of the row: whether the request may go on. It was not counted where the hash is
+    another's or the key is not good any more. ``per_minute``: of keys without their own number.
+    """
+    given = {"id": key_id, "secret_hash": secret_hash, "per_minute": per_minute}
+    return connection.execute(_TAKE_OF_KEY, given).one_or_none()
 
 
 def prune(connection: Connection) -> None:
