@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,19 +45,30 @@ class Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
 
     def of(self, engine: Engine, make: Callable[..., T], *given: Hashable) -> T:
-        """Return ``make(engine, *given)``, made anew when something was measured since."""
+        """Return ``make(engine, *given)``, made anew when something was measured since.
+
+        Two who ask for one thing at once wait for one making; who asks for another does not wait.
+        What fails is not kept.
+        """
         key = (make, *given, evaluations.newest_id(engine))
-        # Under the lock: two who ask at once wait for one making, not for two.
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make(engine, *given)
+            found: Future[T] | None = self._kept.get(key)
+            mine = found is None
+            if found is None:
+                found = self._kept[key] = Future()
                 while len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
-            found: T = self._kept[key]
-            return found
+        if mine:
+            try:
+                found.set_result(make(engine, *given))
+            except BaseException as error:
+                with self._lock:
+                    self._kept.pop(key, None)
+                found.set_exception(error)
+        return found.result()
 
 
 @dataclass(frozen=True)

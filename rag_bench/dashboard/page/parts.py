@@ -256,12 +256,23 @@ def choice(
     ).format(label, parameter, parameter, " ".join(resets), items)
 
 
-def search_box(parameter: str, label: str, value: str) -> Markup:
-    """Return a field to search with; Enter applies it."""
+def search_box(
+    parameter: str, label: str, value: str, options: Sequence[tuple[str, str]] = ()
+) -> Markup:
+    """Return a field to write into; Enter applies it. ``options``: (value, text) to choose from."""
+    items = join(Markup('<option value="{}">{}</option>').format(*one) for one in options)
+    offered = Markup('<datalist id="rb-list-{}">{}</datalist>').format(parameter, items)
     return Markup(
         '<label class="rb-choice"><span>{}</span><input type="search" id="rb-choice-{}" '
-        'data-param="{}" data-resets="page case" value="{}" maxlength="200"></label>'
-    ).format(label, parameter, parameter, value)
+        'data-param="{}" data-resets="page case" value="{}" maxlength="200"{}></label>{}'
+    ).format(
+        label,
+        parameter,
+        parameter,
+        value,
+        Markup(' list="rb-list-{}"').format(parameter) if options else "",
+        offered if options else "",
+    )
 
 
 def choices(*made: Markup) -> Markup:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from rag_bench.dashboard.context import Context
 from rag_bench.dashboard.page.parts import Page
 from rag_bench.dashboard.tabs import (
+    compare,
     domain,
     gates,
     judges,
@@ -24,6 +25,7 @@ TABS: Mapping[str, Callable[[Context], Page]] = {
     "models": models.page,
     "judges": judges.page,
     "gates": gates.page,
+    "compare": compare.page,
     "questions": questions.page,
     "utilization": utilization.page,
     "topics": topics.page,

@@ -148,6 +148,41 @@ def before(engine: Engine, evaluation_id: int) -> Mapping[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def neighbours_in_time(engine: Engine, limit: int) -> list[tuple[int, Listed]]:
+    """Return (the evaluation before, the evaluation) of the same models and dataset, newest first.
+
+    Those with equal inputs are left out: nothing was measured anew.
+    """
+    columns = evaluation.c
+    roles = (columns.generation_model, columns.benchmark_judge_model)
+    same = (columns.tier, columns.kind, columns.production_judge_model, columns.dataset_id, *roles)
+    earlier = (
+        select(
+            columns.id,
+            func.lag(columns.id).over(partition_by=same, order_by=columns.id).label("before"),
+            func.lag(columns.input_hash)
+            .over(partition_by=same, order_by=columns.id)
+            .label("input_before"),
+            columns.input_hash,
+        )
+        .where(columns.status.in_(["succeeded", "partial"]), columns.dataset_id.is_not(None))
+        .subquery()
+    )
+    names = Listed.__dataclass_fields__
+    query = (
+        select(earlier.c.before, *(columns[name] for name in names))
+        .join(earlier, earlier.c.id == columns.id)
+        .where(
+            earlier.c.before.is_not(None),
+            earlier.c.input_before.is_distinct_from(earlier.c.input_hash),
+        )
+        .order_by(columns.id.desc())
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [(row[0], Listed(*row[1:])) for row in connection.execute(query)]
+
+
 def failures_by_detail(
     engine: Engine, evaluation_id: int, limit: int = 100
 ) -> list[tuple[str, str, int]]:

@@ -1,0 +1,278 @@
+"""Compare: two evaluations or runs, A before and B after; a word per metric, and the cases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    choice,
+    choices,
+    direction,
+    heading,
+    join,
+    link,
+    metric_help,
+    number,
+    number_cell,
+    paragraph,
+    said,
+    search_box,
+    table,
+)
+from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.reporting.compared.comparing import compare
+from rag_bench.reporting.compared.sides import NothingToCompareError
+
+if TYPE_CHECKING:
+    from rag_bench.dashboard.context import Context
+    from rag_bench.dashboard.words import Words
+    from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
+
+FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
+_PER_LIST = 200
+_SUGGESTED = 20
+_WORDS = {
+    "got worse": "got_worse",
+    "no worse than the margin": "no_worse",
+    "cannot tell": "cannot_tell",
+}
+_TONES = {"got worse": "bad", "no worse than the margin": "good"}
+#: Why something cannot be told, and why a case has no partner, by the words of the comparison.
+_REASONS = {
+    "no case has a score on both sides": "why_no_pair",
+    "it is not known which direction is better": "why_no_direction",
+    "all cases are of one page": "why_one_page",
+    "all differ alike": "why_alike",
+    "it has no scale, so there is no margin": "why_no_margin",
+    "too few questions or pages": "why_too_few",
+    "worse if it were the only metric; among all that are tested it may be chance": "why_many",
+}
+
+
+def page(context: Context) -> Page:
+    """Return the page."""
+    words, view, made = context.words, context.view, Page()
+    a, b = view.get("a"), view.get("b")
+    options = _options(context)
+    made.add(
+        choices(
+            search_box("a", words("side_a"), a, options),
+            search_box("b", words("side_b"), b, options),
+        )
+    )
+    if not a or not b:
+        made.add(said(words("choose_two"), "empty"), *_suggested(context))
+        return made
+    try:
+        found = _compared(context, a, b)
+    except NothingToCompareError as error:
+        side = words("side_a" if error.side == "a" else "side_b")
+        made.add(said(words("side_lost", side=side), "warn"), *_suggested(context))
+        return made
+    _verdict(context, found, made)
+    _metrics(context, found, made)
+    _inputs(context, found, made)
+    _cases(context, found, made)
+    return made
+
+
+def _compared(context: Context, a: str, b: str) -> Compared:
+    # Evaluations never change; a run of the service may still be at work.
+    if a.isascii() and a.isdigit() and b.isascii() and b.isdigit():
+        return context.kept.of(context.engine, compare, a, b)
+    return compare(context.engine, a, b)
+
+
+def _options(context: Context) -> list[tuple[str, str]]:
+    from rag_bench.store.evaluations.listing import listed
+
+    found, _ = listed(context.engine, limit=200)
+    return [
+        (str(one.id), f"{one.tier} {one.kind} {one.models} {moment(one.finished_at)}")
+        for one in found
+        if one.models
+    ]
+
+
+def _suggested(context: Context) -> list[object]:
+    from rag_bench.store.evaluations.listing import neighbours_in_time
+
+    words, view = context.words, context.view
+    found = neighbours_in_time(context.engine, _SUGGESTED)
+    if not found:
+        return [paragraph(words("nothing_twice"))]
+    rows = [
+        [
+            link(f"№ {earlier} → № {one.id}", view.link(a=earlier, b=one.id)),
+            f"{one.tier} · {one.kind}",
+            one.models,
+            moment(one.finished_at),
+        ]
+        for earlier, one in found
+    ]
+    columns = [words(t) for t in ("comparison", "tier", "models", "finished")]
+    caption = words("measured_again")
+    return [heading(caption), table("suggested", columns, rows, words, caption=caption)]
+
+
+def _verdict(context: Context, found: Compared, made: Page) -> None:
+    words = context.words
+    kind = {"got worse": "bad", "cannot tell": "warn"}.get(found.verdict, "note")
+    sides = words("pairs_of", n=found.n_pairs, pages=found.n_pages, a=str(found.a), b=str(found.b))
+    made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind), paragraph(sides))
+    swap = context.view.link(a=context.view.get("b"), b=context.view.get("a"))
+    made.add(paragraph(link(words("swap"), swap)))
+
+
+def _metrics(context: Context, found: Compared, made: Page) -> None:
+    words = context.words
+    rows = [_metric_row(words, one) for one in found.metrics]
+    columns: list[Col | str] = [words("measure")]
+    columns += [Col(words(t), numeric=True) for t in ("side_a", "side_b", "difference", "interval")]
+    columns += [Col(words(t), numeric=True) for t in ("p_holm", "margin", "detectable", "pairs")]
+    made.add(heading(words("metrics")), paragraph(words("compare_help")))
+    columns += [words("verdict"), words("why")]
+    made.add(table("compared", columns, rows, words, caption=words("compare_caption")))
+    scaled = [
+        one for one in found.metrics if one.comparison.difference.value is not None and one.margin
+    ]
+    if scaled:
+        made.add(heading(words("differences_in_margins"), 3))
+        made.add(
+            figures.bars(
+                [one.name for one in scaled],
+                {words("difference"): [_in_margins(one) for one in scaled]},
+                words("margins_axis"),
+            )
+        )
+
+
+def _in_margins(one: MetricCompared) -> dict[str, float | None]:
+    """Return a difference in units of what may be lost, positive where B is better."""
+    difference, margin = one.comparison.difference, one.margin or 1.0
+    sign = -1.0 if one.higher_is_better is False else 1.0
+    ends = [
+        None if end is None else sign * end / margin
+        for end in (difference.ci_low, difference.ci_high)
+    ]
+    known = sorted(end for end in ends if end is not None)
+    value = difference.value
+    return {
+        "value": None if value is None else sign * value / margin,
+        "ci_low": known[0] if len(known) == 2 else None,
+        "ci_high": known[1] if len(known) == 2 else None,
+    }
+
+
+def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
+    compared, decision = one.comparison, one.decision
+    difference = compared.difference
+    interval = ""
+    if difference.ci_low is not None and difference.ci_high is not None:
+        interval = f"{number(difference.ci_low)} … {number(difference.ci_high)}"
+    verdict = words(f"short_{_WORDS[decision.word]}")
+    if decision.better:
+        verdict += f", {words('verdict_better')}"
+    why = words.known(_REASONS.get(decision.reason or "", ""), decision.reason or "")
+    if decision.needed:
+        why += " " + words("needs_n", n=decision.needed.questions, pages=decision.needed.pages)
+    return [
+        Cell(join([one.name + direction(one.name), metric_help(one.name, words)]), one.name),
+        number_cell(one.a),
+        number_cell(one.b),
+        number_cell(difference.value),
+        Cell(interval, numeric=True),
+        number_cell(one.p_adjusted),
+        number_cell(one.margin),
+        number_cell(compared.minimum_detectable),
+        Cell(f"{difference.n_scored}/{difference.n_expected}", difference.n_scored, True),
+        Cell(verdict, decision.word, tone=_TONES.get(decision.word, "")),
+        why,
+    ]
+
+
+def _inputs(context: Context, found: Compared, made: Page) -> None:
+    words = context.words
+    made.add(heading(words("inputs_differ")))
+    if not found.inputs:
+        made.add(paragraph(words("inputs_alike")))
+        return
+    rows = [
+        [words.known(f"made_{one.name}", one.in_words), str(one.a or ""), str(one.b or "")]
+        for one in found.inputs
+    ]
+    columns = [words(t) for t in ("what", "side_a", "side_b")]
+    made.add(table("inputs", columns, rows, words, caption=words("inputs_differ")))
+
+
+def _cases(context: Context, found: Compared, made: Page) -> None:
+    words, view = context.words, context.view
+    wanted = view.get("filter") if view.get("filter") in FILTERS else FILTERS[0]
+    errors = [one for one in found.alone if one.case.state != "done" or one.metric]
+    lists: dict[str, list[Changed] | list[Alone]] = {
+        "regressed": list(found.worse),
+        "improved": list(found.better),
+        "different": sorted([*found.worse, *found.better], key=lambda one: -abs(one.difference)),
+        "errors": errors,
+        "unpaired": [one for one in found.alone if one not in errors],
+    }
+    options = [(one, f"{words(f'filter_{one}')} ({len(lists[one])})") for one in FILTERS]
+    made.add(heading(words("cases")), choices(choice("filter", words("show"), options, wanted)))
+    made.add(masking_note(context))
+    if wanted in ("errors", "unpaired"):
+        made.add(_alone_table(context, lists[wanted]))  # type: ignore[arg-type]
+    else:
+        made.add(_changed_table(context, lists[wanted]))  # type: ignore[arg-type]
+
+
+def _changed_table(context: Context, found: list[Changed]) -> object:
+    words = context.words
+    shown_rows = found[:_PER_LIST]
+    texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
+    rows = [
+        [
+            Cell(
+                link(
+                    one.case_b.asked.case_id,
+                    context.view.link("questions", case=one.case_b.asked.case_id),
+                ),
+                one.case_b.asked.case_id,
+            ),
+            text,
+            one.metric,
+            number_cell(one.a),
+            number_cell(one.b),
+            number_cell(one.difference, tone="bad" if one.worse else "good"),
+            words("yes") if one.beyond_margin else words("no"),
+        ]
+        for one, text in zip(shown_rows, texts, strict=True)
+    ]
+    columns: list[Col | str] = [words(t) for t in ("question_id", "question", "measure")]
+    columns += [Col(words(t), numeric=True) for t in ("side_a", "side_b", "difference")]
+    columns.append(words("beyond_margin"))
+    caption = words("cases_caption", n=len(shown_rows), all=len(found))
+    return table("cases", columns, rows, words, caption=caption)
+
+
+def _alone_table(context: Context, found: list[Alone]) -> object:
+    words = context.words
+    shown_rows = found[:_PER_LIST]
+    texts = shown(context, [one.case.asked.question or "" for one in shown_rows])
+    rows = [
+        [
+            one.case.asked.case_id,
+            text,
+            words("only_a" if one.side == "a" else "only_b"),
+            one.metric or "",
+            one.reason,
+        ]
+        for one, text in zip(shown_rows, texts, strict=True)
+    ]
+    columns = [words(t) for t in ("question_id", "question", "only_in", "measure", "why")]
+    caption = words("cases_caption", n=len(shown_rows), all=len(found))
+    return table("cases", columns, rows, words, caption=caption)
