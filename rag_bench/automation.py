@@ -13,6 +13,7 @@ from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
 from rag_bench.report_sensor import report_sensor
 from rag_bench.resources import BenchmarkResource, ModelsResource
+from rag_bench.sensors.eval_runs import eval_run_job, outbox_sensor
 from rag_bench.sensors.hooks import hook_sensor
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
@@ -121,13 +122,15 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
         )
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))
+    asked_for = eval_run_job()
     return Automation(
-        list(jobs.values()),
+        [*jobs.values(), asked_for],
         schedules,
         [
             dump_sensor(jobs["refresh"]),
             report_sensor(jobs["report"]),
             hook_sensor(partitions, jobs),
+            outbox_sensor(asked_for),
         ],
     )
 

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_bench.processes import is_running, pid_here
-from rag_bench.resources import PROCESS_TAG, PROCESS_TAG_BEFORE
+from rag_bench.sensors.dead_runs import end_if_dead
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.database import dagster_url, ensure_database
 
@@ -88,22 +87,11 @@ def daemon_lives(instance: DagsterInstance) -> bool:
 
 
 def clear_dead_runs(instance: DagsterInstance) -> list[str]:
-    """End the runs that are recorded as working on this machine and whose process is gone.
-
-    Such a run (power cut, kill -9) would hold its slot of the pool for ever. Runs of other
-    machines, and runs that never said where they work, are left alone. Returns the run ids.
+    """End the runs that are recorded as working on this machine and whose process is gone
+    (`rag_bench.sensors.dead_runs`); return their ids.
     """
     from dagster import DagsterRunStatus, RunsFilter
 
     working = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
-    ended = []
-    for run in instance.get_runs(RunsFilter(statuses=working)):
-        process = run.tags.get(PROCESS_TAG) or run.tags.get(PROCESS_TAG_BEFORE, "")
-        if pid_here(process) is None or is_running(process):
-            continue
-        instance.report_run_failed(
-            run, "The process that executed this run is gone (killed, or the machine restarted)."
-        )
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        ended.append(run.run_id)
-    return ended
+    runs = instance.get_runs(RunsFilter(statuses=working))
+    return [run.run_id for run in runs if end_if_dead(instance, run)]

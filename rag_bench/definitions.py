@@ -8,6 +8,7 @@ from rag_bench import automation, checks
 from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
 from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers
+from rag_bench.assets.service import eval_run
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -31,6 +32,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *lab,
             *report,
             *analytics.ASSETS,
+            *eval_run.ASSETS,
         ]
     )
     automated = automation.build(partitions, assets)

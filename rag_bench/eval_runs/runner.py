@@ -161,10 +161,12 @@ def execute_held(
     execute: Execute | None = None,
     told: Callable[[str, int, int], None] | None = None,
     dagster_run_id: str | None = None,
+    counts: bool = True,
 ) -> float:
     """Execute a claimed run; return how many seconds it shall wait if it has not ended.
 
-    What fails for good ends the run in its own words; what may be mended is tried again.
+    What fails for good ends the run in its own words; what may be mended is tried again, unless it
+    happens too often. ``counts``: this counts how often; else whoever asks for the next attempt.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -182,7 +184,8 @@ def execute_held(
             _fail(engine, held, "RUN_FAILED", str(error))
     except Exception:
         _log.exception("Run %s met an unexpected error.", held.run_id)
-        _interrupted(engine, held)
+        if counts:
+            _interrupted(engine, held)
         return _WAIT
     return 0.0
 

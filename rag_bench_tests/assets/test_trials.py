@@ -67,6 +67,8 @@ def stale(world: World) -> dict[str, StaleStatus]:
     found = {}
     for key in graph.materializable_asset_keys:
         split = graph.get(key).partitions_def
+        if isinstance(split, dg.DynamicPartitionsDefinition):
+            continue  # nobody has asked for a run of the service
         keys = [None] if split is None else [str(k) for k in split.get_partition_keys()]
         statuses = {resolver.get_status(key, partition) for partition in keys}
         found[key.to_user_string()] = (

@@ -61,14 +61,14 @@ class Daemon:
                 if error
             ]
             assert not errors, errors
-            self._launch_queued()
+            self.launch_queued()
             found = self.instance.get_backfill(backfill.backfill_id)
             assert found is not None
             if found.status not in (BulkActionStatus.REQUESTED, BulkActionStatus.FAILING):
                 return found
         raise AssertionError(f"not ended after {_ROUNDS} rounds: {self.words(backfill)}")
 
-    def _launch_queued(self) -> None:
+    def launch_queued(self) -> None:
         """Do the queue's part: the backfill's iteration is a coroutine, a run may not be in it."""
         queued = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
         for run in reversed(self.instance.get_runs(queued)):

@@ -29,7 +29,7 @@ def _labelled(asset: dg.AssetsDefinition, owners: list[str]) -> dg.AssetsDefinit
 
     def label(spec: dg.AssetSpec) -> dg.AssetSpec:
         step = steps.get(spec.key.path[-1])
-        pays = step.pays if step else asks
+        pays = step.pays if step else asks or "pays" in spec.tags
         tags = {"pays": "yes"} if pays else {"offline": "yes"}
         if step:
             tags["tier"] = step.tier

@@ -127,6 +127,10 @@ _QUEUE = text("""
     insert into rag_bench.eval_outbox (run_id, attempt) select id, attempt from run
     returning attempt
 """)
+_HAS_IT = text("""
+    update rag_bench.eval_outbox set sent_at = clock_timestamp()
+    where run_id = :run_id and sent_at is null
+""")
 _END = text("""
     update rag_bench.eval_run set status = :status, holder = null, expires_at = null,
         finished_at = clock_timestamp(), error_code = :code, error_detail = :detail,
@@ -152,10 +156,16 @@ def enqueue(
         said: further data of the event.
         claimed: it was inserted with `claimed_values`, so it begins at once.
     """
-    attempt: int = connection.execute(_QUEUE, {"run_id": run_id}).scalar_one()
+    attempt = next_attempt(connection, run_id)
     append_event(connection, run_id, "queued", {**(said or {}), "attempt": attempt})
     if claimed:
         append_event(connection, run_id, "started", {"attempt": attempt, "resumed": False})
+    return attempt
+
+
+def next_attempt(connection: Connection, run_id: str) -> int:
+    """Count one more attempt of a run and put it into the outbox; return its number."""
+    attempt: int = connection.execute(_QUEUE, {"run_id": run_id}).scalar_one()
     return attempt
 
 
@@ -201,12 +211,25 @@ def claim(engine: Engine, holder: str, *, at_once: int) -> Claimed | None:
 
 
 def claim_run(
-    engine: Engine, run_id: str, holder: str, *, dagster_run_id: str | None = None
+    engine: Engine,
+    run_id: str,
+    holder: str,
+    *,
+    dagster_run_id: str | None = None,
+    resume: bool = False,
 ) -> Claimed | None:
-    """Claim this very run; None if somebody works on it or it has ended."""
+    """Claim this very run for Dagster; None if somebody works on it or it has ended.
+
+    ``resume``: one that has ended is queued once more and claimed, as a completion is.
+    """
     with engine.begin() as connection:
+        if resume:
+            requeue(connection, run_id, place="dagster")
         row = connection.execute(_THIS, {"run_id": run_id}).first()
-        return None if row is None else _take(connection, row, holder, dagster_run_id)
+        if row is None:
+            return None
+        connection.execute(_HAS_IT, {"run_id": run_id})
+        return _take(connection, row, holder, dagster_run_id)
 
 
 def _take(

@@ -6,7 +6,8 @@ import itertools
 import time
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, bindparam, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from rag_bench.store.eval_runs import queueing
 from rag_bench.store.eval_runs.tables import eval_event, eval_run
@@ -52,15 +53,37 @@ def expire(engine: Engine, run_id: str) -> None:
         connection.execute(text(late), {"id": run_id})
 
 
+#: What a run has measured that `succeed` has executed.
+AGGREGATES = {
+    "faithfulness": {
+        "value": 0.75,
+        "n_scored": 4,
+        "n_expected": 4,
+        "ci_low": 0.5,
+        "ci_high": 0.9,
+        "scale": [0, 1],
+    }
+}
+
+
 def succeed(engine: Engine, run_id: str, *, holder: str, **_: Any) -> None:
     """Execute a run in which there is nothing to do."""
-    ended = (
-        "update rag_bench.eval_run set status = 'succeeded', finished_at = now(), holder = null, "
-        "expires_at = null where id = :id and holder = :holder and status = 'running' returning id"
-    )
+    finish(engine, run_id, holder, "succeeded", AGGREGATES)
+
+
+def finish(
+    engine: Engine, run_id: str, holder: str, status: str, aggregates: dict[str, Any]
+) -> None:
+    """End a run that this holder executes."""
+    ended = text(
+        "update rag_bench.eval_run set status = :status, finished_at = now(), holder = null, "
+        "expires_at = null, aggregates = :aggregates "
+        "where id = :id and holder = :holder and status = 'running' returning id"
+    ).bindparams(bindparam("aggregates", type_=JSONB))
+    given = {"id": run_id, "holder": holder, "status": status, "aggregates": aggregates}
     with engine.begin() as connection:
-        if connection.execute(text(ended), {"id": run_id, "holder": holder}).first():
-            queueing.append_event(connection, run_id, "finished", {"status": "succeeded"})
+        if connection.execute(ended, given).first():
+            queueing.append_event(connection, run_id, "finished", {"status": status})
 
 
 def wait_for(engine: Engine, run_id: str, status: str, seconds: float = 30.0) -> Any:
