@@ -36,6 +36,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "GET /datasets": ("read",),
     "GET /model_runs": ("read",),
     "GET /leaderboard": ("read",),
+    "GET /eval/compare": ("read",),
     "GET /eval/runs": ("read",),
     "GET /eval/runs/{run_id}": ("read",),
     "GET /eval/runs/{run_id}/cases": ("read",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import aliases, changing, events, reads, run
+from rag_bench.api.eval_runs import aliases, changing, compare, events, reads, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def eval_routers(
     return [
         run.router(engine, settings, starting),
         reads.router(engine),
+        compare.router(engine),
         events.router(engine, following),
         changing.router(engine, settings, starting),
         aliases.router(engine, settings),

@@ -78,11 +78,12 @@ class Side:
 
 
 class NothingToCompareError(RagBenchError):
-    """One of the two cannot be found, or not told from others; ``side`` is ``a`` or ``b``."""
+    """One of the two, ``side`` (``a`` or ``b``), is not there, or ``several`` are meant."""
 
-    def __init__(self, side: str, detail: str) -> None:
+    def __init__(self, side: str, detail: str, *, several: bool = False) -> None:
         super().__init__(detail)
         self.side = side
+        self.several = several
 
 
 def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
@@ -110,7 +111,7 @@ def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
             try:
                 run = find_run(connection, given)
             except RagBenchError as error:
-                raise NothingToCompareError(name, str(error)) from None
+                raise NothingToCompareError(name, str(error), several=True) from None
             if run is not None:
                 return of_run(engine, run)
     raise NothingToCompareError(name, f"There is no run and no evaluation {given!r}.")

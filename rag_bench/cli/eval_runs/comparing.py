@@ -1,0 +1,80 @@
+"""``rag-bench compare``: two runs or evaluations of this database, case by case."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from rag_bench.cli.app import app, open_engine
+from rag_bench.cli.eval_runs.group import exit_code_of
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.paired.decision import MARGIN
+
+
+@app.command()
+def compare(
+    a: Annotated[
+        str,
+        typer.Argument(
+            help="The earlier or trusted one: an evaluation's number, or a run's id or its "
+            "beginning. run:… and evaluation:… say which is meant."
+        ),
+    ],
+    b: Annotated[str, typer.Argument(help="What is held against it.")],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only these (several times); fewer show more.")
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"What may be lost, as a part of each metric's scale (default {MARGIN}), or, as "
+            "NAME=0.2, in the metric's own units (several times)."
+        ),
+    ] = None,
+    higher: Annotated[
+        list[str] | None, typer.Option(help="A metric of your own of which more is better.")
+    ] = None,
+    lower: Annotated[
+        list[str] | None, typer.Option(help="A metric of your own of which less is better.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 1 if worse, 2 if it cannot be told.")
+    ] = False,
+) -> None:
+    """Compare two runs or evaluations, case by case: what got worse? Asks no model."""
+    from rag_bench.reporting.compared.comparing import Terms
+    from rag_bench.reporting.compared.comparing import compare as compare_both
+    from rag_bench.reporting.compared.text import whole
+
+    share, margins = _margins(margin or [])
+    terms = Terms(
+        metrics=metric or None,
+        margin=share,
+        margins=margins,
+        higher=higher or (),
+        lower=lower or (),
+    )
+    found = compare_both(open_engine(), a, b, terms).as_json()
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else whole(found))
+    if exit_code:
+        raise typer.Exit(exit_code_of(found["verdict"]))
+
+
+def _margins(given: list[str]) -> tuple[float, dict[str, float]]:
+    share, own = MARGIN, {}
+    for one in given:
+        name, separator, value = one.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not number > 0:
+            raise RagBenchError(f"--margin {one}: neither a positive number nor NAME=NUMBER.")
+        if separator:
+            own[name] = number
+        else:
+            share = number
+    return share, own

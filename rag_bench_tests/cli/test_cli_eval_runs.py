@@ -1,0 +1,155 @@
+"""`rag-bench eval` against the served API: followed through cut connections, ended with a code."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from api_access import a_key
+from api_runs import an_event, change
+from command_line import RagBench
+from compared_runs import a_scored_run, pages
+from cutting_proxy import cutting
+from local_provider import served
+from sqlalchemy import Engine
+
+from rag_bench.api.app import build
+
+A, B = "0199aaaa", "0199bbbb"
+FAITHFUL = "ragas_faithfulness"
+
+
+@pytest.fixture
+def url(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("RAG_BENCH_API_KEY", a_key(engine))
+    with served(build(engine), lifespan="on") as found:
+        monkeypatch.setenv("RAG_BENCH_API_URL", found)
+        yield found
+
+
+def runs(engine: Engine, *, worse_every: int = 0, n: int = 80, status: str = "succeeded") -> None:
+    """Store a run and one that names it as its baseline, with so many cases that fell."""
+    cases = pages(n, 2, {FAITHFUL: [0.9, 0.8]})
+    a_scored_run(engine, A, cases)
+    now = [
+        replace(case, scores={FAITHFUL: 0.2}) if worse_every and n % worse_every == 0 else case
+        for n, case in enumerate(cases)
+    ]
+    a_scored_run(engine, B, now, baseline=A, status=status)
+    with engine.begin() as connection:
+        an_event(connection, B, "finished", status=status)
+
+
+@pytest.mark.parametrize(
+    ("worse_every", "n", "code", "said"),
+    [
+        (0, 80, 0, "no worse than the margin"),
+        (4, 80, 1, "got worse"),
+        (9, 10, 2, "would decide"),
+    ],
+)
+def test_a_run_ends_with_what_the_comparison_says(
+    engine: Engine, url: str, rag_bench: RagBench, worse_every: int, n: int, code: int, said: str
+) -> None:
+    runs(engine, worse_every=worse_every, n=n)
+    ended = rag_bench("eval", "follow", B)
+    assert (ended.code, "Traceback" in ended.err) == (code, False), ended
+    assert said in ended.out
+    found = json.loads(rag_bench("eval", "follow", B, "--json").out)
+    assert found["comparison"]["n_pairs"] == 2 * n
+    # Of a run without a baseline it is known that it ran.
+    with engine.begin() as connection:
+        an_event(connection, A, "finished", status="succeeded")
+    assert rag_bench("eval", "follow", A).code == 0
+
+
+def test_only_the_gates_metrics_decide(engine: Engine, url: str, rag_bench: RagBench) -> None:
+    runs(engine, worse_every=4)
+    assert rag_bench("eval", "follow", B, "--gate-metric", FAITHFUL).code == 1
+    ended = rag_bench("eval", "follow", B, "--gate-metric", "no_such")
+    assert ended.code == 3
+    assert "metric: Neither side has a score by 'no_such'" in ended.err
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_what_did_not_run_is_no_verdict(
+    engine: Engine, url: str, rag_bench: RagBench, status: str
+) -> None:
+    runs(engine, status=status)
+    assert rag_bench("eval", "follow", B).code == 3
+
+
+def test_a_cut_connection_is_taken_up_again(engine: Engine, url: str, rag_bench: RagBench) -> None:
+    """Events come while the proxy cuts; each is told once, and the end is heard."""
+    runs(engine, worse_every=4)
+    with engine.begin() as connection:
+        change(connection, A, status="running")
+        for done in range(1, 6):
+            an_event(connection, A, "progress", label="answers", done=done, total=9)
+
+    def go_on() -> None:
+        time.sleep(1.0)
+        for done in range(6, 10):
+            with engine.begin() as connection:
+                an_event(connection, A, "progress", label="answers", done=done, total=9)
+        with engine.begin() as connection:
+            change(connection, A, status="succeeded")
+            an_event(connection, A, "finished", status="succeeded")
+
+    worker = threading.Thread(target=go_on)
+    worker.start()
+    with cutting(url, cuts=2, after=500) as proxy:
+        ended = rag_bench("eval", "follow", A, "--url", proxy.url)
+        assert proxy.connections >= 3
+    worker.join()
+    assert ended.code == 0, ended
+    told = [line.strip() for line in ended.err.splitlines() if "answers" in line]
+    assert told == [f"answers: {done} of 9" for done in range(1, 10)]
+    assert ended.err.count("finished") == 1
+
+
+def test_what_cannot_be_run_says_why(
+    engine: Engine,
+    url: str,
+    rag_bench: RagBench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = rag_bench("eval", "follow", "nothing")
+    assert (ended.code, "HTTP 404 NOT_FOUND" in ended.err) == (3, True)
+    ended = rag_bench("eval", "follow", A, "--key", "rb_wrong")
+    assert (ended.code, "HTTP 401 INVALID_KEY" in ended.err) == (3, True)
+    cases = tmp_path / "cases.json"
+    cases.write_text("[]")
+    ended = rag_bench("eval", "run", str(cases))
+    assert (ended.code, "holds no request" in ended.err) == (3, True)
+    monkeypatch.delenv("RAG_BENCH_API_KEY")
+    ended = rag_bench("eval", "follow", A)
+    assert (ended.code, "There is no key" in ended.err) == (3, True)
+
+
+def test_runs_are_listed_and_shown(engine: Engine, url: str, rag_bench: RagBench) -> None:
+    runs(engine)
+    listed = rag_bench("eval", "list")
+    assert (listed.code, listed.out.index(B) < listed.out.index(A)) == (0, True)
+    found = json.loads(rag_bench("eval", "list", "--json", "--limit", "1").out)
+    assert [one["run_id"] for one in found["runs"]] == [B]
+    assert json.loads(rag_bench("eval", "show", B).out)["baseline"] == A
+    assert "HTTP 404" in rag_bench("eval", "show", "nothing").one_line()
+
+
+def test_runs_are_compared_on_the_command_line(engine: Engine, rag_bench: RagBench) -> None:
+    runs(engine, worse_every=4)
+    ended = rag_bench("compare", A, B)
+    assert (ended.code, "run 0199bbbb against run 0199aaaa: got worse" in ended.out) == (0, True)
+    assert rag_bench("compare", A, B, "--exit-code").code == 1
+    assert rag_bench("compare", B, A, "--exit-code", "--metric", FAITHFUL).code == 0
+    found = json.loads(rag_bench("compare", A, B, "--json", "--margin", f"{FAITHFUL}=0.3").out)
+    assert found["metrics"][0]["margin"] == 0.3
+    assert "There is no run and no evaluation 'x'" in rag_bench("compare", A, "x").one_line()
+    assert "neither a positive number" in rag_bench("compare", A, B, "--margin", "-1").one_line()
