@@ -76,37 +76,40 @@ def import_dataset(
     default: Annotated[
         bool, typer.Option("--default", help="Make it the current snapshot's default dataset.")
     ] = False,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field", help="What a field is to be read as: question=ticket_text. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Import gold questions or labelled show/hide pairs for the current snapshot."""
-    from rag_bench.source.question_files.dataset_export import makers
-    from rag_bench.source.question_files.dataset_files import read_dataset_file
-    from rag_bench.store import datasets, snapshots
+    from rag_bench.source.question_files.importing import import_contents
+    from rag_bench.source.question_files.row_files import content_of
 
-    engine = open_engine()
-    snapshot = snapshots.require_current(engine)
-    read = read_dataset_file(path, snapshots.chunks_of(engine, snapshot.sha256))
-    if default and read.kind == "show_hide":
-        raise RagBenchError(
-            "Labelled pairs are for the production judges and cannot be the default dataset of "
-            "questions. Import them without --default; the newest pairs that were imported for the "
-            "current snapshot are used."
-        )
-    found = datasets.save_dataset(
-        engine,
-        name or path.stem,
-        read.kind,
-        read.items,
-        {"file": path.name, **makers(read.items)},
-        renew=True,
-        snapshot=snapshot.sha256 if read.kind == datasets.PAIRS else None,
+    files = [(path, content_of(path))]
+    found = import_contents(
+        open_engine(), files, name or path.stem, fields=_fields(field or []), default=default
     )
-    if default:
-        snapshots.set_default_dataset(engine, snapshot.sha256, found.id)
-    console.print(f"dataset {found}", highlight=False)
-    bound = f", for {snapshot.name}" if read.kind == datasets.PAIRS else ""
-    typer.echo(f"{read.summary}{bound}")
-    for note in read.notes:
+    console.print(f"dataset {found.dataset}", highlight=False)
+    bound = f", for {found.bound}" if found.bound else ""
+    typer.echo(f"{found.read.summary}{bound}")
+    for report in found.read.understood:
+        read = ", ".join(f"{theirs}: {ours}" for theirs, ours in report["fields"].items())
+        typer.echo(f"read as {report['form']}; {read}")
+    for note in found.read.notes:
         typer.echo(f"note: {note}")
+
+
+def _fields(given: list[str]) -> dict[str, str]:
+    """Return what is to be read as what, by the file's own names."""
+    found: dict[str, str] = {}
+    for one in given:
+        ours, separator, theirs = one.partition("=")
+        if not separator or not ours.strip() or not theirs.strip():
+            raise RagBenchError(f"--field is {one!r}; it can be question=ticket_text.")
+        found[theirs] = ours
+    return found
 
 
 @app.command("import-aliases")

@@ -47,6 +47,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "POST /eval/chunk-aliases": ("label",),
     "GET /eval/callbacks": ("read",),
     "POST /eval/callbacks/{callback_id}/replay": ("run",),
+    "POST /eval/datasets": ("label",),
 }
 
 

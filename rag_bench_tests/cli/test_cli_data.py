@@ -199,7 +199,9 @@ def test_import_dataset(rag_bench: RagBench, tmp_path: Path, engine: Engine) -> 
     assert made
     n = made.n_items
     summary = f"{n} questions: {n} with a reference answer, {n} with a relevant chunk"
-    assert (done.code, done.out) == (0, f"dataset {made}\n{summary}\n")
+    read = "id: id, question: question, reference_answer: reference answer, relevant: chunks that"
+    said = f"dataset {made}\n{summary}\nread as questions; {read} the question is about\n"
+    assert (done.code, done.out) == (0, said)
     found = current_snapshot(engine)
     assert found
     assert found.default_dataset_id == made.id

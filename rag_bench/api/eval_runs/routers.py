@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import aliases, changing, compare, events, reads, run
+from rag_bench.api.eval_runs import aliases, changing, compare, datasets, events, reads, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -28,4 +28,5 @@ def eval_routers(
         events.router(engine, following),
         changing.router(engine, settings, starting),
         aliases.router(engine, settings),
+        datasets.router(engine),
     ]

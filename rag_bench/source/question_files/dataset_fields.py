@@ -16,7 +16,7 @@ from rag_bench.source.question_files.json_rows import Row
 
 #: What a thing is called; the first name that a row has something under is taken.
 ID = ("id", "question_id", "qid", "_id")
-QUESTION = ("question", "user_input", "query", "input", "prompt", "вопрос")
+QUESTION = ("question", "user_input", "query", "input", "prompt", "messages", "вопрос")
 REFERENCE = (
     *("reference_answer", "ground_truth_answer", "ground_truth", "ground_truths", "reference"),
     *("expected_answer", "expected_output", "gold_answer", "correct_answer", "ideal"),
@@ -29,6 +29,8 @@ CONTEXT = (
 )
 #: What the measured system itself said and found; never a reference, never relevant.
 SYSTEM = ("response", "actual_output", "retrieved_contexts", "retrieval_context")
+#: What a model said of an item of OpenAI's hosted Evals; beside it an ``answer`` is a reference.
+SAMPLE = "sample"
 #: A reference and texts that the question is about, unless what a system said stands beside.
 DEPENDS = ("answer", "contexts")
 ANSWER = ("answer", "response", "actual_output", "ответ")  # of a show/hide pair
@@ -44,12 +46,16 @@ _OWN = (
     *("question_answer_id", "user_score", "is_relevant_chunk_matched"),
     *("written_by", "criticised_by"),
 )
+_CHUNKS = (
+    *("relevant", "relevant_urls", "ground_truth_chunks", "chunk_text", "confluence_url"),
+    *("page", "chunk", "text_contains"),
+)
 _PASSED_OVER = (
     *("title", "is_impossible", "plausible_answers", "answers.answer_start", "answer_start"),
     *("unnamed:_0", "index", ""),
 )
 KNOWN = frozenset(
-    [*ID, *QUESTION, *REFERENCE, *CONTEXT, *SYSTEM, *DEPENDS, *ANSWER, *_OWN, *_PASSED_OVER]
+    [*ID, *QUESTION, *REFERENCE, *CONTEXT, *SYSTEM, *DEPENDS, *ANSWER, *_OWN, *_PASSED_OVER, SAMPLE]
 )
 
 
@@ -90,7 +96,8 @@ class Layout:
     def question(self, row: Row) -> str:
         """Return the question; RagBenchError if there is none."""
         name = next((name for name in QUESTION if not _blank(row.fields.get(name))), "question")
-        return row.text(name)
+        said = last_said(row.fields.get(name))
+        return row.text(name) if said is None else Row(row.where, {name: said}).text(name)
 
     def references(self, row: Row) -> tuple[str, ...]:
         """Return the accepted answers, the reference first; none if there is none."""
@@ -123,6 +130,19 @@ class Layout:
                 return not self.references(row)
         return None
 
+    def understood(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Return what each field of a file was taken for, in words, in their order there."""
+        meanings: dict[str, str] = dict.fromkeys(_OWN, "read, see docs/datasets.md")
+        meanings |= dict.fromkeys(_PASSED_OVER, "passed over")
+        meanings |= dict.fromkeys(ID, "id") | dict.fromkeys(QUESTION, "question")
+        meanings |= dict.fromkeys(self.context, "texts that the question is about")
+        meanings |= dict.fromkeys(self.reference, "reference answer")
+        meanings |= dict.fromkeys(_CHUNKS, "chunks that the question is about")
+        meanings |= {"lang": "language", "language": "language"}
+        meanings |= dict.fromkeys((*self.left_out, SAMPLE), "what a system said: not read")
+        order = dict.fromkeys(name for row in rows for name in row.fields)
+        return {name: meanings.get(name, "not known, not read") for name in order}
+
     def notes(self, rows: Sequence[Row], *, pairs: bool) -> list[str]:
         """Return what was not read of a file (of questions or of pairs), in words."""
         notes = []
@@ -134,6 +154,8 @@ class Layout:
                     "; if people wrote them, name them reference_answer and reference_contexts"
                 )
             notes.append(reason)
+        if SAMPLE in self.names:
+            notes.append(f"{SAMPLE}: not read, as what a model said is no reference")
         counts = Counter(
             name
             for row in rows
@@ -171,3 +193,19 @@ def _texts(row: Row, name: str, inner: str | None) -> list[str]:
         if text and text.strip():
             found.append(text)
     return found
+
+
+def last_said(value: Any) -> str | None:
+    """Return what the user said last in a list of messages; None: the value is no such list."""
+    if not isinstance(value, list) or not all(
+        isinstance(one, dict) and "content" in one for one in value
+    ):
+        return None
+    said = [one["content"] for one in value if one.get("role", "user") == "user"]
+    last = said[-1] if said else ""
+    if isinstance(last, list):  # parts, of which some are texts
+        parts = [one.get("text") for one in last if isinstance(one, dict)]
+        last = "\n".join(part for part in parts if isinstance(part, str))
+    if isinstance(last, dict):
+        last = last.get("text", "")
+    return last if isinstance(last, str) else ""

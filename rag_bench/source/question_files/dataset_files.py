@@ -9,24 +9,48 @@ texts themselves, which are then looked for in the snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rag_bench.errors import RagBenchError
 from rag_bench.source.chunk_references import (
     Chunk,
 )
-from rag_bench.source.question_files.dataset_fields import Layout
-from rag_bench.source.question_files.dataset_items import Known, is_rejected, pair_of, question_of
-from rag_bench.source.question_files.json_rows import Row
-from rag_bench.source.question_files.row_files import read_rows
+from rag_bench.source.question_files.dataset_fields import KNOWN, Layout
+from rag_bench.source.question_files.dataset_items import (
+    Known,
+    is_rejected,
+    named_chunks,
+    pair_of,
+    question_of,
+)
+from rag_bench.source.question_files.json_rows import Row, plain_name
+from rag_bench.source.question_files.row_files import content_of, read_rows
 from rag_bench.store.datasets import Item
 
 QUESTIONS = "questions"
 SHOW_HIDE = "show_hide"
 
 _LISTED = 5  # problems shown in one message
+
+
+#: Gives the hashes of chunks by what clients call them; names that no chunk has are left out.
+Names = Callable[[Collection[str]], Mapping[str, str]]
+
+
+class UnresolvedRows(RagBenchError):  # noqa: N818  # the rows, rather than a fault
+    """Rows that refer to what the snapshot does not have; ``problems``: a line of each."""
+
+    def __init__(self, problems: Sequence[str], n_items: int) -> None:
+        self.problems = list(problems)
+        shown = "\n".join(f"  {problem}" for problem in problems[:_LISTED])
+        more = f"\n  and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+        super().__init__(
+            f"{len(problems)} of {n_items} items refer to what the snapshot does not have:\n"
+            f"{shown}{more}\nLoad the dump that the dataset was made on, or correct the items."
+        )
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,7 @@ class DatasetFile:
     items: list[Item]
     n_dropped: int
     warnings: list[str]
+    understood: list[dict[str, Any]] = field(default_factory=list)  # of each file, see `_report`
 
     @property
     def summary(self) -> str:
@@ -122,16 +147,45 @@ def read_dataset(
     files = [Path(path) for path in paths]
     if not files:
         raise RagBenchError("No dataset files were named, and the data folder has none.")
+    return read_contents([(path, content_of(path)) for path in files], chunks, strict=strict)
+
+
+def read_contents(
+    files: Sequence[tuple[Path, bytes]],
+    chunks: Iterable[Chunk] = (),
+    *,
+    strict: bool = True,
+    names: Names | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> DatasetFile:
+    """Read what files of one kind hold as one dataset.
+
+    Args:
+        files: what errors call each, and its bytes.
+        chunks: the snapshot's chunks in position order.
+        strict: as of ``read_gold``.
+        names: gives the hashes of chunks by what clients call them; None: only hashes name them.
+        fields: what fields are to be read as, by the files' own names of them.
+
+    Raises:
+        UnresolvedRows: with ``strict``, references that the snapshot cannot resolve.
+        RagBenchError: as ``read_gold``.
+    """
     rows: list[Row] = []
     layouts: list[Layout] = []  # of each row's file
     warnings: list[str] = []
-    for path in files:
-        of_file, notes = read_rows(path)
+    understood: list[dict[str, Any]] = []
+    for path, content in files:
+        of_file, notes = read_rows(path, content)
+        if fields:
+            of_file = _renamed(path, of_file, fields)
         layout = Layout.of(of_file)
         rows += of_file
         layouts += [layout] * len(of_file)
         is_pairs = "ground_truth_show" in layout.names
-        warnings += notes + layout.notes(of_file, pairs=is_pairs)
+        notes += layout.notes(of_file, pairs=is_pairs)
+        understood.append(_report(path, of_file, layout, notes))
+        warnings += notes
     kinds = {SHOW_HIDE if "ground_truth_show" in row.fields else QUESTIONS for row in rows}
     if len(kinds) > 1:
         pair = next(row for row in rows if "ground_truth_show" in row.fields)
@@ -139,7 +193,8 @@ def read_dataset(
             f"{pair.where}: show/hide pairs and questions are mixed; read them as two datasets."
         )
     kind = kinds.pop()
-    known = Known(chunks)
+    asked = {name for row in rows for name in named_chunks(row)} if names else set()
+    known = Known(chunks, names(asked) if names and asked else None)
     items: list[Item] = []
     n_dropped = 0
     for position, (row, layout) in enumerate(zip(rows, layouts, strict=True)):
@@ -151,13 +206,57 @@ def read_dataset(
             items.append(question_of(row, layout, position, known))
     problems = known.problems
     if problems and strict:
-        raise RagBenchError(_unresolved(problems, len(items)))
+        raise UnresolvedRows(problems, len(items))
     if not items:
         raise RagBenchError(
-            f"{', '.join(map(str, files))}: annotators rejected all {n_dropped} items."
+            f"{', '.join(str(path) for path, _ in files)}: annotators rejected all "
+            f"{n_dropped} items."
         )
     _refuse_equal_ids(items, [row for row in rows if not is_rejected(row)])
-    return DatasetFile(kind, items, n_dropped, problems + known.warnings + warnings + known.said())
+    said = problems + known.warnings + warnings + known.said()
+    return DatasetFile(kind, items, n_dropped, said, understood)
+
+
+def _renamed(path: Path, rows: Sequence[Row], fields: Mapping[str, str]) -> list[Row]:
+    """Return rows whose fields have the names that they are to be read as."""
+    known = {plain_name(theirs): plain_name(ours) for theirs, ours in fields.items()}
+    there = sorted({name for row in rows for name in row.fields})
+    if lacking := sorted(set(known) - set(there)):
+        raise RagBenchError(
+            f"{path} has no field {', '.join(lacking)}; there are: {', '.join(there)}."
+        )
+    if unread := sorted(set(known.values()) - KNOWN):
+        raise RagBenchError(f"No field {', '.join(unread)} is read (docs/datasets.md).")
+    hidden = set(known.values()) - set(known)  # their own fields of these names give way
+    return [
+        replace(
+            row,
+            fields={
+                known.get(name, name): value
+                for name, value in row.fields.items()
+                if name not in hidden
+            },
+        )
+        for row in rows
+    ]
+
+
+def _report(
+    path: Path, rows: Sequence[Row], layout: Layout, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Return what was understood of one file: its form, its fields, what was left out."""
+    form = "questions"
+    if any(row.of_evals for row in rows):
+        form = "OpenAI Evals"
+    elif "ground_truth_show" in layout.names:
+        form = "show/hide pairs"
+    return {
+        "file": path.name,
+        "form": form,
+        "rows": len(rows),
+        "fields": layout.understood(rows),
+        "notes": list(notes),
+    }
 
 
 def _of_kind(kind: str, found: DatasetFile) -> DatasetFile:
@@ -174,12 +273,3 @@ def _refuse_equal_ids(items: Sequence[Item], rows: Sequence[Row]) -> None:
         if other := seen.get(item.item_id):
             raise RagBenchError(f"{row.where}: the id {item.item_id!r} of {other} again.")
         seen[item.item_id] = row.where
-
-
-def _unresolved(problems: Sequence[str], n_items: int) -> str:
-    shown = "\n".join(f"  {problem}" for problem in problems[:_LISTED])
-    more = f"\n  and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
-    return (
-        f"{len(problems)} of {n_items} items refer to what the snapshot does not have:\n"
-        f"{shown}{more}\nLoad the dump that the dataset was made on, or correct the items."
-    )

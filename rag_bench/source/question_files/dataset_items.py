@@ -34,13 +34,15 @@ class Known:
     """The snapshot's chunks, and what was found about the rows on the way.
 
     Attributes:
+        named: hashes of chunks by what clients call them.
         problems: references that the snapshot does not have, a line each.
         warnings: rows that are judged by less than they say.
         contexts: how often a text was bound to a chunk (True), to its page only (None), to nothing.
     """
 
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], named: Mapping[str, str] | None = None) -> None:
         chunks = list(chunks)
+        self.named = named or {}
         self.references = ChunkReferences(chunks)
         self.binder = ContextBinder(chunks)
         self.problems: list[str] = []
@@ -77,12 +79,14 @@ def is_rejected(row: Row) -> bool:
     return rejected
 
 
-def _list(fields: Mapping[str, Any], name: str, where: str, of: type) -> list[Any]:
+def _list(
+    fields: Mapping[str, Any], name: str, where: str, of: type | tuple[type, ...]
+) -> list[Any]:
     value = fields.get(name)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(one, of) for one in value):
-        kind = "texts" if of is str else "objects"
+        kind = "objects" if of is dict else "texts"
         raise RagBenchError(f"{where}: {name} must be a list of {kind}.")
     return value
 
@@ -177,10 +181,10 @@ def _relevant(row: Row, layout: Layout, known: Known) -> tuple[tuple[str, ...], 
                 take(meant)
         return found()
     pages = [references.page(url) for url in _list(row.fields, "relevant_urls", row.where, str)]
-    if wanted := _list(row.fields, "ground_truth_chunks", row.where, str):
+    if wanted := named_chunks(row):
         urls += pages
-        for chunk_hash in wanted:
-            take(references.by_hash(chunk_hash))
+        for name in wanted:
+            take(references.by_hash(known.named.get(name, name)))
         return found()
     text, url = row.text_or_none("chunk_text"), row.text_or_none("confluence_url")
     if text and not url:
@@ -203,6 +207,11 @@ def _relevant(row: Row, layout: Layout, known: Known) -> tuple[tuple[str, ...], 
                 take(chunk)
             urls += [bound.page] if bound.page else []
     return found()
+
+
+def named_chunks(row: Row) -> list[str]:
+    """Return what a row calls its chunks: hashes, ids of the dump, aliases."""
+    return [str(one) for one in _list(row.fields, "ground_truth_chunks", row.where, (str, int))]
 
 
 def _several_chunks(row: Row) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rag_bench.errors import RagBenchError
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def plain_name(name: str) -> str:
@@ -23,6 +26,7 @@ class Row:
 
     where: str
     fields: dict[str, Any]
+    of_evals: bool = False  # a row of OpenAI's hosted Evals
 
     def text(self, name: str) -> str:
         """Return a field that must be a text with something in it."""
@@ -38,10 +42,16 @@ class Row:
             return None
         if not isinstance(value, str):
             raise RagBenchError(f"{self.where}: {name} must be a text, not {value!r}.")
-        # JSON can write both, PostgreSQL can store neither.
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise RagBenchError(f"{self.where}: {name} holds a character that cannot be stored.")
         return value or None
+
+    def check(self) -> None:
+        """Raise RagBenchError for a text with a character that cannot be stored."""
+        for name, value in self.fields.items():
+            if not _is_storable(name) or not _is_storable(value):
+                shown = name if _is_storable(name) else "a name of a field"
+                raise RagBenchError(
+                    f"{self.where}: {shown} holds a character that cannot be stored."
+                )
 
     def truth(self, name: str) -> bool:
         """Return a field that must be true or false; 1 and 0 are."""
@@ -49,6 +59,19 @@ class Row:
         if value in (0, 1):
             return bool(value)
         raise RagBenchError(f"{self.where}: {name} is true or false, not {value!r}.")
+
+
+def _is_storable(value: Any) -> bool:
+    """Tell whether a value has neither a NUL nor half of a surrogate pair: JSON can write both,
+    PostgreSQL can store neither.
+    """
+    if isinstance(value, str):
+        return _UNSTORABLE.search(value) is None
+    if isinstance(value, list):
+        return all(map(_is_storable, value))
+    if isinstance(value, dict):
+        return all(map(_is_storable, value)) and all(map(_is_storable, value.values()))
+    return True
 
 
 def json_rows(path: Path, text: str) -> Iterator[Row]:
@@ -91,6 +114,25 @@ def _json(text: str, path: str, line: int) -> Any:
 def _row(where: str, value: Any) -> Row:
     if not isinstance(value, dict):
         raise RagBenchError(f"{where}: expected an object, found {json.dumps(value)[:60]}")
+    item = _item_of_evals(value)
     # Tables turned into JSON have NaN where a cell was empty.
-    fields = {plain_name(name): None if one != one else one for name, one in value.items()}
-    return Row(where, fields)
+    fields = {
+        plain_name(name): None if isinstance(one, float) and not math.isfinite(one) else one
+        for name, one in (value if item is None else item).items()
+    }
+    return Row(where, fields, item is not None)
+
+
+def _item_of_evals(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the item of a row of OpenAI's hosted Evals; None: it is no such row.
+
+    Data that is uploaded there has ``item``, with or without ``sample`` (what a model said of it);
+    results that are exported have ``datasource_item`` among other things.
+    """
+    if set(value) <= {"item", "sample"} and isinstance(value.get("item"), dict):
+        return {**value["item"], **({"sample": value["sample"]} if "sample" in value else {})}
+    exported = value.get("datasource_item")
+    if not isinstance(exported, dict):
+        return None
+    item = _item_of_evals(exported) or exported
+    return {**item, **({"sample": value["sample"]} if "sample" in value else {})}

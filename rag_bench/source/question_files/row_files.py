@@ -31,16 +31,22 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f«»“”„–—…№]")
 _MIXED_WORD = re.compile(r"[a-zA-Z][а-яёА-ЯЁ]|[а-яёА-ЯЁ][a-zA-Z]")
 
 
-def read_rows(path: Path) -> tuple[list[Row], list[str]]:
-    """Return a file's rows in order, and what is to be said about the reading.
-
-    Raises:
-        RagBenchError: a file that cannot be read, is of another format, or holds no rows.
-    """
+def content_of(path: Path) -> bytes:
+    """Return a file's bytes; RagBenchError where it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise RagBenchError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def read_rows(path: Path, content: bytes) -> tuple[list[Row], list[str]]:
+    """Return a file's rows in order, and what is to be said about the reading.
+
+    ``path`` is what errors call it.
+
+    Raises:
+        RagBenchError: it is of another format, or holds no rows.
+    """
     for start, what in _BINARY.items():
         if content.startswith(start):
             raise RagBenchError(
@@ -52,6 +58,8 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     rows = list(json_rows(path, text)) if is_json else _of_table(path, text)
     if not rows:
         raise RagBenchError(f"{path} holds no items.")
+    for row in rows:
+        row.check()
     return rows, notes
 
 
