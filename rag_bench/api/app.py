@@ -21,10 +21,13 @@ from rag_bench.api.eval_runs import callbacks
 from rag_bench.api.eval_runs.following import Following
 from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, SIGNED, Gate
+from rag_bench.api.metrics import Metrics
+from rag_bench.api.metrics import router as metrics_router
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
 from rag_bench.eval_runs.callbacks import deliverer
 from rag_bench.eval_runs.runner import Runner
+from rag_bench.observing.spans import trace_requests
 from rag_bench.provenance import version
 from rag_bench.settings import Settings, get_settings
 from rag_bench.store.database import quick_engine
@@ -72,6 +75,7 @@ def build(
         hooks_per_minute=settings.hook_requests_per_minute,
     )
 
+    metrics = Metrics(engine)
     following = Following(quick)
     runner, delivering = None, None
     if executes:
@@ -103,7 +107,7 @@ def build(
         redoc_url=None,
         redirect_slashes=False,  # the address of a redirect would be made of what the client says
         middleware=[
-            Middleware(Gate, engine=engine, quick=quick, callers=callers),
+            Middleware(Gate, engine=engine, quick=quick, callers=callers, observe=metrics.observe),
             Middleware(
                 Bodies,
                 most_bytes=settings.api_max_body_bytes,
@@ -114,12 +118,14 @@ def build(
     )
     app.include_router(health.router(engine, daemon))
     app.include_router(results.router(engine))
+    app.include_router(metrics_router(metrics))
     app.include_router(callbacks.router(engine))
     app.include_router(hooks.router(engine, settings))
     for made in eval_routers(engine, settings, following, runner):
         app.include_router(made)
     add_pages(app)
     _tell_problems(app)
+    trace_requests(app)
     return app
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -21,6 +20,8 @@ from starlette.requests import ClientDisconnect
 from rag_bench.access.scopes import Principal
 from rag_bench.api.callers import SAFE, Callers
 from rag_bench.api.problems import Code, Problem, answer, of_status
+from rag_bench.observing import spans
+from rag_bench.observing.trace import new_trace_id
 from rag_bench.store.access.audit import Action, Outcome, record
 
 if TYPE_CHECKING:
@@ -53,17 +54,32 @@ class Asked:
 
 
 def trace_of(headers: Headers) -> str:
-    """Return the trace id of `traceparent` (W3C Trace Context), else a new one."""
+    """Return the trace id of `traceparent` (W3C Trace Context), else a new one.
+
+    Where spans are recorded, the request's span has begun before, and has done the same.
+    """
+    if (span := spans.current_ids()) is not None:
+        return span.trace_id
     given = headers.getlist("traceparent")
     found = _TRACEPARENT.match(given[0].strip()) if len(given) == 1 else None
-    return found[1] if found else secrets.token_hex(16)
+    return found[1] if found else new_trace_id()
 
 
 class Gate:
     """Middleware around all others."""
 
-    def __init__(self, app: ASGIApp, *, engine: Engine, quick: Engine, callers: Callers) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        engine: Engine,
+        quick: Engine,
+        callers: Callers,
+        observe: Callable[[str, str | None, int, float], None],
+    ) -> None:
+        """``observe`` is told each request: method, template of the route, status, seconds."""
         self._app, self._engine, self._quick, self._callers = app, engine, quick, callers
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever fails behind is told as a problem, its cause only logged."""
@@ -104,7 +120,9 @@ class Gate:
         asked: Asked = scope["state"]["asked"]
         action = _action(scope, asked, status)
         said = {name: getattr(action, name) for name in _LOGGED}
-        spent = round((time.monotonic() - asked.began) * 1000, 1)
+        seconds = time.monotonic() - asked.began
+        self._observe(asked.method, getattr(scope.get("route"), "path", None), status, seconds)
+        spent = round(seconds * 1000, 1)
         level = logging.DEBUG if scope["path"] in PUBLIC else logging.INFO
         _log.log(level, "%s %d", action.action, status, extra={**said, "ms": spent})
         if not _writes(asked, scope, status):

@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse
 from rag_bench.access.scopes import Principal
 from rag_bench.access.webhooks import UnverifiedError, signer
 from rag_bench.api.problems import Code, Problem
+from rag_bench.api.recording import note
+from rag_bench.store.eval_runs.hooks import receive
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 from rag_bench.strict_json.reading import read_json
 
@@ -134,29 +136,11 @@ def _take(
     payload = _read(body, model)
     if isinstance(payload, ModelUpdated):
         payload = payload.model_copy(update={"data": _known(payload.data)})
-    return _remember(engine, request.url.path, message_id, payload.model_dump(), asked)
-
-
-def _remember(
-    engine: Engine, route: str, message_id: str, payload: dict[str, Any], asked: Asked
-) -> JSONResponse:
-    from rag_bench.store.access.audit import Action, record
-    from rag_bench.store.eval_runs.hooks import receive
-
+    route = request.url.path
     with engine.begin() as connection:
-        new = receive(connection, route, message_id, payload, asked.trace_id)
-        status = 202 if new else 200
-        done = Action(
-            action=f"POST {route}",
-            outcome="ok",
-            trace_id=asked.trace_id,
-            user_id="hook",
-            status=status,
-            address=asked.address,
-        )
-        record(connection, done)
-    asked.recorded = False  # with what was done, in one transaction
-    return JSONResponse({"id": message_id, "new": new}, status)
+        new = receive(connection, route, message_id, payload.model_dump(), asked.trace_id)
+        note(connection, request, f"POST {route}")
+    return JSONResponse({"id": message_id, "new": new}, 202 if new else 200)
 
 
 def _unsigned(why: str) -> Problem:

@@ -45,6 +45,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "DELETE /eval/runs/{run_id}": ("run", "run:paid", "admin"),
     "POST /eval/runs/{run_id}/complete": ("run", "run:paid"),
     "POST /eval/chunk-aliases": ("label",),
+    "GET /metrics": ("read",),
     "GET /eval/callbacks": ("read",),
     "POST /eval/callbacks/{callback_id}/replay": ("run",),
     "POST /eval/datasets": ("label",),

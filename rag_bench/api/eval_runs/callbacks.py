@@ -15,6 +15,7 @@ from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs import cursors
 from rag_bench.api.eval_runs.asking import Page, Words
 from rag_bench.api.problems import Code, Problem
+from rag_bench.api.recording import note
 from rag_bench.eval_runs.callbacks import shown
 from rag_bench.store.eval_runs import callbacks as stored
 
@@ -141,23 +142,10 @@ def router(engine: Engine) -> APIRouter:
     )
     def replay(request: Request, callback_id: CallbackId) -> JSONResponse:
         """Under the same id, with the whole schedule before it, whatever came of it before."""
-        from rag_bench.store.access.audit import Action, record
-
-        asked = request.state.asked
         with engine.begin() as connection:
             if not stored.replay(connection, callback_id):
                 raise Problem(Code.NOT_FOUND, "There is no such callback.")
-            done = Action(
-                action="POST /eval/callbacks/{callback_id}/replay",
-                outcome="ok",
-                trace_id=asked.trace_id,
-                user_id=asked.principal.user_id,
-                key_id=asked.principal.key_id,
-                status=202,
-                address=asked.address,
-            )
-            record(connection, done)
-        asked.recorded = False  # with what was done, in one transaction
+            note(connection, request, "POST /eval/callbacks/{callback_id}/replay")
         return JSONResponse({"id": callback_id, "status": "waiting"}, 202)
 
     return made
