@@ -1,8 +1,9 @@
 """The asset `eval_run`: a partition is a run of the evaluation service."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: On runs that the sensor has launched: the run's id and which attempt of it this is.
 RUN_TAG, ATTEMPT_TAG = "rag_bench/eval_run", "rag_bench/attempt"
+#: Seconds for which calls in flight are waited for when the run is ended from outside.
+_GRACE = 90.0
 
 
 @sweep_asset(
@@ -101,30 +104,36 @@ def _execute(
     )
     if claimed is None:
         return
-    settings = get_settings()
-    told = progress.Throttle(context.log.info)
+    settings, told = get_settings(), progress.Throttle(context.log.info)
+    waits: list[float] = []
     with (
         tracing(claimed.trace_id, run_id=run_id, user_id=claimed.user_id),
         holding(engine, run_id, holder) as held,
     ):
-        work = partial(
-            execute_held,
-            *(engine, settings, held),
-            told=told,
-            dagster_run_id=dagster_run_id,
-            counts=False,  # the sensor does, as it makes the next attempt
-        )
+
+        def work() -> None:
+            wait = execute_held(
+                *(engine, settings, held),
+                told=told,
+                dagster_run_id=dagster_run_id,
+                counts=False,  # of unexpected errors: the sensor does, as it makes the next attempt
+            )
+            waits.append(wait)
+
+        # In a thread, as the service does it: a signal comes to this one and ends nothing itself.
+        thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True)
+        thread.start()
         try:
-            wait = work()
+            thread.join()
         except BaseException:  # the run is being ended: by a person, or with its process
             if _cancelled_in_ui(context):
                 with suppress(queueing.EndedError), engine.begin() as connection:
                     queueing.request_cancel(connection, run_id)
-                held.stop()
-                work()  # saves what was answered, and ends
-            give_back(engine, held, 0.0)
+            held.stop()
+            thread.join(_GRACE)
             raise
-        give_back(engine, held, wait)
+        finally:
+            give_back(engine, held, waits[0] if waits else 0.0)
 
 
 def _cancelled_in_ui(context: dg.AssetExecutionContext) -> bool:
