@@ -66,9 +66,20 @@ def live_assistant(key: str) -> AnswerSource:
     )
 
 
+#: Answers that a client of the service gave with its questions.
+CLIENT_ANSWERS = AnswerSource(
+    "client/answers",
+    "rag_bench.tiers.answers.client_answers:client_task",
+    "answers that a client of the service gave",
+    "client/answers is no model: a client sent these answers with its questions, and the contexts "
+    "that they were made from. No call was made for them, so they have neither latency nor price.",
+    datasets=("eval",),
+)
+
+
 def answer_sources(environment: Mapping[str, str]) -> Sequence[AnswerSource]:
-    """Return the sources that there are under these variables beside live assistants, which are
-    providers; production's log always is.
+    """Return the sources that a sweep may be asked for, beside live assistants, which are
+    providers: production's log. What clients give is measured when they send it.
     """
     return [PRODUCTION_LOG]
 
@@ -77,7 +88,7 @@ def source_of(key: str) -> AnswerSource | None:
     """Return the source of a key among generation models; None: it is a model's."""
     if key.startswith(TARGET_PREFIX):
         return live_assistant(key)
-    return PRODUCTION_LOG if key == PRODUCTION_LOG.key else None
+    return next((one for one in (PRODUCTION_LOG, CLIENT_ANSWERS) if key == one.key), None)
 
 
 def why_nothing(key: str, tier: str, kind: str) -> str | None:

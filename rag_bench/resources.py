@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from rag_bench import progress
 from rag_bench.benchmark_fields import BenchmarkFields
 from rag_bench.errors import RagBenchError
 from rag_bench.processes import process_identity
@@ -80,71 +79,20 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
         Raises:
             RagBenchError: no snapshot, no such dataset or retriever, or an impossible number.
         """
-        from rag_bench.llm.tasks import prompts
-        from rag_bench.retrieval.identity import encoder_identity
         from rag_bench.store import snapshots
-        from rag_bench.tiers.base import run_retriever
-        from rag_bench.tiers.base.asked_rubrics import MEASURED_PROMPTS
-        from rag_bench.tiers.base.bench import Bench, resolve_dataset
-        from rag_bench.tiers.base.pairs import pairs_of
-        from rag_bench.tiers.base.run_settings import RunSettings
+        from rag_bench.tiers.base.bench import resolve_dataset
+        from rag_bench.tiers.base.opening import open_bench
 
         settings = get_settings()
         snapshot = snapshots.require_current(engine)
         dataset = resolve_dataset(engine, snapshot, self.dataset or None, self.mode or None)
-        if dataset.kind == "show_hide":
-            raise RagBenchError(
-                f"{dataset} holds labelled pairs for the production judge, not questions."
-            )
-        for name in ("limit", "top_k", "contexts_per_answer", "consistency_runs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RagBenchError(f"{name} must be at least 1, not {value}.")
-        retriever = run_retriever.chosen(settings, self.retriever, self.search or None)
-        top_k = run_retriever.resolved_top_k(settings, retriever, self.top_k)
-        contexts = self.contexts_per_answer or min(settings.contexts_per_answer, top_k)
-        if contexts > top_k:
-            raise RagBenchError(
-                f"contexts_per_answer is {contexts}, but only {top_k} chunks are retrieved (top_k)."
-            )
-        threshold = (
-            settings.cache_threshold if self.cache_threshold is None else self.cache_threshold
-        )
-        if not -1 <= threshold <= 1:
-            raise RagBenchError(f"cache_threshold is a cosine, from -1 to 1, not {threshold}.")
-        own = pairs_of(engine, snapshot)
-        pairs = pairs_of(engine, snapshot, self.pairs) if self.pairs else own
-        # A limit that leaves nothing out is none.
-        most = max(dataset.n_items, pairs.n_items if pairs else 0)
-        run = RunSettings(
-            dataset_id=dataset.id,
-            limit=self.limit if self.limit and self.limit < most else None,
-            top_k=top_k,
-            search=run_retriever.search_word(retriever),
-            contexts_per_answer=contexts,
-            retrieval_threshold=run_retriever.resolved_threshold(settings, retriever),
-            consistency_runs=self.consistency_runs,
-            judge_eval_mode=self.judge_eval_mode,
-            tier3_all_rubrics=self.tier3_all_rubrics,
-            cached_answers=self.cached_answers,
-            cache_threshold=threshold,
-            corpus_hash=snapshot.corpus_hash,
-            encoder=encoder_identity(settings).key,
-            prompt_hash=prompts.prompt_hash(MEASURED_PROMPTS),
-            pairs=pairs.id if pairs and pairs != own else None,
-            retriever=run_retriever.hashed_content(settings, retriever),
-            retriever_name=retriever.name,
-        )
-        return Bench(
+        return open_bench(
             engine,
             settings,
-            run,
-            dataset,
+            self,
             snapshot,
-            retriever,
+            dataset,
             run_id=run_id,
-            retry_failed=self.retry_failed,
-            progress=progress.report,
             reopen=lambda name: self._by_retriever(name).open(engine, run_id),
         )
 

@@ -74,12 +74,14 @@ class AnswerMetrics:
         withheld: ``{name: reason}`` by reference, of what is not right for its answers.
         version: Raise it when values change: what was counted before is counted anew, without a
             call. None for metrics that count under the answers' own code version.
+        reads_vectors: False where no vector is read: asked for alone, it needs no encoder.
     """
 
     metrics: tuple[MetricSpec, ...]
     compute: Callable[[Sequence[AnswerCase]], Sequence[Scores]]
     withheld: Callable[[str], Mapping[str, str]] | None = None
     version: str | None = "1"
+    reads_vectors: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class RepeatMetrics:
     metrics: tuple[MetricSpec, ...]
     compute: Callable[[Repeats], Scores]
     version: str | None = "1"
+    reads_vectors: bool = True
 
     def __post_init__(self) -> None:
         if wrong := [metric.name for metric in self.metrics if Need.repeats not in metric.needs]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -79,23 +79,31 @@ def family(name: str) -> tuple[MetricSpec, ...]:
 
 
 def of_answers(
-    tier: str,
+    tier: str, wanted: Collection[str] | None = None
 ) -> Iterator[tuple[AnswerMetrics | RepeatMetrics, tuple[MetricSpec, ...]]]:
-    """Yield the groups of metrics that a tier computes of answers, each with those of that tier."""
+    """Yield the groups of metrics that a tier computes of answers, each with those of that tier.
+
+    ``wanted``: only these, by name; None: all.
+    """
     for group in OF_ANSWERS:
-        metrics = tuple(metric for metric in group.metrics if tier in metric.tiers)
+        metrics = tuple(
+            metric
+            for metric in group.metrics
+            if tier in metric.tiers and (wanted is None or metric.name in wanted)
+        )
         if metrics:
             yield group, metrics
 
 
-def added_versions(tier: str) -> dict[str, str]:
-    """Return the versions of a tier's metrics of answers that its code version does not hold.
+def added_versions(tier: str, wanted: Collection[str] | None = None) -> dict[str, str]:
+    """Return the versions of a tier's metrics of answers that its code version does not hold;
+    ``wanted`` as of `of_answers`.
 
     They enter the input hash: a metric that was added, or changed, is counted for answers that are
     there already, without a call. Those of an extension are of its file's contents too.
     """
     found: dict[str, str] = {}
-    for group, metrics in of_answers(tier):
+    for group, metrics in of_answers(tier, wanted):
         if group.version is not None:
             source = _source_of(group)
             version = group.version if source is None else f"{group.version}-{source[:12]}"

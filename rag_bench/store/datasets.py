@@ -35,6 +35,13 @@ OUT_OF_SCOPE = "out_of_scope"
 PAIRS = "show_hide"
 # In a dataset's record: the snapshots that pairs were imported for, by hash.
 _SNAPSHOTS = "snapshots"
+#: The kind of datasets that are a part of what a client of the service had evaluated. They are
+#: found by their id alone: no list shows them, no run takes one by itself.
+EVALUATED = "eval"
+#: In such an item's details: the client's answer, the contexts that it was made from (objects of
+#: ``text``, ``chunk_hash``, ``page_url`` and ``reference``, what is known of them), and what it
+#: cites, chunks by hash; absent: markers in the answer say it.
+GIVEN_ANSWER, GIVEN_CONTEXTS, GIVEN_CITATIONS = "given_answer", "given_contexts", "given_citations"
 #: In such an item's details: the chunk (by hash) and the page that it looks like it is about.
 BESIDE_CHUNK, BESIDE_PAGE = "beside_chunk", "beside_page"
 #: In the details of an item of kind ``traffic``: what production answered, masked (absent:
@@ -128,13 +135,7 @@ def save_dataset(
     Raises:
         RagBenchError: no items, or two items of one id.
     """
-    if not items:
-        raise RagBenchError(f"The dataset {name!r} has no items.")
-    ids = [item.item_id for item in items]
-    if len(set(ids)) < len(ids):
-        twice = sorted({i for i in ids if ids.count(i) > 1})[:5]
-        raise RagBenchError(f"The dataset {name!r} has several items of one id: {', '.join(twice)}")
-    dataset_id = content_hash([kind, [item.as_json() for item in items]])
+    dataset_id = _checked_address(name, kind, items)
     record: dict[str, Any] = dict(source or {})
     with engine.begin() as connection:
         stored = connection.execute(
@@ -165,23 +166,60 @@ def save_dataset(
                 .values(source={**(stored or {}), _SNAPSHOTS: list(bound)})
             )
         if added:
-            connection.execute(
-                insert(dataset_item),
-                [
-                    {
-                        "dataset_id": dataset_id,
-                        "item_id": item.item_id,
-                        "position": position,
-                        "question": item.question,
-                        "reference_answer": item.reference_answer,
-                        "chunk_hashes": list(item.chunk_hashes),
-                        "page_urls": list(item.page_urls),
-                        "details": dict(item.details),
-                    }
-                    for position, item in enumerate(items)
-                ],
-            )
+            _add_items(connection, dataset_id, items)
     return get_dataset(engine, dataset_id)
+
+
+def add_dataset(connection: Connection, name: str, kind: str, items: Sequence[Item]) -> DatasetInfo:
+    """Store a dataset as a part of a transaction, unless it is there; nothing of it is changed.
+
+    Raises:
+        RagBenchError: as of `save_dataset`.
+    """
+    dataset_id = _checked_address(name, kind, items)
+    added = connection.execute(
+        upsert(dataset)
+        .values(id=dataset_id, kind=kind, n_items=len(items), name=name, source={})
+        .on_conflict_do_nothing()
+        .returning(dataset.c.id)
+    ).scalar()
+    if added:
+        _add_items(connection, dataset_id, items)
+    return DatasetInfo(dataset_id, name, kind, len(items))
+
+
+def address_of(kind: str, items: Sequence[Item]) -> str:
+    """Return the id of the dataset that has these items."""
+    return content_hash([kind, [item.as_json() for item in items]])
+
+
+def _checked_address(name: str, kind: str, items: Sequence[Item]) -> str:
+    if not items:
+        raise RagBenchError(f"The dataset {name!r} has no items.")
+    ids = [item.item_id for item in items]
+    if len(set(ids)) < len(ids):
+        twice = sorted({i for i in ids if ids.count(i) > 1})[:5]
+        raise RagBenchError(f"The dataset {name!r} has several items of one id: {', '.join(twice)}")
+    return address_of(kind, items)
+
+
+def _add_items(connection: Connection, dataset_id: str, items: Sequence[Item]) -> None:
+    connection.execute(
+        insert(dataset_item),
+        [
+            {
+                "dataset_id": dataset_id,
+                "item_id": item.item_id,
+                "position": position,
+                "question": item.question,
+                "reference_answer": item.reference_answer,
+                "chunk_hashes": list(item.chunk_hashes),
+                "page_urls": list(item.page_urls),
+                "details": dict(item.details),
+            }
+            for position, item in enumerate(items)
+        ],
+    )
 
 
 def get_dataset(engine: Engine, dataset_id: str) -> DatasetInfo:
@@ -297,9 +335,10 @@ def _newest(engine: Engine, query: Select[Any]) -> DatasetInfo | None:
 
 
 def list_datasets(engine: Engine) -> list[DatasetInfo]:
-    """Return all datasets, newest first."""
+    """Return all datasets, newest first; not those that are `EVALUATED` for clients."""
+    query = select(dataset).where(dataset.c.kind != EVALUATED).order_by(dataset.c.created_at.desc())
     with engine.connect() as connection:
-        rows = connection.execute(select(dataset).order_by(dataset.c.created_at.desc())).all()
+        rows = connection.execute(query).all()
     return [DatasetInfo(row.id, row.name, row.kind, row.n_items) for row in rows]
 
 

@@ -103,6 +103,10 @@ class SnapshotInfo:
     loaded_at: datetime
 
 
+#: In place of a snapshot where nothing is read of one: no chunk is known, and none is looked for.
+NOTHING = SnapshotInfo("", "no snapshot", "", 0, "", 0, 0, None, {}, datetime.min)
+
+
 @dataclass(frozen=True)
 class LoadReport:
     """What a load did. ``diff`` is None if no other snapshot was current before."""

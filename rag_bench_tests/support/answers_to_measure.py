@@ -140,7 +140,7 @@ def bench(tier: str, runs: int) -> Any:
     """Return as much of a bench as measuring reads."""
     run = SimpleNamespace(consistency_runs=runs, cached_answers=tier == "3")
     dataset = SimpleNamespace(kind="manual")
-    return SimpleNamespace(items=list(ITEMS), run=run, dataset=dataset, twins=TWINS)
+    return SimpleNamespace(items=list(ITEMS), run=run, dataset=dataset, twins=TWINS, wanted=None)
 
 
 def as_json(cases: list[Case], metrics: dict[str, Any]) -> Any:

@@ -83,4 +83,4 @@ def _of_cases(cases: Sequence[AnswerCase]) -> list[dict[str, float | None]]:
     return [scores for scores, _ in found]
 
 
-OF_ANSWERS = (AnswerMetrics(METRICS, _of_cases, version=None),)
+OF_ANSWERS = (AnswerMetrics(METRICS, _of_cases, version=None, reads_vectors=False),)

@@ -62,4 +62,4 @@ def _of_cases(cases: Sequence[AnswerCase]) -> list[dict[str, float | None]]:
     return [dict.fromkeys((m.name for m in _OF_ONE), float(case.refused)) for case in cases]
 
 
-OF_ANSWERS = (AnswerMetrics(_OF_ONE, _of_cases, version=None),)
+OF_ANSWERS = (AnswerMetrics(_OF_ONE, _of_cases, version=None, reads_vectors=False),)

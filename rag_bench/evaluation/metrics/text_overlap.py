@@ -195,6 +195,10 @@ def _of_cases(cases: Sequence[AnswerCase]) -> list[dict[str, float | None]]:
 
 OF_ANSWERS = (
     AnswerMetrics(
-        METRICS, _of_cases, withheld=lambda reference: script_of(reference).withheld, version=None
+        METRICS,
+        _of_cases,
+        withheld=lambda reference: script_of(reference).withheld,
+        version=None,
+        reads_vectors=False,
     ),
 )

@@ -37,6 +37,7 @@ from rag_bench.store.evaluations.records import (
 )
 from rag_bench.store.evaluations.saving import (
     save_evaluation,
+    save_evaluation_in,
 )
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "newest_settings_hash",
     "outcome_hash",
     "save_evaluation",
+    "save_evaluation_in",
     "settings_seen",
     "version_of_all",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, select
 
 from rag_bench.errors import RagBenchError
 from rag_bench.retrievers import DEFAULT, name_in
+from rag_bench.store.datasets import EVALUATED
 from rag_bench.store.evaluations.records import Kind
-from rag_bench.store.tables import evaluation
+from rag_bench.store.tables import dataset, evaluation
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -59,6 +60,7 @@ class MeasuredSettings:
             .where(
                 columns.generation_model.is_not(None),
                 columns.status.in_(["succeeded", "partial"]),
+                ~exists().where(dataset.c.id == columns.dataset_id, dataset.c.kind == EVALUATED),
             )
             .order_by(columns.settings_hash, columns.id.desc())
         )

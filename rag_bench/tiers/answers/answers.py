@@ -113,7 +113,7 @@ def _of_models(
                 step.version,
                 source,
                 *models.asked_otherwise(bench.settings, model, Role.generation),
-                *added_inputs(step.tier),
+                *added_inputs(step.tier, bench.wanted),
             ),
             step.version,
             partial(_work, bench, models, step, asking, model),
@@ -149,7 +149,15 @@ def _work(bench: Bench, models: Models, step: Declared, asking: Asking, model: s
         results = asking.results(replies)
         vectors = answer_vectors(bench, asking.asked, results)
         given = {item_id: context.fragments for item_id, context in asking.contexts.items()}
-        cases = measured_cases(step.tier, asking.asked, results, given, vectors, bench.twins)
+        cases = measured_cases(
+            step.tier,
+            asking.asked,
+            results,
+            given,
+            vectors,
+            bench.twins,
+            bench.wanted,
+        )
         return Measured(
             metrics_of(bench, step.tier, cases, vectors),
             cases,

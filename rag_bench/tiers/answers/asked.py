@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rag_bench.errors import CaseError
@@ -21,33 +21,40 @@ def asked_of(bench: Bench, tier: str) -> list[tuple[Item, int]]:
     return [(item, r) for item in items for r in range(bench.run.consistency_runs)]
 
 
-def added_inputs(tier: str) -> tuple[Any, ...]:
-    """Return what enters the input hash for metrics that the step's version does not count."""
-    added = added_versions(tier)
-    return ({"metrics": added},) if added else ()
+def added_inputs(tier: str, wanted: Collection[str] | None = None) -> tuple[Any, ...]:
+    """Return what enters the input hash for metrics that the step's version does not count, and
+    which are measured where that are not all.
+    """
+    added = added_versions(tier, wanted)
+    parts: list[Any] = [{"metrics": added}] if added else []
+    return tuple(parts if wanted is None else [*parts, {"wanted": sorted(wanted)}])
 
 
 def encode_soon(bench: Bench, result: Answer | CaseError) -> None:
     """Have an answer encoded beside the calls that are still made."""
-    if isinstance(result, Answer):
+    if isinstance(result, Answer) and measuring.reads_vectors("3", bench.wanted):
         bench.encode_soon([result.text])
 
 
 def rehearse(bench: Bench, tier: str, asked: Sequence[tuple[Item, int]]) -> None:
     """Do once, in small, what measuring does with libraries; have references encoded."""
     apart.prepare(bench)  # judges may be asked ahead
-    bench.rehearse_encoding()
-    bench.encode_soon(sorted({item.reference_answer or "" for item, _ in asked} - {""}))
+    if measuring.reads_vectors(tier, bench.wanted):
+        bench.rehearse_encoding()
+        bench.encode_soon(sorted({item.reference_answer or "" for item, _ in asked} - {""}))
     measuring.rehearse(tier)
 
 
 def answer_vectors(
     bench: Bench, asked: Sequence[tuple[Item, int]], results: Sequence[Answer | CaseError]
 ) -> Vectors:
-    """Return the vectors of all answers and references by their text.
+    """Return the vectors of all answers and references by their text; none where no wanted metric
+    reads one.
 
     Both sides are encoded as questions are: e5 wants one prefix on both for plain similarity.
     """
+    if not measuring.reads_vectors("3", bench.wanted):
+        return {}
     answers = {r.text for r in results if isinstance(r, Answer) and measuring.is_there(r)}
     references = {item.reference_answer for item, _ in asked if item.reference_answer}
     texts = sorted(answers | references)

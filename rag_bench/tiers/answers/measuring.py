@@ -6,7 +6,7 @@ entry: a case that lacks it is not expected to have the metric.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,14 @@ from rag_bench.llm.tasks.pipeline import Answer, Fragment
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart, cached_answers
-from rag_bench.tiers.answers.stored import StoredAnswer, is_generated
-from rag_bench.tiers.answers.target_answers import SOURCES_APART, TargetAnswer
+from rag_bench.tiers.answers.own_contexts import OwnContexts
+from rag_bench.tiers.answers.stored import (
+    GIVEN_ANSWER,
+    StoredAnswer,
+    is_generated,
+    was_called_for,
+)
+from rag_bench.tiers.answers.target_answers import SOURCES_APART
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 Vectors = Mapping[str, "np.ndarray"]
 #: What each question's generator was given, by item.
 Given = Mapping[str, Sequence[Fragment]]
+#: Names of metrics, of which no other is measured; None: all are.
+Wanted = Collection[str] | None
 
 
 def measured_cases(
@@ -41,10 +49,11 @@ def measured_cases(
     given: Given,
     vectors: Vectors,
     twins: Twins,
+    wanted: Wanted = None,
 ) -> list[Case]:
     """Return a case for each question and repeat, with the scores of its answer by itself.
 
-    ``vectors``: of answers and references, by text.
+    ``vectors``: of answers and references, by text. ``wanted``: which metrics are measured.
     """
     there = [i for i, result in enumerate(results) if is_there(result)]
     answers = {
@@ -52,7 +61,7 @@ def measured_cases(
         for i in there
         if isinstance(result := results[i], Answer)
     }
-    scores = dict(zip(there, _scores(tier, [answers[i] for i in there]), strict=True))
+    scores = dict(zip(there, _scores(tier, [answers[i] for i in there], wanted), strict=True))
     cases = []
     for number, ((item, repeat), result) in enumerate(zip(asked, results, strict=True)):
         retrieved = rows_of(result, given[item.item_id])
@@ -93,8 +102,8 @@ def is_there(result: Answer | CaseError) -> bool:
 
 def rows_of(result: Answer | CaseError, given: Sequence[Fragment]) -> list[dict[str, Any]]:
     """Return what is stored of an answer's contexts: what was given, or an assistant's own."""
-    if isinstance(result, TargetAnswer):
-        return [row for one in result.resolved for row in one.rows()]
+    if isinstance(result, OwnContexts):
+        return result.rows()
     return [{"chunk_hash": f.chunk_hash, "page_url": f.page_url} for f in given]
 
 
@@ -108,7 +117,7 @@ def metrics_of(
     for case in cases:
         by_item.setdefault(case.case_id, []).append(case)
     asked = [item for item in bench.items if item.item_id in by_item]
-    declared = list(of_answers(tier))
+    declared = list(of_answers(tier, bench.wanted))
     records = [_record(item, by_item[item.item_id], declared, vectors) for item in asked]
     not_promised = set() if any(item.out_of_scope for item in asked) else {Need.out_of_scope}
     if not any(case.repeat for case in cases):
@@ -125,8 +134,15 @@ def metrics_of(
         found |= cached_answers.cache_metrics(bench, first)
     if apart.is_of_users(bench):
         found |= apart.answered_metrics(bench, first)
-    called = [case for case in cases if is_generated(case.flags)]
+    called = [case for case in cases if was_called_for(case.flags)]
+    if not called and cases and all(GIVEN_ANSWER in case.flags for case in cases):
+        return found  # no call was made by us: there is nothing to expect
     return found | latency_metrics([case.scores.get("latency_ms") for case in called])
+
+
+def reads_vectors(tier: str, wanted: Wanted) -> bool:
+    """Whether any of these metrics is made of vectors, so that texts have to be encoded."""
+    return any(group.reads_vectors for group, _ in of_answers(tier, wanted))
 
 
 @cache
@@ -159,7 +175,7 @@ def rehearse(tier: str) -> None:
 def _answer_case(
     item: Item, result: Answer, given: Given, vectors: Vectors, twins: Twins
 ) -> AnswerCase:
-    own = result.fragments if isinstance(result, TargetAnswer) else None
+    own = result.fragments if isinstance(result, OwnContexts) else None
     fragments, reference = given[item.item_id] if own is None else own, item.reference_answer
     return AnswerCase(
         question=item.question,
@@ -198,13 +214,13 @@ def _lacks_of(
     return lacks
 
 
-def _scores(tier: str, cases: Sequence[AnswerCase]) -> list[dict[str, Any]]:
+def _scores(tier: str, cases: Sequence[AnswerCase], wanted: Wanted = None) -> list[dict[str, Any]]:
     """Return every answer's scores. What it lacks by its question's kind is left out; what else it
     cannot have is None, as that of a cached answer is.
     """
     lacks = [_lacks(case) for case in cases]
     found: list[dict[str, Any]] = [{} for _ in cases]
-    for group, metrics in of_answers(tier):
+    for group, metrics in of_answers(tier, wanted):
         if isinstance(group, RepeatMetrics):
             continue
         for scores, lacking in zip(found, lacks, strict=True):

@@ -28,6 +28,7 @@ from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.contexts import not_retrieved
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
+from rag_bench.tiers.answers.stored import GIVEN_ANSWER
 from rag_bench.tiers.base.bench import Bench, silent
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
+FAITHFULNESS = "faithfulness"
 NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
 _NEED_REFERENCE = {
     name.removeprefix(PREFIX)
@@ -118,7 +120,7 @@ def ragas_answer_tasks(
             ANSWERS,
             partial(_answer_sample, bench, answers),
             hashed={"answers_hash": answers.hash, **apart.read_inputs(bench)},
-            left_out=lambda item: apart.counts_apart(bench, answers.by_item.get(item.item_id)),
+            left_out=partial(_not_scored, bench, answers),
             recorded={"answers_evaluation": answers.evaluation},
             made_from=answers.version,
         )
@@ -150,6 +152,49 @@ def ragas_context_tasks(
         )
         for judge in keys
     ]
+
+
+def ragas_own_context_tasks(
+    bench: Bench, models: Models, step: Declared, keys: Sequence[Pair]
+) -> Sequence[Planned[Pair]]:
+    """Return a task per pair: the contexts that answers of a source were made from, which are its
+    own, by `CONTEXTS`. An answer without any is not scored.
+    """
+    instrument = instrument_of(bench)
+    if instrument is None:
+        return [Nothing(pair, NOT_INSTALLED, pair[0]) for pair in keys]
+    ragas = _Ragas(bench, models, step, instrument)
+
+    def task(pair: Pair, answers: Answers) -> Task[Pair]:
+        generator, judge = pair
+        return ragas.task(
+            pair,
+            Roles(generation_model=generator, benchmark_judge_model=judge),
+            CONTEXTS,
+            partial(_answer_sample, bench, answers),
+            hashed={"own_contexts_hash": answers.hash},
+            left_out=lambda item, _: not _has_contexts(answers, item),
+            recorded={"answers_evaluation": answers.evaluation},
+            made_from=answers.version,
+        )
+
+    return of_answered_pairs(bench, "3", keys, task)
+
+
+def _not_scored(bench: Bench, answers: Answers, item: Item, metric: str) -> bool:
+    """Tell whether an answer is not held against anything: it counts apart, or a client gave it
+    without what the metric reads.
+    """
+    case = answers.by_item.get(item.item_id)
+    if apart.counts_apart(bench, case):
+        return True
+    given = case is not None and GIVEN_ANSWER in case.flags
+    return given and metric == FAITHFULNESS and not _has_contexts(answers, item)
+
+
+def _has_contexts(answers: Answers, item: Item) -> bool:
+    case = answers.by_item.get(item.item_id)
+    return case is None or case.error_code is not None or bool(case.retrieved)
 
 
 def instrument_of(bench: Bench) -> prompts.Instrument | None:
@@ -212,9 +257,11 @@ class _Ragas:
         hashed: Mapping[str, Any],
         recorded: Mapping[str, Any],
         made_from: str | None = None,
-        left_out: Callable[[Item], bool] = lambda _: False,
+        left_out: Callable[[Item, str], bool] = lambda *_: False,
     ) -> Task[K]:
-        """Return a task; ``hashed`` is recorded, too; of items ``left_out`` nothing is scored."""
+        """Return a task; ``hashed`` is recorded, too; what is ``left_out`` of items and metrics is
+        not scored.
+        """
         step, judge = self.step, roles.benchmark_judge_model
         assert judge is not None
         inputs = {**hashed, **self.instrument.as_json()}
@@ -242,13 +289,17 @@ class _Ragas:
         )
 
     def _work(
-        self, judge: str, subject: Subject, sample_of: SampleOf, left_out: Callable[[Item], bool]
+        self,
+        judge: str,
+        subject: Subject,
+        sample_of: SampleOf,
+        left_out: Callable[[Item, str], bool],
     ) -> Work:
         bench = self.bench
         scorer = self._judge(judge)
 
         def applies(item: Item, metric: str) -> bool:
-            return _applies(item, metric) and not left_out(item)
+            return _applies(item, metric) and not left_out(item, metric)
 
         asked = [
             (item, metric)

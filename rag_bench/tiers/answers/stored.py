@@ -25,6 +25,8 @@ CACHED_ANSWER = "cached_answer"
 LOGGED_ANSWER = "logged_answer"
 #: The flag of a question to which production gave no answer at all.
 UNANSWERED = "unanswered"
+#: The flag of a case whose answer a client of the service gave.
+GIVEN_ANSWER = "given_answer"
 _NOT_GENERATED = frozenset({CACHED_ANSWER, LOGGED_ANSWER})
 
 
@@ -54,6 +56,11 @@ class StoredAnswer(Answer):
 def is_generated(flags: Collection[str]) -> bool:
     """Tell by a case's flags whether a model gave its answer."""
     return _NOT_GENERATED.isdisjoint(flags)
+
+
+def was_called_for(flags: Collection[str]) -> bool:
+    """Tell by a case's flags whether a call of ours gave its answer, which took a time."""
+    return is_generated(flags) and GIVEN_ANSWER not in flags
 
 
 def page_fragments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rag_bench.evaluation.text.text_folding import words
 from rag_bench.llm.config.targets import Target
@@ -12,11 +13,10 @@ from rag_bench.llm.tasks.pipeline import (
     INVALID_CITATION,
     NO_CITATIONS,
     REFUSED,
-    Answer,
-    Fragment,
     is_refusal,
     split_citations,
 )
+from rag_bench.tiers.answers.own_contexts import OwnContexts
 from rag_bench.tiers.answers.target_contexts import Resolved, Resolver
 
 #: Flags of a case: its sources are named beside the text, so that what it cites is not known; a
@@ -26,16 +26,18 @@ UNRESOLVED_CONTEXTS = "unresolved_contexts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetAnswer(Answer):
-    """An answer of an assistant.
+class TargetAnswer(OwnContexts):
+    """An answer of a live assistant.
 
     Attributes:
         resolved: the contexts that it named, as they were found in the snapshot.
-        fragments: the texts that it was made from, as far as they are known.
     """
 
     resolved: tuple[Resolved, ...]
-    fragments: tuple[Fragment, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what is stored of its contexts, in their order."""
+        return [row for one in self.resolved for row in one.rows()]
 
 
 def read_target_answer(target: Target, reply: TargetReply, resolver: Resolver) -> TargetAnswer:

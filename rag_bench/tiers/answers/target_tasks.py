@@ -53,7 +53,7 @@ def target_task(bench: Bench, models: Models, step: Declared, key: str) -> Task[
             key,
             step.version,
             {"target": asking.target.content(), "resolver": target_contexts.VERSION},
-            *added_inputs(step.tier),
+            *added_inputs(step.tier, bench.wanted),
         ),
         step.version,
         asking.work,
@@ -135,7 +135,9 @@ class _Asking:
         bench, asked = self._bench, self._asked
         vectors = answer_vectors(bench, asked, results)
         nothing = {item.item_id: () for item, _ in asked}
-        cases = measured_cases(self._step.tier, asked, results, nothing, vectors, bench.twins)
+        cases = measured_cases(
+            self._step.tier, asked, results, nothing, vectors, bench.twins, bench.wanted
+        )
         metrics = metrics_of(bench, self._step.tier, cases, vectors, cache=False)
         if self.target.names_contexts:
             cases, found = self._with_retrieval(results, cases)

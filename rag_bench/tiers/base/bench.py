@@ -41,6 +41,7 @@ class Bench:
         reopen: opens the bench of another retriever under the run's other settings.
         run_id: the Dagster run, for the records.
         retry_failed: ask again what was answered unreadably before.
+        wanted: only these metrics of answers are measured; None: all that there are.
         foreseen: set by a plan, which runs no step: what later steps read in place of the store.
     """
 
@@ -52,6 +53,7 @@ class Bench:
     retriever: Retriever
     run_id: str | None = None
     retry_failed: bool = False
+    wanted: frozenset[str] | None = None
     progress: Progress = field(default=silent)
     foreseen: Earlier | None = None
     reopen: Callable[[str], Bench] | None = None
@@ -161,9 +163,9 @@ class Bench:
         return {
             "settings_hash": self.run.hash,
             "settings": self.run.as_json(),
-            "embedding_model": self.encoder_identity.name,
+            "embedding_model": self.encoder_identity.name if self.run.encoder else None,
             "dataset_id": self.dataset.id,
-            "dump_sha256": self.snapshot.sha256,
+            "dump_sha256": self.snapshot.sha256 or None,
             "prompt_hash": self.run.prompt_hash,
             "dagster_run_id": self.run_id,
         }

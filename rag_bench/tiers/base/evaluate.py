@@ -299,12 +299,13 @@ async def _result(job: Job) -> Any:
         return error
 
 
-def _store(
+def record_of(
     conditions: Conditions, task: Task[Any], started: datetime, measured: Measured
-) -> StoredEvaluation:
+) -> NewEvaluation:
+    """Return what is stored of a task that was measured, beside its cases."""
     conditions = task.under or conditions
     columns: dict[str, Any] = {**conditions.identity(), **task.columns}
-    new = NewEvaluation(
+    return NewEvaluation(
         tier=task.tier,
         kind=task.kind,
         input_hash=conditions.input_hash(*task.hashed),
@@ -316,6 +317,11 @@ def _store(
         **asdict(task.roles),
         **columns,
     )
-    return evaluations.save_evaluation(
-        conditions.engine, new, measured.cases, n_scored=measured.n_scored
-    )
+
+
+def _store(
+    conditions: Conditions, task: Task[Any], started: datetime, measured: Measured
+) -> StoredEvaluation:
+    new = record_of(conditions, task, started, measured)
+    engine = (task.under or conditions).engine
+    return evaluations.save_evaluation(engine, new, measured.cases, n_scored=measured.n_scored)
