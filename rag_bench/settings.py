@@ -165,6 +165,20 @@ class Settings(BaseSettings):
     eval_max_file_bytes: int = Field(
         default=128 << 20, ge=1, description="Of a file of cases that is read on this machine."
     )
+    eval_results: Path = Field(
+        default=PROJECT_ROOT / "eval_results",
+        description="Folder of runs' results; unset: eval_results in home, if that is set.",
+    )
+    eval_review_below: str = Field(
+        default="ragas_faithfulness=0.5",
+        description="A case with a lower score is to be looked at: metric=least, by commas.",
+    )
+    eval_review_disagreement: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="So far apart, a judge's measure of contexts and the one by ids disagree.",
+    )
     eval_files: Path | None = Field(
         default=None,
         description="Folder below which path_to_file may name JSONL; unset: none may.",
@@ -253,8 +267,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _reports_follow_home(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if given.get("home") and not given.get("reports_dir"):
-            return {**given, "reports_dir": Path(given["home"]) / "reports"}
+        home = given.get("home")
+        for name, folder in (("reports_dir", "reports"), ("eval_results", "eval_results")):
+            if home and not given.get(name):
+                given = {**given, name: Path(home) / folder}
         return given
 
     @cached_property

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 
 T = TypeVar("T")
 #: Seconds for which calls in flight are waited for.
 GRACE = 60.0
+# From one look at whether work is to stop to the next.
+_LOOK = 0.2
 
 
 class StoppedError(CaseError):
@@ -71,14 +73,36 @@ def current_stop() -> Stop | None:
     return _current.get()
 
 
-def run_stoppable(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+class StoppedWorkError(RagBenchError):
+    """Work that ended before its end, as somebody asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__("The work was stopped between calls; what was answered is kept.")
+
+
+def run_stoppable(
+    work: Callable[[], Coroutine[Any, Any, T]], asked: Callable[[], bool] | None = None
+) -> T:
     """Run ``work`` on an event loop of its own; SIGINT and SIGTERM stop it between calls.
+
+    ``asked`` stops it as well, in any thread: it is looked at several times a second. Work that
+    did not come to its end for it raises `StoppedWorkError`.
 
     Afterwards the signal goes to the handler that was there before (Dagster's, which ends the run
     as cancelled, or Python's own, a KeyboardInterrupt); what the work ended with is the cause of
     what that raises. Off the main thread there are no signals.
     """
     stopped: list[int] = []
+    heard = False
+
+    async def look(stop: Stop, task: asyncio.Task[Any]) -> None:
+        nonlocal heard
+        while asked is not None and not asked():
+            await asyncio.sleep(_LOOK)
+        heard = True
+        stop.request()
+        await asyncio.sleep(GRACE)
+        task.cancel()
 
     async def main() -> T:
         stop = Stop()
@@ -95,10 +119,13 @@ def run_stoppable(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             stop.request()
             loop.call_later(GRACE, task.cancel)
 
+        looking = None if asked is None else loop.create_task(look(stop, task))
         try:
             with _signals(loop, interrupt):
                 return await work()
         finally:
+            if looking is not None:
+                looking.cancel()
             _current.reset(token)
 
     ended_with: BaseException | None = None
@@ -106,6 +133,8 @@ def run_stoppable(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         result = asyncio.run(main())
     except BaseException as error:
         if not stopped:
+            if heard and isinstance(error, (RagBenchError, asyncio.CancelledError)):
+                raise StoppedWorkError from error
             raise
         ended_with = error
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -91,13 +91,21 @@ def anything_configured(settings: Settings) -> bool:
     return bool(settings.custom_metrics.strip(" ,;") or settings.bertscore_model)
 
 
-def open_measures(settings: Settings) -> ExtraMeasures:
+def open_measures(
+    settings: Settings, *, names: Collection[str] | None = None, bertscore: bool = True
+) -> ExtraMeasures:
     """Load what the settings name.
+
+    Args:
+        settings: of the environment.
+        names: of metrics; only these are loaded. None: all.
+        bertscore: whether BERTScore is wanted, if the settings name a model for it.
 
     Raises:
         ConfigurationError: one of the names, targets or folders is not right.
     """
-    return ExtraMeasures(load_metrics(settings), bertscore_model(settings))
+    model = bertscore_model(settings) if bertscore else None
+    return ExtraMeasures(load_metrics(settings, names), model)
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,19 @@ from rag_bench.tiers.users_metrics.metric_files import import_dotted, import_fil
 GROUP = "rag_bench.metrics"
 
 
-def load_metrics(settings: Settings) -> list[CustomMetric]:
-    """Load every metric that the settings name, in their order.
+def load_metrics(settings: Settings, names: Collection[str] | None = None) -> list[CustomMetric]:
+    """Load every metric that the settings name, in their order; with ``names`` only these.
 
     Raises:
         ConfigurationError: a name or a target that is not valid, or one that cannot be loaded.
     """
     named = parse_metrics(settings.custom_metrics)
     files: dict[Path, tuple[ModuleType, str]] = {}
-    return [_load(name, target, settings, files) for name, target in named.items()]
+    return [
+        _load(name, target, settings, files)
+        for name, target in named.items()
+        if names is None or name in names
+    ]
 
 
 def _load(

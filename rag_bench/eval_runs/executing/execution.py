@@ -1,0 +1,188 @@
+"""One execution of a run: part by part, until its end, or until it is to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.eval_runs.config import RunConfig
+from rag_bench.eval_runs.executing import light
+from rag_bench.eval_runs.executing.benches import Benches, generator_of
+from rag_bench.eval_runs.executing.ending import Ending
+from rag_bench.eval_runs.executing.joining import Measured, joined
+from rag_bench.eval_runs.executing.parts import MOST_CASES, Part, chunks_named, item_of, parts_of
+from rag_bench.eval_runs.executing.standing import Counted, Results
+from rag_bench.eval_runs.executing.telling import Teller, Told
+from rag_bench.eval_runs.executing.wanted import Wanted
+from rag_bench.eval_runs.flags import Rules, read_below
+from rag_bench.llm.transport.tally import Tally
+from rag_bench.observing.trace import tracing
+from rag_bench.store.eval_runs import chunk_names
+from rag_bench.store.eval_runs import results as store
+from rag_bench.store.eval_runs.results import CaseResult, CaseRow, TakenOverError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from rag_bench.settings import Settings
+    from rag_bench.store.datasets import Item
+
+
+def _never() -> bool:
+    return False
+
+
+def execute(
+    engine: Engine,
+    settings: Settings,
+    run_id: str,
+    *,
+    holder: str,
+    dagster_run_id: str | None = None,
+    told: Told | None = None,
+    cancelled: Callable[[], bool] = _never,
+) -> dict[str, Any] | None:
+    """Execute a run that ``holder`` has claimed, to its end; what is there already is found.
+
+    It can be called again at any time: of what was interrupted the ledger has all replies. When
+    ``cancelled`` says so, nothing more is asked and calls in flight end; then the run ends as
+    cancelled, if it is that, with all that was answered. Else it is left as it is, for whoever
+    claims it next.
+
+    Args:
+        engine: of the database.
+        settings: of the environment.
+        run_id: the run.
+        holder: who claimed it.
+        dagster_run_id: of the run of Dagster that this is a part of.
+        told: told how far each step is.
+        cancelled: whether to stop; it is asked several times a second, so it must be quick.
+
+    Returns:
+        The whole reply, where all of it is at hand (a run of one part); else None.
+
+    Raises:
+        RagBenchError: the run cannot be executed; the message says why.
+        TakenOverError: another process executes it.
+    """
+    with store.reading(engine) as connection:
+        run = store.run_of(connection, run_id)
+        if run.status != "running" or run.holder != holder:
+            raise TakenOverError(f"Run {run_id} is not claimed by this process.")
+        few = run.n_cases <= MOST_CASES
+        rows = store.cases_at(connection, run_id) if few else None
+        retried = run.attempt > 1 and store.had_ended(connection, run_id)
+    execution = Execution(engine, settings, run, rows, retried, dagster_run_id, told, cancelled)
+    with tracing(run.trace_id, run_id=run_id, user_id=run.user_id, name="eval run"):
+        return execution.run()
+
+
+class Execution:
+    """What the parts of one execution share."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        run: Any,
+        rows: Sequence[CaseRow] | None,
+        retried: bool,
+        dagster_run_id: str | None,
+        told: Told | None,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.engine, self.settings, self.run_row = engine, settings, run
+        self.config = RunConfig.of_json(run.config)
+        self.wanted = Wanted.of(self.config)
+        self.results = Results(run.n_cases, self.wanted)
+        self.tally = Tally()
+        self.teller = Teller(engine, run, self.results, self.tally, told)
+        self.cancelled, self.retried = cancelled, retried
+        self.benches = Benches(
+            engine, settings, self.config, self.wanted, self.teller.progress, dagster_run_id
+        )
+        self._rows = rows
+        self._rules = Rules(
+            read_below(settings.eval_review_below), settings.eval_review_disagreement
+        )
+        self._ending = Ending(engine, settings, run, self.results, self.teller)
+
+    def run(self) -> dict[str, Any] | None:
+        """Execute all parts; return the reply, if it is at hand."""
+        if self.cancelled() and self._is_cancelled():
+            self._ending.cancel()
+            return None
+        parts = self._parts()
+        if light.is_light(self.wanted, parts):
+            stopped = light.measure(self, parts)
+        else:
+            from rag_bench.eval_runs.executing import asking
+
+            stopped = asking.measure(self, parts)
+        if not stopped:
+            return self._ending.end(self._rows)
+        if self._is_cancelled():
+            self._ending.cancel()
+        return None
+
+    def rows_of(self, part: Part) -> list[CaseRow]:
+        """Return the cases of a part."""
+        if self._rows is not None:
+            wanted = set(part.positions)
+            return [row for row in self._rows if row.position in wanted]
+        with store.reading(self.engine) as connection:
+            return store.cases_at(connection, self.run_row.id, part.positions)
+
+    def items_of(self, rows: Sequence[CaseRow]) -> list[Item]:
+        """Return cases as questions of a dataset."""
+        pages: Mapping[str, str] = {}
+        named, sha256 = chunks_named(rows), self.config.dump_sha256
+        if named and sha256:
+            with store.reading(self.engine) as connection:
+                pages = store.pages_of(connection, sha256, named)
+        return [item_of(row, pages) for row in rows]
+
+    def generator(self, part: Part) -> str:
+        """Return the key of what answers a part's questions."""
+        return generator_of(self.config, given=part.given)
+
+    def join(
+        self,
+        rows: Sequence[CaseRow],
+        items: Sequence[Item],
+        measured: Measured,
+        evaluations: Iterable[Counted],
+    ) -> list[CaseResult]:
+        """Return the results of a part's cases; they are counted from here on."""
+        by_id = {item.item_id: item for item in items}
+        found = joined(rows, by_id, measured, self.wanted, self._rules, self._names)
+        self.results.add(found, [by_id[row.case_id] for row in rows], evaluations)
+        return found
+
+    def save(
+        self,
+        connection: Connection,
+        part: Part,
+        found: Sequence[CaseResult],
+        evaluations: Sequence[int],
+        *,
+        last: bool,
+    ) -> None:
+        """Store what came of a part, in a transaction; the run ends with its last one."""
+        self._ending.save(connection, part.number, found, evaluations, last=last)
+
+    def _names(self, chunks: Iterable[str]) -> Mapping[str, Any]:
+        with store.reading(self.engine) as connection:
+            return chunk_names.names_of(connection, self.config.dump_sha256, chunks)
+
+    def _parts(self) -> list[Part]:
+        if self._rows is not None:
+            shapes = [(r.position, r.given.get("answer") is not None) for r in self._rows]
+        else:
+            with store.reading(self.engine) as connection:
+                shapes = store.shapes_of(connection, self.run_row.id)
+        return parts_of(shapes, whole=self.config.dataset_id is not None)
+
+    def _is_cancelled(self) -> bool:
+        with store.reading(self.engine) as connection:
+            return bool(store.run_of(connection, self.run_row.id).cancel_requested)

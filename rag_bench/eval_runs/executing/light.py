@@ -1,0 +1,77 @@
+"""Runs that ask nobody and encode nothing: given answers, measured by their words alone.
+
+Nothing is loaded and no event loop is begun; what the tiers would write is written, by the same
+code, in the transaction that ends the run. One case costs a handful of statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rag_bench.eval_runs.executing.joining import Measured
+from rag_bench.eval_runs.executing.measuring import ANSWERS
+from rag_bench.eval_runs.executing.parts import Part
+from rag_bench.eval_runs.executing.wanted import Wanted
+from rag_bench.store import datasets, evaluations
+from rag_bench.store.datasets import EVALUATED, DatasetInfo
+from rag_bench.tiers import registry
+from rag_bench.tiers.answers import measuring
+from rag_bench.tiers.answers.client_answers import client_task
+from rag_bench.tiers.answers.earlier import first_answers
+from rag_bench.tiers.base.evaluate import find, record_of
+
+if TYPE_CHECKING:
+    from rag_bench.eval_runs.executing.execution import Execution
+
+#: What datasets of this kind are called.
+NAME = "evaluated for a client"
+
+
+def is_light(wanted: Wanted, parts: Sequence[Part]) -> bool:
+    """Tell whether all that is wanted can be had so."""
+    return (
+        all(part.given for part in parts)
+        and not wanted.judged
+        and not wanted.extra
+        and not measuring.reads_vectors("3", wanted.of_answers)
+    )
+
+
+def measure(execution: Execution, parts: Sequence[Part]) -> bool:
+    """Measure and store all parts; return whether it was stopped before the end."""
+    for part in parts:
+        if part.number and execution.cancelled():
+            return True
+        _measure(execution, part, last=part is parts[-1])
+    return False
+
+
+def _measure(execution: Execution, part: Part, *, last: bool) -> None:
+    rows = execution.rows_of(part)
+    items = execution.items_of(rows)
+    dataset = DatasetInfo(datasets.address_of(EVALUATED, items), NAME, EVALUATED, len(items))
+    by_chunks = execution.wanted.retrieval and any(item.chunk_hashes for item in items)
+    bench = execution.benches.of_given(dataset, snapshot=by_chunks)
+    bench.__dict__["items"] = items  # they are stored with what is measured of them
+    task = client_task(bench, None, registry.step_named(ANSWERS), execution.generator(part))
+    started = datetime.now(UTC)
+    found = find(bench, task)
+    if found is not None:
+        cases = evaluations.cases_of(execution.engine, found.id)
+        results = execution.join(rows, items, Measured(first_answers(cases)), [found])
+        with execution.engine.begin() as connection:
+            execution.save(connection, part, results, [found.id], last=last)
+        return
+    measured = task.prepare().measure([])
+    new = record_of(bench, task, started, measured)
+    answers = first_answers(measured.cases)
+    results = execution.join(rows, items, Measured(answers), [new])
+    with execution.engine.begin() as connection:
+        datasets.add_dataset(connection, NAME, EVALUATED, items)
+        stored = evaluations.save_evaluation_in(
+            connection, new, measured.cases, n_scored=measured.n_scored
+        )
+        execution.save(connection, part, results, [stored.id], last=last)
+    execution.benches.keep(bench)

@@ -1,0 +1,175 @@
+"""What a client reads of a run: per case the agreed fields, around them what they come to.
+
+The fields of a case are a promise: none is taken away or renamed, and what is added goes into
+``metrics`` and ``details``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from rag_bench.eval_runs.flags import UNKNOWN_CHUNK
+from rag_bench.store.eval_runs.results import reading, run_of, seconds_between
+from rag_bench.store.eval_runs.tables import eval_run_case
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+#: Of a case, in this order; what stands at them without a result is null.
+CASE_FIELDS = (
+    *("case_id", "faithfulness", "answer_relevancy", "context_precision", "context_recall"),
+    *("llm_answer", "citations_used", "flags", "errors", "metrics", "lang", "details"),
+)
+_OPEN = ("queued", "running")
+#: Rows that are read at once.
+_PAGE = 500
+
+
+def reply(engine: Engine, run_id: str) -> dict[str, Any]:
+    """Return a run with all its cases.
+
+    Raises:
+        RagBenchError: there is no such run.
+    """
+    with reading(engine) as connection:
+        row = run_of(connection, run_id)._mapping
+        return {**summary(row), "cases": list(case_replies(connection, run_id))}
+
+
+def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run without its cases; ``row``: the columns of `eval_run`.
+
+    Times are UTC, ``timings`` in seconds, costs in US dollars.
+    """
+    run_id, status = row["id"], row["status"]
+    comparison = row.get("comparison") or None
+    return {
+        "run_id": run_id,
+        "trace_id": row["trace_id"],
+        "mode": row["mode"],
+        "mode_reason": row.get("mode_reason"),
+        "status": status,
+        "user_id": row["user_id"],
+        "notes": _notes(row),
+        "n_cases": row["n_cases"],
+        "counts": counts_of(row),
+        "config": row["config"],
+        "labels": row["labels"],
+        # While it runs they are of the cases that have ended.
+        "partial": status in _OPEN,
+        "aggregates": {name: aggregate(found) for name, found in row["aggregates"].items()},
+        "errors": row["errors"],
+        "flags": row["flags"],
+        "cost": {"calls": row["n_calls"], "usd": float(row["cost_usd"])},
+        "timings": {
+            "waited": seconds_between(row["created_at"], row["started_at"]),
+            "ran": seconds_between(row["started_at"], row["finished_at"]),
+            **row["timings"],
+        },
+        "created_at": _time(row["created_at"]),
+        "started_at": _time(row["started_at"]),
+        "finished_at": _time(row["finished_at"]),
+        "error": _error(row),
+        "baseline": row["baseline"],
+        "comparison": comparison,
+        "links": {
+            "self": f"/eval/runs/{run_id}",
+            "cases": f"/eval/runs/{run_id}/cases",
+            "events": f"/eval/runs/{run_id}/events",
+            "report": f"/eval/runs/{run_id}/report",
+        },
+    }
+
+
+def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many cases are in which state; the first four add up to all of them."""
+    counts = row["counts"]
+    known = {name: int(counts.get(name, 0)) for name in ("scored", "failed", "errored")}
+    missing = row["n_cases"] - sum(known.values())
+    return {**known, "missing": missing, "flagged": dict(counts.get("flagged") or {})}
+
+
+def aggregate(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a metric over all cases as it is told: what was stored of it, intervals as pairs.
+
+    ``bounds``: the value if every missing case had got the worst, or the best, possible score.
+    """
+    told = {
+        "value": stored["value"],
+        "n_scored": stored["n_scored"],
+        "n_expected": stored["n_expected"],
+        "interval": _pair(stored.get("ci_low"), stored.get("ci_high")),
+        "bounds": _pair(stored.get("low_if_missing"), stored.get("high_if_missing")),
+    }
+    more = ("scale", "n_clusters", "note", "withheld")
+    return told | {name: stored[name] for name in more if name in stored}
+
+
+def case_reply(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case as the client gets it; ``row``: the columns of `eval_run_case`.
+
+    A case without a result has null at everything that a result would say.
+    """
+    result, known = row["result"], row["known"]
+    told: dict[str, Any] = dict.fromkeys(CASE_FIELDS)
+    told |= {"case_id": case_id_of(row), "flags": [], "metrics": {}, "details": {}}
+    told["lang"] = known.get("lang")
+    return told | {name: result[name] for name in CASE_FIELDS[1:] if result and name in result}
+
+
+def case_id_of(row: Mapping[str, Any]) -> Any:
+    """Return a case's id: the client's own, of the type that it sent; else its number from 1."""
+    own = row["given"].get("id")
+    return row["position"] + 1 if own is None else own
+
+
+def case_replies(connection: Connection, run_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the cases of a run in their order, some hundreds read at once."""
+    case = eval_run_case.c
+    after = -1
+    while True:
+        rows = (
+            connection.execute(
+                select(case.position, case.case_id, case.given, case.known, case.result)
+                .where(case.run_id == run_id, case.position > after)
+                .order_by(case.position)
+                .limit(_PAGE)
+            )
+            .mappings()
+            .all()
+        )
+        for row in rows:
+            yield case_reply(dict(row))
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1]["position"]
+
+
+def _notes(row: Mapping[str, Any]) -> list[str]:
+    """Return what must be known before the numbers are read."""
+    unknown = (row["counts"].get("flagged") or {}).get(UNKNOWN_CHUNK, 0)
+    if not unknown:
+        return []
+    cases = "1 case names" if unknown == 1 else f"{unknown} cases name"
+    return [
+        f"{cases} chunks that the knowledge base does not have (flag {UNKNOWN_CHUNK}): retrieval "
+        "metrics leave them out."
+    ]
+
+
+def _error(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    if row["error_code"] is None:
+        return None
+    return {"code": row["error_code"], "detail": row["error_detail"]}
+
+
+def _pair(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [low, high]
+
+
+def _time(found: datetime | None) -> str | None:
+    return None if found is None else found.astimezone(UTC).isoformat(timespec="milliseconds")
