@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.eval_runs import limits
 from rag_bench.eval_runs.executing.benches import retrieves_by_itself
 from rag_bench.eval_runs.executing.light import NAME
 from rag_bench.eval_runs.executing.measuring import Measuring
@@ -37,7 +37,7 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
                 at[:] = [part]
                 await _measure(execution, part, models, last=part is parts[-1])
 
-    budget = _budget_of(execution.run_row)
+    budget = limits.budget_of(execution.engine, execution.settings, execution.run_row)
     try:
         _on_a_loop(work, budget, execution)
     except StoppedWorkError:
@@ -52,15 +52,6 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
     if at:
         _on_a_loop(kept, Budget(max_calls=0), None)
     return True
-
-
-def _budget_of(run: Any) -> Budget | None:
-    """Return what a run may still spend: its caps, of which earlier executions used some."""
-    if run.max_calls is None and run.max_cost_usd is None:
-        return None
-    calls = None if run.max_calls is None else max(0, run.max_calls - run.n_calls)
-    cost = None if run.max_cost_usd is None else max(Decimal(0), run.max_cost_usd - run.cost_usd)
-    return Budget(calls, cost)
 
 
 def _on_a_loop(

@@ -91,10 +91,8 @@ class Ending:
 
     def _compare(self) -> None:
         """Compare with the baseline and end; cases that got worse are flagged."""
-        from importlib import import_module
+        from rag_bench.reporting.compared.baseline import compare_with_baseline
 
-        compared_with = import_module("rag_bench.reporting.compared.baseline")
-        compare_with_baseline = compared_with.compare_with_baseline
         compared = compare_with_baseline(self._engine, self._run.id)
         self._results.regressed(len(compared.worse), run=compared.regression)
         with self._engine.begin() as connection:

@@ -18,6 +18,7 @@ from rag_bench.llm.tasks.pipeline import REFUSED, is_refusal
 from rag_bench.store.datasets import Item
 from rag_bench.store.eval_runs.results import CaseResult, CaseRow
 from rag_bench.store.evaluations import Case, StoredEvaluation
+from rag_bench.store.evaluations.outcome import rounded
 from rag_bench.tiers.base.asked_rubrics import possible_rubrics
 
 _RAGAS = "ragas_"
@@ -270,9 +271,9 @@ def _is_chunk(cited: str) -> bool:
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the scores among what is stored of a case."""
+    """Return the scores among what is stored of a case, rounded as they are stored."""
     return {
-        name: value
+        name: rounded(value)
         for name, value in scores.items()
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     }

@@ -19,7 +19,7 @@ from rag_bench.settings import Settings
 from rag_bench.store import datasets
 from rag_bench.store.evaluations import MeasuredSettings
 
-WORDS = {"metrics": ["BLEU", "ROUGE", "chrF"], "eval_type": []}
+WORDS = {"metrics": ["BLEU", "ROUGE", "chrF"], "eval_type": "retrieval"}
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def test_a_case_is_told_in_the_agreed_fields(engine: Engine, settings: Settings)
     assert first["case_id"] == 1
     assert second["case_id"] == "zwei"
     assert first["errors"] is None
-    assert first["llm_answer"] == "Справку номер 1 выдаёт деканат"
+    assert first["llm_answer"] == "Справку номер 1 выдаёт деканат."
     # Nothing but words was asked for: what a judge would say is null, not 0.
     assert [first[name] for name in CASE_FIELDS[1:5]] == [None] * 4
-    assert set(first["metrics"]) == {"bleu", "chrf", "rouge1_f", "rouge2_f", "rougeL_f"}
+    assert set(first["metrics"]) >= {"bleu", "chrf", "rouge1_f", "rouge2_f", "rougeL_f"}
     assert [error["code"] for error in second["errors"]] == ["NO_CITATIONS"]
     assert second["flags"] == ["manual_review_required"]
     assert told["status"] == "succeeded"
