@@ -23,13 +23,23 @@ _log = logging.getLogger("rag_bench.eval_runs")
 
 
 class Ending:
-    """Writes for one execution of a run; ``run``: its row when it began."""
+    """Writes for one execution of a run.
+
+    ``run``: its row when it began; ``rows``: its cases, if they are few enough to be held.
+    """
 
     def __init__(
-        self, engine: Engine, settings: Settings, run: Any, results: Results, teller: Teller
+        self,
+        engine: Engine,
+        settings: Settings,
+        run: Any,
+        results: Results,
+        teller: Teller,
+        rows: Sequence[CaseRow] | None,
     ) -> None:
         self._engine, self._settings, self._run = engine, settings, run
         self._results, self._teller = results, teller
+        self._rows = rows
         self._found: dict[int, CaseResult] = {}  # of a run of few cases, for its reply
         self._row: Mapping[str, Any] | None = None
 
@@ -46,18 +56,17 @@ class Ending:
         run = self._run
         store.save_cases(connection, run.id, found)
         store.link(connection, run.id, part, evaluations)
-        self._found.update((one.position, one) for one in found)
+        if self._rows is not None:
+            self._found.update((one.position, one) for one in found)
         if last and run.baseline is None:
             self._row = self._finish(connection, self._results.status)
             return
-        if not last:
-            self._found.clear()  # the reply is read from the table
         standing = self._standing(intervals=last)
         store.write(connection, run.id, run.holder, standing.as_columns())
         said = {"part": part, "counts": dict(standing.counts), **self._teller.spent()}
         store.tell(connection, run.id, "part", said)
 
-    def end(self, rows: Sequence[CaseRow] | None) -> dict[str, Any] | None:
+    def end(self) -> dict[str, Any] | None:
         """End the run, if it did not end with its last part, and write its file. Returns the
         reply, if all of it is at hand.
         """
@@ -65,7 +74,8 @@ class Ending:
             self._compare()
             self._write_file()
             return None
-        if rows is None or len(self._found) < len(rows):
+        rows = self._rows
+        if rows is None:
             self._write_file()
             return None
         cases = [

@@ -105,7 +105,7 @@ class Execution:
         self._rules = Rules(
             read_below(settings.eval_review_below), settings.eval_review_disagreement
         )
-        self._ending = Ending(engine, settings, run, self.results, self.teller)
+        self._ending = Ending(engine, settings, run, self.results, self.teller, rows)
 
     def run(self) -> dict[str, Any] | None:
         """Execute all parts; return the reply, if it is at hand."""
@@ -120,7 +120,7 @@ class Execution:
 
             stopped = asking.measure(self, parts)
         if not stopped:
-            return self._ending.end(self._rows)
+            return self._ending.end()
         if self._is_cancelled():
             self._ending.cancel()
         return None

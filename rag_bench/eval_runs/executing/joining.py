@@ -152,12 +152,10 @@ class _Draft:
         }
         self.metrics |= scores
         self.remarks |= dict.fromkeys(case.flags)
-        evidence = {
-            name: value
-            for name, value in case.scores.items()
-            if name.startswith(("evidence_", "reasoning_"))
-        }
-        self.said |= evidence
+        for name, value in case.scores.items():
+            said, _, metric = name.partition("_")
+            if said in ("evidence", "reasoning"):
+                self.said.setdefault(said, {})[metric] = value
         if case.error_code is not None:
             found = case_errors.of_metrics(case.error_code, case.error_detail, judged.names, scores)
             self.problems += found

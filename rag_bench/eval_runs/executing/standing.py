@@ -52,6 +52,7 @@ class Results:
         self._flags: Counter[str] = Counter()
         self._scores: dict[str, _Scores] = {}
         self._run_regressed = False
+        self._n_answered = 0
 
     def add(
         self,
@@ -79,6 +80,7 @@ class Results:
         self._states[_state(result)] += 1
         if result.result is None:
             return
+        self._n_answered += result.result["llm_answer"] is not None
         self._errors.update({str(one["code"]) for one in result.result["errors"] or ()})
         self._flags.update(result.result["flags"])
         for name, value in result.result["metrics"].items():
@@ -111,12 +113,11 @@ class Results:
 
     @property
     def status(self) -> str:
-        """What a run is that ends with these results."""
+        """What a run is that ends with these results: ``failed`` if no case has an answer."""
         counts = self.counts
         if counts["scored"] + counts["failed"] == self._n_cases:
             return "succeeded"
-        anything = any(scores.values for scores in self._scores.values())
-        return "partial" if anything or counts["scored"] else "failed"
+        return "partial" if self._n_answered else "failed"
 
     def regressed(self, n_cases: int, *, run: bool) -> None:
         """Count the cases that got worse than in the baseline; ``run``: it did as a whole."""

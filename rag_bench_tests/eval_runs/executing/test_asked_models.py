@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eval_run_rows import HOLDER, claim, given_case, new_run, rows, run_body
 from small_world import World
-from sqlalchemy import text
+from world_data import GOLD
 
 from rag_bench.eval_runs.executing import execute
 from rag_bench.eval_runs.reply import reply
+from rag_bench.llm.transport import stopping
 from rag_bench.settings import Settings
 
-MODEL, JUDGE = "simulator/extractive", "simulator/judge-strict"
+MODEL, JUDGE = "simulator/extractive", "simulator/sim-judge-sharp"
 
 
 @pytest.fixture
@@ -23,5 +23,138 @@ def settings(tmp_path: Path, free_world: World) -> Settings:
     return Settings(eval_results=tmp_path / "results")
 
 
-def n_calls(world: World) -> int:
-    return world.count("llm_call")
+def gold_cases(n: int, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": question,
+            "ground_truth_answer": reference,
+            "ground_truth_chunks": [str(chunk + 1)],
+            **more,
+        }
+        for question, reference, chunk in GOLD[:n]
+    ]
+
+
+def test_a_generator_is_asked_and_judged_and_metrics_are_added_without_a_call(
+    free_world: World, settings: Settings
+) -> None:
+    engine = free_world.engine
+    mixed = [*gold_cases(2), given_case(3), *gold_cases(3)[2:]]
+    mixed[1]["ground_truth_chunks"] = ["2", "chunk_of_no_dump"]
+    mixed[3]["ground_truth_chunks"] = ["1"]
+    body = {
+        **{"cases": mixed, "llm_model": MODEL, "judge_model": JUDGE, "metrics": ["BLEU"]},
+        **{"top_k": 2, "contexts_per_answer": 2},
+    }
+    run_id, told = run_body(engine, settings, body)
+    assert told is not None
+    assert told["status"] == "succeeded"
+    first, unknown, given, missing = told["cases"]
+    assert first["flags"] == []
+    assert first["citations_used"] == ["1"]  # as the client calls it
+    assert 0 <= first["context_precision"] <= 1
+    assert first["faithfulness"] == first["metrics"]["ragas_faithfulness"]
+    assert first["details"]["retrieved"][0] == "1"
+    assert "unknown_chunk" in unknown["flags"]
+    assert unknown["details"]["unknown_chunks"] == ["chunk_of_no_dump"]
+    assert "chunks that the knowledge base does not have" in told["notes"][0]
+    assert "missing_chunk" in missing["flags"]
+    assert given["context_recall"] is not None  # of its own contexts
+    assert given["metrics"]["ragas_context_recall"] == given["context_recall"]
+    assert told["aggregates"]["ragas_context_recall"]["n_expected"] == 4
+    calls = free_world.count("llm_call")
+    assert told["cost"]["calls"] == calls > 0
+    [stored] = rows(
+        engine,
+        "select count(*) as n from rag_bench.evaluation where dataset_id in "
+        "(select id from rag_bench.dataset where kind = 'eval')",
+    )
+
+    # The same once more, in another place: equal records, no call, nothing written anew.
+    other, again = run_body(engine, settings, body, dagster_run_id="of dagster")
+    assert again is not None
+    assert again["cases"] == told["cases"]
+    assert again["aggregates"] == told["aggregates"]
+    assert again["cost"]["calls"] == 0
+    assert _linked(engine, other) == _linked(engine, run_id)
+    assert len(_linked(engine, run_id)) == stored["n"]
+
+    # A metric later: the calls that were made are not made again.
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update rag_bench.eval_run set config = jsonb_set(config, '{metrics}', "
+            '\'["bleu", "chrf"]\'), cancel_requested = false where id = %s',
+            (run_id,),
+        )
+    claim(engine, run_id)
+    later = execute(engine, settings, run_id, holder=HOLDER)
+    assert later is not None
+    assert free_world.count("llm_call") == calls
+    assert later["cost"] == told["cost"]
+    assert all(case["metrics"]["chrf"] is not None for case in later["cases"])
+    assert [case["faithfulness"] for case in later["cases"]] == [
+        case["faithfulness"] for case in told["cases"]
+    ]
+
+
+def _linked(engine: Any, run_id: str) -> list[int]:
+    found = rows(
+        engine,
+        "select evaluation_id from rag_bench.eval_run_evaluation where run_id = :id",
+        id=run_id,
+    )
+    return sorted(row["evaluation_id"] for row in found)
+
+
+def test_a_cap_leaves_cases_out_and_completing_asks_them(
+    free_world: World, settings: Settings
+) -> None:
+    engine = free_world.engine
+    body = {
+        **{"cases": gold_cases(4), "llm_model": MODEL, "judge_model": JUDGE},
+        **{"eval_type": "rubric", "max_calls": 2},
+    }
+    run_id, told = run_body(engine, settings, body)
+    assert told is not None
+    assert told["status"] == "partial"
+    assert told["cost"]["calls"] == 2
+    assert told["counts"]["missing"] == 2
+    nothing = [case for case in told["cases"] if case["llm_answer"] is None]
+    assert len(nothing) == 2
+    assert all(case["errors"] is None and case["metrics"] == {} for case in nothing)
+    answered = [case for case in told["cases"] if case["llm_answer"] is not None]
+    assert [error["metric"] for case in answered for error in case["errors"]] == [
+        "rubric_e2e_quality"
+    ] * 2
+    assert "cap of calls" in answered[0]["errors"][0]["detail"]
+    assert answered[0]["flags"] == []  # nothing was tried: there is nothing to look at
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update rag_bench.eval_run set max_calls = 100")
+    claim(engine, run_id)
+    execute(engine, settings, run_id, holder=HOLDER)
+    found = reply(engine, run_id)
+    assert found["status"] == "succeeded"
+    assert found["counts"]["missing"] == 0
+    assert found["cost"]["calls"] == 8  # each once
+
+
+def test_a_run_is_stopped_between_calls_and_keeps_what_was_answered(
+    free_world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_LOOK", 0.0)  # the offline models answer at once
+    engine = free_world.engine
+    body = {"cases": gold_cases(4), "llm_model": MODEL, "judge_model": JUDGE}
+    run_id = new_run(engine, settings, {**body, "eval_type": "rubric"})
+
+    def cancelled() -> bool:
+        return free_world.count("llm_call", "role = 'generation'") > 0
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update rag_bench.eval_run set cancel_requested = true")
+    assert execute(engine, settings, run_id, holder=HOLDER, cancelled=cancelled) is None
+    found = reply(engine, run_id)
+    assert found["status"] == "cancelled"
+    assert all(case["llm_answer"] for case in found["cases"])
+    assert rows(engine, "select kind from rag_bench.eval_event order by id desc limit 1") == [
+        {"kind": "cancelled"}
+    ]
