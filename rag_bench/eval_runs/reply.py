@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from rag_bench.eval_runs.flags import UNKNOWN_CHUNK
+from rag_bench.store.eval_runs.reading import OPEN
 from rag_bench.store.eval_runs.results import reading, run_of, seconds_between
 from rag_bench.store.eval_runs.tables import eval_run_case
 
@@ -24,7 +25,6 @@ CASE_FIELDS = (
     *("case_id", "faithfulness", "answer_relevancy", "context_precision", "context_recall"),
     *("llm_answer", "citations_used", "flags", "errors", "metrics", "lang", "details"),
 )
-_OPEN = ("queued", "running")
 #: Rows that are read at once.
 _PAGE = 500
 
@@ -45,7 +45,7 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
     Times are UTC, ``timings`` in seconds, costs in US dollars.
     """
-    run_id, status = row["id"], row["status"]
+    run_id, status, counts = row["id"], row["status"], counts_of(row)
     comparison = row.get("comparison") or None
     return {
         "run_id": run_id,
@@ -56,15 +56,15 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
         "user_id": row["user_id"],
         "notes": _notes(row),
         "n_cases": row["n_cases"],
-        "counts": counts_of(row),
+        "counts": counts,
         "config": row["config"],
         "labels": row["labels"],
-        # While it runs they are of the cases that have ended.
-        "partial": status in _OPEN,
+        # Whether what follows is not of all cases.
+        "partial": status in OPEN or counts["missing"] > 0,
         "aggregates": {name: aggregate(found) for name, found in row["aggregates"].items()},
         "errors": row["errors"],
         "flags": row["flags"],
-        "cost": {"calls": row["n_calls"], "usd": float(row["cost_usd"])},
+        "cost": {"n_calls": row["n_calls"], "usd": float(row["cost_usd"])},
         "timings": {
             "waited": seconds_between(row["created_at"], row["started_at"]),
             "ran": seconds_between(row["started_at"], row["finished_at"]),

@@ -4,5 +4,6 @@ The same function in the service's process and in Dagster's, so that both write 
 """
 
 from rag_bench.eval_runs.executing.execution import execute
+from rag_bench.eval_runs.executing.light import warm_up
 
-__all__ = ["execute"]
+__all__ = ["execute", "warm_up"]

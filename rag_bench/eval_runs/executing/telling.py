@@ -78,4 +78,4 @@ class Teller:
     def spent(self) -> dict[str, Any]:
         """Return the same as it is told."""
         columns = self.columns()
-        return {"calls": columns["n_calls"], "usd": float(columns["cost_usd"])}
+        return {"n_calls": columns["n_calls"], "usd": float(columns["cost_usd"])}

@@ -25,10 +25,14 @@ from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart
-from rag_bench.tiers.answers.contexts import not_retrieved
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
-from rag_bench.tiers.answers.stored import GIVEN_ANSWER
+from rag_bench.tiers.answers.ragas_samples import (
+    answer_sample,
+    context_sample,
+    has_contexts,
+    not_scored,
+)
 from rag_bench.tiers.base.bench import Bench, silent
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
@@ -55,7 +59,6 @@ if TYPE_CHECKING:
 
 PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
-FAITHFULNESS = "faithfulness"
 NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
 _NEED_REFERENCE = {
     name.removeprefix(PREFIX)
@@ -118,9 +121,9 @@ def ragas_answer_tasks(
             pair,
             Roles(generation_model=generator, benchmark_judge_model=judge),
             ANSWERS,
-            partial(_answer_sample, bench, answers),
+            partial(answer_sample, bench, answers),
             hashed={"answers_hash": answers.hash, **apart.read_inputs(bench)},
-            left_out=partial(_not_scored, bench, answers),
+            left_out=partial(not_scored, bench, answers),
             recorded={"answers_evaluation": answers.evaluation},
             made_from=answers.version,
         )
@@ -146,7 +149,7 @@ def ragas_context_tasks(
             judge,
             Roles(benchmark_judge_model=judge),
             CONTEXTS,
-            partial(_context_sample, bench, chosen, found.failed),
+            partial(context_sample, bench, chosen, found.failed),
             hashed={"contexts_hash": content_hash(chosen), **apart.read_inputs(bench)},
             recorded={"retrieval_evaluation": found.evaluation},
         )
@@ -171,30 +174,14 @@ def ragas_own_context_tasks(
             pair,
             Roles(generation_model=generator, benchmark_judge_model=judge),
             CONTEXTS,
-            partial(_answer_sample, bench, answers),
+            partial(answer_sample, bench, answers),
             hashed={"own_contexts_hash": answers.hash},
-            left_out=lambda item, _: not _has_contexts(answers, item),
+            left_out=lambda item, _: not has_contexts(answers, item),
             recorded={"answers_evaluation": answers.evaluation},
             made_from=answers.version,
         )
 
     return of_answered_pairs(bench, "3", keys, task)
-
-
-def _not_scored(bench: Bench, answers: Answers, item: Item, metric: str) -> bool:
-    """Tell whether an answer is not held against anything: it counts apart, or a client gave it
-    without what the metric reads.
-    """
-    case = answers.by_item.get(item.item_id)
-    if apart.counts_apart(bench, case):
-        return True
-    given = case is not None and GIVEN_ANSWER in case.flags
-    return given and metric == FAITHFULNESS and not _has_contexts(answers, item)
-
-
-def _has_contexts(answers: Answers, item: Item) -> bool:
-    case = answers.by_item.get(item.item_id)
-    return case is None or case.error_code is not None or bool(case.retrieved)
 
 
 def instrument_of(bench: Bench) -> prompts.Instrument | None:
@@ -206,34 +193,6 @@ def instrument_of(bench: Bench) -> prompts.Instrument | None:
     questions = (item.question for item in bench.items)
     language = prompts.language_of(bench.settings.ragas_language, questions)
     return prompts.Instrument(version, language)
-
-
-def _answer_sample(bench: Bench, answers: Answers, item: Item) -> Sample:
-    from rag_bench.llm.ragas.metrics import Sample
-
-    found = answers.answered(item.item_id)
-    return Sample(
-        item.question,
-        found.text(bench),
-        found.contexts(bench),
-        item.reference_answer or "",
-        refused=found.refused,
-    )
-
-
-def _context_sample(
-    bench: Bench,
-    chosen: Mapping[str, Sequence[str]],
-    failed: Mapping[str, CaseError],
-    item: Item,
-) -> Sample:
-    from rag_bench.llm.ragas.metrics import Sample
-
-    if item.item_id in failed:
-        raise not_retrieved(failed[item.item_id])
-    given = [bench.chunk_by_hash[h].text for h in chosen.get(item.item_id, [])]
-    contexts = apart.as_read(bench, given)
-    return Sample(item.question, contexts=contexts, reference=item.reference_answer or "")
 
 
 class _Ragas:

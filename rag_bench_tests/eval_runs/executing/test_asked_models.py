@@ -63,7 +63,7 @@ def test_a_generator_is_asked_and_judged_and_metrics_are_added_without_a_call(
     assert given["metrics"]["ragas_context_recall"] == given["context_recall"]
     assert told["aggregates"]["ragas_context_recall"]["n_expected"] == 4
     calls = free_world.count("llm_call")
-    assert told["cost"]["calls"] == calls > 0
+    assert told["cost"]["n_calls"] == calls > 0
     [stored] = rows(
         engine,
         "select count(*) as n from rag_bench.evaluation where dataset_id in "
@@ -75,7 +75,7 @@ def test_a_generator_is_asked_and_judged_and_metrics_are_added_without_a_call(
     assert again is not None
     assert again["cases"] == told["cases"]
     assert again["aggregates"] == told["aggregates"]
-    assert again["cost"]["calls"] == 0
+    assert again["cost"]["n_calls"] == 0
     assert _linked(engine, other) == _linked(engine, run_id)
     assert len(_linked(engine, run_id)) == stored["n"]
 
@@ -117,7 +117,7 @@ def test_a_cap_leaves_cases_out_and_completing_asks_them(
     run_id, told = run_body(engine, settings, body)
     assert told is not None
     assert told["status"] == "partial"
-    assert told["cost"]["calls"] == 2
+    assert told["cost"]["n_calls"] == 2
     assert told["counts"]["missing"] == 2
     nothing = [case for case in told["cases"] if case["llm_answer"] is None]
     assert len(nothing) == 2
@@ -135,7 +135,7 @@ def test_a_cap_leaves_cases_out_and_completing_asks_them(
     found = reply(engine, run_id)
     assert found["status"] == "succeeded"
     assert found["counts"]["missing"] == 0
-    assert found["cost"]["calls"] == 8  # each once
+    assert found["cost"]["n_calls"] == 8  # each once
 
 
 def test_a_run_is_stopped_between_calls_and_keeps_what_was_answered(
