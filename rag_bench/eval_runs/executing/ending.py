@@ -104,6 +104,7 @@ class Ending:
         from rag_bench.reporting.compared.baseline import compare_with_baseline
 
         compared = compare_with_baseline(self._engine, self._run.id)
+        assert compared is not None, "the run names a baseline"
         self._results.regressed(len(compared.worse), run=compared.regression)
         with self._engine.begin() as connection:
             store.flag_cases(connection, self._run.id, REGRESSION, compared.worse)
