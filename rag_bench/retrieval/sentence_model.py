@@ -48,22 +48,15 @@ class SentenceModel:
                 )["input_ids"]
         return ids, n_tokens
 
-    def vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
+    def forward(self, ids: Sequence[list[int]], padded: int) -> tuple[np.ndarray, np.ndarray]:
         """As of `TextModel`."""
-        found: np.ndarray = self._output(ids, padded)["sentence_embedding"].float().cpu().numpy()
-        return found
-
-    def token_vectors(self, ids: Sequence[list[int]], padded: int) -> np.ndarray:
-        """As of `TextModel`."""
-        found: np.ndarray = self._output(ids, padded)["token_embeddings"].float().cpu().numpy()
-        return found
-
-    def _output(self, ids: Sequence[list[int]], padded: int) -> Any:
         features = self.model.tokenizer.pad(
             {"input_ids": list(ids)}, padding="max_length", max_length=padded, return_tensors="pt"
         )
         device = self.model.device
-        return self.model({name: value.to(device) for name, value in features.items()})
+        found = self.model({name: value.to(device) for name, value in features.items()})
+        vectors: np.ndarray = found["sentence_embedding"].float().cpu().numpy()
+        return vectors, found["token_embeddings"].float().cpu().numpy()
 
 
 def load_folder(folder: Path, name: str) -> SentenceModel:

@@ -14,7 +14,7 @@ from rag_bench.evaluation.metrics.similarity import vector_similarities
 from rag_bench.retrieval.encoder import Encoder, load_encoder
 from rag_bench.retrieval.identity import encoder_folder, encoder_identity
 from rag_bench.retrieval.search import top_k
-from rag_bench.retrieval.sentence_model import SentenceModel
+from rag_bench.retrieval.sentence_model import SentenceModel, load_folder
 from rag_bench.settings import Settings
 
 TEXTS = [
@@ -181,7 +181,8 @@ def test_a_smaller_limit_cuts_earlier_and_is_another_address(
 def test_broken_weights_are_an_error_and_not_a_vector(tiny_model: Path, tmp_path: Path) -> None:
     import torch
 
-    encoder = tiny(tiny_model, tmp_path)
+    identity = tiny(tiny_model, tmp_path).identity
+    encoder = Encoder(load_folder(tiny_model, "tiny"), identity)  # not the one that stays loaded
     with torch.no_grad():
         _bare(encoder)[0].auto_model.embeddings.word_embeddings.weight.fill_(float("nan"))
     with pytest.raises(RagBenchError, match="not finite"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rag_bench.retrieval.encoder import Encoder
+from rag_bench.retrieval.encoder import Encoder, load_encoder
 from rag_bench.retrieval.identity import EncoderIdentity, encoder_folder
 from rag_bench.retrieval.rerankers.late_interaction import LateInteraction, max_sim
 from rag_bench.settings import Settings
@@ -104,3 +104,22 @@ def test_token_vectors_do_not_depend_on_the_other_texts(default_encoder: Encoder
         assert one.shape == other.shape
         assert one == pytest.approx(other, abs=2e-6)
         assert np.linalg.norm(one, axis=1) == pytest.approx(np.ones(len(one)), abs=1e-5)
+
+
+def test_tokens_of_chunks_are_kept_from_the_pass_that_encodes_them() -> None:
+    passages = [f"passage: {text}" for text in [*PASSAGES, "ещё один"]]
+    with_questions = [*passages, "query: Когда назначают стипендию?"]
+    apart = load_encoder(Settings(encoder_batch_size=2)).encode_tokens(passages)
+    encoder = load_encoder(Settings(encoder_batch_size=3))
+    plain = encoder.encode(with_questions)
+    assert not encoder._remembered
+    encoder.remember_tokens()
+    np.testing.assert_allclose(encoder.encode(with_questions).vectors, plain.vectors, atol=2e-6)
+    assert set(encoder._remembered) == set(passages)
+    kept = encoder._remembered.pop(passages[-1])
+    for one, other in zip(encoder.encode_tokens(passages), apart, strict=True):
+        assert one == pytest.approx(other, abs=2e-6)
+    assert not encoder._remembered  # who asked keeps them
+    encoder.remember_tokens(kept.nbytes)
+    encoder.encode(passages)
+    assert len(encoder._remembered) < len(passages)
