@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from rag_bench.api.eval_runs.compare import Comparison
+from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.access.audit import actions
 
 A, B = "0199aaaa", "0199bbbb"
@@ -68,6 +69,11 @@ def test_two_runs_are_compared_and_the_lists_come_in_pages(
         "no worse than the margin"
     )
     assert {one.run_id for one in actions(engine)} == {A, B}
+
+
+def test_every_field_is_in_the_docs() -> None:
+    text = (PROJECT_ROOT / "docs/compare.md").read_text(encoding="utf-8")
+    assert {name for name in FIELDS | OF_A_METRIC if f"`{name}`" not in text} == set()
 
 
 @pytest.mark.parametrize(
