@@ -14,10 +14,9 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from rag_bench.access.tokens import token_rules
-from rag_bench.api import health, hooks, results
+from rag_bench.api import callbacks, health, hooks, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
-from rag_bench.api.eval_runs import callbacks
 from rag_bench.api.eval_runs.following import Following
 from rag_bench.api.eval_runs.routers import eval_routers
 from rag_bench.api.gate import PUBLIC, SIGNED, Gate

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from webhook_receiver import a_finished_run, receiving
 
 from rag_bench.api.app import build
-from rag_bench.api.eval_runs.callbacks import Callbacks
+from rag_bench.api.callbacks import Callbacks
 from rag_bench.errors import ConfigurationError
 from rag_bench.settings import Settings
 

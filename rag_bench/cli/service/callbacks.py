@@ -30,7 +30,7 @@ def list_stored(
     ] = False,
 ) -> None:
     """List callbacks, newest first, and what came of the last attempt."""
-    from rag_bench.api.eval_runs.callbacks import reply
+    from rag_bench.api.callbacks import reply
     from rag_bench.store.eval_runs.callbacks import STATUSES, listed
 
     if status and status not in STATUSES:
