@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from rag_bench.benchmark_fields import BenchmarkFields
 from rag_bench.errors import RagBenchError
+from rag_bench.observing.trace import TRACE_TAG, traced
 from rag_bench.processes import process_identity
 from rag_bench.retrievers import DEFAULT
 from rag_bench.settings import get_settings
@@ -127,15 +128,20 @@ class ModelsResource(dg.ConfigurableResource):
     )
 
     _budget: Budget | None = PrivateAttr(default=None)
+    _trace_id: str | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Make the run's budget: all steps spend from it, and all runs of its backfill."""
+        """Make the run's budget: all steps spend from it, and all runs of its backfill.
+
+        Calls and results belong to the trace that the run's tag names.
+        """
         from decimal import Decimal
 
         from rag_bench.llm.sharing.shared_budget import SharedBudget
         from rag_bench.llm.transport.budget import Budget
         from rag_bench.store.database import database_url
 
+        self._trace_id = context.run.tags.get(TRACE_TAG) if context.run else None
         if self.max_calls is not None or self.max_cost_usd is not None:
             cost = None if self.max_cost_usd is None else Decimal(str(self.max_cost_usd))
             backfill = context.run.tags.get("dagster/backfill") if context.run else None
@@ -169,5 +175,5 @@ class ModelsResource(dg.ConfigurableResource):
         # Several runs of one sweep share the budget of the command that started them.
         budget = current_budget() if self._budget is None else self._budget
         step = Tally(beside=current_tally())
-        with spending(budget), counting(step):
+        with spending(budget), counting(step), traced(self._trace_id):
             return run_stoppable(main)

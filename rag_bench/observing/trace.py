@@ -7,13 +7,17 @@ part of no key and of no hash: the same work under another trace is the same wor
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 HEADER = "traceparent"
+#: Of Dagster's runs.
+TRACE_TAG = "rag_bench/trace_id"
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,13 @@ def tracing(
             yield trace
     finally:
         _current.reset(token)
+
+
+def traced(trace_id: str | None) -> AbstractContextManager[Trace | None]:
+    """Do the work of the block under a trace that somebody names, unless it is under one already.
+
+    What is no trace id is passed over: a tag can be written by hand.
+    """
+    if trace_id and _TRACE_ID.fullmatch(trace_id) and _current.get() is None:
+        return tracing(trace_id)
+    return nullcontext()

@@ -15,6 +15,7 @@ import dagster as dg
 
 from rag_bench.assets.service.eval_run import ATTEMPT_TAG, RUN_TAG
 from rag_bench.assets.service.record import NAME, PARTITIONS, event_of, input_tags
+from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.sensors.dead_runs import end_if_dead
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def look(
             tags={
                 RUN_TAG: one.run_id,
                 ATTEMPT_TAG: str(one.attempt),
-                "rag_bench/trace_id": one.trace_id,
+                TRACE_TAG: one.trace_id,
                 "rag_bench/user_id": one.user_id,
                 "rag_bench/subject": one.subject,
             },

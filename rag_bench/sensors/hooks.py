@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from rag_bench.assets.factories.cells import RANGE_END, RANGE_START
+from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.partitions import Partitions, cell_key
 from rag_bench.settings import Settings, get_settings
 from rag_bench.tiers import registry
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 NAME = "hooks_received"
 #: Names the hook and the job that a run was started for.
 HOOK_TAG = "rag_bench/hook"
-TRACE_TAG = "rag_bench/trace_id"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from standardwebhooks import Webhook
 
 from rag_bench.api.gate import SIGNED
 from rag_bench.definitions import build_defs
+from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.partitions import ModelLists
-from rag_bench.sensors.hooks import HOOK_TAG, NAME, TRACE_TAG
+from rag_bench.sensors.hooks import HOOK_TAG, NAME
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import hooks as stored
 

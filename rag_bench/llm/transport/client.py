@@ -47,6 +47,7 @@ from rag_bench.llm.transport.limits import Limits, LimitTransport
 from rag_bench.llm.transport.network import network_transport
 from rag_bench.llm.transport.sender import Sender
 from rag_bench.llm.wires.wire import ChatWire, Wire
+from rag_bench.observing import spans
 from rag_bench.settings import Settings
 from rag_bench.store.calls import CallStore
 
@@ -110,6 +111,7 @@ class ChatModels:
         self._lines: dict[Any, _Line] = {}
 
     async def __aenter__(self) -> ChatModels:
+        spans.provider()  # loads what it takes now: nothing is imported beside running calls
         await self._store.__aenter__()
         return self
 
