@@ -145,7 +145,7 @@ def router(engine: Engine) -> APIRouter:
         with engine.begin() as connection:
             if not stored.replay(connection, callback_id):
                 raise Problem(Code.NOT_FOUND, "There is no such callback.")
-            note(connection, request, "POST /eval/callbacks/{callback_id}/replay")
+            note(connection, request, status=202)
         return JSONResponse({"id": callback_id, "status": "waiting"}, 202)
 
     return made

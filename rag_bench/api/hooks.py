@@ -139,7 +139,7 @@ def _take(
     route = request.url.path
     with engine.begin() as connection:
         new = receive(connection, route, message_id, payload.model_dump(), asked.trace_id)
-        note(connection, request, f"POST {route}")
+        note(connection, request)
     return JSONResponse({"id": message_id, "new": new}, 202 if new else 200)
 
 

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from rag_bench.api.gate import Asked
 
 
-def note(connection: Connection, request: Request, action: str, run_id: str | None = None) -> None:
-    """Write that a caller does this, in the caller's own transaction.
+def note(
+    connection: Connection,
+    request: Request,
+    *,
+    status: int | None = None,
+    run_id: str | None = None,
+) -> None:
+    """Write that a caller does what is asked for here, in the transaction that does it.
 
-    The gate then writes no second row, unless the request fails after all. How it was answered is
-    not known yet, so the row has no status.
+    The gate then writes no second row, unless the request fails after all. ``status``: of the
+    answer; None: it is not known yet.
     """
     asked: Asked = request.state.asked
     asked.run_id = run_id or asked.run_id
@@ -26,11 +32,12 @@ def note(connection: Connection, request: Request, action: str, run_id: str | No
     record(
         connection,
         Action(
-            action=action,
+            action=f"{request.method} {request.scope['route'].path}",
             outcome="ok",
             trace_id=asked.trace_id,
             user_id=caller.user_id if caller else None,
             key_id=caller.key_id if caller else None,
+            status=status,
             run_id=asked.run_id,
             address=asked.address,
         ),

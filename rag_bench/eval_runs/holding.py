@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag_bench.store.eval_runs import queueing
 
@@ -20,11 +20,16 @@ BEAT = 1.0
 
 
 class Held:
-    """One claim. ``lost``: somebody else has the run now, or it has ended."""
+    """One claim.
+
+    ``lost``: somebody else has the run now, or it has ended. ``reply``: the whole result, of a run
+    that has ended with all of it at hand.
+    """
 
     def __init__(self, engine: Engine, run_id: str, holder: str) -> None:
         self.run_id, self.holder = run_id, holder
         self.lost = self.cancel_requested = False
+        self.reply: Mapping[str, Any] | None = None
         self._engine = engine
         self._stopping = False
         self._over = threading.Event()

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
@@ -31,7 +31,7 @@ _LOOK = 1.0
 #: Seconds until a run that met an unexpected error is tried again.
 _WAIT = 5.0
 
-Execute = Callable[..., None]
+Execute = Callable[..., Mapping[str, Any] | None]
 
 
 class Runner:
@@ -127,8 +127,11 @@ class Runner:
             self._stopping.wait(_LOOK)
             return None
 
-    def work(self, run_id: str, trace_id: str, user_id: str) -> None:
-        """Execute a run that this runner's holder has claimed, in the caller's thread."""
+    def work(self, run_id: str, trace_id: str, user_id: str) -> Mapping[str, Any] | None:
+        """Execute a run that this runner's holder has claimed, in the caller's thread.
+
+        Returns the whole result, if the run has ended with all of it at hand.
+        """
         self._tell(run_id)
         try:
             with (
@@ -140,9 +143,12 @@ class Runner:
                 if self._stopping.is_set():
                     held.stop()
                 wait = execute_held(self._engine, self._settings, held, execute=self._execute)
-                give_back(self._engine, held, wait)
+                if held.reply is None:
+                    give_back(self._engine, held, wait)
+                return held.reply
         except Exception:  # a thread's last words; the claim runs out and the run is taken again
             _log.exception("Run %s could not be given back.", run_id)
+            return None
         finally:
             with self._lock:
                 self._held.pop(run_id, None)
@@ -175,7 +181,7 @@ def execute_held(
     if told is not None:
         arguments["told"] = told
     try:
-        work(engine, settings, held.run_id, holder=held.holder, **arguments)
+        held.reply = work(engine, settings, held.run_id, holder=held.holder, **arguments)
     except (DBAPIError, LeaseError) as error:
         _log.warning("Run %s: the database was away (%s).", held.run_id, type(error).__name__)
         return _WAIT

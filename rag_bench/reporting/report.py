@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.types import few_clusters_note, few_pages
 from rag_bench.provenance import git_branch, git_commit
@@ -35,6 +35,9 @@ from rag_bench.reporting.leaderboard import (
 from rag_bench.reporting.production import against_table, ratings_table, sentences
 from rag_bench.reporting.retriever_board import RetrieverBoard
 from rag_bench.reporting.retriever_plot import plot_uri
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 #: 3.1: metrics that rows share are written once, see ``rows_once`` and ``metrics_of``.
 SCHEMA_VERSION = "3.1"
@@ -271,28 +274,13 @@ def render(
     retrievers: RetrieverBoard | None = None,
 ) -> str:
     """Fill one of the templates beside this file."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    is_html = template.endswith(".html.j2")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=is_html,
-        finalize=None if is_html else _as_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    environment.filters["interval"] = _interval
-    environment.filters["measured"] = _measured
-    environment.filters["short"] = _short
-    environment.filters["cell"] = _cell
-    environment.filters["few"] = few_pages
-    environment.filters["worst"] = gate_value
+    made = environment(template)
+    made.filters["few"] = few_pages
+    made.filters["worst"] = gate_value
     lead = lead_column(board.rows)
     lines = generators(board)
     judges = list(lines[0].by_judge) if lines else []
-    return environment.get_template(template).render(
+    return made.get_template(template).render(
         report=report,
         board=board,
         columns=all_columns(board, COLUMNS),
@@ -313,6 +301,28 @@ def render(
         title_of=retriever_board.title_of,
         now=datetime.now(UTC),
     )
+
+
+def environment(template: str) -> Environment:
+    """Return what fills templates of this kind: escaped as HTML, or as Markdown."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    is_html = template.endswith(".html.j2")
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=is_html,
+        finalize=None if is_html else _as_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["number"] = _number
+    made.filters["interval"] = _interval
+    made.filters["pair"] = lambda two: _interval(*two) if two else "–"
+    made.filters["measured"] = _measured
+    made.filters["short"] = _short
+    made.filters["cell"] = _cell
+    return made
 
 
 def _as_markdown(value: Any) -> Any:

@@ -41,6 +41,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "GET /eval/runs/{run_id}": ("read",),
     "GET /eval/runs/{run_id}/cases": ("read",),
     "GET /eval/runs/{run_id}/events": ("read",),
+    "GET /eval/runs/{run_id}/report": ("read",),
     "POST /eval/run": ("run", "run:paid"),
     "DELETE /eval/runs/{run_id}": ("run", "run:paid", "admin"),
     "POST /eval/runs/{run_id}/complete": ("run", "run:paid"),

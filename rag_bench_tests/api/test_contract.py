@@ -15,6 +15,7 @@ from rag_bench.api.app import build
 
 #: Seconds, of all it asks, which is a fraction of that; the cases are the same every time.
 MOST_SECONDS = 120
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 def test_the_service_does_what_its_description_says(
@@ -26,7 +27,8 @@ def test_the_service_does_what_its_description_says(
     with serving(database_url, dagster_storage, tmp_path, **more) as served:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json"),
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+                *("run", f"{served.url}/openapi.json"),
                 *("-H", f"Authorization: Bearer {key}", "--checks", "all", "--no-color"),
                 *("--seed", "1", "--generation-deterministic"),
                 *("--max-examples", "100", "--warnings", "off"),

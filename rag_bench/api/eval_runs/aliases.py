@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
-from rag_bench.api.eval_runs.recorded import record_change
 from rag_bench.api.problems import Code, Problem
+from rag_bench.api.recording import note
 from rag_bench.eval_runs.intake.aliases import Alias, import_aliases, of_json, of_text
 from rag_bench.store.eval_runs.aliases import Saved
 
@@ -85,7 +85,7 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
             given = _given(request, content, kind, settings)
             with engine.begin() as connection:
                 saved = import_aliases(connection, given, caller.user_id)
-                record_change(connection, request, caller)
+                note(connection, request, status=200)
             return saved
 
         return SavedAliases(**(await run_in_threadpool(store)).as_json())

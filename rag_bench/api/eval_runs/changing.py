@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from rag_bench.settings import Settings
 
-_CANCEL = "DELETE /eval/runs/{run_id}"
 _COMPLETE = "POST /eval/runs/{run_id}/complete"
 
 
@@ -69,7 +68,7 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
                 raise Problem(
                     Code.CONFLICT, f"The run has ended already: {error.status}."
                 ) from None
-            note(connection, request, _CANCEL, run_id)
+            note(connection, request, status=202, run_id=run_id)
             row = reading.get(connection, run_id)
         assert row is not None
         return JSONResponse(summary(row), 202, {"Location": path(run_id), "Retry-After": "1"})

@@ -15,7 +15,8 @@ from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs import cursors, models
 from rag_bench.api.eval_runs.asking import AskedCases, AskedRuns
 from rag_bench.api.eval_runs.finding import RunId, etag, found, unchanged
-from rag_bench.api.eval_runs.shown import case_reply, summary
+from rag_bench.api.eval_runs.shown import summary
+from rag_bench.eval_runs.reply import case_reply
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def router(engine: Engine) -> APIRouter:
         mark = {"ETag": etag(row), "Cache-Control": "no-cache"}
         if unchanged(request, mark["ETag"]):
             return Response(status_code=304, headers=mark)
-        return JSONResponse({**summary(row), "comparison": row["comparison"]}, headers=mark)
+        return JSONResponse(summary(row), headers=mark)
 
     @made.get(
         "/{run_id}/cases",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import aliases, changing, compare, datasets, events, reads, run
+from rag_bench.api.eval_runs import aliases, changing, compare, datasets, events, reads, report, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def eval_routers(
         run.router(engine, settings, starting),
         reads.router(engine),
         compare.router(engine),
+        report.router(engine),
         events.router(engine, following),
         changing.router(engine, settings, starting),
         aliases.router(engine, settings),

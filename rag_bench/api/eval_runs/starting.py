@@ -19,10 +19,12 @@ from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import missing
 from rag_bench.api.eval_runs import deciding, keyed, preferences
 from rag_bench.api.eval_runs.deciding import Decision, Mode
-from rag_bench.api.eval_runs.shown import path, retry_after, summary, whole
+from rag_bench.api.eval_runs.shown import path, retry_after, summary
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
+from rag_bench.eval_runs.executing.light import will_be_light
 from rag_bench.eval_runs.limits import LimitReached, admit
+from rag_bench.eval_runs.reply import reply
 from rag_bench.store.eval_runs import changing, idempotency, reading
 from rag_bench.store.eval_runs.creating import create, new_id
 from rag_bench.store.eval_runs.idempotency import Named
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 #: So many runs of a process between two looks for records of the past.
 _PRUNED_EVERY = 200
+#: Cases of a run that asks nobody, up to which it is executed in the thread of its request.
+_MOST_HERE = 20
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class Starting:
         config = prepared.config.as_json()
         decision = self.decide(asked, len(prepared.cases), config, prepared.wanted_mode)
         run_id = new_id()
+        here = self._runner if decision.wait and self._is_light(prepared) else None
 
         def make(connection: Connection) -> None:
             run = prepared.run(
@@ -144,9 +149,19 @@ class Starting:
                 place=decision.place,
                 mode_reason=decision.reason,
             )
-            create(connection, run, prepared.cases, run_id=run_id)
+            holder = here.holder if here else None
+            create(connection, run, prepared.cases, run_id=run_id, holder=holder)
 
-        return self.begin(asked, run_id, decision, make)
+        started = self.begin(asked, run_id, decision, make)
+        if here is None or not isinstance(started, Started) or started.run_id != run_id:
+            return started
+        told = here.work(run_id, asked.request.state.asked.trace_id, asked.caller.user_id)
+        return self._answer(started, ended=told is not None, told=told)
+
+    def _is_light(self, prepared: Prepared) -> bool:
+        """Whether a run takes so little that this very thread executes it."""
+        answered = all(one.given.get("answer") is not None for one in prepared.cases)
+        return len(prepared.cases) <= _MOST_HERE and will_be_light(prepared.config, answered)
 
     def decide(
         self, asked: Asked, n_cases: int, config: Mapping[str, Any], wanted: Mode | None
@@ -180,7 +195,7 @@ class Starting:
                 headers = {"Retry-After": str(limit.seconds)}
                 raise Problem(Code.LIMIT_REACHED, str(limit), headers=headers) from None
             make(connection)
-            note(connection, asked.request, asked.route, run_id)
+            note(connection, asked.request, run_id=run_id)
             connection.commit()
         return Started(run_id, decision, asked.named)
 
@@ -190,8 +205,15 @@ class Starting:
             raise Problem(Code.IN_FLIGHT, "Ask again.", headers={"Retry-After": "1"})
         return found
 
-    def _answer(self, started: Started, ended: bool) -> Response:
+    def _answer(
+        self, started: Started, ended: bool, told: Mapping[str, Any] | None = None
+    ) -> Response:
         run_id, decision = started.run_id, started.decision
+        headers = {"Location": path(run_id)}
+        if decision.applied:
+            headers["Preference-Applied"] = ", ".join(decision.applied)
+        if told is not None:
+            return self._kept(started, 200, told, headers)
         with self._engine.connect() as connection:
             if not ended:
                 ended = run_id in reading.ended(connection, [run_id])
@@ -201,11 +223,8 @@ class Starting:
                 connection.commit()
                 decision = replace(decision, mode="async", reason=reason)
             row = None if ended else reading.get(connection, run_id)
-        headers = {"Location": path(run_id)}
-        if decision.applied:
-            headers["Preference-Applied"] = ", ".join(decision.applied)
         if row is None:
-            return self._kept(started, 200, whole(self._engine, run_id), headers)
+            return self._kept(started, 200, reply(self._engine, run_id), headers)
         headers["Retry-After"] = str(retry_after(row))
         return self._kept(started, 202, summary(row), headers)
 

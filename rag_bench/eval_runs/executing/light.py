@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.executing.joining import Measured
 from rag_bench.eval_runs.executing.measuring import ANSWERS
 from rag_bench.eval_runs.executing.parts import Part
@@ -31,9 +32,17 @@ NAME = "evaluated for a client"
 
 def is_light(wanted: Wanted, parts: Sequence[Part]) -> bool:
     """Tell whether all that is wanted can be had so."""
+    return all(part.given for part in parts) and _asks_nobody(wanted)
+
+
+def will_be_light(config: RunConfig, answered: bool) -> bool:
+    """Tell of a run that is not stored yet; ``answered``: whether every case brings its answer."""
+    return answered and _asks_nobody(Wanted.of(config))
+
+
+def _asks_nobody(wanted: Wanted) -> bool:
     return (
-        all(part.given for part in parts)
-        and not wanted.judged
+        not wanted.judged
         and not wanted.extra
         and not measuring.reads_vectors("3", wanted.of_answers)
     )

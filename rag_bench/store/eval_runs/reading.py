@@ -91,11 +91,17 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class CaseFilter:
-    """Which cases of a run. ``below``: a metric and the value that it is less than."""
+    """Which cases of a run.
+
+    Attributes:
+        below: a metric and the value that it is less than.
+        noted: those with an error or a flag.
+    """
 
     errored: bool | None = None
     flagged: bool | None = None
     below: tuple[str, float] | None = None
+    noted: bool = False
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what a row must be."""
@@ -105,6 +111,8 @@ class CaseFilter:
             found.append(row.errored == self.errored)
         if self.flagged is not None:
             found.append(row.flagged == self.flagged)
+        if self.noted:
+            found.append(or_(row.errored, row.flagged))
         if self.below is not None:
             name, most = self.below
             value = row.result[name] if name in AT_THE_CASE else row.result["metrics"][name]

@@ -1,0 +1,47 @@
+"""A run as a page for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from rag_bench.access.scopes import Scope
+from rag_bench.api.allowed import needs
+from rag_bench.api.eval_runs.finding import RunId, found
+from rag_bench.eval_runs.reply import case_reply, summary
+from rag_bench.store.eval_runs import reading
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+#: Cases that the page shows.
+_MOST = 200
+# It holds texts of strangers: nothing in it may run or load anything.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+def router(engine: Engine) -> APIRouter:
+    """Return the endpoint over one database."""
+    made = APIRouter(prefix="/eval/runs", tags=["runs"], dependencies=[needs(Scope.READ)])
+
+    @made.get(
+        "/{run_id}/report",
+        response_class=HTMLResponse,
+        summary="A run as a page",
+    )
+    def report(request: Request, run_id: RunId) -> HTMLResponse:
+        """Metrics with intervals, errors in words, flagged cases, the comparison; loads nothing."""
+        from rag_bench.reporting.run_page import run_page
+
+        with engine.connect() as connection:
+            row = found(request, connection, run_id)
+            rows = reading.cases(
+                connection, run_id, reading.CaseFilter(noted=True), after=-1, limit=_MOST + 1
+            )
+        cases = [{**case_reply(one), "question": one["given"]["question"]} for one in rows[:_MOST]]
+        page = run_page(summary(row), cases, more=len(rows) > _MOST)
+        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+
+    return made
