@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -242,6 +243,16 @@ def _path(settings: Settings) -> Path:
 
 
 def _read(path: Path) -> _File:
+    try:
+        said = path.stat()
+        return _read_as(path, said.st_mtime_ns, said.st_size, said.st_ino)
+    except OSError:
+        return _read_as.__wrapped__(path, 0, 0, 0)  # which says why it cannot be read
+
+
+@lru_cache(maxsize=4)
+def _read_as(path: Path, changed: int, size: int, inode: int) -> _File:
+    """Read a file as it is now: a service asks for it with every run."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -204,22 +204,24 @@ def _checked_address(name: str, kind: str, items: Sequence[Item]) -> str:
 
 
 def _add_items(connection: Connection, dataset_id: str, items: Sequence[Item]) -> None:
-    connection.execute(
-        insert(dataset_item),
-        [
-            {
-                "dataset_id": dataset_id,
-                "item_id": item.item_id,
-                "position": position,
-                "question": item.question,
-                "reference_answer": item.reference_answer,
-                "chunk_hashes": list(item.chunk_hashes),
-                "page_urls": list(item.page_urls),
-                "details": dict(item.details),
-            }
-            for position, item in enumerate(items)
-        ],
-    )
+    connection.execute(insert(dataset_item), item_values(dataset_id, items))
+
+
+def item_values(dataset_id: str, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return the rows of a dataset's items."""
+    return [
+        {
+            "dataset_id": dataset_id,
+            "item_id": item.item_id,
+            "position": position,
+            "question": item.question,
+            "reference_answer": item.reference_answer,
+            "chunk_hashes": list(item.chunk_hashes),
+            "page_urls": list(item.page_urls),
+            "details": dict(item.details),
+        }
+        for position, item in enumerate(items)
+    ]
 
 
 def get_dataset(engine: Engine, dataset_id: str) -> DatasetInfo:

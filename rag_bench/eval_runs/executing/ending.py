@@ -12,6 +12,7 @@ from rag_bench.eval_runs.executing.telling import Teller
 from rag_bench.eval_runs.flags import REGRESSION
 from rag_bench.eval_runs.reply import case_reply, summary
 from rag_bench.store.eval_runs import results as store
+from rag_bench.store.eval_runs.at_once import end_at_once
 from rag_bench.store.eval_runs.results import CaseResult, CaseRow, Standing
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ class Ending:
         store.write(connection, run.id, run.holder, standing.as_columns())
         said = {"part": part, "counts": dict(standing.counts), **self._teller.spent()}
         store.tell(connection, run.id, "part", said)
+
+    def at_once(self, connection: Connection, found: Sequence[CaseResult], **made: Any) -> None:
+        """End a run that is small enough for one statement; ``made``: what it is made from, as of
+        `end_at_once`.
+        """
+        run, status = self._run, self._results.status
+        self._found.update((one.position, one) for one in found)
+        standing = self._standing(intervals=True)
+        self._row = end_at_once(connection, run.id, run.holder, status, standing, found, **made)
 
     def end(self) -> dict[str, Any] | None:
         """End the run, if it did not end with its last part, and write its file. Returns the

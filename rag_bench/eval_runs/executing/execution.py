@@ -71,8 +71,10 @@ def execute(
             raise TakenOverError(f"Run {run_id} is not claimed by this process.")
         few = run.n_cases <= MOST_CASES
         rows = store.cases_at(connection, run_id) if few else None
-        retried = run.attempt > 1 and store.had_ended(connection, run_id)
-    execution = Execution(engine, settings, run, rows, retried, dagster_run_id, told, cancelled)
+        execution = Execution(engine, settings, run, rows, dagster_run_id, told, cancelled)
+        with tracing(run.trace_id, run_id=run_id, user_id=run.user_id, name="eval run"):
+            if execution.is_small:
+                return execution.run_at_once(connection)
     with tracing(run.trace_id, run_id=run_id, user_id=run.user_id, name="eval run"):
         return execution.run()
 
@@ -86,7 +88,6 @@ class Execution:
         settings: Settings,
         run: Any,
         rows: Sequence[CaseRow] | None,
-        retried: bool,
         dagster_run_id: str | None,
         told: Told | None,
         cancelled: Callable[[], bool],
@@ -97,7 +98,7 @@ class Execution:
         self.results = Results(run.n_cases, self.wanted)
         self.tally = Tally()
         self.teller = Teller(engine, run, self.results, self.tally, told)
-        self.cancelled, self.retried = cancelled, retried
+        self.cancelled = cancelled
         self.benches = Benches(
             engine, settings, self.config, self.wanted, self.teller.progress, dagster_run_id
         )
@@ -105,12 +106,34 @@ class Execution:
         self._rules = Rules(
             read_below(settings.eval_review_below), settings.eval_review_disagreement
         )
-        self._ending = Ending(engine, settings, run, self.results, self.teller, rows)
+        self.ending = Ending(engine, settings, run, self.results, self.teller, rows)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is so little that it can be done on the way: see `light.measure_at_once`."""
+        run = self.run_row
+        if self._rows is None or run.cancel_requested or run.baseline or run.callback_url:
+            return False
+        return run.attempt <= 1 and light.is_light(self.wanted, self._parts())
+
+    def run_at_once(self, connection: Connection) -> dict[str, Any] | None:
+        """Execute a small run; return the reply."""
+        [part] = self._parts()
+        light.measure_at_once(self, part, connection)
+        return self.ending.end()
+
+    @property
+    def retried(self) -> bool:
+        """Whether the run had ended, so that what failed in it is asked again."""
+        if self.run_row.attempt <= 1:
+            return False
+        with store.reading(self.engine) as connection:
+            return store.had_ended(connection, self.run_row.id)
 
     def run(self) -> dict[str, Any] | None:
         """Execute all parts; return the reply, if it is at hand."""
         if self.cancelled() and self._is_cancelled():
-            self._ending.cancel()
+            self.ending.cancel()
             return None
         parts = self._parts()
         if light.is_light(self.wanted, parts):
@@ -120,9 +143,9 @@ class Execution:
 
             stopped = asking.measure(self, parts)
         if not stopped:
-            return self._ending.end()
+            return self.ending.end()
         if self._is_cancelled():
-            self._ending.cancel()
+            self.ending.cancel()
         return None
 
     def rows_of(self, part: Part) -> list[CaseRow]:
@@ -169,7 +192,7 @@ class Execution:
         last: bool,
     ) -> None:
         """Store what came of a part, in a transaction; the run ends with its last one."""
-        self._ending.save(connection, part.number, found, evaluations, last=last)
+        self.ending.save(connection, part.number, found, evaluations, last=last)
 
     def _names(self, chunks: Iterable[str]) -> Mapping[str, Any]:
         with store.reading(self.engine) as connection:

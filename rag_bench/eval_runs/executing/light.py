@@ -24,7 +24,11 @@ from rag_bench.tiers.answers.earlier import first_answers
 from rag_bench.tiers.base.evaluate import find, record_of
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from rag_bench.eval_runs.executing.execution import Execution
+    from rag_bench.tiers.base.bench import Bench
+    from rag_bench.tiers.base.evaluate import Task
 
 #: What datasets of this kind are called.
 NAME = "evaluated for a client"
@@ -57,14 +61,44 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
     return False
 
 
-def _measure(execution: Execution, part: Part, *, last: bool) -> None:
+def measure_at_once(execution: Execution, part: Part, connection: Connection) -> None:
+    """Measure the only part of a small run and end the run, in one statement.
+
+    An evaluation of equal inputs is not looked for before: counting words takes less time.
+    """
     rows = execution.rows_of(part)
     items = execution.items_of(rows)
+    bench, task = _task(execution, part, items)
+    started = datetime.now(UTC)
+    measured = task.prepare().measure([])
+    new = record_of(bench, task, started, measured)
+    answers = first_answers(measured.cases)
+    execution.ending.at_once(
+        connection,
+        execution.join(rows, items, Measured(answers), [new]),
+        dataset=bench.dataset,
+        items=items,
+        new=new,
+        cases=measured.cases,
+        n_scored=measured.n_scored,
+    )
+
+
+def _task(
+    execution: Execution, part: Part, items: Sequence[datasets.Item]
+) -> tuple[Bench, Task[str]]:
     dataset = DatasetInfo(datasets.address_of(EVALUATED, items), NAME, EVALUATED, len(items))
     by_chunks = execution.wanted.retrieval and any(item.chunk_hashes for item in items)
     bench = execution.benches.of_given(dataset, snapshot=by_chunks)
     bench.__dict__["items"] = items  # they are stored with what is measured of them
-    task = client_task(bench, None, registry.step_named(ANSWERS), execution.generator(part))
+    step = registry.step_named(ANSWERS)
+    return bench, client_task(bench, None, step, execution.generator(part))
+
+
+def _measure(execution: Execution, part: Part, *, last: bool) -> None:
+    rows = execution.rows_of(part)
+    items = execution.items_of(rows)
+    bench, task = _task(execution, part, items)
     started = datetime.now(UTC)
     found = find(bench, task)
     if found is not None:

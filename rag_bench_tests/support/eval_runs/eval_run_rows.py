@@ -23,19 +23,20 @@ def new_run(engine: Engine, settings: Settings, body: Mapping[str, Any]) -> str:
     )
     with engine.begin() as connection:
         run_id = create(connection, run, prepared.cases)
-    claim(engine, run_id)
+    claim(engine, run_id, again=False)
     return run_id
 
 
-def claim(engine: Engine, run_id: str) -> None:
+def claim(engine: Engine, run_id: str, *, again: bool = True) -> None:
     """Claim a run, as those who execute it do."""
     with engine.begin() as connection:
         connection.execute(
             text(
                 "update rag_bench.eval_run set status = 'running', holder = :holder, "
-                "attempt = attempt + 1, started_at = coalesce(started_at, now()) where id = :id"
+                "attempt = greatest(attempt, 1) + :again, "
+                "started_at = coalesce(started_at, now()) where id = :id"
             ),
-            {"id": run_id, "holder": HOLDER},
+            {"id": run_id, "holder": HOLDER, "again": int(again)},
         )
 
 
