@@ -160,10 +160,13 @@ def asked(number: int) -> dict[str, Any]:
     }
 
 
-def timed(ask: Callable[[], httpx.Response]) -> float:
+def timed(ask: Callable[..., httpx.Response], path: str, body: str | None = None) -> float:
     """Return the milliseconds of one request, which must succeed."""
     started = time.perf_counter()
-    reply = ask()
+    if body is None:
+        reply = ask(path)
+    else:
+        reply = ask(path, content=body, headers={"content-type": "application/json"})
     ms = 1000 * (time.perf_counter() - started)
     if reply.status_code >= 300:
         raise SystemExit(f"{reply.request.url}: {reply.status_code} {reply.text[:500]}")
@@ -180,9 +183,8 @@ def one_case(service: httpx.Client, endpoint: httpx.Client, n: int) -> tuple[flo
     of_service, of_endpoint = [], []
     for number in range(n + 10):
         body = json.dumps({**MEASURED, "cases": [answered(number)]})
-        headers = {"content-type": "application/json"}
-        ours = timed(lambda: service.post("/eval/run", content=body, headers=headers))
-        least = timed(lambda: endpoint.post("/run", content=body, headers=headers))
+        ours = timed(service.post, "/eval/run", body)
+        least = timed(endpoint.post, "/run", body)
         if number >= 10:  # what loads at first use is no part of it
             of_service.append(ours)
             of_endpoint.append(least)
@@ -210,13 +212,12 @@ def under_load(
         raise SystemExit(f"{reply.status_code} {reply.text[:500]}")
     path = reply.headers["location"]
     small = json.dumps({**MEASURED, "cases": [answered(0)]})
-    headers = {"content-type": "application/json"}
     started = time.monotonic()
     of_reads: list[float] = []
     loaded: list[float] = []
     while True:
-        of_reads.append(timed(lambda: service.get(path)))
-        loaded.append(timed(lambda: endpoint.post("/run", content=small, headers=headers)))
+        of_reads.append(timed(service.get, path))
+        loaded.append(timed(endpoint.post, "/run", small))
         state = service.get(path).json()
         if state["status"] not in ("queued", "running"):
             break
