@@ -123,7 +123,15 @@ def _work(bench: Bench, tier: str) -> Work:
             inputs={"answers_hash": Answers(first_answers(cases)).hash},
         )
 
-    return Work([], measure, partial(measuring.rehearse, tier))
+    def outlook(_: Sequence[Any]) -> dict[str, Case]:
+        texts = _texts_of(bench)
+        found = ((item.item_id, read_client_answer(item, texts)) for item in bench.items)
+        return {
+            item_id: Case(item_id, answer=one.text or None, retrieved=one.rows(), flags=one.flags)
+            for item_id, one in found
+        }
+
+    return Work([], measure, partial(measuring.rehearse, tier), outlook)
 
 
 def _texts_of(bench: Bench) -> Mapping[str, str]:

@@ -36,7 +36,10 @@ class PlannedBench(Bench):
     def of(cls, bench: Bench, foreseen: Foreseen) -> PlannedBench:
         """Return a bench of the same run, whose later steps read what is foreseen."""
         same = {field.name: getattr(bench, field.name) for field in fields(bench)}
-        return cls(**{**same, "foreseen": foreseen})
+        made = cls(**{**same, "foreseen": foreseen})
+        if "items" in bench.__dict__:  # questions that are not stored
+            made.__dict__["items"] = bench.items
+        return made
 
     def embed(self, texts: Sequence[str], label: str) -> EmbedReport:
         """Refuse: what comes after the encoding asks no model any more."""
