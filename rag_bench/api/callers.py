@@ -30,12 +30,15 @@ _PRUNED_EVERY = 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+_PAGES = ("/docs", "/openapi.json", "/dashboard")
+
+
 def is_page(path: str) -> bool:
     """Whether a browser shows this: there a key may come as the password of HTTP Basic.
 
     Nowhere else, as a browser sends a password along with what other sites make it ask.
     """
-    return path == "/openapi.json" or path == "/docs" or path.startswith("/docs/")
+    return path in _PAGES or path.startswith(tuple(f"{page}/" for page in _PAGES))
 
 
 class Callers:

@@ -220,6 +220,10 @@ def api(
     host: Annotated[
         str, typer.Option(help="Address to bind to. Without TLS keys can be read on the way.")
     ] = "127.0.0.1",
+    dashboard: Annotated[
+        bool | None,
+        typer.Option(help="Serve the dashboard at /dashboard; unset: if HOST is not this machine."),
+    ] = None,
 ) -> None:
     """Serve the results as JSON over HTTP to those who have a key (`rag-bench keys create`)."""
     import uvicorn
@@ -229,8 +233,14 @@ def api(
     from rag_bench.cli.app import open_engine
 
     settings = get_settings()
-    application = build(open_engine(), settings, _daemon_watch(), executes=True)
+    engine = open_engine()
+    application = build(engine, settings, _daemon_watch(), executes=True)
     typer.echo(f"http://{host}:{port}/docs")
+    if _with_dashboard(dashboard, host):
+        from rag_bench.dashboard.serving import PATH, beside
+
+        beside(application, engine, settings)
+        typer.echo(f"Dashboard: http://{host}:{port}{PATH}/ (password: a key that may read)")
     uvicorn.run(
         application,
         host=host,
@@ -268,6 +278,17 @@ def dashboard(
     application = local(open_engine(), settings, host, unmasked=unmasked, dagster_url=dagster_url)
     typer.echo(f"Dashboard: http://{host}:{port}")
     uvicorn.run(application, host=host, port=port, log_level="warning", server_header=False)
+
+
+def _with_dashboard(wanted: bool | None, host: str) -> bool:
+    """Whether the API serves the dashboard: said, or where others than this machine reach it."""
+    from importlib.util import find_spec
+
+    from rag_bench.dashboard.loopback import is_loopback
+
+    if wanted is not None:
+        return wanted
+    return not is_loopback(host) and find_spec("gradio") is not None
 
 
 def _daemon_watch() -> Callable[[], bool]:

@@ -38,13 +38,6 @@ _AT_ONCE = 8
 _WAITING = 100
 # The address is handed to the server by this element's event, and the answer fills the page.
 _BUS = "window.rbShow = query => { props.value = query; trigger('submit'); };"
-#: What the page may load: its own files only, whatever a later release of them tries.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; form-action 'self'"
-)
-
 Who = Callable[[Any], Viewer]
 """Tells from a request who looks."""
 
@@ -109,13 +102,22 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
     return made
 
 
-def mount(app: FastAPI, made: gr.Blocks, path: str) -> FastAPI:
-    """Put the page into an application, under a path."""
+def mount(
+    app: FastAPI,
+    made: gr.Blocks,
+    path: str,
+    allowed: Callable[[Any], str | None] | None = None,
+) -> FastAPI:
+    """Put the page into an application, under a path.
+
+    ``allowed``: says of each request whose it is; None refuses it.
+    """
     gr = gradio()
     return gr.mount_gradio_app(
         app,
         made,
         path=path,
+        auth_dependency=allowed,
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -129,7 +131,6 @@ def mount(app: FastAPI, made: gr.Blocks, path: str) -> FastAPI:
         css=(_PAGE / "page.css").read_text(encoding="utf-8"),
         head=f"<script>{(_PAGE / 'page.js').read_text(encoding='utf-8')}</script>"
         '<meta name="referrer" content="no-referrer">',
-        favicon_path=str(_PAGE / "icon.png"),
         allowed_paths=[],
     )
 

@@ -1,42 +1,27 @@
-"""The dashboard as a server of its own, on this machine only, for whoever sits at it."""
+"""The dashboard as a server of its own, on this machine only; and beside the API, behind keys."""
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.dashboard.app import POLICY, blocks, mount
+from starlette.middleware import Middleware
+
+from rag_bench.access.scopes import Scope
+from rag_bench.dashboard.app import blocks, mount
 from rag_bench.dashboard.context import Viewer
+from rag_bench.dashboard.loopback import is_loopback
+from rag_bench.dashboard.narrow import Narrow
 from rag_bench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from rag_bench.settings import Settings
 
 
-class LocalFilesOnly:
-    """Middleware: the page may load nothing from elsewhere, and no other page may frame it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request with the headers added."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                from starlette.datastructures import MutableHeaders
-
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
+#: Where the dashboard is beside the API.
+PATH = "/dashboard"
 
 
 def local(
@@ -60,7 +45,7 @@ def local(
         ConfigurationError: others could reach the address.
         NotInstalledError: Gradio is not installed.
     """
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise ConfigurationError(
             f"The dashboard has no login, so it is not served on {host}. `rag-bench api --host "
             f"{host}` serves it at /dashboard to those who have a key."
@@ -72,7 +57,6 @@ def local(
 
     made = blocks(engine, settings, who, dagster_url)
     from fastapi import FastAPI
-    from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     # A name that somebody else made lead here must not be answered (DNS rebinding).
@@ -81,16 +65,42 @@ def local(
         openapi_url=None,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=names),
-            Middleware(LocalFilesOnly),
+            Middleware(Narrow),
         ],
     )
     return mount(app, made, "/")
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def beside(app: FastAPI, engine: Engine, settings: Settings, dagster_url: str = "") -> None:
+    """Put the dashboard into the API's application, behind its keys, tokens and audit.
+
+    Who may `read` sees it; users' words as they are only who may `admin`.
+
+    Raises:
+        NotInstalledError: Gradio is not installed.
+    """
+    from starlette.responses import RedirectResponse
+
+    def who(request: Any) -> Viewer:
+        asked = request.scope["state"]["asked"]
+        caller = asked.principal
+        return Viewer(
+            user_id=caller.user_id,
+            scopes=caller.scopes,
+            unmasked=Scope.ADMIN in caller.scopes,
+            key_id=caller.key_id,
+            trace_id=asked.trace_id,
+        )
+
+    def reader(request: Any) -> str | None:
+        viewer = who(request)
+        return viewer.user_id if Scope.READ in viewer.scopes else None
+
+    def with_slash() -> RedirectResponse:
+        return RedirectResponse(f"{PATH.strip('/')}/")
+
+    made = blocks(engine, settings, who, dagster_url)
+    app.add_api_route(PATH, with_slash, methods=["GET"], include_in_schema=False)
+    mount(app, made, PATH, allowed=reader)
+    # Innermost: the gate around it knows who asks.
+    app.user_middleware.append(Middleware(Narrow, prefix=PATH))
