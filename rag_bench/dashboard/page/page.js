@@ -57,13 +57,15 @@
     if (event.target.matches("select[data-param], input[data-param]")) apply(event.target);
   });
   document.addEventListener("keydown", event => {
-    const field = event.target.closest("input, select, textarea, [contenteditable]");
+    const target = event.target.closest ? event.target : document.body;
+    const field = target.closest("input, select, textarea, [contenteditable]");
     if (event.key === "Escape") {
       document.querySelectorAll("details.rb-help[open]").forEach(one => { one.open = false; });
     }
     if (field || event.ctrlKey || event.metaKey || event.altKey) return;
     const where = {ArrowRight: "next", n: "next", ArrowLeft: "prev", p: "prev"}[event.key];
-    if (event.target.closest && event.target.closest(".rb-scroll") && event.key.startsWith("Arrow")) return;
+    // There the arrows scroll a wide table.
+    if (target.closest(".rb-scroll") && event.key.startsWith("Arrow")) return;
     const link = where && document.querySelector(`a[rel="${where}"]`);
     if (link) { event.preventDefault(); link.click(); }
   });

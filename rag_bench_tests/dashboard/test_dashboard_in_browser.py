@@ -1,0 +1,152 @@
+"""The dashboard as a person opens it: every tab, populated and empty; links, keys, back, forth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dashboard_browser import Dashboard, chromium
+from local_provider import served
+from small_world import World
+from sqlalchemy import Engine
+
+from rag_bench.dashboard.address import TABS
+from rag_bench.settings import Settings
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+#: Of each tab: words that only its content has, in English and Russian, and its least plots.
+CONTENT = {
+    "overview": ("What got worse since last time", "Что стало хуже с прошлого раза", 0),
+    "runs": ("A metric over time", "Метрика во времени", 1),
+    "models": ("Who wins how often", "Кто кого чаще обходит", 4),
+    "judges": ("Agreement between judges", "Согласие между судьями", 1),
+    "gates": ("Confusion matrix", "Матрица ошибок", 3),
+    "compare": ("Measured again: before → after", "Измерено повторно: было → стало", 0),
+    "questions": ("Questions of the dataset", "Вопросы набора", 0),
+    "utilization": ("Would more questions find more?", "Найдут ли новые вопросы больше?", 2),
+    "topics": ("Map of the gaps", "Карта пробелов", 1),
+    "domain": ("Typical of questions without an answer", "Характерны для вопросов без ответа", 1),
+}
+TAB = "return document.querySelector(`.rb-tabs a[href*='tab=${arguments[0]}']`).textContent"
+EMPTY = {
+    "utilization": "This was not analysed yet",
+    "topics": "This was not analysed yet",
+    "domain": "This was not analysed yet",
+    "runs": "Nothing here was measured",
+    "compare": "Nothing was measured twice yet",
+}
+
+
+def dashboard(engine: Engine, url: str = "127.0.0.1") -> object:
+    pytest.importorskip("gradio")
+    from rag_bench.dashboard.serving import local
+
+    return local(engine, Settings(), url)
+
+
+@pytest.fixture(scope="module")
+def page(populated: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with (
+        served(dashboard(populated.engine), lifespan="on") as url,
+        chromium(tmp_path_factory.mktemp("profile")) as browser,
+    ):
+        yield Dashboard(browser, f"{url}/")
+
+
+def test_every_tab_in_both_languages(page: Dashboard) -> None:
+    assert set(CONTENT) == set(TABS)
+    page.open()
+    for language in (0, 1):
+        for tab, words in CONTENT.items():
+            link = page.run(
+                TAB,
+                tab,
+            )
+            page.click(link)
+            assert words[language] in page.text(), tab
+            assert page.drawn() >= words[2], tab
+            assert page.run("return document.documentElement.lang") == ("en", "ru")[language]
+        page.click(("Русский", "English")[language])
+    assert page.problems() == []
+
+
+def test_a_link_opens_the_same_view_in_a_new_server(
+    page: Dashboard, populated: World, tmp_path: Path
+) -> None:
+    page.open("?tab=models&lang=ru")
+    page.run(
+        "const s = document.getElementById('rb-choice-b'); s.value = s.options[1].value;"
+        "s.dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    page.settled()
+    query = page.run("return location.search")
+    assert "b=simulator" in query
+    seen = page.text()
+    with (
+        served(dashboard(populated.engine), lifespan="on") as url,
+        chromium(tmp_path / "other") as browser,
+    ):
+        again = Dashboard(browser, f"{url}/")
+        again.open(query)
+        assert again.text() == seen
+
+
+def test_back_and_forward_and_the_keys(page: Dashboard) -> None:
+    page.open("?tab=questions")
+    page.run("document.querySelector('#rb-questions tbody a').click()")
+    page.settled()
+    first = page.run("return location.search")
+    page.run(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))"
+    )
+    page.settled()
+    second = page.run("return location.search")
+    assert first != second
+    page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', bubbles: true}))")
+    page.settled()
+    assert page.run("return location.search") == first
+    before = page.text()
+    for script, where in (("history.back()", second), ("history.forward()", first)):
+        page.run(script)
+        page.settled()
+        assert page.run("return location.search") == where
+    assert page.text() == before
+
+
+def test_a_table_is_saved_as_csv_with_the_numbers_of_the_store(page: Dashboard) -> None:
+    page.open("?tab=gates")
+    page.run("document.querySelector('button[data-csv=gates]').click()")
+    lines = page.run("return window.rbCsv").split("\r\n")
+    assert lines[0].startswith("#,Production judge,accuracy ↑,precision ↑,recall ↑,f1_score ↑")
+    assert len(lines) == 1 + page.run(
+        "return document.querySelectorAll('#rb-gates tbody tr').length"
+    )
+    assert "simulator/sim-gate-balanced" in "".join(lines)
+
+
+def test_a_phone_in_the_dark(populated: World, tmp_path: Path) -> None:
+    with (
+        served(dashboard(populated.engine), lifespan="on") as url,
+        chromium(tmp_path / "phone", 390, dark=True) as browser,
+    ):
+        phone = Dashboard(browser, f"{url}/")
+        for tab in ("overview", "models", "questions"):
+            phone.open(f"?tab={tab}")
+            assert phone.run("return document.documentElement.scrollWidth") <= 390, tab
+        assert phone.run("return document.body.classList.contains('dark')")
+        assert phone.problems() == []
+
+
+def test_an_empty_store_says_what_to_do(engine: Engine, tmp_path: Path) -> None:
+    with (
+        served(dashboard(engine), lifespan="on") as url,
+        chromium(tmp_path / "empty") as browser,
+    ):
+        empty = Dashboard(browser, f"{url}/")
+        for tab in TABS:
+            empty.open(f"?tab={tab}")
+            text = empty.text()
+            assert EMPTY.get(tab, "rag-bench demo") in text, tab
+            assert "could not be shown" not in text, tab
+        assert empty.problems() == []

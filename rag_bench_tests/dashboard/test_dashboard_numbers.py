@@ -1,0 +1,276 @@
+"""Every figure on a tab is the store's, told by SQL; what is missing is empty and never 0."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from dashboard_pages import Shown, shown
+from small_world import World
+
+from rag_bench.dashboard.address import TABS
+
+pytestmark = pytest.mark.timeout(600)
+
+
+METRICS = """
+    select distinct on (generation_model, benchmark_judge_model, production_judge_model)
+        concat_ws('|', generation_model, benchmark_judge_model, production_judge_model) as models,
+        metrics
+    from rag_bench.evaluation
+    where tier = :tier and kind = :kind
+        and (generation_model is null or settings_hash = :hash)
+    order by generation_model, benchmark_judge_model, production_judge_model, id desc
+"""
+DUELS = """
+    with s as (
+        select distinct on (e.generation_model, c.case_id) e.generation_model as m, c.case_id,
+            (c.scores ->> 'rubric_e2e_quality')::float as v
+        from rag_bench.evaluation e
+        join rag_bench.evaluation_case c on c.evaluation_id = e.id
+        where e.tier = '3' and e.kind = 'scores' and e.benchmark_judge_model = :judge
+            and e.settings_hash = :hash and c.repeat = 0
+        order by 1, 2, e.id desc
+    )
+    select a.m as model, b.m as other, count(*) filter (where a.v > b.v) as won,
+        count(*) filter (where a.v = b.v) as tied, count(*) filter (where a.v < b.v) as lost
+    from s a join s b using (case_id)
+    where a.m <> b.m and a.v is not null and b.v is not null
+    group by 1, 2
+"""
+
+
+def newest(world: World) -> str:
+    [row] = world.rows(
+        "select settings_hash from rag_bench.evaluation where generation_model is not null "
+        "order by id desc limit 1"
+    )
+    return str(row["settings_hash"])
+
+
+def metrics(world: World, tier: str, kind: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The newest metrics by models, under the settings that are shown."""
+    found = world.rows(
+        METRICS,
+        tier=tier,
+        kind=kind,
+        hash=newest(world),
+    )
+    return {tuple(row["models"].split("|")): row["metrics"] for row in found}
+
+
+def value(text: str) -> float | None:
+    return None if text == "" else float(text)
+
+
+def cell_of(row: dict[str, str], beginning: str) -> str:
+    [found] = [text for name, text in row.items() if name.startswith(beginning)]
+    return found
+
+
+def column(page: Shown, table: str, name: str) -> list[str]:
+    return [cell_of(row, name) for row in page.tables[table]]
+
+
+def test_scores_of_models_and_their_order(populated: World) -> None:
+    page = shown(populated.engine, "?tab=models")
+    stored = metrics(populated, "3", "scores")
+    rows = page.tables["models"]
+    assert {row["Generation model"] for row in rows} == {models[0] for models in stored}
+    seen = 0
+    for row in rows:
+        for (model, judge), found in stored.items():
+            if model != row["Generation model"]:
+                continue
+            metric = found["rubric_e2e_quality"]
+            [shown_as] = [text for name, text in row.items() if f" {judge}" in name]
+            assert value(shown_as) == metric["value"]
+            low, high = f"{metric['ci_low']:.2f}", f"{metric['ci_high']:.2f}"
+            assert f"[{low}, {high}]" in page.html
+            assert f"{metric['n_scored']}/{metric['n_expected']}" in page.html
+            seen += 1
+    assert seen == len(stored)
+
+
+def test_who_wins_against_whom(populated: World) -> None:
+    judge = "simulator/sim-judge-sharp"
+    page = shown(populated.engine, f"?tab=models&judge={judge}")
+    pairs = populated.rows(
+        DUELS,
+        judge=judge,
+        hash=newest(populated),
+    )
+    expected = {(p["model"], p["other"]): (p["won"], p["tied"], p["lost"]) for p in pairs}
+    found = {
+        (row["model"], row["against"]): tuple(int(row[n]) for n in ("won", "tied", "lost"))
+        for row in page.tables["wins"]
+    }
+    assert len(expected) > 3
+    assert found == expected
+    for row in page.tables["wins"]:
+        total = int(row["common questions"])
+        assert float(row["win rate"]) == pytest.approx(
+            (int(row["won"]) + int(row["tied"]) / 2) / total
+        )
+
+
+def test_production_judges(populated: World) -> None:
+    page = shown(populated.engine, "?tab=gates")
+    stored = metrics(populated, "judge_pipeline", "scores")
+    assert len(page.tables["gates"]) == len(stored) > 1
+    for row in page.tables["gates"]:
+        found = stored[row["Production judge"],]
+        for name in ("accuracy", "precision", "recall", "f1_score", "avg_latency_ms"):
+            assert value(cell_of(row, name)) == found[name]["value"], name
+    for row in page.tables["confusion"]:
+        found = stored[row["Production judge"],]
+        assert int(cell_of(row, "bad, shown")) == found["false_positives"]["value"]
+        assert int(cell_of(row, "good, hidden")) == found["false_negatives"]["value"]
+
+
+def test_what_changed_is_in_the_overview_and_comparable(populated: World) -> None:
+    page = shown(populated.engine, "?tab=overview")
+    rows = page.tables["changes"]
+    assert rows, page.text[:3000]
+    assert {row["verdict"] for row in rows} <= {"worse", "better", "cannot tell"}
+    stored = metrics(populated, "3", "scores")
+    checked = 0
+    for row in rows:
+        key = tuple(row["models"].split(" · "))
+        if key in stored and row["measure"].startswith("rubric_e2e_quality"):
+            assert value(row["now"]) == stored[key]["rubric_e2e_quality"]["value"]
+            checked += 1
+    assert checked > 1
+
+
+def test_evaluations_are_listed_with_their_status_and_errors(populated: World) -> None:
+    page = shown(populated.engine, "?tab=runs&tier=3")
+    stored = populated.rows("select id, status, errors from rag_bench.evaluation where tier = '3'")
+    found = {int(row["evaluation"]): row for row in page.tables["evaluations"]}
+    assert set(found) == {row["id"] for row in stored}
+    for row in stored:
+        assert found[row["id"]]["status"] == row["status"]
+        for code, n in row["errors"].items():
+            assert f"{code} {n}" in found[row["id"]]["errors"]
+
+
+def test_an_evaluation_is_shown_whole(populated: World) -> None:
+    [row] = populated.rows(
+        "select id, metrics from rag_bench.evaluation where tier = '3' and kind = 'answers' "
+        "order by id desc limit 1"
+    )
+    page = shown(populated.engine, f"?tab=runs&evaluation={row['id']}")
+    found = {one["measure"]: one for one in page.tables["metrics"]}
+    assert set(found) == set(row["metrics"])
+    for name, metric in row["metrics"].items():
+        assert value(found[name]["now"]) == metric["value"], name
+    # What the second measurement was asked to do otherwise.
+    differ = {one["what"]: (one["before"], one["now"]) for one in page.tables["differences"]}
+    assert differ["contexts_per_answer"] == ("3", "1")
+
+
+def test_questions_with_their_means(populated: World) -> None:
+    page = shown(populated.engine, "?tab=questions")
+    stored = populated.rows(
+        "select c.case_id, avg((c.scores ->> 'rubric_e2e_quality')::float) as mean from (select "
+        "distinct on (generation_model, benchmark_judge_model) id from rag_bench.evaluation where "
+        "tier = '3' and kind = 'scores' and settings_hash = :hash order by generation_model, "
+        "benchmark_judge_model, id desc) e join rag_bench.evaluation_case c on c.evaluation_id = "
+        "e.id where c.repeat = 0 group by 1",
+        hash=newest(populated),
+    )
+    expected = {row["case_id"]: row["mean"] for row in stored}
+    found = {row["question"]: value(cell_of(row, "mean")) for row in page.tables["questions"]}
+    assert set(found) == set(expected)
+    for case, mean in expected.items():
+        assert found[case] == (None if mean is None else pytest.approx(mean))
+
+
+def test_one_question_across_models(populated: World) -> None:
+    [row] = populated.rows(
+        "select c.case_id from rag_bench.evaluation_case c join rag_bench.evaluation e on "
+        "e.id = c.evaluation_id where e.tier = '3' and e.kind = 'answers' and e.settings_hash = "
+        ":hash and c.answer is not null and length(c.answer) > 20 order by c.case_id limit 1",
+        hash=newest(populated),
+    )
+    page = shown(populated.engine, f"?tab=questions&case={row['case_id']}")
+    models = {models[0] for models in metrics(populated, "3", "answers")}
+    assert all(model in page.text for model in models)
+    assert {one["judge"] for one in page.tables["scores-3"]} == {
+        judge for _, judge in metrics(populated, "3", "scores")
+    }
+    assert 'rel="next"' in page.html
+    assert 'rel="prev"' not in page.html
+
+
+def test_compared_as_by_the_command(populated: World) -> None:
+    from rag_bench.reporting.compared.comparing import compare
+
+    ids = populated.rows(
+        "select id from rag_bench.evaluation where tier = '3' and kind = 'scores' and "
+        "generation_model = 'simulator/sim-weak' and benchmark_judge_model = "
+        "'simulator/sim-judge-sharp' order by id"
+    )
+    a, b = str(ids[0]["id"]), str(ids[-1]["id"])
+    page = shown(populated.engine, f"?tab=compare&a={a}&b={b}")
+    said = compare(populated.engine, a, b)
+    found = {row["measure"]: row for row in page.tables["compared"]}
+    assert set(found) == {one.name for one in said.metrics}
+    for one in said.metrics:
+        assert value(found[one.name]["difference"]) == one.comparison.difference.value
+        assert found[one.name]["verdict"] == one.decision.word
+    assert len(page.tables["cases"]) == len(said.worse)
+
+
+def test_analyses(populated: World) -> None:
+    used = populated.rows(
+        "select metrics, inputs -> 'result' as result from rag_bench.evaluation where tier = "
+        "'analytics_utilization'"
+    )[0]
+    page = shown(populated.engine, "?tab=utilization")
+    for row in page.tables["utilization"]:
+        assert value(row["value"]) == used["metrics"][row["measure"].split(" ")[0]]["value"]
+    chunks = populated.rows("select count(*) as n from rag_bench.chunk")[0]["n"]
+    assert sum(int(row["chunks"]) for row in page.tables["use-counts"]) == chunks
+
+    topics = populated.rows(
+        "select c.scores from rag_bench.evaluation_case c join rag_bench.evaluation e on e.id = "
+        "c.evaluation_id where e.tier = 'analytics_topics'"
+    )
+    page = shown(populated.engine, "?tab=topics")
+    counts = {row["scores"]["name"]: row["scores"]["question_count"] for row in topics}
+    assert {row["topic"]: int(row["questions"]) for row in page.tables["topics"]} == counts
+
+    domain = populated.rows(
+        "select inputs -> 'result' as result from rag_bench.evaluation "
+        "where tier = 'analytics_domain'"
+    )[0]["result"]
+    page = shown(populated.engine, "?tab=domain")
+    words = {row["word"]: int(row["times"]) for row in page.tables["top-tokens-all"]}
+    assert words == dict(domain["top_tokens_all"])
+
+
+def test_a_missing_value_is_empty(populated: World) -> None:
+    page = shown(populated.engine, "?tab=models")
+    # The offline models cost nothing that is known only where a price is; latency is known.
+    prices = populated.rows(
+        "select count(*) as n from rag_bench.llm_call where cost_usd is not null"
+    )
+    cells = column(page, "models", "USD per 1,000")
+    assert all(text == "" for text in cells) == (prices[0]["n"] == 0)
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_has_content_tables_and_json_figures(
+    populated: World, tab: str, lang: str
+) -> None:
+    page = shown(populated.engine, f"?tab={tab}&lang={lang}")
+    assert page.tables or tab == "compare", page.text
+    assert 'rb-bad" role' not in page.html
+    assert len(page.figures) <= 7
+    for figure in page.figures:
+        drawn = json.loads(figure.to_json())
+        assert drawn["data"]
+        assert "bdata" not in figure.to_json()  # plain numbers, which any plotly.js reads

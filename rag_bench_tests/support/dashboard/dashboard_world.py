@@ -1,0 +1,25 @@
+"""A store with everything that the dashboard shows: measured twice, analysed, with failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from small_world import ANSWERS, FREE, LAB, PRODUCTION, SCORES, Done, World, opened_world
+
+from rag_bench.store.embedded import EmbeddedServer
+
+ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
+
+
+@contextmanager
+def measured_twice(
+    server: EmbeddedServer, whole: Done, data: Path, reports: Path
+) -> Iterator[World]:
+    """The whole graph, then once more with one context for an answer, and the analyses."""
+    with opened_world(server, whole.database, data, reports) as world:
+        for stage in (FREE[-1:], ANSWERS, SCORES, PRODUCTION, LAB[:2]):
+            assert world.run(stage, benchmark={"contexts_per_answer": 1}).success
+        assert world.run(ANALYTICS).success
+        yield world
