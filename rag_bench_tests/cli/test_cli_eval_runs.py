@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +25,42 @@ A, B = "0199aaaa", "0199bbbb"
 FAITHFUL = "ragas_faithfulness"
 
 
+def cases_of(folder: Path, answers: dict[int, str], n: int = 90) -> Path:
+    """Write cases that bring their answers: that of the reference, but where another is given."""
+    file = folder / f"cases_{len(answers)}.jsonl"
+    with file.open("w", encoding="utf-8") as out:
+        for number in range(n):
+            right = f"Справку номер {number} выдаёт деканат в течение трёх рабочих дней."
+            case = {
+                "id": f"q{number}",
+                "question": f"Как получить справку номер {number}?",
+                "ground_truth_answer": right,
+                "answer": answers.get(number, right),
+                "contexts": ["Деканат выдаёт справки за три рабочих дня."],
+                "lang": "ru",
+            }
+            out.write(json.dumps(case, ensure_ascii=False) + "\n")
+    return file
+
+
+@contextmanager
+def service(engine: Engine, monkeypatch: pytest.MonkeyPatch, *, executes: bool) -> Iterator[str]:
+    monkeypatch.setenv("RAG_BENCH_API_KEY", a_key(engine, ["read", "run"]))
+    with served(build(engine, executes=executes), lifespan="on") as found:
+        monkeypatch.setenv("RAG_BENCH_API_URL", found)
+        yield found
+
+
 @pytest.fixture
 def url(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("RAG_BENCH_API_KEY", a_key(engine))
-    with served(build(engine), lifespan="on") as found:
-        monkeypatch.setenv("RAG_BENCH_API_URL", found)
+    """A service that leaves runs as the test has stored them."""
+    with service(engine, monkeypatch, executes=False) as found:
+        yield found
+
+
+@pytest.fixture
+def executing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with service(engine, monkeypatch, executes=True) as found:
         yield found
 
 
@@ -74,6 +106,35 @@ def test_only_the_gates_metrics_decide(engine: Engine, url: str, rag_bench: RagB
     ended = rag_bench("eval", "follow", B, "--gate-metric", "no_such")
     assert ended.code == 3
     assert "metric: Neither side has a score by 'no_such'" in ended.err
+
+
+def test_a_file_is_evaluated_and_held_against_the_run_before(
+    executing: str, rag_bench: RagBench, tmp_path: Path
+) -> None:
+    """Sent, executed, followed, compared; a dropped connection starts nothing twice."""
+    options = ("--metric", "chrf", "--metric", "rougeL_f", "--label", "build:17")
+    before = cases_of(tmp_path, {})
+    with cutting(executing, cuts=1, after=10) as proxy:
+        ended = rag_bench("eval", "run", before, *options, "--url", proxy.url)
+    assert ended.code == 0, ended
+    [baseline] = json.loads(rag_bench("eval", "list", "--json").out)["runs"]
+    assert (baseline["status"], baseline["labels"]) == ("succeeded", {"build": "17"})
+    # The same again is no worse, whatever it is called.
+    same = rag_bench("eval", "run", before, *options, "--baseline", baseline["run_id"])
+    assert same.code == 0, same
+    assert "no worse than the margin" in same.out
+    worse = cases_of(tmp_path, dict.fromkeys(range(0, 90, 4), "Не знаю."))
+    asked = (*options, "--baseline", baseline["run_id"], "--gate-metric", "rougeL_f", "--json")
+    ended = rag_bench("eval", "run", worse, *asked)
+    assert ended.code == 1, ended
+    found = json.loads(ended.out)
+    assert "regression_detected" in found["flags"]
+    assert found["comparison"]["n_worse"] == 23
+    assert {one["name"] for one in found["comparison"]["inputs"]} <= {"git_commit"}
+    # A case that cannot be is refused as a whole, at its line.
+    before.write_text(before.read_text() + '{"question": 7}\n')
+    ended = rag_bench("eval", "run", before, *options)
+    assert (ended.code, "line 91" in ended.err) == (3, True), ended.err
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

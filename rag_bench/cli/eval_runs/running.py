@@ -24,6 +24,9 @@ from rag_bench.cli.eval_runs.group import (
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.paired.decision import MARGIN
 
+#: How a label is named in a query.
+_LABELS = "labels."
+
 Url = Annotated[str | None, typer.Option("--url", help="Of the service; unset: RAG_BENCH_API_URL.")]
 Key = Annotated[
     str | None, typer.Option("--key", help="An API key or token; unset: RAG_BENCH_API_KEY.")
@@ -75,7 +78,7 @@ def run(
         *((name, value) for name, value in _named(baseline, model, judge) if value is not None),
         *(("eval_type", value) for value in eval_type or []),
         *(("metrics", value) for value in metrics or []),
-        *(("label", value) for value in label or []),
+        *(_label(one) for one in label or []),
         *(_field(one) for one in field or []),
     ]
     with _ending(), service(url, key) as api:
@@ -118,6 +121,13 @@ def _named(baseline: str | None, model: str | None, judge: str | None) -> list[A
     return [("baseline", baseline), ("llm_model", model), ("judge_model", judge)]
 
 
+def _label(one: str) -> tuple[str, str]:
+    name, separator, value = one.partition(":")
+    if not separator or not name:
+        raise typer.BadParameter(f"{one!r} is not of the form name:value")
+    return f"{_LABELS}{name}", value
+
+
 def _field(one: str) -> tuple[str, str]:
     name, separator, value = one.partition("=")
     if not separator or not name:
@@ -152,9 +162,8 @@ def _body(file: Path, content: bytes, asked: Sequence[tuple[str, str]]) -> bytes
         if name in ("eval_type", "metrics"):
             given = body.get(name, [])
             body[name] = [*([given] if isinstance(given, str) else given), value]
-        elif name == "label":
-            label, _, text = value.partition(":")
-            body["labels"] = {**body.get("labels", {}), label: text}
+        elif name.startswith(_LABELS):
+            body["labels"] = {**body.get("labels", {}), name.removeprefix(_LABELS): value}
         else:
             body[name] = _value(value) if name not in ("baseline", "llm_model") else value
     return json.dumps(body, ensure_ascii=False).encode()

@@ -82,9 +82,10 @@ def of_the_run(
     made: dict[str, Any] = {}
     for one in evaluations:
         found = _of_one(one)
-        # A part's own questions are no setting of the run.
-        found.pop("dataset_id", None)
-        found.pop("answers_hash", None)
+        # A part's own questions, answers and contexts are no setting of the run.
+        ours = {"dataset_id", *(name for name in found if name.endswith("_hash"))} - {"corpus_hash"}
+        for name in ours & found.keys():
+            del found[name]
         for name, value in found.items():
             made.setdefault(name, value)
     said = {name: value for name, value in config.items() if value is not None}
