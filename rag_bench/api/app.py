@@ -25,6 +25,7 @@ from rag_bench.api.metrics import router as metrics_router
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
 from rag_bench.eval_runs.callbacks import deliverer
+from rag_bench.eval_runs.executing import warm_up
 from rag_bench.eval_runs.runner import Runner
 from rag_bench.observing.spans import trace_requests
 from rag_bench.provenance import version
@@ -89,6 +90,8 @@ def build(
 
     @asynccontextmanager
     async def until_end(app: FastAPI) -> AsyncIterator[None]:
+        if executes:
+            await run_in_threadpool(warm_up)
         works = [one for one in (delivering, runner) if one is not None]
         for one in works:
             one.start()

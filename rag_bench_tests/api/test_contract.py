@@ -22,7 +22,7 @@ def test_the_service_does_what_its_description_says(
     engine: Engine, database_url: str, dagster_storage: str, tmp_path: Path
 ) -> None:
     store_sweep(engine)
-    key = a_key(engine, per_minute=1_000_000)
+    key = a_key(engine, ["read", "run", "label"], per_minute=1_000_000)
     more = {"RAG_BENCH_API_REFUSED_PER_MINUTE": "1000000"}
     with serving(database_url, dagster_storage, tmp_path, **more) as served:
         done = subprocess.run(
@@ -31,12 +31,12 @@ def test_the_service_does_what_its_description_says(
                 *("run", f"{served.url}/openapi.json"),
                 *("-H", f"Authorization: Bearer {key}", "--checks", "all", "--no-color"),
                 *("--seed", "1", "--generation-deterministic"),
-                *("--max-examples", "100", "--warnings", "off"),
+                *("--max-examples", "20", "--warnings", "off"),
             ],
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=MOST_SECONDS,
+            timeout=6*MOST_SECONDS,
         )
         log = served.log.read_text(encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from rag_bench.api.eval_runs.preferences import Preferences
 
 if TYPE_CHECKING:
     from rag_bench.settings import Settings
 
 Mode = Literal["sync", "async"]
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Of the header `Prefer`. ``wait``: seconds; None: not said."""
+
+    wait: int | None = None
+    respond_async: bool = False
+
+
+def preferences(headers: Iterable[str]) -> Preferences:
+    """Return what is preferred; what is not known or makes no sense is passed over, as is meant."""
+    wait: int | None = None
+    respond_async = False
+    for one in ",".join(headers).split(","):
+        name, _, value = one.partition(";")[0].partition("=")
+        name, value = name.strip().lower(), value.strip().strip('"')
+        if name == "respond-async":
+            respond_async = True
+        elif name == "wait" and wait is None and value.isascii() and value.isdecimal():
+            wait = int(value[:9])
+    return Preferences(wait, respond_async)
 
 
 @dataclass(frozen=True)

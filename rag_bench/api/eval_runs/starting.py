@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import missing
-from rag_bench.api.eval_runs import deciding, keyed, preferences
+from rag_bench.api.eval_runs import deciding, keyed
 from rag_bench.api.eval_runs.deciding import Decision, Mode
 from rag_bench.api.eval_runs.shown import path, retry_after, summary
 from rag_bench.api.problems import Code, Problem
@@ -52,7 +52,7 @@ class Asked:
     caller: Principal
     route: str
     named: Named | None
-    preferred: preferences.Preferences
+    preferred: deciding.Preferences
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Starting:
         """Return a request as it is known here. ``route``: within which its key means something."""
         key = keyed.key_of(request)
         named = None if key is None else Named(caller.subject, route, key, body_hash())
-        preferred = preferences.read(request.headers.getlist("prefer"))
+        preferred = deciding.preferences(request.headers.getlist("prefer"))
         return Asked(request, caller, route, named, preferred)
 
     async def answered(self, start: Callable[[], Started | Response]) -> Response:
