@@ -214,3 +214,17 @@ def test_runs_are_compared_on_the_command_line(engine: Engine, rag_bench: RagBen
     assert found["metrics"][0]["margin"] == 0.3
     assert "There is no run and no evaluation 'x'" in rag_bench("compare", A, "x").one_line()
     assert "neither a positive number" in rag_bench("compare", A, B, "--margin", "-1").one_line()
+
+
+def test_a_gate_ends_with_its_outcome(engine: Engine, rag_bench: RagBench, tmp_path: Path) -> None:
+    runs(engine, worse_every=4)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[critical]\n{FAITHFUL} = "default"\n')
+    ended = rag_bench("gate", A, B, "--policy", rules)
+    assert (ended.code, "The gate: failed." in ended.out) == (1, True)
+    found = json.loads(rag_bench("gate", B, A, "--policy", rules, "--json").out)
+    assert (found["outcome"], found["metrics"][0]["class"]) == ("passed", "critical")
+    missing = rag_bench("gate", A, B)
+    assert (missing.code, "gate.toml cannot be read" in missing.err) == (3, True)
+    rules.write_text('[critical]\nno_such = "default"\n')
+    assert rag_bench("gate", A, B, "--policy", rules).code == 3
