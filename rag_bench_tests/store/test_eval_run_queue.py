@@ -115,6 +115,16 @@ def test_cancelling_ends_a_waiting_run_at_once_and_tells_the_holder_of_one_at_wo
     assert claimed(engine) is None, "Dagster executes it now"
 
 
+def test_a_cancelled_run_that_is_given_back_is_at_its_end(engine: Engine) -> None:
+    run = queued(engine)
+    assert claimed(engine) == run
+    with engine.begin() as connection:
+        queueing.request_cancel(connection, run)
+        assert queueing.release(connection, run, "h")
+    assert row_of(engine, run).status == "cancelled"
+    assert claimed(engine) is None
+
+
 def test_a_run_is_claimed_by_its_name_once(engine: Engine) -> None:
     run = queued(engine, place="dagster")
     assert claimed(engine) is None

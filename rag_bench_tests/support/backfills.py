@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,20 +96,23 @@ class Daemon:
 
 
 @contextmanager
-def opened_daemon(folder: Path) -> Iterator[Daemon]:
-    """A daemon with an instance of its own in ``folder``; runs are executed at once, here."""
+def opened_daemon(folder: Path, launcher: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+    """A daemon with an instance of its own in ``folder``; runs are executed at once, here, unless
+    a launcher (module and class) executes them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = LoadableTargetOrigin(module_name="rag_bench.definitions", attribute="defs")
     origin = InProcessCodeLocationOrigin(target, location_name="rag_bench")
     settings = {
         "python_logs": {"python_log_level": "CRITICAL"},
         "run_coordinator": {"module": "dagster", "class": "QueuedRunCoordinator"},
+        **({"run_launcher": dict(launcher)} if launcher else {}),
     }
     with (
         dg.instance_for_test(
             settings,
             temp_dir=str(folder),
-            synchronous_run_launcher=True,
+            synchronous_run_launcher=launcher is None,
         ) as instance,
         create_test_daemon_workspace_context(
             InProcessWorkspaceLoadTarget(origin), instance

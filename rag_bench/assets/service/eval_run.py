@@ -106,31 +106,34 @@ def _execute(
         return
     settings, told = get_settings(), progress.Throttle(context.log.info)
     waits: list[float] = []
+    done = threading.Event()  # as Python 3.11 forgets a thread whose join was interrupted
     with (
         tracing(claimed.trace_id, run_id=run_id, user_id=claimed.user_id),
         holding(engine, run_id, holder) as held,
     ):
 
         def work() -> None:
-            wait = execute_held(
-                *(engine, settings, held),
-                told=told,
-                dagster_run_id=dagster_run_id,
-                counts=False,  # of unexpected errors: the sensor does, as it makes the next attempt
-            )
-            waits.append(wait)
+            try:
+                wait = execute_held(
+                    *(engine, settings, held),
+                    told=told,
+                    dagster_run_id=dagster_run_id,
+                    counts=False,  # of unexpected errors: the sensor does, at the next attempt
+                )
+                waits.append(wait)
+            finally:
+                done.set()
 
         # In a thread, as the service does it: a signal comes to this one and ends nothing itself.
-        thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True)
-        thread.start()
+        threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
         try:
-            thread.join()
+            done.wait()
         except BaseException:  # the run is being ended: by a person, or with its process
             if _cancelled_in_ui(context):
                 with suppress(queueing.EndedError), engine.begin() as connection:
                     queueing.request_cancel(connection, run_id)
             held.stop()
-            thread.join(_GRACE)
+            done.wait(_GRACE)
             raise
         finally:
             give_back(engine, held, waits[0] if waits else 0.0)

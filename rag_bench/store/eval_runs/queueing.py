@@ -105,7 +105,7 @@ _RENEW = text("""
 _RELEASE = text("""
     update rag_bench.eval_run set status = 'queued', holder = null, version = version + 1,
         expires_at = clock_timestamp() + make_interval(secs => :wait)
-    where id = :run_id and holder = :holder and status = 'running' returning id
+    where id = :run_id and holder = :holder and status = 'running' returning cancel_requested
 """)
 _CANCEL = text("""
     update rag_bench.eval_run set cancel_requested = true, version = version + 1
@@ -263,10 +263,13 @@ def renew(engine: Engine, run_id: str, holder: str) -> Renewal:
 def release(connection: Connection, run_id: str, holder: str, *, wait: float = 0.0) -> bool:
     """Give a run back that has not ended; it may be claimed again in ``wait`` seconds.
 
-    False if it was not this holder's any more.
+    One that was cancelled ends with that. False if it was not this holder's any more.
     """
     given = {"run_id": run_id, "holder": holder, "wait": wait}
-    return connection.execute(_RELEASE, given).first() is not None
+    row = connection.execute(_RELEASE, given).first()
+    if row is not None and row.cancel_requested:
+        end_early(connection, run_id, "cancelled")
+    return row is not None
 
 
 def interruptions(connection: Connection, run_id: str) -> int:
