@@ -36,7 +36,7 @@ def test_the_service_does_what_its_description_says(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=6*MOST_SECONDS,
+            timeout=6 * MOST_SECONDS,
         )
         log = served.log.read_text(encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr

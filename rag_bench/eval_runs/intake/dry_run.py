@@ -78,33 +78,33 @@ async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
         for part in parts_of(shapes, whole=config.dataset_id is not None):
             bench = _bench(engine, benches, prepared, part)
             walk = count.walk(bench)
-            generator = generator_of(config, given=part.given)
+            answers = part.given or config.generation_model is not None
+            generator = generator_of(config, given=part.given) if answers else None
             await _walk(walk, bench, config, wanted, generator)
             notes += [*walk.foreseen.notes, *walk.notes]
     return count.plan(notes)
 
 
 async def _walk(
-    walk: Walk, bench: Bench, config: RunConfig, wanted: Wanted, generator: str
+    walk: Walk, bench: Bench, config: RunConfig, wanted: Wanted, generator: str | None
 ) -> None:
-    """Go through the steps that `rag_bench.eval_runs.executing.measuring` goes through."""
+    """Go through the steps that `rag_bench.eval_runs.executing.measuring` goes through.
+
+    ``generator``: what answers; None: it is only searched.
+    """
     from rag_bench.eval_runs.executing.benches import retrieves_by_itself
     from rag_bench.eval_runs.executing.measuring import ANSWERS, OwnContexts
 
-    own, judge = retrieves_by_itself(generator), config.judge_model or ""
+    own = generator is not None and retrieves_by_itself(generator)
+    if not own:
+        await _ask(walk, bench, "tier1_retrieval", None)
+    if generator is None:
+        return
+    judge = config.judge_model or ""
     pair = (generator, judge)
-    steps: list[tuple[str, Any]] = [] if own else [("tier1_retrieval", None)]
-    steps.append((ANSWERS, generator))
+    await walk.through(registry.step_named(ANSWERS), [generator])
     if wanted.ragas_answers:
-        steps.append(("tier3_ragas_scores", pair))
-    if wanted.ragas_contexts and not own:
-        steps.append(("tier3_context_scores", judge))
-    if wanted.rubrics:
-        steps.append(("tier3_scores", pair))
-    for asset, key in steps:
-        step = registry.step_named(asset)
-        if asset == ANSWERS or step.asks(bench, [key]):
-            await walk.through(step, [key])
+        await _ask(walk, bench, "tier3_ragas_scores", pair)
     if wanted.ragas_contexts and own:
         from rag_bench.tiers.answers.ragas import ragas_own_context_tasks
 
@@ -112,6 +112,17 @@ async def _walk(
             "contexts",
             lambda bench, models: ragas_own_context_tasks(bench, models, OwnContexts(), [pair]),
         )
+    elif wanted.ragas_contexts:
+        await _ask(walk, bench, "tier3_context_scores", judge)
+    if wanted.rubrics:
+        await _ask(walk, bench, "tier3_scores", pair)
+
+
+async def _ask(walk: Walk, bench: Bench, asset: str, key: Any) -> None:
+    """Count a step, if it asks anybody."""
+    step = registry.step_named(asset)
+    if step.asks(bench, [key]):
+        await walk.through(step, [key])
 
 
 def _bench(engine: Engine, benches: Benches, prepared: Prepared, part: Part) -> Bench:

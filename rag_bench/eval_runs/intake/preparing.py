@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rag_bench.answer_sources import why_nothing
 from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.intake import cases, fields, files, measures, models, references, stored
 from rag_bench.eval_runs.intake.configured import configured_providers
@@ -13,7 +14,7 @@ from rag_bench.eval_runs.intake.prepared import Prepared
 from rag_bench.eval_runs.intake.query import as_parameter
 from rag_bench.eval_runs.intake.request import PATH_SPELLING, SOURCES, EvalRequest, respelled
 from rag_bench.eval_runs.intake.retriever import named_retrieval
-from rag_bench.store.datasets import items_of
+from rag_bench.store.datasets import EVALUATED, items_of
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class _Preparing:
         generator = models.generation_model(
             providers, request, needed_by=_without_answer(request, metrics, read), errors=named
         )
+        kind = EVALUATED if dataset is None else dataset.kind
+        if generator is not None and (why := why_nothing(generator, "3", kind)) is not None:
+            named.append(Place(why, pointer=pointer(["llm_model"])))
         judge = models.judge_model(
             providers,
             request,

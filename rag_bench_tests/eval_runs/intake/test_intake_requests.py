@@ -150,6 +150,8 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     [
         ([], "#", "object"),
         ({"llm_model": "simulator/sim-strong"}, "#", "has none"),
+        (body(llm_model="production/log"), "#/llm_model", "traffic datasets only"),
+        (body(llm_model="client/answers"), "#/llm_model", "whose model is"),
         (body(eval_type=[]), "#/eval_type", "Nothing is measured"),
         (body({"question": "?", "citations": [1]}), "#/cases/0/citations", "give the answer"),
         (body(path_to_file="x"), "#", "cases and path_to_file"),
