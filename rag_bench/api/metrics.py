@@ -36,7 +36,14 @@ class Metrics:
     """The metrics of one application, in a registry of its own."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import (
+            CollectorRegistry,
+            Counter,
+            Histogram,
+            disable_created_metrics,
+        )
+
+        disable_created_metrics()  # a series more for each, which nobody reads
 
         self._engine, self._clock = engine, clock
         self._lock = Lock()

@@ -77,6 +77,9 @@ def tracing(
     from rag_bench.observing import spans
 
     trace = Trace(trace_id, run_id, user_id)
+    if _current.get() == trace:  # whoever called has begun it
+        yield trace
+        return
     token = _current.set(trace)
     try:
         said = {"rag_bench.run_id": run_id, "enduser.id": user_id}

@@ -95,8 +95,10 @@ def _look(
 ) -> Iterator[dg.RunRequest]:
     from rag_bench.store.eval_runs import hooks
 
-    settings = get_settings()
+    settings, refreshing = get_settings(), False
     for hook in hooks.waiting(engine):
+        if hook.payload["type"] == "model.updated" and refreshing:
+            continue  # it reads what an earlier hook is just making
         request, last = _next(instance, hook, wanted(hook.payload, partitions, settings))
         if request is not None:
             yield request
@@ -104,6 +106,8 @@ def _look(
             hooks.settle(engine, hook.id, "nothing", None)
         elif last.is_finished:
             hooks.settle(engine, hook.id, "started", last.run_id)
+            continue
+        refreshing = refreshing or hook.payload["type"] == "documents.updated"
 
 
 def _next(

@@ -79,7 +79,8 @@ def test_a_callback_is_signed_with_each_secret_and_thin(engine: Engine, receiver
     assert payload["type"] == "eval.run.succeeded"
     data = payload["data"]
     assert (data["run_id"], data["trace_id"], data["status"]) == ("r1", TRACE, "succeeded")
-    assert data["aggregates"] == {"chrf": {"value": 0.5, "n_scored": 2, "n_expected": 2}}
+    told = {"value": 0.5, "n_scored": 2, "n_expected": 2, "interval": [0.25, 0.75]}
+    assert data["aggregates"] == {"chrf": told}
     assert data["links"]["self"] == "/eval/runs/r1"
     assert data["labels"] == {"team": "справка"}
     [row] = stored.listed(engine, run_id="r1")

@@ -10,7 +10,7 @@ from typing import Any
 #: Bytes of a body at most; receivers may refuse what is longer.
 MOST_BYTES = 20_000
 #: What is told of a metric.
-_HEADS = ("value", "n_scored", "n_expected", "ci_low", "ci_high")
+_HEADS = ("value", "n_scored", "n_expected")
 #: Parts that may be long, in the order in which they are left out.
 _LONG = ("labels", "aggregates", "comparison", "errors")
 
@@ -69,4 +69,8 @@ def as_sent(payload: Mapping[str, Any]) -> str:
 def _head(aggregate: Any) -> Any:
     if not isinstance(aggregate, Mapping):
         return aggregate
-    return {name: aggregate[name] for name in _HEADS if name in aggregate}
+    low, high = aggregate.get("ci_low"), aggregate.get("ci_high")
+    return {
+        **{name: aggregate.get(name) for name in _HEADS},
+        "interval": None if low is None or high is None else [low, high],
+    }

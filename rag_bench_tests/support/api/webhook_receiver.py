@@ -65,6 +65,7 @@ def receiving() -> Iterator[Receiver]:
 
 def a_finished_run(engine: Engine, url: str | None, run_id: str = "r1", **more: Any) -> str | None:
     """Store a run that has ended, with what is to be told of it; return the callback's id."""
+    chrf = {"value": 0.5, "n_scored": 2, "n_expected": 2, "ci_low": 0.25, "ci_high": 0.75, "x": 1}
     values: dict[str, Any] = {
         "id": run_id,
         "trace_id": TRACE,
@@ -75,7 +76,7 @@ def a_finished_run(engine: Engine, url: str | None, run_id: str = "r1", **more: 
         "place": "service",
         "n_cases": 2,
         "counts": {"scored": 2, "failed": 0, "errored": 0, "missing": 0},
-        "aggregates": {"chrf": {"value": 0.5, "n_scored": 2, "n_expected": 2, "bounds": [0, 1]}},
+        "aggregates": {"chrf": chrf},
         "callback_url": url,
         **more,
     }
