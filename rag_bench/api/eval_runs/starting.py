@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,11 +23,13 @@ from rag_bench.api.eval_runs import deciding, keyed
 from rag_bench.api.eval_runs.deciding import Decision, Mode
 from rag_bench.api.eval_runs.shown import path, retry_after, summary
 from rag_bench.api.problems import Code, Problem
-from rag_bench.api.recording import note
+from rag_bench.api.recording import note, noted
+from rag_bench.eval_runs.executing.execution import measure_new
 from rag_bench.eval_runs.executing.light import will_be_light
 from rag_bench.eval_runs.limits import LimitReached, admit
 from rag_bench.eval_runs.reply import reply
 from rag_bench.store.eval_runs import changing, idempotency, reading
+from rag_bench.store.eval_runs.at_once import Made
 from rag_bench.store.eval_runs.creating import create, new_id
 from rag_bench.store.eval_runs.idempotency import Named
 
@@ -37,7 +41,9 @@ if TYPE_CHECKING:
     from rag_bench.eval_runs.intake.prepared import Prepared
     from rag_bench.eval_runs.runner import Runner
     from rag_bench.settings import Settings
+    from rag_bench.store.eval_runs.creating import NewRun
 
+_log = logging.getLogger("rag_bench.api")
 #: So many runs of a process between two looks for records of the past.
 _PRUNED_EVERY = 200
 #: Cases of a run that asks nobody, up to which it is executed in the thread of its request.
@@ -140,15 +146,18 @@ class Starting:
         run_id = new_id()
         here = self._runner if decision.wait and self._is_light(prepared) else None
 
+        run = prepared.run(
+            user_id=asked.caller.user_id,
+            subject=asked.caller.subject,
+            trace_id=asked.request.state.asked.trace_id,
+            mode=decision.mode,
+            place=decision.place,
+            mode_reason=decision.reason,
+        )
+        if here is not None and (made := self._at_once(asked, run_id, decision, run, prepared)):
+            return made
+
         def make(connection: Connection) -> None:
-            run = prepared.run(
-                user_id=asked.caller.user_id,
-                subject=asked.caller.subject,
-                trace_id=asked.request.state.asked.trace_id,
-                mode=decision.mode,
-                place=decision.place,
-                mode_reason=decision.reason,
-            )
             holder = here.holder if here else None
             create(connection, run, prepared.cases, run_id=run_id, holder=holder)
 
@@ -157,6 +166,49 @@ class Starting:
             return started
         told = here.work(run_id, asked.request.state.asked.trace_id, asked.caller.user_id)
         return self._answer(started, ended=told is not None, told=told)
+
+    def _at_once(
+        self, asked: Asked, run_id: str, decision: Decision, run: NewRun, prepared: Prepared
+    ) -> Started | Response | None:
+        """Measure a run and store it, its results and all its records as one; None: it is not so
+        small, or that failed, and whoever executes it in the usual way tells why.
+
+        It asks nobody and waits for nothing, so no limit of runs, calls or money is asked about.
+        """
+        from sqlalchemy.exc import OperationalError
+
+        began, action = time.monotonic(), noted(asked.request, run_id=run_id)
+        made = Made(run_id, run, prepared.cases, action, began)
+        with self._engine.connect() as connection:
+            if not self._is_first(connection, asked, run_id, decision):
+                return self._late(asked)
+            try:
+                execution = measure_new(connection, self._engine, self._settings, made)
+            except OperationalError:
+                raise
+            except Exception:
+                _log.exception("Run %s is queued, as it could not be measured at once.", run_id)
+                return None
+            if execution is None:
+                return None
+            connection.commit()
+        told = execution.ending.end()
+        return self._answer(Started(run_id, decision, asked.named), ended=True, told=told)
+
+    def _is_first(
+        self, connection: Connection, asked: Asked, run_id: str, decision: Decision
+    ) -> bool:
+        """Note the key of a request, if it names one; False: another request has it already, and
+        the transaction is given up.
+        """
+        if asked.named is None:
+            return True
+        if next(self._counted) % _PRUNED_EVERY == 0:
+            idempotency.prune(connection)
+        if idempotency.begin(connection, asked.named, run_id, decision.wait):
+            return True
+        connection.rollback()
+        return False
 
     def _is_light(self, prepared: Prepared) -> bool:
         """Whether a run takes so little that this very thread executes it."""
@@ -183,12 +235,8 @@ class Starting:
             Problem: a limit is reached, or another request with this key was quicker.
         """
         with self._engine.connect() as connection:
-            if asked.named is not None:
-                if next(self._counted) % _PRUNED_EVERY == 0:
-                    idempotency.prune(connection)
-                if not idempotency.begin(connection, asked.named, run_id, decision.wait):
-                    connection.rollback()
-                    return self._late(asked)
+            if not self._is_first(connection, asked, run_id, decision):
+                return self._late(asked)
             try:
                 admit(connection, self._settings, asked.caller.subject)
             except LimitReached as limit:

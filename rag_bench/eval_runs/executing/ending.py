@@ -12,7 +12,7 @@ from rag_bench.eval_runs.executing.telling import Teller
 from rag_bench.eval_runs.flags import REGRESSION
 from rag_bench.eval_runs.reply import case_reply, summary
 from rag_bench.store.eval_runs import results as store
-from rag_bench.store.eval_runs.at_once import end_at_once
+from rag_bench.store.eval_runs.at_once import Evaluated, Made, end_at_once, make_at_once
 from rag_bench.store.eval_runs.results import CaseResult, CaseRow, Standing
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Ending:
         self._rows = rows
         self._found: dict[int, CaseResult] = {}  # of a run of few cases, for its reply
         self._row: Mapping[str, Any] | None = None
+        self.new: Made | None = None  # set of a run that is not stored yet
 
     def save(
         self,
@@ -67,14 +68,18 @@ class Ending:
         said = {"part": part, "counts": dict(standing.counts), **self._teller.spent()}
         store.tell(connection, run.id, "part", said)
 
-    def at_once(self, connection: Connection, found: Sequence[CaseResult], **made: Any) -> None:
-        """End a run that is small enough for one statement; ``made``: what it is made from, as of
-        `end_at_once`.
-        """
+    def at_once(
+        self, connection: Connection, found: Sequence[CaseResult], evaluated: Evaluated
+    ) -> None:
+        """End a run that is small enough for one statement; one that is new is stored by it."""
         run, status = self._run, self._results.status
         self._found.update((one.position, one) for one in found)
         standing = self._standing(intervals=True)
-        self._row = end_at_once(connection, run.id, run.holder, status, standing, found, **made)
+        self._row = (
+            end_at_once(connection, run.id, run.holder, status, standing, found, evaluated)
+            if self.new is None
+            else make_at_once(connection, self.new, status, standing, found, evaluated)
+        )
 
     def end(self) -> dict[str, Any] | None:
         """End the run, if it did not end with its last part, and write its file. Returns the

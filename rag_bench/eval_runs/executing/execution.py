@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.eval_runs.config import RunConfig
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from rag_bench.settings import Settings
     from rag_bench.store.datasets import Item
+    from rag_bench.store.eval_runs.at_once import Made
 
 
 def _never() -> bool:
@@ -79,6 +82,55 @@ def execute(
         return execution.run()
 
 
+@dataclass(frozen=True)
+class _Unstored:
+    """What an execution reads of a run's row, of one that is stored with its results."""
+
+    id: str
+    trace_id: str
+    user_id: str
+    n_cases: int
+    config: Mapping[str, Any]
+    holder: str = ""
+    cancel_requested: bool = False
+    baseline: str | None = None
+    callback_url: str | None = None
+    attempt: int = 1
+    n_calls: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
+def measure_new(
+    connection: Connection, engine: Engine, settings: Settings, made: Made
+) -> Execution | None:
+    """Measure a run that is not stored yet, and store it with its results in the caller's
+    transaction; after that `Ending.end` of what is returned gives the reply.
+
+    None: it is no small run (`Execution.is_small`), and nothing was done.
+
+    Raises:
+        Exception: it cannot be measured; the transaction is to be given up.
+    """
+    rows = [CaseRow(one.position, one.case_id, one.given, one.known) for one in made.cases]
+    run = made.run
+    row = _Unstored(
+        made.run_id,
+        run.trace_id,
+        run.user_id,
+        len(rows),
+        run.config,
+        baseline=run.baseline,
+        callback_url=run.callback_url,
+    )
+    execution = Execution(engine, settings, row, rows, None, None, _never)
+    if not execution.is_small:
+        return None
+    execution.ending.new = made
+    with tracing(run.trace_id, run_id=made.run_id, user_id=run.user_id, name="eval run"):
+        execution.measure_small(connection)
+    return execution
+
+
 class Execution:
     """What the parts of one execution share."""
 
@@ -118,9 +170,13 @@ class Execution:
 
     def run_at_once(self, connection: Connection) -> dict[str, Any] | None:
         """Execute a small run; return the reply."""
+        self.measure_small(connection)
+        return self.ending.end()
+
+    def measure_small(self, connection: Connection) -> None:
+        """Measure a small run and store what came of it."""
         [part] = self._parts()
         light.measure_at_once(self, part, connection)
-        return self.ending.end()
 
     @property
     def retried(self) -> bool:

@@ -17,6 +17,7 @@ from rag_bench.eval_runs.executing.parts import Part
 from rag_bench.eval_runs.executing.wanted import Wanted
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.datasets import EVALUATED, DatasetInfo
+from rag_bench.store.eval_runs.at_once import Evaluated
 from rag_bench.tiers import registry
 from rag_bench.tiers.answers import measuring
 from rag_bench.tiers.answers.client_answers import client_task
@@ -76,11 +77,7 @@ def measure_at_once(execution: Execution, part: Part, connection: Connection) ->
     execution.ending.at_once(
         connection,
         execution.join(rows, items, Measured(answers), [new]),
-        dataset=bench.dataset,
-        items=items,
-        new=new,
-        cases=measured.cases,
-        n_scored=measured.n_scored,
+        Evaluated(bench.dataset, items, new, measured.cases, measured.n_scored),
     )
 
 
