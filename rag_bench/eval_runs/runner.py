@@ -176,6 +176,8 @@ def execute_held(
     """
     from sqlalchemy.exc import DBAPIError
 
+    from rag_bench.store.eval_runs.results import TakenOverError
+
     work = execute or _executor()
     arguments: dict[str, Any] = {"dagster_run_id": dagster_run_id, "cancelled": held.to_stop}
     if told is not None:
@@ -185,6 +187,8 @@ def execute_held(
     except (DBAPIError, LeaseError) as error:
         _log.warning("Run %s: the database was away (%s).", held.run_id, type(error).__name__)
         return _WAIT
+    except TakenOverError:
+        _log.warning("Run %s: somebody else has it now.", held.run_id)
     except RagBenchError as error:
         if not held.lost:
             _fail(engine, held, "RUN_FAILED", str(error))
@@ -197,10 +201,9 @@ def execute_held(
 
 
 def _executor() -> Execute:
-    from importlib import import_module
+    from rag_bench.eval_runs.executing import execute
 
-    found: Execute = import_module("rag_bench.eval_runs.executing").execute
-    return found
+    return execute
 
 
 def give_back(engine: Engine, held: Held, wait: float) -> None:
