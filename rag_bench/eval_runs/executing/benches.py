@@ -120,19 +120,13 @@ class Benches:
         return self._snapshot
 
 
-def generator_of(config: RunConfig, *, given: bool) -> str:
-    """Return the key of whatever answers a part's questions.
-
-    Raises:
-        RagBenchError: nobody does.
-    """
-    if given:
-        return CLIENT_ANSWERS.key
-    if config.generation_model is None:
-        raise RagBenchError("A case brings no answer, and the run names no model to ask for one.")
-    return config.generation_model
+def generator_of(config: RunConfig, *, given: bool) -> str | None:
+    """Return the key of whatever answers a part's questions; None: nobody is asked."""
+    return CLIENT_ANSWERS.key if given else config.generation_model
 
 
-def retrieves_by_itself(generator: str) -> bool:
+def retrieves_by_itself(generator: str | None) -> bool:
     """Tell whether what answers has contexts of its own, so that ours say nothing of it."""
+    if generator is None:
+        return False
     return generator == CLIENT_ANSWERS.key or generator.startswith(TARGET_PREFIX)

@@ -75,6 +75,12 @@ def of_answer(code: str, detail: str | None) -> CaseProblem:
     return _problem(ErrorCode(code), None, _OF_ANSWER, detail or "")
 
 
+def of_search(code: str, detail: str | None) -> CaseProblem:
+    """Return why a case has no chunks, where nothing but these is asked for."""
+    words = {ErrorCode(code): "Its chunks were not retrieved"}
+    return _problem(ErrorCode(code), None, words, detail or "")
+
+
 def of_metrics(
     code: str, detail: str | None, names: Mapping[str, str], scored: Collection[str]
 ) -> list[CaseProblem]:

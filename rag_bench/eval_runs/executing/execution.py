@@ -155,6 +155,7 @@ class Execution:
             engine, settings, self.config, self.wanted, self.teller.progress, dagster_run_id
         )
         self._rows = rows
+        self._taken: set[int] = set()
         self._rules = Rules(
             read_below(settings.eval_review_below), settings.eval_review_disagreement
         )
@@ -188,10 +189,10 @@ class Execution:
 
     def run(self) -> dict[str, Any] | None:
         """Execute all parts; return the reply, if it is at hand."""
-        if self.cancelled() and self._is_cancelled():
-            self.ending.cancel()
-            return None
         parts = self._parts()
+        if self.cancelled() and self._is_cancelled():
+            self._cancel(parts)
+            return None
         if light.is_light(self.wanted, parts):
             stopped = light.measure(self, parts)
         else:
@@ -201,16 +202,27 @@ class Execution:
         if not stopped:
             return self.ending.end()
         if self._is_cancelled():
-            self.ending.cancel()
+            self._cancel(parts)
         return None
+
+    def _cancel(self, parts: Sequence[Part]) -> None:
+        """End as cancelled: with what came of this execution, and of those before it."""
+        for part in parts:
+            if part.number not in self._taken:
+                rows = [row for row in self._stored(part) if row.result is not None]
+                self.results.add_stored([row.result or {} for row in rows], self.items_of(rows))
+        self.ending.cancel()
+
+    def _stored(self, part: Part) -> list[CaseRow]:
+        with store.reading(self.engine) as connection:
+            return store.cases_at(connection, self.run_row.id, part.positions)
 
     def rows_of(self, part: Part) -> list[CaseRow]:
         """Return the cases of a part."""
         if self._rows is not None:
             wanted = set(part.positions)
             return [row for row in self._rows if row.position in wanted]
-        with store.reading(self.engine) as connection:
-            return store.cases_at(connection, self.run_row.id, part.positions)
+        return self._stored(part)
 
     def items_of(self, rows: Sequence[CaseRow]) -> list[Item]:
         """Return cases as questions of a dataset."""
@@ -221,8 +233,8 @@ class Execution:
                 pages = store.pages_of(connection, sha256, named)
         return [item_of(row, pages) for row in rows]
 
-    def generator(self, part: Part) -> str:
-        """Return the key of what answers a part's questions."""
+    def generator(self, part: Part) -> str | None:
+        """Return the key of what answers a part's questions; None: they are only searched for."""
         return generator_of(self.config, given=part.given)
 
     def join(
@@ -248,6 +260,7 @@ class Execution:
         last: bool,
     ) -> None:
         """Store what came of a part, in a transaction; the run ends with its last one."""
+        self._taken.add(part.number)
         self.ending.save(connection, part.number, found, evaluations, last=last)
 
     def _names(self, chunks: Iterable[str]) -> Mapping[str, Any]:

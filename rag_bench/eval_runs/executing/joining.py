@@ -47,13 +47,13 @@ class Measured:
     """What was stored of a part.
 
     Attributes:
-        answers: by case.
+        answers: by case; None: nobody was asked.
         retrieval: what tier 1 found; None: it was not asked.
         judged: scores of judges, and of other measures.
         relevant: of the found chunks, by the relevant one that each counts as.
     """
 
-    answers: Cases
+    answers: Cases | None
     retrieval: Cases | None = None
     judged: Sequence[Judged] = ()
     same: Callable[[Sequence[str], Sequence[str]], Sequence[str]] = field(
@@ -109,7 +109,8 @@ class _Draft:
 
     def __init__(self, row: CaseRow, item: Item, measured: Measured, wanted: Wanted) -> None:
         self.row, self.item, self.wanted = row, item, wanted
-        self.answer = measured.answers.get(row.case_id)
+        self.answer = (measured.answers or {}).get(row.case_id)
+        self.only_searched = measured.answers is None
         self.found = (measured.retrieval or {}).get(row.case_id)
         self.of_us = measured.retrieval is not None
         self.same = measured.same
@@ -126,9 +127,11 @@ class _Draft:
         self.chunks = [c for c in (*(self.retrieved or ()), *self.cited) if _is_chunk(c)]
 
     def _read_answer(self) -> None:
-        case = self.answer
-        if self.found is not None and self.wanted.retrieval and self.item.chunk_hashes:
-            self.metrics |= _numbers(self.found.scores)
+        case, found = self.answer, self.found
+        if found is not None and self.wanted.retrieval and self.item.chunk_hashes:
+            self.metrics |= _numbers(found.scores)
+        if found is not None and found.error_code is not None and self.only_searched:
+            self.problems.append(case_errors.of_search(found.error_code, found.error_detail))
         if case is None:
             return
         if case.error_code is not None and case.answer is None:
@@ -138,7 +141,7 @@ class _Draft:
             own = name.startswith(OWN_RETRIEVAL)
             if self.wanted.shows(name) and (not own or self.item.chunk_hashes):
                 self.metrics[name] = value
-        if _NO_CITATIONS in case.flags:
+        if self._cites_nothing:
             self.problems.append(case_errors.no_citations())
 
     def _read_judged(self, judged: Judged) -> None:
@@ -177,23 +180,29 @@ class _Draft:
         return self.answer is not None and self.answer.answer is not None
 
     @property
-    def refused(self) -> bool:
-        assert self.answer is not None
-        return REFUSED in self.answer.flags or is_refusal(self.answer.answer or "")
+    def _cites_nothing(self) -> bool:
+        """Whether there is an answer that cites nothing; a refusal has nothing to cite."""
+        case = self.answer
+        if case is None or case.answer is None or _NO_CITATIONS not in case.flags:
+            return False
+        return REFUSED not in case.flags and not is_refusal(case.answer)
 
     def result(self, names: Mapping[str, Any], rules: Rules) -> CaseResult:
         """Return what is stored of the case."""
-        if self.answer is None or (not self.answered and self._was_not_asked()):
+        if self.only_searched:
+            if self.found is None:
+                return CaseResult(self.row.position, None)
+        elif self.answer is None or (not self.answered and self._was_not_asked()):
             return CaseResult(self.row.position, None)
         known = self._known()
         flags = flags_of(known, rules)
         told = {name: self._ragas(name) for name in _AT_THE_CASE}
-        if self.answered and self.wanted.ragas_contexts and _NO_CITATIONS in self.answer.flags:
+        if self.wanted.ragas_contexts and self._cites_nothing:
             told[_RECALL] = 0.0  # RAGAS' own stands among the metrics
         errors = [problem.as_json() for problem in self.problems]
         result = {
             **told,
-            "llm_answer": self.answer.answer,
+            "llm_answer": self.answer.answer if self.answer else None,
             "citations_used": [self._name(chunk, names) for chunk in self.cited],
             "flags": flags,
             "errors": errors or None,
@@ -221,9 +230,7 @@ class _Draft:
             unknown_chunks=tuple(row.get("unknown_chunks") or ()),
             failures=[problem.code for problem in self.problems if problem.asked],
             metrics=self.metrics,
-            cites_nothing=self.answered
-            and not self.refused
-            and bool(self.answer and _NO_CITATIONS in self.answer.flags),
+            cites_nothing=self._cites_nothing,
             n_cited=len(cited),
             n_cited_given=len(cited) if given is None else len(given.intersection(cited)),
             truncated=any(_TRUNCATED in remark for remark in self.remarks),

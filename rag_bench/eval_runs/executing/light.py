@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rag_bench.answer_sources import CLIENT_ANSWERS
 from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.executing.joining import Measured
 from rag_bench.eval_runs.executing.measuring import ANSWERS
@@ -89,7 +90,7 @@ def _task(
     bench = execution.benches.of_given(dataset, snapshot=by_chunks)
     bench.__dict__["items"] = items  # they are stored with what is measured of them
     step = registry.step_named(ANSWERS)
-    return bench, client_task(bench, None, step, execution.generator(part))
+    return bench, client_task(bench, None, step, CLIENT_ANSWERS.key)
 
 
 def _measure(execution: Execution, part: Part, *, last: bool) -> None:

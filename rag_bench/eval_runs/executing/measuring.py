@@ -67,7 +67,7 @@ class Found:
         )
         return [one for one in every if one is not None]
 
-    def measured(self, engine: Engine, bench: Bench) -> joining.Measured:
+    def measured(self, engine: Engine, bench: Bench, generator: str | None) -> joining.Measured:
         """Return their cases."""
 
         def cases(one: StoredEvaluation) -> joining.Cases:
@@ -84,7 +84,7 @@ class Found:
             judged.append(joining.extra_scores(cases(self.extra), self.extra))
         knows = bool(bench.snapshot.sha256) and "twins" in bench.__dict__
         return joining.Measured(
-            cases(self.answers) if self.answers else {},
+            None if generator is None else cases(self.answers) if self.answers else {},
             cases(self.retrieval) if self.retrieval else None,
             judged,
             **({"same": bench.twins.as_judged} if knows else {}),
@@ -95,7 +95,12 @@ class Measuring:
     """Measures one part. ``models``: None where nobody is asked."""
 
     def __init__(
-        self, bench: Bench, models: Models | None, config: RunConfig, wanted: Wanted, generator: str
+        self,
+        bench: Bench,
+        models: Models | None,
+        config: RunConfig,
+        wanted: Wanted,
+        generator: str | None,
     ) -> None:
         self._bench, self._models, self._config = bench, models, config
         self._wanted, self._generator = wanted, generator
@@ -111,6 +116,8 @@ class Measuring:
         own = retrieves_by_itself(generator)
         if not own:
             await self._step("tier1_retrieval", [None], "retrieval")
+        if generator is None:
+            return self.found
         with judged_next([judge] if wanted.rubrics and judge else []):
             await self._step(ANSWERS, [generator], "answers")
         judged: list[tuple[str, Sequence[Planned[Any]]]] = []
@@ -153,6 +160,7 @@ class Measuring:
         measures = custom_metrics.open_measures(
             self._bench.settings, names=self._wanted.custom, bertscore=self._wanted.bertscore
         )
+        assert self._generator is not None, "there are answers"
         return custom_metrics.tasks_with(measures, self._bench, step, [self._generator])
 
     async def _evaluate(

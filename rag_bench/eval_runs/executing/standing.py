@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from rag_bench.errors import ErrorCode
 from rag_bench.eval_runs.executing.wanted import Wanted, is_by_chunks
 from rag_bench.eval_runs.flags import REGRESSION, in_order
 from rag_bench.evaluation import catalogue
@@ -76,11 +77,23 @@ class Results:
                     low, high = said["scale"]
                     scores.scale = (float(low), float(high))
 
+    def add_stored(self, results: Sequence[Mapping[str, Any]], items: Sequence[Item]) -> None:
+        """Count results that an earlier execution stored, by what they say themselves."""
+        for result, item in zip(results, items, strict=True):
+            errors = result["errors"] or ()
+            errored = any(one["code"] != ErrorCode.NO_CITATIONS for one in errors)
+            self._count(CaseResult(0, result, errored), item)
+            failed = {one.get("metric") for one in errors}
+            for name, value in result["metrics"].items():
+                if value is not None or name in failed:
+                    self._scores.setdefault(name, _Scores()).n_expected += 1
+
     def _count(self, result: CaseResult, item: Item) -> None:
         self._states[_state(result)] += 1
         if result.result is None:
             return
-        self._n_answered += result.result["llm_answer"] is not None
+        scored = any(value is not None for value in result.result["metrics"].values())
+        self._n_answered += scored or result.result["llm_answer"] is not None
         self._errors.update({str(one["code"]) for one in result.result["errors"] or ()})
         self._flags.update(result.result["flags"])
         for name, value in result.result["metrics"].items():
@@ -113,7 +126,7 @@ class Results:
 
     @property
     def status(self) -> str:
-        """What a run is that ends with these results: ``failed`` if no case has an answer."""
+        """What a run is that ends so: ``failed`` if no case has an answer or a score."""
         counts = self.counts
         if counts["scored"] + counts["failed"] == self._n_cases:
             return "succeeded"
