@@ -131,5 +131,5 @@ from rag_bench.cli import (  # noqa: E402
     targets,  # noqa: F401
     traffic,  # noqa: F401
 )
-from rag_bench.cli.eval_runs import comparing, gating, managing  # noqa: E402, F401
+from rag_bench.cli.eval_runs import comparing, export, gating, managing  # noqa: E402, F401
 from rag_bench.cli.service import callbacks  # noqa: E402, F401
