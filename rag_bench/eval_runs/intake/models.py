@@ -72,6 +72,8 @@ def _key(
         if offline.is_simulated(found[0]):
             offline.require(found[0], ROLE_VARIABLES[role].all_offline)
     except ConfigurationError as error:
-        errors.append(Place(str(error), pointer=pointer([field])))
+        # Of the command line's list there is nothing to be said here.
+        said = str(error).removeprefix("the list: ")
+        errors.append(Place(said[:1].upper() + said[1:], pointer=pointer([field])))
         return None
     return found[0]

@@ -140,7 +140,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     assert "question, ground_truth_answer" in found["#/cases/0/langs"]
     assert "hybrid_late" in found["#/reranker"]
     assert "late_interaction" in found["#/reranker"]
-    assert "whose model is 'llama3.1:8b'" in found["#/llm_model"]
+    assert "Whose model is 'llama3.1:8b'" in found["#/llm_model"]
     with engine.connect() as connection:
         assert connection.execute(select(eval_run).where(eval_run.c.user_id != "ann")).all() == []
 
@@ -151,7 +151,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
         ([], "#", "object"),
         ({"llm_model": "simulator/sim-strong"}, "#", "has none"),
         (body(llm_model="production/log"), "#/llm_model", "traffic datasets only"),
-        (body(llm_model="client/answers"), "#/llm_model", "whose model is"),
+        (body(llm_model="client/answers"), "#/llm_model", "Whose model is"),
         (body(eval_type=[]), "#/eval_type", "Nothing is measured"),
         (body({"question": "?", "citations": [1]}), "#/cases/0/citations", "give the answer"),
         (body(path_to_file="x"), "#", "cases and path_to_file"),
