@@ -64,7 +64,7 @@ def traceparent() -> str | None:
 
 @contextmanager
 def tracing(
-    trace_id: str, *, run_id: str | None = None, user_id: str | None = None, name: str = "run"
+    trace_id: str, *, run_id: str | None = None, user_id: str | None = None, name: str = "eval run"
 ) -> Iterator[Trace]:
     """Do the work of the block under a trace: calls of providers, the log, evaluations name it.
 
@@ -95,5 +95,5 @@ def traced(trace_id: str | None) -> AbstractContextManager[Trace | None]:
     What is no trace id is passed over: a tag can be written by hand.
     """
     if trace_id and _TRACE_ID.fullmatch(trace_id) and _current.get() is None:
-        return tracing(trace_id)
+        return tracing(trace_id, name="step")
     return nullcontext()

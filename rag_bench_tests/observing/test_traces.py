@@ -65,7 +65,7 @@ def test_an_execution_and_its_calls_are_one_trace(database_url: str) -> None:
             OTEL_EXPORTER_OTLP_ENDPOINT=spans.url, OTEL_SERVICE_NAME="bench-1",
         )  # fmt: skip
         assert found == "True False"
-        run, call = spans.named("run"), spans.named("provider call")
+        run, call = spans.named("eval run"), spans.named("provider call")
     assert (run.trace_id, run.parent_id, run.service) == (TRACE, "", "bench-1")
     assert run.said == {"rag_bench.run_id": "r1", "enduser.id": "anna"}
     assert (call.trace_id, call.parent_id) == (TRACE, run.span_id)

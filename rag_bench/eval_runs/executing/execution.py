@@ -75,10 +75,10 @@ def execute(
         few = run.n_cases <= MOST_CASES
         rows = store.cases_at(connection, run_id) if few else None
         execution = Execution(engine, settings, run, rows, dagster_run_id, told, cancelled)
-        with tracing(run.trace_id, run_id=run_id, user_id=run.user_id, name="eval run"):
+        with tracing(run.trace_id, run_id=run_id, user_id=run.user_id):
             if execution.is_small:
                 return execution.run_at_once(connection)
-    with tracing(run.trace_id, run_id=run_id, user_id=run.user_id, name="eval run"):
+    with tracing(run.trace_id, run_id=run_id, user_id=run.user_id):
         return execution.run()
 
 
