@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -35,7 +35,8 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is stored."""
-        return {**asdict(self), "eval_types": list(self.eval_types), "metrics": list(self.metrics)}
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**own, "eval_types": list(self.eval_types), "metrics": list(self.metrics)}
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> RunConfig:

@@ -80,6 +80,7 @@ def make_engine(url: str | None = None, *, application_name: str = "rag_bench") 
     return create_engine(
         parse_url(url or database_url(), "psycopg"),
         pool_pre_ping=True,
+        pool_use_lifo=True,  # the one used last knows the statements, and others may close
         connect_args={"application_name": application_name},
     )
 
@@ -96,6 +97,7 @@ def quick_engine(engine: Engine) -> Engine:
         engine.url,
         isolation_level="AUTOCOMMIT",
         pool_pre_ping=True,
+        pool_use_lifo=True,
         connect_args={
             "application_name": "rag_bench",
             "options": "-c lock_timeout=1s -c synchronous_commit=off",

@@ -180,6 +180,8 @@ class Starting:
         began, action = time.monotonic(), noted(asked.request, run_id=run_id)
         made = Made(run_id, run, prepared.cases, action, began)
         with self._engine.connect() as connection:
+            if asked.named is None:  # then there is one statement, which is a transaction by itself
+                connection.execution_options(isolation_level="AUTOCOMMIT")
             if not self._is_first(connection, asked, run_id, decision):
                 return self._late(asked)
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rag_bench.answer_sources import CLIENT_ANSWERS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rag_bench.eval_runs.executing.execution import Execution
     from rag_bench.tiers.base.bench import Bench
     from rag_bench.tiers.base.evaluate import Task
+    from rag_bench.tiers.registry import Step
 
 #: What datasets of this kind are called.
 NAME = "evaluated for a client"
@@ -89,8 +91,13 @@ def _task(
     by_chunks = execution.wanted.retrieval and any(item.chunk_hashes for item in items)
     bench = execution.benches.of_given(dataset, snapshot=by_chunks)
     bench.__dict__["items"] = items  # they are stored with what is measured of them
-    step = registry.step_named(ANSWERS)
+    step = _step()
     return bench, client_task(bench, None, step, CLIENT_ANSWERS.key)
+
+
+@cache  # a look at all tiers takes as long as counting the words
+def _step() -> Step:
+    return registry.step_named(ANSWERS)
 
 
 def _measure(execution: Execution, part: Part, *, last: bool) -> None:
@@ -120,5 +127,5 @@ def _measure(execution: Execution, part: Part, *, last: bool) -> None:
 
 def warm_up() -> None:
     """Import what such runs need, before the first one waits for it."""
-    registry.step_named(ANSWERS)
+    _step()
     measuring.rehearse("3")

@@ -15,6 +15,7 @@ from rag_bench.eval_runs.intake.query import as_parameter
 from rag_bench.eval_runs.intake.request import PATH_SPELLING, SOURCES, EvalRequest, respelled
 from rag_bench.eval_runs.intake.retriever import named_retrieval
 from rag_bench.store.datasets import EVALUATED, items_of
+from rag_bench.store.eval_runs.results import reading
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class _Preparing:
             needed=measures.asks_a_judge(request.eval_types, metrics),
             errors=named,
         )
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             sha256 = references.current_dump(connection)
             retrieves = dataset is not None or any(_retrieves(one.case) for one in read)
             if sha256 is None and retrieves:

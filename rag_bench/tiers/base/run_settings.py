@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from rag_bench.hashing import content_hash
@@ -75,7 +76,7 @@ class RunSettings:
             del found["retriever"], found[NAME_IN_SETTINGS]
         return found
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The address of these settings."""
         return content_hash(_hashed(self.as_json()))
