@@ -65,6 +65,10 @@ def trace_of(headers: Headers) -> str:
     return found[1] if found else new_trace_id()
 
 
+class BrokenOffError(Exception):
+    """A reply that had begun could not be ended."""
+
+
 class Gate:
     """Middleware around all others."""
 
@@ -106,7 +110,8 @@ class Gate:
         except Exception:
             _log.exception("A request failed.", extra={"trace_id": asked.trace_id})
             if reply.started:
-                raise
+                # Ends the connection. What it was stands in the log, and nowhere else.
+                raise BrokenOffError("A reply broke off.") from None
             await self._tell(of_status(500), reply, scope, receive)
 
     async def _tell(self, problem: Problem, reply: _Reply, scope: Scope, receive: Receive) -> None:

@@ -6,6 +6,7 @@ in a table; Dagster's sensor `hooks_received` starts what follows from it, once 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request, Security
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MODEL, DOCUMENTS = "/hooks/model-updated", "/hooks/documents-updated"
 #: Bytes of a hook, which is read before it is known who sends it.
 MOST_BYTES = 64 << 10
+#: Seconds in which it has to come.
+MOST_SECONDS = 10.0
 _MOST_DEPTH = 8
 SIGNATURE = APIKeyHeader(
     name="webhook-signature",
@@ -111,10 +114,14 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > MOST_BYTES:
-            raise Problem(Code.TOO_LARGE, f"The body has more than {MOST_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            async for block in request.stream():
+                body += block
+                if len(body) > MOST_BYTES:
+                    raise Problem(Code.TOO_LARGE, f"The body has more than {MOST_BYTES} bytes.")
+    except TimeoutError:
+        raise Problem(Code.REFUSED, f"The body took more than {MOST_SECONDS:.0f} s.") from None
     return bytes(body)
 
 

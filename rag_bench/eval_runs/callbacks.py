@@ -26,7 +26,7 @@ from rag_bench.observing.trace import HEADER, new_trace_id, traceparent, tracing
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import callbacks as stored
 from rag_bench.store.eval_runs.callback_payload import as_sent
-from rag_bench.store.eval_runs.callbacks import Attempt, Claimed, Status
+from rag_bench.store.eval_runs.callbacks import Attempt, Claimed, Status, host_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -152,15 +152,13 @@ class Deliverer:
             self._thread.join()
 
     def _run(self) -> None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="callback") as pool:
             while not self._stopped.is_set():
                 self._wake.clear()
                 claimed = None
                 try:
                     claimed = self._claim()
-                except SQLAlchemyError:
+                except Exception:  # the database may be away; the next look is soon
                     _log.warning("Callbacks cannot be looked for now.", exc_info=True)
                 if claimed is None:
                     self._wake.wait(_LOOK_EVERY)
@@ -173,7 +171,7 @@ class Deliverer:
                 return None
             claimed = stored.claim(self._engine, busy=self._busy, now=self._time())
             if claimed is not None:
-                self._busy.add(_host(claimed.url))
+                self._busy.add(host_of(claimed.url))
             return claimed
 
     def _in_thread(self, claimed: Claimed) -> None:
@@ -183,7 +181,7 @@ class Deliverer:
             _log.exception("A callback was not recorded.", extra={"run_id": claimed.run_id})
         finally:
             with self._lock:
-                self._busy.discard(_host(claimed.url))
+                self._busy.discard(host_of(claimed.url))
             self._wake.set()
 
     def deliver_one(self) -> bool:
@@ -235,7 +233,7 @@ class Deliverer:
         if 200 <= reply.status < 300:
             return reply.status, None, None
         after = seconds_of(reply.headers, at)
-        return reply.status, f"{_host(claimed.url)} answered with {reply.status}.", after
+        return reply.status, f"{host_of(claimed.url)} answered with {reply.status}.", after
 
     def _time(self) -> datetime | None:
         return self._now() if self._now else None
@@ -252,10 +250,6 @@ def seconds_of(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - now).total_seconds())
-
-
-def _host(url: str) -> str:
-    return url.split("/", 3)[2]
 
 
 def shown(url: str) -> str:

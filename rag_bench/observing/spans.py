@@ -69,15 +69,23 @@ def span(
     if made is None:
         yield None
         return
-    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace import SpanKind, StatusCode
 
     kind = SpanKind.CLIENT if to_others else SpanKind.INTERNAL
     tracer = made.get_tracer("rag_bench")
-    # An exception's own text may hold what is not for everybody; that it failed is enough.
     with tracer.start_as_current_span(
-        name, kind=kind, attributes=dict(attributes or {}), record_exception=False
+        name,
+        kind=kind,
+        attributes=dict(attributes or {}),
+        record_exception=False,
+        set_status_on_exception=False,
     ) as opened:
-        yield opened
+        try:
+            yield opened
+        except BaseException as error:
+            # Its own text may hold what is not for everybody; that it failed, and how, is enough.
+            opened.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def current_ids() -> Ids | None:

@@ -25,13 +25,19 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 #: Asks a model as an execution does, and says which of these packages that took.
 ASKS = """
 import asyncio, sys
+from rag_bench.errors import CaseError
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.transport.client import ChatModels
 from rag_bench.observing.trace import tracing
 
 async def ask():
     async with ChatModels(Providers.from_environment(), sys.argv[1]) as models:
-        await models.chat("shop/m-1", "generation", [{"role": "user", "content": "Где справка?"}])
+        question = [{"role": "user", "content": "Где справка?"}]
+        await models.chat("shop/m-1", "generation", question)
+        try:
+            await models.chat("gone/m-2", "generation", question)
+        except CaseError:
+            pass
 
 with tracing(sys.argv[2], run_id="r1", user_id="anna"):
     asyncio.run(ask())
@@ -48,7 +54,10 @@ def provider(headers: list[dict[str, str]]) -> Starlette:
 
 
 def asking(database_url: str, provider: str, **more: str) -> str:
-    environment = {**os.environ, "PROVIDER_SHOP_BASE_URL": provider, **more}
+    environment = {
+        **os.environ, "PROVIDER_SHOP_BASE_URL": provider, "PROVIDER_GONE_BASE_URL": "http://127.0.0.1:9/v1",
+        "RAG_BENCH_MAX_RETRIES": "0", **more,
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", ASKS, database_url, TRACE],
         env=environment, capture_output=True, text=True, timeout=120,
@@ -65,13 +74,19 @@ def test_an_execution_and_its_calls_are_one_trace(database_url: str) -> None:
             OTEL_EXPORTER_OTLP_ENDPOINT=spans.url, OTEL_SERVICE_NAME="bench-1",
         )  # fmt: skip
         assert found == "True False"
-        run, call = spans.named("eval run"), spans.named("provider call")
+        run = spans.named("eval run")
+        call, failed = sorted(
+            (one for one in spans.found if one.name == "provider call"),
+            key=lambda one: str(one.said["gen_ai.request.model"]), reverse=True,
+        )  # fmt: skip
     assert (run.trace_id, run.parent_id, run.service) == (TRACE, "", "bench-1")
     assert run.said == {"rag_bench.run_id": "r1", "enduser.id": "anna"}
     assert (call.trace_id, call.parent_id) == (TRACE, run.span_id)
     assert call.said["gen_ai.request.model"] == "shop/m-1"
     assert call.said["http.response.status_code"] == 200
     assert "справка" not in call.text
+    assert (failed.trace_id, failed.said["gen_ai.request.model"]) == (TRACE, "gone/m-2")
+    assert 'message: "ConnectError"' in failed.text, "its class alone"
     [sent] = headers
     assert sent["traceparent"] == f"00-{TRACE}-{call.span_id}-01"
 

@@ -83,6 +83,12 @@ def enqueue(connection: Connection, run_id: str) -> str | None:
     return made
 
 
+def host_of(url: str) -> str:
+    """Return the host and port of an address, as the queries here see them."""
+    parts = url.split("/", 3)
+    return parts[2] if len(parts) > 2 else ""
+
+
 _CLAIM = text(f"""
     update rag_bench.callback c
     set attempts = attempts + 1, round_attempts = round_attempts + 1,
@@ -157,7 +163,6 @@ def record(
         hold_off: seconds for which nothing else is to be sent to the host.
         now: None: the database's time.
     """
-    host = claimed.url.split("/", 3)[2]
     with engine.begin() as connection:
         connection.execute(
             insert(callback_attempt).values(
@@ -172,6 +177,7 @@ def record(
         said = {"id": claimed.id, "number": claimed.number, "status": status, "wait": wait}
         connection.execute(_RECORD, {**said, "now": now})
         if hold_off is not None:
+            host = host_of(claimed.url)
             held = {"id": claimed.id, "host": host, "wait": hold_off, "now": now}
             connection.execute(_HOLD_OFF, held)
 
