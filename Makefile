@@ -1,7 +1,7 @@
 ## make demo   install, build and load the demo, run the whole graph offline, show the leaderboard
 ## make test   lint, types, import contracts, tests
 ## make test-numerics   the numeric tests under other processors' kernels, one thread and two
-## make dev    the Dagster UI on http://127.0.0.1:3000, the API on port 8000 and a key for it
+## make dev    the Dagster UI on http://127.0.0.1:3000, the dashboard on port 7860, the API on port 8000
 ## make clean  stop what runs and remove what the other targets made (your own dumps stay)
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

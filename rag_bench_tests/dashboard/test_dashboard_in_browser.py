@@ -29,6 +29,10 @@ CONTENT = {
     "domain": ("Typical of questions without an answer", "Характерны для вопросов без ответа", 1),
 }
 TAB = "return document.querySelector(`.rb-tabs a[href*='tab=${arguments[0]}']`).textContent"
+PRESS = """
+    const pressed = new KeyboardEvent('keydown', {key: arguments[0], bubbles: true});
+    document.body.dispatchEvent(pressed);
+"""
 EMPTY = {
     "utilization": "This was not analysed yet",
     "topics": "This was not analysed yet",
@@ -82,14 +86,14 @@ def test_a_link_opens_the_same_view_in_a_new_server(
     page.settled()
     query = page.run("return location.search")
     assert "b=simulator" in query
-    seen = page.text()
+    seen = page.words()
     with (
         served(dashboard(populated.engine), lifespan="on") as url,
         chromium(tmp_path / "other") as browser,
     ):
         again = Dashboard(browser, f"{url}/")
         again.open(query)
-        assert again.text() == seen
+        assert again.words() == seen
 
 
 def test_back_and_forward_and_the_keys(page: Dashboard) -> None:
@@ -97,21 +101,19 @@ def test_back_and_forward_and_the_keys(page: Dashboard) -> None:
     page.run("document.querySelector('#rb-questions tbody a').click()")
     page.settled()
     first = page.run("return location.search")
-    page.run(
-        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))"
-    )
+    page.run(PRESS, "ArrowRight")
     page.settled()
     second = page.run("return location.search")
     assert first != second
-    page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', bubbles: true}))")
+    page.run(PRESS, "p")
     page.settled()
     assert page.run("return location.search") == first
-    before = page.text()
+    before = page.words()
     for script, where in (("history.back()", second), ("history.forward()", first)):
         page.run(script)
         page.settled()
         assert page.run("return location.search") == where
-    assert page.text() == before
+    assert page.words() == before
 
 
 def test_a_table_is_saved_as_csv_with_the_numbers_of_the_store(page: Dashboard) -> None:

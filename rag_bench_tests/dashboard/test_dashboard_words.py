@@ -52,7 +52,7 @@ def test_no_word_is_left_over() -> None:
     st.sampled_from(TABS),
     st.dictionaries(
         st.sampled_from([name for name in PARAMETERS if name != "lang"]),
-        st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=80),
+        st.text("абв xyz09&=?+%#/<>\"'\\é🙂", min_size=1, max_size=20).map(str.strip).filter(bool),
     ),
 )
 def test_a_link_is_the_whole_view(tab: str, values: dict[str, str]) -> None:

@@ -57,6 +57,11 @@ class Dashboard:
     def text(self) -> str:
         return str(self.run("return document.body.innerText")).replace("\u00a0", " ")
 
+    def words(self) -> str:
+        """What stands around the plots, whose labels come when they are drawn."""
+        script = "return [...document.querySelectorAll('.rb-page')].map(e => e.innerText).join()"
+        return str(self.run(script))
+
     def click(self, text: str) -> None:
         """Follow the first link with this text."""
         script = """
