@@ -7,7 +7,7 @@ import dagster as dg
 from rag_bench import automation, checks
 from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
-from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers
+from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers, vector_map
 from rag_bench.assets.service import eval_run
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
@@ -32,6 +32,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *lab,
             *report,
             *analytics.ASSETS,
+            *vector_map.ASSETS,
             *eval_run.ASSETS,
         ]
     )

@@ -75,6 +75,12 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         {"postgres", "scikitlearn"},
     ),
     "domain_insights": ("analytics", {"chunk", "question_answer"}, NONE, {"postgres", "python"}),
+    "vector_map": (
+        "analytics",
+        {"chunk_embeddings", "question_embeddings"},
+        NONE,
+        {"postgres", "scikitlearn"},
+    ),
     "sweep_plan": (
         "model_lab",
         {"manual_dataset", "synthetic_dataset", "tier1_retrieval"},
@@ -137,6 +143,6 @@ CHECKS = {
 }
 JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
-    *("benchmark_judges", "production_judges", "report", "analytics"),
+    *("benchmark_judges", "production_judges", "report", "analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs"),
 )

@@ -54,6 +54,13 @@ ANALYTICS = Stage(
     "07:30",
     ("chunk_utilization", "topic_coverage", "domain_insights"),
 )
+MAP = Stage(
+    "map",
+    "map of chunks and questions",
+    "Chunks and users' questions on a plane, for the dashboard.",
+    "07:45",
+    ("vector_map",),
+)
 REFRESH = Stage(
     "refresh",
     "embeddings, datasets, retrieval",
@@ -128,4 +135,4 @@ REPORT = Stage(
 )
 
 #: Those that have assets of no tier; the others exist by the steps that name them.
-FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, ANALYTICS)
+FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, ANALYTICS, MAP)

@@ -24,7 +24,7 @@ CONTENT = {
     "gates": ("Confusion matrix", "Матрица ошибок", 3),
     "compare": ("Measured again: before → after", "Измерено повторно: было → стало", 0),
     "questions": ("Questions of the dataset", "Вопросы набора", 0),
-    "utilization": ("Would more questions find more?", "Найдут ли новые вопросы больше?", 2),
+    "utilization": ("Would more questions find more?", "Найдут ли новые вопросы больше?", 3),
     "topics": ("Map of the gaps", "Карта пробелов", 1),
     "domain": ("Typical of questions without an answer", "Характерны для вопросов без ответа", 1),
 }

@@ -234,6 +234,9 @@ def test_analyses(populated: World) -> None:
     chunks = populated.rows("select count(*) as n from rag_bench.chunk")[0]["n"]
     assert sum(int(row["chunks"]) for row in page.tables["use-counts"]) == chunks
 
+    placed = sum(int(row["chunks"]) for row in page.tables["map"])
+    assert placed == chunks
+
     topics = populated.rows(
         "select c.scores from rag_bench.evaluation_case c join rag_bench.evaluation e on e.id = "
         "c.evaluation_id where e.tier = 'analytics_topics'"

@@ -37,7 +37,7 @@ def test_no_word_is_left_over() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in HERE.rglob("*.py"))
     asked = set(re.findall(r"""["'](\w+)["']""", source))
     made = ("tab_", "verdict_", "role_", "language_", "status_", "filter_", "order_", "code_")
-    made += ("made_", "answers_tier_", "gap_", "domain_", "word_", "short_")
+    made += ("made_", "answers_tier_", "gap_", "domain_", "word_", "short_", "colour_")
     assert {
         k
         for k in WORDS

@@ -149,7 +149,8 @@ def _errors(context: Context, found: Mapping[str, Any], made: Page) -> None:
     failures = [(code, detail) for code, detail, n in grouped for _ in range(n) if is_failure(code)]
     cause = most_frequent(failures, _models(found))
     if cause is not None:
-        made.add(said(words("main_cause", cause=str(cause)), "warn"))
+        [text] = shown(context, [str(cause)])
+        made.add(said(words("main_cause", cause=text), "warn"))
     codes: dict[str, int] = {}
     for code, _, n in grouped:
         codes[code] = codes.get(code, 0) + n

@@ -42,6 +42,48 @@ group by 1, 2 order by 1, 2
 """
 
 
+# Of the map's points what the other analyses of the same dump say: a chunk's page and use, a
+# question's topic.
+_POINTS = """
+select placed.case_id, (placed.scores ->> 'x')::float, (placed.scores ->> 'y')::float,
+    chunk.page_url, (placed.scores ->> 'answered')::boolean,
+    (used.scores ->> 'retrieved')::int, topic.name
+from rag_bench.evaluation_case as placed
+join rag_bench.evaluation on evaluation.id = placed.evaluation_id
+left join rag_bench.chunk on chunk.dump_sha256 = evaluation.dump_sha256
+    and placed.case_id = 'chunk:' || chunk.chunk_hash
+left join rag_bench.evaluation_case as used on used.evaluation_id = :used
+    and placed.case_id = 'chunk:' || used.case_id
+left join (
+    select of_topic.id, min(named.scores ->> 'name') as name
+    from rag_bench.evaluation_case as named
+    cross join lateral jsonb_array_elements_text(named.retrieved) as of_topic(id)
+    where named.evaluation_id = :topics group by 1
+) as topic on placed.case_id = 'question:' || topic.id
+where placed.evaluation_id = :map order by placed.case_id limit :limit
+"""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A point of the map: a chunk with its page and how many questions find it, or a question with
+    its topic and whether it was answered; None where that is not known.
+    """
+
+    id: str
+    x: float
+    y: float
+    page_url: str | None
+    answered: bool | None
+    retrieved: int | None
+    topic: str | None
+
+    @property
+    def is_chunk(self) -> bool:
+        """Whether it is a chunk; else it is a question."""
+        return self.id.startswith("chunk:")
+
+
 @dataclass(frozen=True)
 class Use:
     """How often a chunk was found, and as the first; its text is None if its dump is gone."""
@@ -90,3 +132,12 @@ def topic_months(engine: Engine, evaluation_id: int) -> dict[int, dict[str, int]
         for topic, month, n in connection.execute(text(_MONTHS), {"evaluation": evaluation_id}):
             found.setdefault(topic, {})[month] = n
     return found
+
+
+def map_points(
+    engine: Engine, map_id: int, *, used: int | None, topics: int | None, limit: int
+) -> list[Placed]:
+    """Return the points of a map. ``used``, ``topics``: the analyses that say more of them."""
+    given = {"map": map_id, "used": used or -1, "topics": topics or -1, "limit": limit}
+    with engine.connect() as connection:
+        return [Placed(*row) for row in connection.execute(text(_POINTS), given)]

@@ -94,11 +94,15 @@ class Analysis:
         """
         return self._texts.of_questions([question.text for question in asked])
 
+    def chunk_vectors(self) -> np.ndarray:
+        """Return the vectors of the chunks, in the order of ``chunks``."""
+        return self._texts.of_chunks([chunk.text for chunk in self.chunks])
+
     def search(self, questions: np.ndarray, k: int) -> TopK:
         """Return the ``k`` nearest chunks of each question, exactly."""
         from rag_bench.retrieval.search import top_k
 
-        return top_k(questions, self._texts.of_chunks([c.text for c in self.chunks]), k)
+        return top_k(questions, self.chunk_vectors(), k)
 
     def real_questions(self, limit: int | None) -> Questions:
         """Return a sample of what users asked.

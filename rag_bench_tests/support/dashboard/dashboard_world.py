@@ -10,7 +10,7 @@ from small_world import ANSWERS, FREE, LAB, PRODUCTION, SCORES, Done, World, ope
 
 from rag_bench.store.embedded import EmbeddedServer
 
-ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
+ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights", "vector_map")
 
 
 @contextmanager
