@@ -40,13 +40,14 @@ class Asked(BaseModel):
     name: str | None = Field(
         None,
         min_length=1,
-        max_length=200,
+        max_length=100,
         pattern=r"^[^\x00]*$",
         description="Of the dataset; none: the first file's.",
     )
-    field: list[Annotated[str, Field(max_length=200, pattern=r"^[^\x00=]+=[^\x00=]+$")]] = Field(
+    # An address has to hold them all, in percent signs.
+    field: list[Annotated[str, Field(max_length=100, pattern=r"^[^\x00=]+=[^\x00=]+$")]] = Field(
         [],
-        max_length=50,
+        max_length=20,
         description="What a field is to be read as, `question=ticket_text`; several.",
     )
 
@@ -79,8 +80,10 @@ _BODY = {
         "required": True,
         "content": {
             "application/x-ndjson": {
-                **_TEXT,
-                "example": '{"item": {"question": "Где карта?", "answer": "В комнате 12."}}\n',
+                "schema": {
+                    **_TEXT["schema"],
+                    "description": 'JSONL: `{"question": …}` or OpenAI\'s `{"item": {…}}` a line.',
+                }
             },
             "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
             "text/csv": _TEXT,
