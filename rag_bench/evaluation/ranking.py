@@ -15,6 +15,7 @@ import numpy as np
 
 from rag_bench.evaluation.comparison import Comparison, compare_paired
 from rag_bench.evaluation.paired.p_values import holm
+from rag_bench.evaluation.paired.places import Place, Places, places
 from rag_bench.evaluation.precision import settled
 
 #: A model is ranked if at least this share of its cases has a score.
@@ -81,7 +82,8 @@ class Ranking:
     ``judges``: those whose scores count. ``left_out``: the others, and why. ``n_common``: cases
     that the ranked models are compared on, of ``n_cases``. ``n_clusters``: pages of these.
     ``independent``: whether the order of two models is sure not to hang on a third, because the
-    judges' spread was taken from a sample that no model of the list enters.
+    judges' spread was taken from a sample that no model of the list enters. ``places``: how sure
+    the ranks are; None without cases, or with one page or one model.
     """
 
     standings: Sequence[Standing]
@@ -91,6 +93,11 @@ class Ranking:
     n_cases: int
     n_clusters: int
     independent: bool
+    places: Places | None = None
+
+    def place(self, model: str) -> Place | None:
+        """Return how sure a model's rank is; None where that is not known."""
+        return self.places.by_model.get(model) if self.places else None
 
 
 def rank(
@@ -161,6 +168,7 @@ def rank(
         n_cases=max((cell.n_expected for cell in chosen.values()), default=0),
         n_clusters=len({clusters.get(case, case) for case in cases}),
         independent=independent,
+        places=places(worth, [clusters.get(case, case) for case in cases]) if cases else None,
     )
 
 

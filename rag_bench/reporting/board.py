@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.answer_sources import PRODUCTION_LOG, source_of
 from rag_bench.evaluation.comparison import Comparison
+from rag_bench.evaluation.paired.places import Places, place_json
+from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.ranking import ALPHA, LEAST_SCORED, Ranking, Standing, percent
 from rag_bench.evaluation.types import FEW_CLUSTERS
 from rag_bench.llm.config.targets import is_target
@@ -51,6 +53,7 @@ class GeneratorLine:
     n_expected: int
     cost_per_1000: float | None
     configured: bool
+    places: Places | None = None
 
     @property
     def model(self) -> str:
@@ -77,19 +80,20 @@ class GeneratorLine:
 
     @property
     def against_first(self) -> str:
-        """How far it is behind the first, in standard deviations; ``notes`` say more."""
+        """How far it is behind the first, in standard deviations, and how sure its rank is."""
         standing = self.standing
+        sure = self.places.said(self.model, leads=standing.rank == 1) if self.places else ""
         if standing.rank is None:
             return "not ranked"
         if standing.rank == 1:
-            return "first"
+            return f"first{sure}"
         if standing.behind is None or standing.behind.difference.value is None:
             return "–"
         found = standing.behind.difference
         gap = f"{found.value:.2f}"
         if found.ci_low is not None and found.ci_high is not None:
             gap += f" [{found.ci_low:.2f}, {found.ci_high:.2f}]"
-        return gap
+        return gap + sure
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,7 @@ def generators(board: Leaderboard) -> list[GeneratorLine]:
                 least["n_expected"] if least else board.n_questions,
                 _cost(board, Role.generation, standing.model),
                 board.configured is None or standing.model in board.configured.generation,
+                board.ranking.places,
             )
         )
     return lines
@@ -307,6 +312,7 @@ def _generator_json(board: Leaderboard, line: GeneratorLine) -> dict[str, Any]:
         "configured": line.configured,
         "not_ranked_because": standing.reason,
         "tied_with_first": standing.tied,
+        **place_json(board.ranking.place(standing.model)),
         "standardised": standing.standardised,
         "behind_first": _comparison_json(standing.behind, standing.p_adjusted),
         "n_scored": line.n_scored,
@@ -352,6 +358,7 @@ def _ranking_json(ranking: Ranking, lead: Column) -> dict[str, Any]:
         "n_clusters": ranking.n_clusters,
         "least_scored": LEAST_SCORED,
         "independent_of_other_models": ranking.independent,
+        "first_is_too_high_by": settled(ranking.places.optimism) if ranking.places else None,
     }
 
 

@@ -189,6 +189,14 @@ def test_what_cannot_be_run_says_why(
     cases.write_text("[]")
     ended = rag_bench("eval", "run", str(cases))
     assert (ended.code, "holds no request" in ended.err) == (3, True)
+    for wrong in (
+        ("run", tmp_path / "no such file"),
+        ("run", cases, "--colour", "red"),
+        ("run", cases, "--label", "nothing"),
+        ("follow", A, "--url", "bench.example.org"),
+    ):
+        ended = rag_bench("eval", *wrong)
+        assert (ended.code, "Traceback" in ended.err) == (3, False), wrong
     monkeypatch.delenv("RAG_BENCH_API_KEY")
     ended = rag_bench("eval", "follow", A)
     assert (ended.code, "There is no key" in ended.err) == (3, True)
@@ -209,6 +217,7 @@ def test_runs_are_compared_on_the_command_line(engine: Engine, rag_bench: RagBen
     ended = rag_bench("compare", A, B)
     assert (ended.code, "run 0199bbbb against run 0199aaaa: got worse" in ended.out) == (0, True)
     assert rag_bench("compare", A, B, "--exit-code").code == 1
+    assert rag_bench("compare", A, "x", "--exit-code").code == 3
     assert rag_bench("compare", B, A, "--exit-code", "--metric", FAITHFUL).code == 0
     found = json.loads(rag_bench("compare", A, B, "--json", "--margin", f"{FAITHFUL}=0.3").out)
     assert found["metrics"][0]["margin"] == 0.3

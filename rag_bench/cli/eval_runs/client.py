@@ -35,6 +35,29 @@ class ServiceError(RagBenchError):
         self.status = status
 
 
+class _Trying:
+    """Pauses between tries, longer each time, until it has failed for so many seconds."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self.worked()
+
+    def worked(self) -> None:
+        """Begin to count anew with the next failure."""
+        self._end: float | None = None
+        self._pause = _FIRST_PAUSE
+
+    def again(self, error: ServiceError, wait: float | None = None) -> None:
+        """Pause before the next try, or raise what failed."""
+        wait = wait or self._pause
+        now = time.monotonic()
+        self._end = now + self._patience if self._end is None else self._end
+        if now + wait > self._end:
+            raise error
+        time.sleep(wait)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+
 @dataclass(frozen=True)
 class Event:
     """A server-sent event."""
@@ -70,29 +93,28 @@ class Service:
         """
         import httpx
 
-        end, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        trying = _Trying(self._patience)
         while True:
-            wait = pause
+            wait = None
             try:
                 reply = self._client.request(
                     method, path, params=list(params), content=content, headers=dict(headers or {})
                 )
-                if reply.is_success or reply.status_code == 304:
+                if reply.is_success:
                     return reply
                 error = problem_of(reply)
                 if reply.status_code not in _AGAIN or not repeatable:
                     raise error
-                wait = _asked_to_wait(reply) or pause
+                wait = _asked_to_wait(reply)
+            except httpx.UnsupportedProtocol:
+                raise ServiceError(f"{self._client.base_url} is no http address.") from None
             except httpx.ConnectError as failed:
                 error = ServiceError(f"{self._client.base_url} cannot be reached: {failed}")
             except httpx.TransportError as failed:
                 error = ServiceError(f"{self._client.base_url} broke off: {failed!r}")
                 if not repeatable:
                     raise error from None
-            if time.monotonic() + wait > end:
-                raise error
-            time.sleep(wait)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            trying.again(error, wait)
 
     def json(self, method: str, path: str, **asked: Any) -> dict[str, Any]:
         """Return the object that a request is answered with; see `ask`."""
@@ -109,8 +131,9 @@ class Service:
         """
         import httpx
 
-        last, end, pause = "", time.monotonic() + self._patience, _FIRST_PAUSE
+        last = ""
         path = f"/eval/runs/{run_id}/events"
+        trying = _Trying(self._patience)
         while True:
             headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
             try:
@@ -119,19 +142,19 @@ class Service:
                         reply.read()
                         raise problem_of(reply)
                     for event in events_of(reply.iter_lines()):
+                        trying.worked()
                         last = event.id or last
-                        end, pause = time.monotonic() + self._patience, _FIRST_PAUSE
                         yield event
-            except (httpx.TransportError, ServiceError) as failed:
-                if isinstance(failed, ServiceError) and failed.status not in _AGAIN:
+                # It ends with the run, or because somebody between us ended it.
+                if self.run(run_id)["status"] in ENDED:
+                    return
+                trying.again(ServiceError(f"The events of {run_id} end before the run does."))
+            except httpx.TransportError as failed:
+                trying.again(ServiceError(f"{run_id} cannot be followed any more: {failed!r}"))
+            except ServiceError as refused:
+                if refused.status not in _AGAIN:
                     raise
-                if time.monotonic() + pause > end:
-                    raise ServiceError(f"{run_id} cannot be followed any more: {failed}") from None
-            # The stream ends with the run, or because somebody between us ended it.
-            if self.run(run_id)["status"] in ENDED:
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                trying.again(refused)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return how far a run is."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from rag_bench.cli.app import app, open_engine
-from rag_bench.cli.eval_runs.group import exit_code_of
+from rag_bench.cli.eval_runs.group import ending, exit_code_of
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.paired.decision import MARGIN
 
@@ -41,7 +42,7 @@ def compare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 1 if worse, 2 if it cannot be told.")
+        bool, typer.Option("--exit-code", help="End with 1: worse; 2: cannot tell; 3: not there.")
     ] = False,
 ) -> None:
     """Compare two runs or evaluations, case by case: what got worse? Asks no model."""
@@ -49,15 +50,16 @@ def compare(
     from rag_bench.reporting.compared.comparing import compare as compare_both
     from rag_bench.reporting.compared.text import whole
 
-    share, margins = _margins(margin or [])
-    terms = Terms(
-        metrics=metric or None,
-        margin=share,
-        margins=margins,
-        higher=higher or (),
-        lower=lower or (),
-    )
-    found = compare_both(open_engine(), a, b, terms).as_json()
+    with ending() if exit_code else nullcontext():
+        share, margins = _margins(margin or [])
+        terms = Terms(
+            metrics=metric or None,
+            margin=share,
+            margins=margins,
+            higher=higher or (),
+            lower=lower or (),
+        )
+        found = compare_both(open_engine(), a, b, terms).as_json()
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else whole(found))
     if exit_code:
         raise typer.Exit(exit_code_of(found["verdict"]))

@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from rag_bench.cli.app import app, errors, open_engine
+from rag_bench.cli.app import app, open_engine
 from rag_bench.cli.eval_runs.group import (
-    COULD_NOT_RUN,
     EXIT_CODES,
     INCONCLUSIVE,
     PASSED,
     REGRESSION,
+    Coded,
+    ending,
 )
-from rag_bench.errors import RagBenchError
 
 _CODES = {"passed": PASSED, "failed": REGRESSION, "held": INCONCLUSIVE}
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=Coded, epilog=EXIT_CODES)
 def gate(
     a: Annotated[str, typer.Argument(help="What is released now: an evaluation or a run.")],
     b: Annotated[str, typer.Argument(help="What would be.")],
@@ -35,11 +35,8 @@ def gate(
     from rag_bench.reporting.compared.policy import read_policy
     from rag_bench.reporting.compared.text import whole
 
-    try:
+    with ending():
         found = held_against(open_engine(), a, b, read_policy(policy))
-    except RagBenchError as error:
-        errors.print(f"rag-bench: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(COULD_NOT_RUN) from None
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
     else:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,8 @@ from rag_bench.cli.eval_runs.group import (
     EXIT_CODES,
     INCONCLUSIVE,
     PASSED,
+    Coded,
+    ending,
     eval_app,
     exit_code_of,
 )
@@ -41,7 +42,7 @@ Margin = Annotated[
 ]
 
 
-@eval_app.command("run", epilog=EXIT_CODES)
+@eval_app.command("run", cls=Coded, epilog=EXIT_CODES)
 def run(
     file: Annotated[
         Path,
@@ -74,14 +75,14 @@ def run(
     key: Key = None,
 ) -> None:
     """Evaluate a file of cases by the service, and hold the result against an earlier run."""
-    asked = [
-        *((name, value) for name, value in _named(baseline, model, judge) if value is not None),
-        *(("eval_type", value) for value in eval_type or []),
-        *(("metrics", value) for value in metrics or []),
-        *(_label(one) for one in label or []),
-        *(_field(one) for one in field or []),
-    ]
-    with _ending(), service(url, key) as api:
+    with ending(), service(url, key) as api:
+        asked = [
+            *((name, value) for name, value in _named(baseline, model, judge) if value is not None),
+            *(("eval_type", value) for value in eval_type or []),
+            *(("metrics", value) for value in metrics or []),
+            *(_label(one) for one in label or []),
+            *(_field(one) for one in field or []),
+        ]
         started = _start(api, file, asked)
         run_id = str(started["run_id"])
         errors.print(f"run {run_id}", highlight=False)
@@ -89,7 +90,7 @@ def run(
     raise typer.Exit(code)
 
 
-@eval_app.command("follow", epilog=EXIT_CODES)
+@eval_app.command("follow", cls=Coded, epilog=EXIT_CODES)
 def follow(
     run_id: Annotated[str, typer.Argument(help="As it was printed.")],
     gate_metric: Deciding = None,
@@ -99,22 +100,9 @@ def follow(
     key: Key = None,
 ) -> None:
     """Follow a run that was started before, and end as ``run`` would have."""
-    with _ending(), service(url, key) as api:
+    with ending(), service(url, key) as api:
         code = _finish(api, run_id, gate_metric, margin, as_json)
     raise typer.Exit(code)
-
-
-@contextmanager
-def _ending() -> Iterator[None]:
-    """End what could not be run with its own code; an interrupt says how to go on."""
-    try:
-        yield
-    except RagBenchError as error:
-        errors.print(f"rag-bench: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(COULD_NOT_RUN) from None
-    except KeyboardInterrupt:
-        errors.print("The run goes on: rag-bench eval follow ID, rag-bench eval cancel ID.")
-        raise
 
 
 def _named(baseline: str | None, model: str | None, judge: str | None) -> list[Any]:
@@ -124,14 +112,14 @@ def _named(baseline: str | None, model: str | None, judge: str | None) -> list[A
 def _label(one: str) -> tuple[str, str]:
     name, separator, value = one.partition(":")
     if not separator or not name:
-        raise typer.BadParameter(f"{one!r} is not of the form name:value")
+        raise RagBenchError(f"--label {one!r} is not of the form name:value")
     return f"{_LABELS}{name}", value
 
 
 def _field(one: str) -> tuple[str, str]:
     name, separator, value = one.partition("=")
     if not separator or not name:
-        raise typer.BadParameter(f"{one!r} is not of the form name=value")
+        raise RagBenchError(f"--field {one!r} is not of the form name=value")
     return name, value
 
 
