@@ -115,8 +115,8 @@ def verdict(
 class Deliverer:
     """Threads that deliver what is due, until they are stopped.
 
-    Any number of processes may have one: a callback is claimed before it is sent. ``ended`` of a
-    callback that never got through is for people to look at: `rag-bench callbacks list`.
+    Any number of processes may have one: a callback is claimed before it is sent. What never got
+    through is for people to look at: `rag-bench callbacks list --status failed`.
     """
 
     def __init__(
@@ -230,6 +230,9 @@ class Deliverer:
             # Its status was read: what it says after that is of no interest.
             taken = error.status is not None and 200 <= error.status < 300
             return error.status, None if taken else str(error), None
+        except Exception as error:  # a failure as others are, or it would be tried for ever
+            _log.exception("A callback could not be sent.", extra={"run_id": claimed.run_id})
+            return None, f"It could not be sent ({type(error).__name__}).", None
         if 200 <= reply.status < 300:
             return reply.status, None, None
         after = seconds_of(reply.headers, at)

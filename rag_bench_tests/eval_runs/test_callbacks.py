@@ -228,6 +228,21 @@ def test_a_dead_deliverers_claim_ends_and_its_late_word_changes_nothing(engine: 
     assert (row["status"], [one["number"] for one in row["log"]]) == ("waiting", [1])
 
 
+def test_what_nobody_foresaw_is_a_failed_attempt(engine: Engine) -> None:
+    a_finished_run(engine, "https://127.0.0.1:9/")
+    guard = Guard(allowed("127.0.0.1"), resolve=_odd)
+    assert made(engine, guard=guard).deliver_one()
+    [row] = stored.listed(engine)
+    assert (row["status"], row["log"][0]["error"]) == (
+        "waiting",
+        "It could not be sent (ZeroDivisionError).",
+    )
+
+
+def _odd(host: str, port: int) -> list[str]:
+    raise ZeroDivisionError
+
+
 def test_two_deliverers_tell_each_once(engine: Engine, receiver: Receiver) -> None:
     hosts = (receiver.url, receiver.url.replace("127.0.0.1", "localhost"))
     for n in range(30):
