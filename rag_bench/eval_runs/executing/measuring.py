@@ -13,6 +13,7 @@ from rag_bench.eval_runs.executing.benches import retrieves_by_itself
 from rag_bench.eval_runs.executing.wanted import Wanted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Kind, StoredEvaluation
+from rag_bench.store.vectors import MissingVectorsError
 from rag_bench.tiers import registry
 from rag_bench.tiers.answers.ahead import judged_next
 from rag_bench.tiers.answers.earlier import first_answers
@@ -24,6 +25,7 @@ from rag_bench.tiers.base.evaluate import (
     evaluate,
     evaluate_here,
 )
+from rag_bench.tiers.retrieval.searchers import passage_texts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -115,7 +117,7 @@ class Measuring:
         wanted, generator, judge = self._wanted, self._generator, self._config.judge_model
         own = retrieves_by_itself(generator)
         if not own:
-            await self._step("tier1_retrieval", [None], "retrieval")
+            await self._retrieve()
         if generator is None:
             return self.found
         with judged_next([judge] if wanted.rubrics and judge else []):
@@ -137,6 +139,14 @@ class Measuring:
         if wanted.extra:
             await self._evaluate([("extra", self._extra())], "metrics")
         return self.found
+
+    async def _retrieve(self) -> None:
+        """Search for the questions; a knowledge base that was only loaded is encoded first."""
+        try:
+            await self._step("tier1_retrieval", [None], "retrieval")
+        except MissingVectorsError:
+            self._bench.searched.embed(passage_texts(self._bench), "encoding chunks")
+            await self._step("tier1_retrieval", [None], "retrieval")
 
     async def _step(self, asset: str, keys: Sequence[Any], name: str) -> None:
         await self._evaluate([(name, self._planned(asset, keys))], name)

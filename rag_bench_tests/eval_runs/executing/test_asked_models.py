@@ -10,9 +10,11 @@ from eval_run_rows import HOLDER, claim, given_case, new_run, rows, run_body
 from small_world import World
 from world_data import GOLD
 
-from rag_bench.eval_runs.executing import execute
+from rag_bench.eval_runs.executing import execute, execution, parts
 from rag_bench.eval_runs.reply import reply
+from rag_bench.llm.config import offline
 from rag_bench.llm.transport import stopping
+from rag_bench.partitions import ModelLists
 from rag_bench.settings import Settings
 
 MODEL, JUDGE = "simulator/extractive", "simulator/sim-judge-sharp"
@@ -114,6 +116,8 @@ def test_a_cap_leaves_cases_out_and_completing_asks_them(
         **{"cases": gold_cases(4), "llm_model": MODEL, "judge_model": JUDGE},
         **{"eval_type": "rubric", "max_calls": 2},
     }
+    with engine.begin() as connection:  # as after a dump was loaded, and nothing else
+        connection.exec_driver_sql("truncate rag_bench.embedding")
     run_id, told = run_body(engine, settings, body)
     assert told is not None
     assert told["status"] == "partial"
@@ -158,3 +162,89 @@ def test_a_run_is_stopped_between_calls_and_keeps_what_was_answered(
     assert rows(engine, "select kind from rag_bench.eval_event order by id desc limit 1") == [
         {"kind": "cancelled"}
     ]
+
+
+def test_a_stored_dataset_has_the_results_of_dagsters_assets(
+    free_world: World, settings: Settings
+) -> None:
+    models = ModelLists([MODEL], [JUDGE], offline.PRODUCTION_JUDGES)
+    for assets in (["tier3_answers"], ["tier3_scores"]):
+        assert free_world.run(assets, models).success
+    measured = {
+        (row["kind"], row["id"])
+        for row in rows(
+            free_world.engine,
+            "select kind, id from rag_bench.evaluation where tier = '3' "
+            "or (tier = '1' and kind = 'metrics')",
+        )
+    }
+    calls = free_world.count("llm_call")
+    [dataset] = rows(free_world.engine, "select id from rag_bench.dataset where kind = 'manual'")
+    body = {
+        **{"dataset": dataset["id"], "llm_model": MODEL, "judge_model": JUDGE},
+        **{"eval_type": ["rubric", "retrieval"], "metrics": ["BLEU"]},
+    }
+    run_id, told = run_body(free_world.engine, settings, body)
+    assert told is not None
+    assert free_world.count("llm_call") == calls
+    assert _linked(free_world.engine, run_id) == sorted(number for _, number in measured)
+    assert len(told["cases"]) == len(GOLD)
+    by_kind = dict(measured)
+    stored = rows(
+        free_world.engine,
+        "select metrics from rag_bench.evaluation where id = :id",
+        id=by_kind["scores"],
+    )[0]["metrics"]["rubric_e2e_quality"]
+    shown = told["aggregates"]["rubric_e2e_quality"]
+    assert shown["value"] == stored["value"]
+    assert shown["interval"] == [stored["ci_low"], stored["ci_high"]]
+    # Of what assets measure, what was not asked for is not told.
+    assert "semantic_similarity" not in told["cases"][0]["metrics"]
+
+
+def test_asked_parts_make_one_result_and_a_stop_keeps_those_before(
+    free_world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = free_world.engine
+    body = {
+        **{"cases": gold_cases(6), "llm_model": MODEL, "judge_model": JUDGE},
+        **{"eval_type": ["rubric", "retrieval"]},
+    }
+    _, whole = run_body(engine, settings, body)
+    assert whole is not None
+    monkeypatch.setattr(parts, "MOST_CASES", 2)
+    monkeypatch.setattr(execution, "MOST_CASES", 2)
+    monkeypatch.setattr(stopping, "_LOOK", 0.0)
+    run_id = new_run(engine, settings, body)
+    told: list[str] = []
+
+    def cancelled() -> bool:
+        return bool(_linked(engine, run_id))  # the first part is stored
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update rag_bench.eval_run set cancel_requested = true where id = %s", (run_id,)
+        )
+    execute(
+        engine,
+        settings,
+        run_id,
+        holder=HOLDER,
+        cancelled=cancelled,
+        told=lambda label, *_: told.append(label),
+    )
+    found = reply(engine, run_id)
+    assert found["status"] == "cancelled"
+    assert found["counts"]["missing"] <= 4
+    assert found["cases"][0]["metrics"] == whole["cases"][0]["metrics"]
+    assert {"retrieval", "answers", "scores"} <= set(told)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update rag_bench.eval_run set cancel_requested = false")
+    calls = free_world.count("llm_call")
+    claim(engine, run_id)
+    execute(engine, settings, run_id, holder=HOLDER)
+    found = reply(engine, run_id)
+    assert free_world.count("llm_call") == calls  # the whole one had asked all of it
+    assert found["status"] == whole["status"]
+    assert found["aggregates"] == whole["aggregates"]
+    assert found["counts"] == whole["counts"]
