@@ -116,6 +116,7 @@ def look(
     with engine.begin() as connection:
         _look_after_silent_ones(instance, connection)
         launched = outbox.to_launch(connection, **limits)
+        outbox.pass_over_old_ones(connection, settings.eval_partitions)
         told = outbox.unrecorded(connection)
         events = _events(instance, connection, told)
         new = [*(one.run_id for one in launched), *told]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,10 +12,13 @@ from backfills import Daemon, opened_daemon
 from dagster._core.execution.backfill import BulkActionStatus
 from dagster_runs import Sensing
 from queued_runs import AGGREGATES, events_of, expire, finish, queued, row_of, succeed
+from run_processes import asked
 from sqlalchemy import Engine, text
 
 from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs import runner
+from rag_bench.eval_runs.executing import execute
+from rag_bench.eval_runs.reply import reply
 from rag_bench.eval_runs.runner import Runner
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import queueing
@@ -115,6 +119,34 @@ def test_what_the_service_executes_is_recorded_with_the_same_words(
     assert other.tags
     assert one.tags.keys() == other.tags.keys() >= {"dagster/data_version"}
     assert len(sensing.runs()) == 1, "the short one needed none"
+
+
+def test_the_same_request_has_the_same_results_both_ways(
+    sensing: Sensing, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_BENCH_EVAL_RESULTS", str(tmp_path))
+    monkeypatch.setattr(runner, "_executor", lambda: execute)
+    judge = "simulator/sim-judge-sharp"
+    short, large = (asked(engine, 3, place, judge=judge) for place in ("service", "dagster"))
+    in_service(engine, short)
+    for _ in range(2):
+        sensing.tick()
+    here, there = (reply(engine, run_id) for run_id in (short, large))
+    for part in ("cases", "aggregates", "counts", "errors", "status", "config"):
+        assert here[part] == there[part], part
+    query = "select evaluation_id from rag_bench.eval_run_evaluation where run_id = :id order by 1"
+    with engine.connect() as connection:
+        linked = [
+            connection.execute(text(query), {"id": run_id}).scalars().all()
+            for run_id in (short, large)
+        ]
+    assert linked[0] == linked[1] != []
+    one, other = (sensing.materialized()[run_id][0].metadata for run_id in (short, large))
+    assert one["rubric_e2e_quality"].value == other["rubric_e2e_quality"].value
+    assert one.keys() == other.keys()
+    # What was asked before is found.
+    own = {"n_calls", "place", "result", "report"}
+    assert {name for name in one if one[name] != other[name]} == own
 
 
 def test_only_so_many_are_with_dagster_and_a_key_with_many_holds_up_nobody(
@@ -273,6 +305,7 @@ def test_old_partitions_go_and_their_runs_stay(
     in_service(engine, *ended_ones)
     sensing.tick(launch=False)
     assert sensing.partitions() == {still_open, *ended_ones[1:]}
+    assert set(sensing.materialized()) == set(ended_ones[1:]), "nobody could look at the first"
     assert row_of(engine, ended_ones[0]).status == "succeeded"
 
 

@@ -121,6 +121,12 @@ _RECORDED = text("""
 _NEWEST = text("""
     select min(id) from (select id from rag_bench.eval_run order by id desc limit :most) newest
 """)
+_TOO_OLD = text("""
+    update rag_bench.eval_outbox o set sent_at = clock_timestamp() from rag_bench.eval_run r
+    where r.id = o.run_id and o.sent_at is null and r.status not in ('queued', 'running')
+      and r.id < (select min(id) from (
+          select id from rag_bench.eval_run order by id desc limit :most) newest)
+""")
 _OPEN_AMONG = text("""
     select id from rag_bench.eval_run where id = any(:ids) and status in ('queued', 'running')
 """)
@@ -170,6 +176,13 @@ def try_again(connection: Connection, lost: Silent) -> None:
 def unrecorded(connection: Connection, limit: int = 50) -> Sequence[str]:
     """Return runs that have ended and that Dagster has no record of, oldest first."""
     return list(connection.execute(_UNRECORDED, {"limit": limit}).scalars())
+
+
+def pass_over_old_ones(connection: Connection, most: int) -> None:
+    """Note that Dagster need not be told of runs that have ended and are not among the ``most``
+    newest: where a service works faster than they are recorded, they would be listed no more.
+    """
+    connection.execute(_TOO_OLD, {"most": most})
 
 
 def mark_recorded(connection: Connection, run_ids: Iterable[str]) -> None:

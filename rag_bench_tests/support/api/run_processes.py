@@ -58,6 +58,7 @@ def asked(
     place: Literal["service", "dagster"] = "service",
     subject: str = "ann",
     first: int = 1,
+    judge: str = "x/sim-judge-sharp",
 ) -> str:
     """Store a run whose cases bring their answers, each of them to be judged by rubrics.
 
@@ -65,7 +66,7 @@ def asked(
     """
     body = {
         "cases": [given_case(first + n) for n in range(n_cases)],
-        "judge_model": "x/sim-judge-sharp",
+        "judge_model": judge,
         "eval_type": "rubric",
     }
     prepared = prepare(engine, Settings(), body)
