@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs import limits
 from rag_bench.eval_runs.executing.benches import retrieves_by_itself
 from rag_bench.eval_runs.executing.light import NAME
@@ -50,7 +51,8 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
             await _measure(execution, at[0], models, last=False)
 
     if at:
-        _on_a_loop(kept, Budget(max_calls=0), None)
+        with suppress(RagBenchError):  # it may have been stopped before there was anything
+            _on_a_loop(kept, Budget(max_calls=0), None)
     return True
 
 

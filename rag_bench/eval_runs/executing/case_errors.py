@@ -106,6 +106,6 @@ def _problem(
     code: ErrorCode, metric: str | None, words: Mapping[ErrorCode, str], detail: str
 ) -> CaseProblem:
     said = words.get(code, "The case failed")
-    cause = next((cause for form, cause in _CAUSES if re.search(form, detail)), None)
+    cause = next((cause for form, cause in _CAUSES if re.search(form, detail, re.IGNORECASE)), None)
     asked = not detail.startswith(NOT_MADE)
     return CaseProblem(code, metric, f"{said}: {cause}." if cause else f"{said}.", asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
@@ -58,7 +58,6 @@ class Found:
     ragas_contexts: StoredEvaluation | None = None
     rubrics: StoredEvaluation | None = None
     extra: StoredEvaluation | None = None
-    notes: list[str] = field(default_factory=list)
 
     @property
     def all(self) -> list[StoredEvaluation]:
@@ -84,13 +83,21 @@ class Found:
             judged.append(joining.rubric_scores(cases(self.rubrics)))
         if self.extra:
             judged.append(joining.extra_scores(cases(self.extra), self.extra))
+        answers = None
+        if generator is not None and not _failed(self.retrieval):
+            answers = cases(self.answers) if self.answers else {}
         knows = bool(bench.snapshot.sha256) and "twins" in bench.__dict__
         return joining.Measured(
-            None if generator is None else cases(self.answers) if self.answers else {},
+            answers,
             cases(self.retrieval) if self.retrieval else None,
             judged,
             **({"same": bench.twins.as_judged} if knows else {}),
         )
+
+
+def _failed(found: StoredEvaluation | None) -> bool:
+    """Tell whether a step has no result for any case."""
+    return found is not None and found.status == "failed"
 
 
 class Measuring:
@@ -118,10 +125,12 @@ class Measuring:
         own = retrieves_by_itself(generator)
         if not own:
             await self._retrieve()
-        if generator is None:
+        if generator is None or _failed(self.found.retrieval):
             return self.found
         with judged_next([judge] if wanted.rubrics and judge else []):
             await self._step(ANSWERS, [generator], "answers")
+        if _failed(self.found.answers):
+            return self.found  # no case has an answer: there is nothing to score
         judged: list[tuple[str, Sequence[Planned[Any]]]] = []
         if wanted.judged and judge is None:
             raise RagBenchError("The run asks for scores of a judge, and names none.")
@@ -186,10 +195,8 @@ class Measuring:
                         one = replace(one)  # of this name alone
                         tasks[id(one)] = name
                         wanted.append(one)
-                    case Nothing(_, why):
-                        self.found.notes.append(why)
-                    case Blocked(_, why):
-                        raise RagBenchError(why)
+                    case Nothing(_, why) | Blocked(_, why):
+                        raise RagBenchError(why)  # what was asked for cannot be measured
 
         def done(task: Task[Any], found: StoredEvaluation) -> None:
             setattr(self.found, tasks[id(task)], found)

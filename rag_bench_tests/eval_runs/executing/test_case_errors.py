@@ -121,6 +121,28 @@ def test_every_row_of_the_table(
     assert 0 < provider.count - before <= of_two_cases + of_the_judge
 
 
+def test_where_nobody_answers_every_case_says_so(
+    free_world: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RAG_BENCH_EVAL_RESULTS", str(tmp_path))
+
+    async def misbehave(body: dict[str, Any], _: int) -> Response | None:
+        return refusal(401)
+
+    provider.misbehave = misbehave
+    body = {
+        **{"cases": [{"question": question} for question, _, _ in GOLD[:2]]},
+        **{"llm_model": "x/extractive", "judge_model": "x/sim-judge-sharp"},
+    }
+    _, told = run_body(free_world.engine, get_settings(), body)
+    assert told is not None
+    assert told["status"] == "failed"
+    assert told["counts"]["errored"] == 2
+    assert told["errors"] == {"LLM_FAILED": 2}
+    [error] = told["cases"][0]["errors"]
+    assert error["detail"].endswith("the provider refuses the key.")
+
+
 def test_a_worse_run_is_told_from_its_baseline(
     free_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
