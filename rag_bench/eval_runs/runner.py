@@ -174,7 +174,8 @@ def execute_held(
     What fails for good ends the run in its own words; what may be mended is tried again, unless it
     happens too often. ``counts``: this counts how often; else whoever asks for the next attempt.
     """
-    from sqlalchemy.exc import DBAPIError
+    import psycopg
+    from sqlalchemy.exc import InterfaceError, OperationalError
 
     from rag_bench.store.eval_runs.results import TakenOverError
 
@@ -184,14 +185,13 @@ def execute_held(
         arguments["told"] = told
     try:
         held.reply = work(engine, settings, held.run_id, holder=held.holder, **arguments)
-    except (DBAPIError, LeaseError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, LeaseError) as error:
         _log.warning("Run %s: the database was away (%s).", held.run_id, type(error).__name__)
         return _WAIT
     except TakenOverError:
         _log.warning("Run %s: somebody else has it now.", held.run_id)
     except RagBenchError as error:
-        if not held.lost:
-            _fail(engine, held, "RUN_FAILED", str(error))
+        _fail(engine, held, "RUN_FAILED", str(error))
     except Exception:
         _log.exception("Run %s met an unexpected error.", held.run_id)
         if counts:
@@ -214,7 +214,7 @@ def give_back(engine: Engine, held: Held, wait: float) -> None:
 
 def _fail(engine: Engine, held: Held, code: str, detail: str) -> None:
     with engine.begin() as connection:
-        queueing.end_early(connection, held.run_id, "failed", code, detail)
+        queueing.end_early(connection, held.run_id, "failed", code, detail, holder=held.holder)
 
 
 def _interrupted(engine: Engine, held: Held) -> None:

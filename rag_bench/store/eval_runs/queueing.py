@@ -135,7 +135,8 @@ _END = text("""
     update rag_bench.eval_run set status = :status, holder = null, expires_at = null,
         finished_at = clock_timestamp(), error_code = :code, error_detail = :detail,
         version = version + 1
-    where id = :run_id and status in ('queued', 'running') returning id
+    where id = :run_id and status in ('queued', 'running')
+      and (cast(:holder as text) is null or holder = :holder) returning id
 """)
 
 
@@ -313,12 +314,15 @@ def end_early(
     status: Literal["failed", "cancelled"],
     code: str | None = None,
     detail: str | None = None,
+    *,
+    holder: str | None = None,
 ) -> bool:
     """End an open run without a look at its results; False if it has ended already.
 
-    ``code`` and ``detail``: of the run itself; words of our own, never an exception's.
+    ``code`` and ``detail``: of the run itself; words of our own, never an exception's. ``holder``:
+    only if it is this one's still.
     """
-    given = {"run_id": run_id, "status": status, "code": code, "detail": detail}
+    given = {"run_id": run_id, "status": status, "code": code, "detail": detail, "holder": holder}
     if not connection.execute(_END, given).first():
         return False
     kind = "cancelled" if status == "cancelled" else "finished"
