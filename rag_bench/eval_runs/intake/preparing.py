@@ -138,15 +138,15 @@ class _Preparing:
             needed=measures.asks_a_judge(request.eval_types, metrics),
             errors=named,
         )
+        # It asks the network, which a request that is refused anyway need not wait for.
+        asks = not (self._errors or named)
+        references.check_callback(request, settings, named, asks=asks)
         with reading(self._engine) as connection:
             sha256 = references.current_dump(connection)
             retrieves = dataset is not None or any(_retrieves(one.case) for one in read)
             if sha256 is None and retrieves:
                 named.append(Place(references.NO_DUMP, pointer="#"))
             references.check_baseline(connection, request, named)
-            # Last, as it asks the network.
-            wrong = bool(self._errors or named)
-            references.check_callback(request, settings, named, asks=not wrong)
             self._refuse(named)
             if dataset is not None:
                 items = items_of(self._engine, dataset.id)

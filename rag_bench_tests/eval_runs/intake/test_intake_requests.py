@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +153,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
         ({"llm_model": "simulator/sim-strong"}, "#", "has none"),
         (body(llm_model="production/log"), "#/llm_model", "traffic datasets only"),
         (body(llm_model="client/answers"), "#/llm_model", "Whose model is"),
+        (body(callback_url="https://127.0.0.1/x"), "#/callback_url", "WEBHOOK_SECRET"),
         (body(eval_type=[]), "#/eval_type", "Nothing is measured"),
         (body({"question": "?", "citations": [1]}), "#/cases/0/citations", "give the answer"),
         (body(path_to_file="x"), "#", "cases and path_to_file"),
@@ -197,6 +199,37 @@ def test_a_model_that_is_no_offline_one_is_paid(
     assert live.config.generation_model == "target/help"
     assert live.paid
     assert live.config.judge_model is None
+
+
+RERANKERS = """
+[retrievers.ours]
+search = "bm25"
+reranker = "bge-reranker-v2"
+
+[rerankers.bge-reranker-v2]
+kind = "http"
+url = "http://127.0.0.1:9/rerank"
+
+[rerankers.unused]
+kind = "late_interaction"
+"""
+
+
+def test_a_reranker_stands_for_the_retriever_that_has_it(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "retrievers.toml"
+    file.write_text(RERANKERS, encoding="utf-8")
+    sent = body(reranker="bge-reranker-v2")
+    prepared = prepare(engine, Settings(retrievers=file), sent)
+    assert prepared.config.retriever == "ours"
+    assert prepared.paid  # its service may cost money
+    given = {"cases": [{"question": "?", "answer": "!"}], "reranker": "bge-reranker-v2"}
+    assert not prepare(engine, Settings(retrievers=file), given).paid
+    assert (
+        "no retriever has it"
+        in refused(engine, body(reranker="unused"), retrievers=file)["#/reranker"]
+    )
+    shipped = prepare(engine, Settings(), body(reranker="late_interaction"))
+    assert shipped.config.retriever == "hybrid_late"
 
 
 def test_ids_of_runs_sort_by_time() -> None:
