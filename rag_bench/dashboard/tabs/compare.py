@@ -227,22 +227,16 @@ def _cases(context: Context, found: Compared, made: Page) -> None:
     if wanted in ("errors", "unpaired"):
         made.add(_alone_table(context, lists[wanted]))  # type: ignore[arg-type]
     else:
-        made.add(_changed_table(context, lists[wanted]))  # type: ignore[arg-type]
+        made.add(_changed_table(context, lists[wanted], in_dataset=found.b.kind == "evaluation"))  # type: ignore[arg-type]
 
 
-def _changed_table(context: Context, found: list[Changed]) -> object:
+def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) -> object:
     words = context.words
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
     rows = [
         [
-            Cell(
-                link(
-                    one.case_b.asked.case_id,
-                    context.view.link("questions", case=one.case_b.asked.case_id),
-                ),
-                one.case_b.asked.case_id,
-            ),
+            _question_cell(context, in_dataset, one),
             text,
             one.metric,
             number_cell(one.a),
@@ -257,6 +251,13 @@ def _changed_table(context: Context, found: list[Changed]) -> object:
     columns.append(words("beyond_margin"))
     caption = words("cases_caption", n=len(shown_rows), all=len(found))
     return table("cases", columns, rows, words, caption=caption)
+
+
+def _question_cell(context: Context, in_dataset: bool, one: Changed) -> Cell:
+    """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
+    case_id = one.case_b.asked.case_id
+    opened = link(case_id, context.view.link("questions", case=case_id)) if in_dataset else case_id
+    return Cell(opened, case_id)
 
 
 def _alone_table(context: Context, found: list[Alone]) -> object:

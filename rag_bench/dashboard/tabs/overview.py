@@ -57,7 +57,7 @@ def page(context: Context) -> Page:
         return made
     made.add(choices(settings_choice(context)), measured_line(context, board))
     made.add(_cards(context, board, snapshot), *_notes(context, board))
-    made.add(*_changes(context, board), *_missing(context, board))
+    made.add(*_changes(context, board), *_topics(context), *_missing(context, board))
     made.add(*_failed(context), *_cost(context))
     return made
 
@@ -210,6 +210,30 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
     ]
     parts.append(table("changes", columns, rows, words, caption=words("changes_caption")))
     return parts
+
+
+def _topics(context: Context) -> list[object]:
+    """Return the topics to look at first; nothing where topics were not analysed."""
+    from rag_bench.dashboard.tabs.topics import gaps_of
+    from rag_bench.evaluation.metrics.source_analytics import TOPICS
+    from rag_bench.tiers.traffic.analytics import newest
+
+    words = context.words
+    found = newest(context.engine, TOPICS)
+    if found is None:
+        return []
+    gaps = gaps_of(context, found)
+    more = link(words("all_topics"), context.view.link("topics"))
+    if not gaps:
+        return [heading(words("topic_gaps")), paragraph(join([words("no_gaps"), " ", more]))]
+    lines = [
+        link(
+            words("gap_line", name=topic["name"], n=topic["question_count"]),
+            context.view.link("topics", topic=topic["topic_id"]),
+        )
+        for topic in gaps[:5]
+    ]
+    return [heading(words("topic_gaps")), bullets(lines), paragraph(more)]
 
 
 def _missing(context: Context, board: Leaderboard) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
@@ -98,6 +98,9 @@ def run_page(context: Context, run_id: str) -> Page:
     ]
     made.add(heading(f"{words('run')} {run_id}"))
     made.add(table("run", [words("what"), words("value")], rows, words, caption=words("about_run")))
+    if run["baseline"]:
+        pair = view.link("compare", a=f"run:{run['baseline']}", b=f"run:{run_id}")
+        made.add(paragraph(link(words("with_baseline", run=run["baseline"]), pair)))
     made.add(*_aggregates(context, run["aggregates"]))
     made.add(*_cases(context, run, cases))
     return made
@@ -117,24 +120,46 @@ def _aggregates(context: Context, aggregates: Mapping[str, Any]) -> list[object]
     return [table("run-metrics", columns, rows, words, caption=words("metrics"))]
 
 
-def _cases(context: Context, run: Mapping[str, Any], cases: Any) -> list[object]:
-    from rag_bench.dashboard.page.parts import pager
+def _cases(
+    context: Context, run: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
+) -> list[object]:
+    from rag_bench.dashboard.page.parts import metric_col, pager
     from rag_bench.dashboard.texts import shown
 
     words = context.words
-    texts = shown(context, [str(case["given"].get("question") or "") for case in cases])
-    rows: list[list[Any]] = []
-    for case, text in zip(cases, texts, strict=True):
-        result = case["result"] or {}
-        error = result.get("error") or {}
-        state = (
-            words("case_waits")
-            if case["result"] is None
-            else words("case_failed" if case["errored"] else "case_done")
+    results = [case["result"] or {} for case in cases]
+    texts = iter(
+        shown(
+            context,
+            [
+                text
+                for case, result in zip(cases, results, strict=True)
+                for text in (
+                    str(case["given"].get("question") or ""),
+                    str(result.get("llm_answer") or ""),
+                    "; ".join(
+                        f"{e['code']}: {e.get('detail') or ''}" for e in result.get("errors") or ()
+                    ),
+                )
+            ],
         )
-        code = error.get("code", "") if isinstance(error, Mapping) else str(error)
-        rows.append([case["case_id"], text, state, code])
-    columns = [words(t) for t in ("question_id", "question", "status", "code")]
+    )
+    rows: list[list[Any]] = []
+    for case, result in zip(cases, results, strict=True):
+        state = (
+            "case_waits"
+            if case["result"] is None
+            else "case_failed"
+            if case["errored"]
+            else "case_done"
+        )
+        question, answer, errors = next(texts), next(texts), next(texts)
+        scores = [number_cell(result.get(name)) for name in reading.AT_THE_CASE]
+        flags = ", ".join(str(flag) for flag in result.get("flags") or ())
+        rows.append([case["case_id"], words(state), question, answer, *scores, errors, flags])
+    columns: list[Col | str] = [words(t) for t in ("question_id", "status", "question", "answer")]
+    columns += [metric_col(name, words) for name in reading.AT_THE_CASE]
+    columns += [words("errors_by_code"), words("flags")]
     return [
         table("run-cases", columns, rows, words, caption=words("cases")),
         pager(context.view, run["n_cases"], _PER_PAGE, words),

@@ -29,6 +29,7 @@ from rag_bench.store.evaluations import uses
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
+    from rag_bench.store.evaluations import StoredEvaluation
 
 _SORTS = ("unanswered", "largest", "least_similar", "least_answered")
 _LINES = 6
@@ -41,7 +42,7 @@ def page(context: Context) -> Page:
     if found is None:
         return made
     topics = [dict(case.scores) for case in evaluations.cases_of(context.engine, found.id)]
-    gaps = sorted((t for t in topics if t["gaps"]), key=_unanswered, reverse=True)
+    gaps = gaps_of(context, found)
     if gaps:
         made.add(said(words("topics_need", topics="; ".join(t["name"] for t in gaps[:5])), "warn"))
     else:
@@ -56,6 +57,12 @@ def page(context: Context) -> Page:
     _samples(context, topics, gaps, made)
     _months(context, found.id, topics, made)
     return made
+
+
+def gaps_of(context: Context, found: StoredEvaluation) -> list[dict[str, Any]]:
+    """Return the topics that look uncovered, the most unanswered questions first."""
+    topics = [dict(case.scores) for case in evaluations.cases_of(context.engine, found.id)]
+    return sorted((t for t in topics if t["gaps"]), key=_unanswered, reverse=True)
 
 
 def _unanswered(topic: Mapping[str, Any]) -> float:
