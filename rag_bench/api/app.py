@@ -145,6 +145,8 @@ def _tell_problems(app: FastAPI) -> None:
 
     async def of_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            error.headers = {"Allow": _allowed(app, request)}
         return answer(request.scope, of_status(error.status_code, error.headers))
 
     async def impossible(request: Request, error: Exception) -> Response:
@@ -164,6 +166,13 @@ def _tell_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, impossible)
     app.add_exception_handler(OperationalError, unreachable)
     app.add_exception_handler(NoConnection, unreachable)
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Return all methods of a path; routing itself knows those of one endpoint there."""
+    path = getattr(request.scope.get("route"), "path", "")
+    methods = {name.upper() for name in app.openapi()["paths"].get(path, {"get": None})}
+    return ", ".join(sorted(methods))
 
 
 def _located(where: tuple[int | str, ...], detail: str) -> Located:

@@ -69,7 +69,7 @@ def test_every_block_of_the_page_works(
     path = f"{own}{os.pathsep}{os.environ['PATH']}"
     with serving(database_url, dagster_storage, tmp_path, PATH=path) as served:
         said = [run(kind, block, served, tmp_path) for kind, block in BLOCKS]
-    assert len(said) == 7
+    assert len(said) == 10
     asked = [json.loads(line) for line in said[1].splitlines()]
     assert asked[0]["status"] == "ok"
     assert asked[1]["datasets"][0]["n_items"] == 20
@@ -79,10 +79,20 @@ def test_every_block_of_the_page_works(
     old, new = ((tmp_path / name).read_text().strip() for name in ("ci.key", "ci-new.key"))
     assert old != new
     assert old.split("_")[1] in said[3]
-    assert "GET /health" in said[4]
-    assert json.loads(said[5].splitlines()[0])["status"] == "ok"
-    assert "4bf92f3577b34da6a3ce929d0e0e4736" in said[5]
-    assert json.loads(said[6].splitlines()[1])["database"] == "ok"
+    first = json.loads(said[4])
+    assert (first["mode"], first["status"], first["counts"]["scored"]) == ("sync", "succeeded", 1)
+    told = said[5].splitlines()
+    assert [told[0], *told[-3:-2]] == ["queued", "finished"]
+    assert "chrf" in told[-1]
+    read = [json.loads(line) for line in said[6].splitlines() if line]
+    assert read[0]["labels"] == {"branch": "main"}
+    assert read[1]["cases"][0]["llm_answer"].startswith("Политика")
+    assert json.loads((tmp_path / "cases.ndjson").read_text(encoding="utf-8"))["case_id"] == 1
+    assert "rougeL_f" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "GET /health" in said[7]
+    assert json.loads(said[8].splitlines()[0])["status"] == "ok"
+    assert "4bf92f3577b34da6a3ce929d0e0e4736" in said[8]
+    assert json.loads(said[9].splitlines()[1])["database"] == "ok"
     done = [(one.action, one.address) for one in actions(engine) if "keys" in one.action]
     assert done == [
         (f"rag-bench keys {name}", "command line")

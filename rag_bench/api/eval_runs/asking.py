@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -17,6 +18,10 @@ from rag_bench.store.eval_runs.reading import CaseFilter, RunFilter
 
 #: PostgreSQL takes no NUL.
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+#: A number would be read as seconds since 1970, which no description tells.
+Time = Annotated[
+    AwareDatetime, BeforeValidator(lambda given: given if "-" in str(given)[:8] else "no time")
+]
 Label = Annotated[
     str, StringConstraints(min_length=2, max_length=400, pattern=r"^[^\x00:]+:[^\x00]*$")
 ]
@@ -53,8 +58,8 @@ class AskedRuns(Page):
     )
     user: Words | None = Field(None, description="Who started it.")
     model: Words | None = Field(None, description="Key of a generation or judge model.")
-    since: AwareDatetime | None = Field(None, description="Created at this time or later.")
-    until: AwareDatetime | None = Field(None, description="Created before this time.")
+    since: Time | None = Field(None, description="Created at this time or later.")
+    until: Time | None = Field(None, description="Created before this time.")
     flag: Words | None = Field(None, description="That the run or one of its cases has.")
     label: list[Label] = Field(
         [], max_length=20, description="`name:value`; several: the run has all of them."
