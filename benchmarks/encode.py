@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rag_bench.retrieval.encoder import load_encoder
+from rag_bench.retrieval.identity import encoder_folder
 from rag_bench.settings import get_settings
 
 WORDS = (
@@ -57,7 +58,9 @@ def main() -> None:
         f"{encoder.name}, {encoder.dimension} dimensions, loaded in "
         f"{time.perf_counter() - started:.1f} s (building its folder included, if it was new)"
     )
-    model = encoder._model
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(encoder_folder(settings)))
     encoder.encode(sentences(8, 3, 20, 0))  # warm-up: the first pass allocates
 
     kinds = {
