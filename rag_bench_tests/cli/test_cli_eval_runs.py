@@ -221,7 +221,7 @@ def test_runs_are_compared_on_the_command_line(engine: Engine, rag_bench: RagBen
     assert rag_bench("compare", B, A, "--exit-code", "--metric", FAITHFUL).code == 0
     found = json.loads(rag_bench("compare", A, B, "--json", "--margin", f"{FAITHFUL}=0.3").out)
     assert found["metrics"][0]["margin"] == 0.3
-    assert "There is no run and no evaluation 'x'" in rag_bench("compare", A, "x").one_line()
+    assert "no measured model 'x'" in rag_bench("compare", A, "x").one_line()
     assert "neither a positive number" in rag_bench("compare", A, B, "--margin", "-1").one_line()
 
 

@@ -168,6 +168,37 @@ def test_what_differs_in_the_inputs_is_named(engine: Engine) -> None:
     assert (mixed.n_pairs, mixed.n_pages, mixed.verdict) == (40, 20, "cannot tell")
 
 
+def test_models_are_compared_by_all_that_was_measured_of_them(engine: Engine) -> None:
+    data = save_dataset(
+        engine, "gold", "manual", [Item(f"i{n}", f"Вопрос {n}?", "да") for n in range(80)]
+    )
+    under = {"dataset_id": data.id, "settings": "abcdef0123456789"}
+    for model, quality in (("alpha/g1:8b", 5), ("alpha/g2@1", 3)):
+        answers = [Case(f"i{n}", scores={"rougeL_f": 0.5}) for n in range(80)]
+        answers[7] = Case("i7", error_code="LLM_FAILED")
+        metrics = {"rougeL_f": metric(0.5)}
+        store(engine, "3", "answers", metrics, generation=model, cases=answers, **under)
+        for judge in ("beta/j1", "beta/j2"):
+            scored = [Case(f"i{n}", scores={"rubric_e2e_quality": quality}) for n in range(80)]
+            metrics = {"rubric_e2e_quality": metric(float(quality))}
+            names = {"generation": model, "judge": judge}
+            store(engine, "3", "scores", metrics, cases=scored, **names, **under)
+    found = compare(engine, "alpha/g1:8b", "alpha/g2@1")
+    assert (found.a.id, found.b.id) == ("alpha/g1:8b@abcdef012345", "alpha/g2@1@abcdef012345")
+    assert {one.name: one.decision.word for one in found.metrics} == {
+        "3.rougeL_f": "no worse than the margin",
+        "3.rubric_e2e_quality by beta/j1": "got worse",
+        "3.rubric_e2e_quality by beta/j2": "got worse",
+    }
+    assert [one.name for one in found.inputs] == ["generation_model"]
+    scored = {one.name: one.comparison.difference.n_scored for one in found.metrics}
+    assert (scored["3.rougeL_f"], scored["3.rubric_e2e_quality by beta/j1"]) == (79, 80)
+    turned = compare(engine, "model:alpha/g2@1", "alpha/g1:8b@abcd")
+    assert turned.verdict == "no worse than the margin"
+    with pytest.raises(NothingToCompareError, match="no model 'alpha/g1:8b@0000'"):
+        compare(engine, "model:alpha/g1:8b@0000", "alpha/g2@1")
+
+
 def test_a_run_is_held_against_the_baseline_that_it_names(engine: Engine) -> None:
     cases = pages(60, 2, {FAITHFUL: [0.9, 0.8, 0.7]})
     a_scored_run(engine, A, cases)
@@ -190,7 +221,10 @@ def test_a_run_is_held_against_the_baseline_that_it_names(engine: Engine) -> Non
     gone = compare_with_baseline(engine, "0199ff")
     assert gone is not None
     assert not gone.regression
-    assert gone.comparison["error"] == "There is no run and no evaluation '0199never'."
+    assert (
+        gone.comparison["error"]
+        == "There is no run, no evaluation and no measured model '0199never'."
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from rag_bench.evaluation.paired.decision import MARGIN, Word
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-Which = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Which = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 _EXAMPLE: dict[str, Any] = {
@@ -55,8 +55,9 @@ class AskedComparison(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     a: Which = Field(
-        description="The earlier or trusted one: a run's id or its beginning, or an evaluation's "
-        "number; `run:…` and `evaluation:…` say which is meant."
+        description="The earlier or trusted one: a run's id or its beginning, an evaluation's "
+        "number, or a generation model, alone or with `@` and a settings hash; `run:…`, "
+        "`evaluation:…` and `model:…` say which is meant."
     )
     b: Which = Field(description="What is compared with it, named in the same way.")
     metric: list[Name] = Field(

@@ -19,8 +19,9 @@ def compare(
     a: Annotated[
         str,
         typer.Argument(
-            help="The earlier or trusted one: an evaluation's number, or a run's id or its "
-            "beginning. run:… and evaluation:… say which is meant."
+            help="The earlier or trusted one: an evaluation's number, a run's id or its beginning, "
+            "or a generation model (MODEL or MODEL@SETTINGS). run:…, evaluation:… and model:… say "
+            "which is meant."
         ),
     ],
     b: Annotated[str, typer.Argument(help="What is held against it.")],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.catalogue import CATALOGUE, known
+from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.comparison import Comparison, compare_paired
 from rag_bench.evaluation.paired.decision import MARGIN, decide
 from rag_bench.evaluation.paired.detectable import ALPHA
@@ -19,7 +19,7 @@ from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
 from rag_bench.reporting.compared.inputs import differences
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
-from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, open_side
+from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, described, open_side
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -80,14 +80,15 @@ class Terms:
         """Return whether more is better; None where neither is, or it is not known."""
         if name in self.lower or name in self.higher:
             return name in self.higher
-        described = known(name)
-        return described.higher_is_better if described is not None else None
+        entry = described(name)
+        return entry.higher_is_better if entry is not None else None
 
 
 def compare(engine: Engine, a: str, b: str, terms: Terms = Terms()) -> Compared:
     """Compare ``b`` with ``a``, the earlier or trusted one.
 
-    Each is a run (its id or the beginning of it) or an evaluation (its number); see `open_side`.
+    Each is a run (its id or the beginning of it), an evaluation (its number) or a generation model
+    (its key, with or without a settings hash); see `open_side`.
 
     Raises:
         NothingToCompareError: one of the two is not there.
@@ -180,7 +181,12 @@ def _names(a: Side, b: Side, terms: Terms) -> list[str]:
 
 def _in_order(names: Collection[str]) -> list[str]:
     place = {name: number for number, name in enumerate(CATALOGUE)}
-    return sorted(names, key=lambda name: (place.get(name, len(place)), name))
+
+    def where(name: str) -> tuple[int, str]:
+        entry = described(name)
+        return (place[entry.name] if entry is not None else len(place)), name
+
+    return sorted(names, key=where)
 
 
 def _tested(name: str, pairs: Sequence[_Pair], scale: Scale | None, alpha: float) -> Comparison:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.aggregate import is_failure
 from rag_bench.evaluation.catalogue import known
+from rag_bench.evaluation.metric_spec import MetricSpec
 from rag_bench.evaluation.paired.pairing import Asked
 from rag_bench.evaluation.types import Scale
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 State = Literal["done", "errored there", "not there yet"]
 # PostgreSQL's bigint.
 _GREATEST_ID = 2**63 - 1
+_KIND = re.compile(r"(run|evaluation|model):")
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+
+
+def described(name: str) -> MetricSpec | None:
+    """Return what a metric is, whether or not its tier and judge stand in its name."""
+    return known(name) or known(name.partition(" by ")[0].rpartition(".")[2])
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Side:
     ``dump``: sha256 of the snapshot, None without.
     """
 
-    kind: Literal["run", "evaluation"]
+    kind: Literal["run", "evaluation", "model"]
     id: str
     status: str
     cases: Sequence[SideCase]
@@ -87,34 +95,40 @@ class NothingToCompareError(RagBenchError):
 
 
 def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
-    """Return what ``wanted`` names: an evaluation's number, or the id, or its beginning, of a run.
+    """Return what ``wanted`` names: an evaluation's number, the id, or its beginning, of a run, or
+    a generation model, ``MODEL`` or ``MODEL@SETTINGS``.
 
-    ``run:…`` and ``evaluation:…`` say which is meant.
+    ``run:…``, ``evaluation:…`` and ``model:…`` say which is meant.
 
     Raises:
-        NothingToCompareError: there is none, or several runs begin so.
+        NothingToCompareError: there is none, or several are meant.
     """
+    from rag_bench.reporting.compared.models import of_model
     from rag_bench.store.eval_runs.comparing import find_run
     from rag_bench.store.evaluations.comparing import find_evaluation
 
-    kind, separator, rest = wanted.strip().partition(":")
-    kind, given = (kind, rest) if separator else ("", wanted.strip())
-    if kind not in ("", "run", "evaluation") or "\x00" in given:
-        raise NothingToCompareError(name, f"{wanted!r} is neither run:ID nor evaluation:NUMBER.")
-    with engine.connect() as connection:
-        if kind != "run" and re.fullmatch(r"[1-9][0-9]{0,18}", given, re.ASCII):
-            number = int(given)
-            found = find_evaluation(connection, number) if number <= _GREATEST_ID else None
-            if found is not None:
-                return of_evaluation(engine, found)
-        if kind != "evaluation":
-            try:
+    said = _KIND.match(wanted.strip())
+    kind = said[1] if said else None
+    given = wanted.strip()[said.end() if said else 0 :]
+    if not given or "\x00" in given:
+        raise NothingToCompareError(name, f"{wanted!r} names nothing.")
+    if kind in (None, "evaluation") and _NUMBER.fullmatch(given) and int(given) <= _GREATEST_ID:
+        with engine.connect() as connection:
+            found = find_evaluation(connection, int(given))
+        if found is not None:
+            return of_evaluation(engine, found)
+    try:
+        if kind in (None, "run"):
+            with engine.connect() as connection:
                 run = find_run(connection, given)
-            except RagBenchError as error:
-                raise NothingToCompareError(name, str(error), several=True) from None
             if run is not None:
                 return of_run(engine, run)
-    raise NothingToCompareError(name, f"There is no run and no evaluation {given!r}.")
+        if kind in (None, "model") and (side := of_model(engine, given)) is not None:
+            return side
+    except RagBenchError as error:
+        raise NothingToCompareError(name, str(error), several=True) from None
+    what = f"no {kind}" if kind else "no run, no evaluation and no measured model"
+    raise NothingToCompareError(name, f"There is {what} {given!r}.")
 
 
 def of_run(engine: Engine, run: RunToCompare) -> Side:
@@ -210,10 +224,10 @@ def _scales(metrics: Mapping[str, Any], cases: Sequence[SideCase]) -> dict[str, 
     """Return the scales of metrics: as described, else as their evaluation says."""
     found: dict[str, Scale] = {}
     for name in {name for case in cases for name in case.scores}:
-        described, stored = known(name), metrics.get(name)
+        entry, stored = described(name), metrics.get(name)
         scale = stored.get("scale") if isinstance(stored, Mapping) else None
-        if described is not None and described.scale is not None:
-            found[name] = described.scale
+        if entry is not None and entry.scale is not None:
+            found[name] = entry.scale
         elif scale is not None:
             found[name] = (float(scale[0]), float(scale[1]))
     return found
