@@ -78,6 +78,7 @@ chunk = Table(
     Column("updated_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("dump_sha256", "chunk_hash"),
     Index("chunk_by_hash", "chunk_hash"),
+    Index("chunk_by_source_id", "dump_sha256", "source_id"),
 )
 
 # Questions of real users in a snapshot, as the production system stored them.

@@ -15,6 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # Clients call chunks by the dump's own ids.
+    op.execute(
+        "create index chunk_by_source_id on rag_bench.chunk (dump_sha256, source_id)"
+    )
     op.execute(
         "create table rag_bench.eval_run (id text not null, trace_id text not null, user_id "
         "text not null, subject text not null, status text not null, mode text not null, "
@@ -124,6 +128,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop index rag_bench.chunk_by_source_id")
     op.execute("drop table rag_bench.hook")
     op.execute("drop table rag_bench.callback_attempt")
     op.execute("drop table rag_bench.callback")
