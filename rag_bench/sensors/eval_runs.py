@@ -7,6 +7,7 @@ under the same run key, so that a crash between loses nothing and starts nothing
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rag_bench.settings import Settings
     from rag_bench.store.eval_runs.outbox import Silent
 
+_log = logging.getLogger("rag_bench.sensors")
 SENSOR, JOB = "eval_run_outbox", "eval_runs"
 #: Dagster's tag with a run request's key.
 _KEY_TAG = "dagster/run_key"
@@ -190,7 +192,10 @@ def _events(
         row = reading.get(connection, run_id)
         if row is not None:
             inputs = input_tags(instance) if inputs is None else inputs
-            found.append(event_of(row, inputs))
+            try:
+                found.append(event_of(row, inputs))
+            except Exception:  # or one odd row would hold up all others
+                _log.exception("Run %s cannot be described.", run_id)
     return found
 
 

@@ -309,6 +309,17 @@ def test_old_partitions_go_and_their_runs_stay(
     assert row_of(engine, ended_ones[0]).status == "succeeded"
 
 
+def test_one_odd_row_holds_up_no_other(sensing: Sensing, engine: Engine) -> None:
+    odd, other = queued(engine), queued(engine)
+    in_service(engine, odd, other)
+    with engine.begin() as connection:
+        spoil = "update rag_bench.eval_run set aggregates = '{\"bleu\": 1}' where id = :id"
+        connection.execute(text(spoil), {"id": odd})
+    sensing.tick()
+    sensing.tick()
+    assert set(sensing.materialized()) == {other}
+
+
 def test_a_partition_without_a_run_says_so(sensing: Sensing, engine: Engine) -> None:
     sensing.instance.add_dynamic_partitions("eval_runs", ["nobody"])
     ended = sensing.daemon.materialize(["eval_run"], ["nobody"])
