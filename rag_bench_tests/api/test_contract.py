@@ -26,7 +26,8 @@ def test_the_service_does_what_its_description_says(
 ) -> None:
     store_sweep(engine)
     key = a_key(engine, ["read", "run", "label"], per_minute=1_000_000)
-    more = {"RAG_BENCH_API_REFUSED_PER_MINUTE": "1000000"}
+    strangers = ("API_REFUSED_PER_MINUTE", "HOOK_REQUESTS_PER_MINUTE")
+    more = {f"RAG_BENCH_{name}": "1000000" for name in strangers}
     with serving(database_url, dagster_storage, tmp_path, **more) as served:
         done = subprocess.run(
             [
