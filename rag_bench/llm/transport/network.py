@@ -69,7 +69,7 @@ def network_transport(
     """
     # httpcore's debug lines hold response headers, in which a provider may repeat the key.
     logging.getLogger("httpcore").setLevel(logging.INFO)
-    tls = _tls(tuple(sorted((ca_files or {}).items())), *map(os.environ.get, _CA_VARIABLES))
+    tls = tls_with(ca_files or {})
     road = road_to(base_url)
     proxy = httpx.Proxy(road.url) if road else None
     if proxy is not None and proxy.url.scheme == "https":
@@ -90,9 +90,18 @@ def network_transport(
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
+def tls_with(ca_files: Mapping[str, str]) -> ssl.SSLContext:
+    """Return how this process trusts servers; certificates are read once, which takes a while.
+
+    Raises:
+        ConfigurationError: as of `network_transport`.
+    """
+    return _tls(tuple(sorted(ca_files.items())), *map(os.environ.get, _CA_VARIABLES))
+
+
 @cache
 def _tls(ca_files: tuple[tuple[str, str], ...], *of_environment: str | None) -> ssl.SSLContext:
-    """Return httpx's own TLS settings with more certificates; reading them takes a while."""
+    """Return httpx's own TLS settings with more certificates."""
     try:
         context = httpx.create_ssl_context()
     except (OSError, ssl.SSLError):

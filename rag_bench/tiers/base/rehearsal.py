@@ -9,24 +9,32 @@ starts and any cell is finished on another thread.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
+
+_calls_rehearsed = threading.Event()
 
 
 async def rehearse_calls() -> None:
     """Import what a first call to a model imports: the loop's backend, connections, the codecs that
     look up host names and hide keys. Not the SDK, which takes long to import and is there for
-    libraries; see `rehearse_sdk`.
+    libraries; see `rehearse_sdk`. Once in a process: each stage of a sweep has a loop of its own.
     """
+    if _calls_rehearsed.is_set():
+        return
     import codecs
 
     import anyio.lowlevel
     import httpx
 
+    from rag_bench.llm.transport.network import tls_with
+
     for name in ("idna", "utf-16-be"):  # getaddrinfo wants the first, on a thread of its own
         codecs.lookup(name)
     await anyio.lowlevel.checkpoint()
-    async with httpx.AsyncHTTPTransport():
+    async with httpx.AsyncHTTPTransport(verify=tls_with({})):
         pass
+    _calls_rehearsed.set()
 
 
 def rehearse_sdk() -> None:
