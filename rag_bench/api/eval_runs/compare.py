@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from rag_bench.access.scopes import Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.problems import Code, Located, Problem
-from rag_bench.evaluation.paired.decision import MARGIN, Word
+from rag_bench.evaluation.paired.words import MARGIN, Word
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -11,7 +11,7 @@ import typer
 from rag_bench.cli.app import app, open_engine
 from rag_bench.cli.eval_runs.group import ending, exit_code_of
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.paired.decision import MARGIN
+from rag_bench.evaluation.paired.words import MARGIN
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from rag_bench.cli.app import app, errors
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.paired.decision import GOT_WORSE, NO_WORSE
+from rag_bench.evaluation.paired.words import GOT_WORSE, NO_WORSE
 
 PASSED, REGRESSION, INCONCLUSIVE, COULD_NOT_RUN = range(4)
 # Of typer and click, for what is wrong with the arguments.

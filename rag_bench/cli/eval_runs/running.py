@@ -23,7 +23,7 @@ from rag_bench.cli.eval_runs.group import (
     exit_code_of,
 )
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.paired.decision import MARGIN
+from rag_bench.evaluation.paired.words import MARGIN
 
 #: How a label is named in a query.
 _LABELS = "labels."

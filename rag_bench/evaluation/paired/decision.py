@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.paired.detectable import ALPHA, Needed, clusters_if_alike, needed
+from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE, Word
 from rag_bench.evaluation.types import Scale
-
-Word = Literal["got worse", "no worse than the margin", "cannot tell"]
-GOT_WORSE: Word = "got worse"
-NO_WORSE: Word = "no worse than the margin"
-CANNOT_TELL: Word = "cannot tell"
-#: As a part of a metric's scale: 5 points of a rate, 0.2 of a rubric from 1 to 5.
-MARGIN = 0.05
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.paired.decision import GOT_WORSE
+from rag_bench.evaluation.paired.words import GOT_WORSE
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
 from rag_bench.reporting.compared.shapes import Compared
 from rag_bench.reporting.compared.sides import NothingToCompareError, open_side

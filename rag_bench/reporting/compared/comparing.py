@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.comparison import Comparison, compare_paired
-from rag_bench.evaluation.paired.decision import MARGIN, decide
+from rag_bench.evaluation.paired.decision import decide
 from rag_bench.evaluation.paired.detectable import ALPHA
 from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.paired.pairing import Pairing, pair_cases
+from rag_bench.evaluation.paired.words import MARGIN
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
 from rag_bench.reporting.compared.inputs import differences

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_bench.evaluation.paired.decision import CANNOT_TELL, GOT_WORSE
+from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
 from rag_bench.reporting.compared.policy import CLASSES, Class, Policy
 from rag_bench.reporting.compared.shapes import Compared, MetricCompared

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rag_bench.errors import ConfigurationError
-from rag_bench.evaluation.paired.decision import MARGIN
 from rag_bench.evaluation.paired.detectable import ALPHA
+from rag_bench.evaluation.paired.words import MARGIN
 
 Class = Literal["critical", "supporting", "advisory"]
 CLASSES: tuple[Class, ...] = get_args(Class)

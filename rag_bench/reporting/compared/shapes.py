@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_bench.evaluation.comparison import Comparison
-from rag_bench.evaluation.paired.decision import Decision, Word, overall
+from rag_bench.evaluation.paired.decision import Decision, overall
+from rag_bench.evaluation.paired.words import Word
 from rag_bench.evaluation.precision import published
 from rag_bench.evaluation.types import few_clusters_note
 from rag_bench.reporting.compared.inputs import Difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rag_bench.evaluation.paired.decision import CANNOT_TELL, GOT_WORSE, NO_WORSE
+from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE
 
 _CASES = 10
 _SIGNS = {GOT_WORSE: "✗", NO_WORSE: "✓", CANNOT_TELL: "?"}
