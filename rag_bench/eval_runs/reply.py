@@ -57,6 +57,8 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
         "notes": _notes(row),
         "n_cases": row["n_cases"],
         "counts": counts,
+        # What is being done now, and how much of it is done.
+        "progress": row["counts"].get("progress") if status in OPEN else None,
         "config": row["config"],
         "labels": row["labels"],
         # Whether what follows is not of all cases.
@@ -106,7 +108,10 @@ def aggregate(stored: Mapping[str, Any]) -> dict[str, Any]:
         "bounds": _pair(stored.get("low_if_missing"), stored.get("high_if_missing")),
     }
     more = ("scale", "n_clusters", "note", "withheld")
-    return told | {name: stored[name] for name in more if name in stored}
+    told |= {name: stored[name] for name in more if name in stored}
+    if "note" in told and told["interval"] is None:
+        told["note"] = f"too few pages or users ({stored['n_clusters']}) for an interval"
+    return told
 
 
 def case_reply(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _CAUSES = (
     (r"reply is empty|only thought", "the reply is empty"),
     (r"no chunk", "no chunk was found that is near enough"),
 )
+_MODEL = re.compile(r"^\S+/\S+: ")  # whose failure it was stands before it
 _OF_ANSWER = {
     ErrorCode.LLM_FAILED: "The model gave no answer, so nothing is measured of this case",
     ErrorCode.TIMEOUT: "The model gave no answer in time, so nothing is measured of this case",
@@ -106,6 +107,7 @@ def _problem(
     code: ErrorCode, metric: str | None, words: Mapping[ErrorCode, str], detail: str
 ) -> CaseProblem:
     said = words.get(code, "The case failed")
+    detail = _MODEL.sub("", detail)
     cause = next((cause for form, cause in _CAUSES if re.search(form, detail, re.IGNORECASE)), None)
     asked = not detail.startswith(NOT_MADE)
     return CaseProblem(code, metric, f"{said}: {cause}." if cause else f"{said}.", asked)

@@ -273,7 +273,8 @@ class Execution:
         else:
             with store.reading(self.engine) as connection:
                 shapes = store.shapes_of(connection, self.run_row.id)
-        return parts_of(shapes, whole=self.config.dataset_id is not None)
+        whole = self.config.dataset_id is not None
+        return parts_of(shapes, whole=whole, judged=self.wanted.judged)
 
     def _is_cancelled(self) -> bool:
         with store.reading(self.engine) as connection:

@@ -9,8 +9,9 @@ from typing import Any
 from rag_bench.store.datasets import GIVEN_ANSWER, GIVEN_CITATIONS, GIVEN_CONTEXTS, Item
 from rag_bench.store.eval_runs.results import CaseRow
 
-#: Cases of one part at most.
+#: Cases of one part at most; fewer where models are asked, so that results come early.
 MOST_CASES = 500
+MOST_ASKED = 100
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Part:
     given: bool
 
 
-def parts_of(shapes: Iterable[tuple[int, bool]], *, whole: bool = False) -> list[Part]:
+def parts_of(
+    shapes: Iterable[tuple[int, bool]], *, whole: bool = False, judged: bool = False
+) -> list[Part]:
     """Return the parts of a run: cases with answers apart from others.
 
     Args:
         shapes: each case's position, and whether it brings its answer.
         whole: the cases are those of a stored dataset, which is one part.
+        judged: a judge is asked for scores of them.
     """
     given: list[int] = []
     asked: list[int] = []
@@ -41,7 +45,9 @@ def parts_of(shapes: Iterable[tuple[int, bool]], *, whole: bool = False) -> list
         (given if brings else asked).append(position)
     found: list[Part] = []
     for positions, brings in ((asked, False), (given, True)):
-        size = max(1, len(positions)) if whole else MOST_CASES
+        asks = judged or not brings
+        most = min(MOST_ASKED, MOST_CASES) if asks else MOST_CASES
+        size = max(1, len(positions)) if whole else most
         for start in range(0, len(positions), size):
             found.append(Part(len(found), tuple(positions[start : start + size]), brings))
     return found

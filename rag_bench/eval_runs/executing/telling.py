@@ -56,7 +56,8 @@ class Teller:
         counts = self._results.counts
         said = {"counts": counts, "step": label, "done": done, "total": total, **self.spent()}
         with self._engine.begin() as connection:
-            columns = {"counts": counts, **self.columns()}
+            step = {"step": label, "done": done, "total": total}
+            columns = {"counts": {**counts, "progress": step}, **self.columns()}
             store.write(connection, self._run.id, self._run.holder, columns)
             store.tell(connection, self._run.id, "progress", said)
 
