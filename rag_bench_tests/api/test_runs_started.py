@@ -308,3 +308,58 @@ def test_a_run_is_cancelled_by_its_own_user_or_an_admin(
     reply = client.delete(over)
     assert (reply.status_code, reply.json()["code"]) == (409, "CONFLICT")
     assert "DELETE /eval/runs/{run_id}" in {one.action for one in actions(engine)}
+
+
+def test_cases_come_as_lines_and_as_a_form(client: httpx.Client, engine: Engine) -> None:
+    body = request_of(2)
+    lines = "\n".join(json.dumps(one, ensure_ascii=False) for one in body["cases"]).encode()
+    fields = {"eval_type": "retrieval", "metrics": "ROUGE"}
+    kind = {"Content-Type": "application/x-ndjson"}
+    sent = client.post("/eval/run", content=lines, params=fields, headers=kind)
+    assert (sent.status_code, sent.json()["n_cases"]) == (200, 2), sent.text
+    form = {"eval_type": "retrieval", "metrics": ["ROUGE"], "labels": {"a": "b"}}
+    key = {"Idempotency-Key": "form"}
+    replies = [
+        client.post(
+            "/eval/run",
+            files={"file": ("cases.jsonl", lines)},
+            data={"request": json.dumps(form)},
+            headers=key,
+        )
+        for _ in range(2)  # with another boundary each
+    ]
+    assert [one.status_code for one in replies] == [200, 200], replies[0].text
+    assert replies[0].content == replies[1].content
+    assert replies[0].json()["labels"] == {"a": "b"}
+    broken = client.post("/eval/run", content=lines + b"\n{", params=fields, headers=kind)
+    assert (broken.status_code, broken.json()["errors"][0]["line"]) == (400, 3)
+    unknown = client.post("/eval/run", content=lines, params={"colour": "red"}, headers=kind)
+    assert (unknown.status_code, unknown.json()["errors"][0]["parameter"]) == (400, "colour")
+    for files in ({"other": b"x"}, {"file": b"x", "more": b"y"}):
+        assert client.post("/eval/run", files=files).status_code == 400
+    assert count(engine) == 2
+
+
+def test_a_dry_run_stores_nothing(client: httpx.Client, engine: Engine) -> None:
+    key = {"Idempotency-Key": "dry"}
+    reply = client.post("/eval/run?dry_run=true", json=request_of(2), headers=key)
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["n_to_send"] == 0
+    assert [count(engine, name) for name in ("eval_run", "idempotency", "dataset")] == [0] * 3
+    assert [one.action for one in actions(engine)] == ["POST /eval/run"]
+    assert client.post("/eval/run", json=request_of(2), headers=key).status_code == 200
+
+
+def test_a_run_is_completed_with_a_further_metric(client: httpx.Client, engine: Engine) -> None:
+    first = client.post("/eval/run", json=request_of(2))
+    run = first.headers["location"]
+    wait = {"Prefer": "wait=30"}
+    stranger = {**wait, **bearer(a_key(engine, ["run"], user="boris"))}
+    assert client.post(f"{run}/complete", headers=stranger).status_code == 403
+    wrong = client.post(f"{run}/complete", json={"metrics": ["nothing"]}, headers=wait)
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (400, "#/metrics/0")
+    more = client.post(f"{run}/complete", json={"metrics": ["chrF"]}, headers=wait)
+    assert more.status_code == 200, more.text
+    assert more.json()["run_id"] == first.json()["run_id"]
+    assert set(more.json()["aggregates"]) > set(first.json()["aggregates"])
+    assert count(engine) == 1

@@ -13,6 +13,8 @@ from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs import given, models
 from rag_bench.api.eval_runs.starting import Starting
 from rag_bench.api.pages import PROBLEMS
+from rag_bench.api.problems import Code, Problem
+from rag_bench.errors import RagBenchError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -94,7 +96,10 @@ def _prepare(engine: Engine, settings: Settings, asked: given.Given) -> Prepared
 
 
 def _dry_run(engine: Engine, settings: Settings, asked: given.Given) -> Response:
-    from importlib import import_module
+    from rag_bench.eval_runs.intake.dry_run import dry_run
 
-    dry_run = import_module("rag_bench.eval_runs.intake.dry_run").dry_run
-    return JSONResponse(dry_run(engine, settings, _prepare(engine, settings, asked)))
+    prepared = _prepare(engine, settings, asked)
+    try:
+        return JSONResponse(dry_run(engine, settings, prepared))
+    except RagBenchError as error:  # in our own words: what keeps it from being run as it is
+        raise Problem(Code.INVALID_INPUT, str(error)) from None
