@@ -100,6 +100,12 @@ def number_cell(value: float | int | None, digits: int = 3, **more: Any) -> Cell
     return Cell(number(value, digits), "" if value is None else value, True, **more)
 
 
+def p_cell(value: float | None) -> Cell:
+    """Return a cell with a p-value, which is never quite 0."""
+    small = value is not None and value < 0.001
+    return Cell("< 0.001" if small else number(value), "" if value is None else value, True)
+
+
 def metric_cell(metric: Mapping[str, Any] | None, words: Words, digits: int = 3) -> Cell:
     """Return a measured value with its interval and how many cases it rests on."""
     if metric is None or metric.get("value") is None:

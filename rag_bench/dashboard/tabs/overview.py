@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from rag_bench.answer_sources import source_of
 from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
@@ -20,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     metric_help,
     number,
     number_cell,
+    p_cell,
     paragraph,
     said,
     table,
@@ -191,7 +193,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
             metric_cell(one.then, words),
             metric_cell(one.now, words),
             metric_cell(one.comparison.difference.to_json(), words),
-            number_cell(one.p_adjusted),
+            p_cell(one.p_adjusted),
             Cell(
                 words(f"verdict_{one.verdict.replace(' ', '_')}"),
                 tone={"worse": "bad", "better": "good"}.get(one.verdict, ""),
@@ -249,7 +251,7 @@ def _missing(context: Context, board: Leaderboard) -> list[object]:
             ("benchmark_judge", board.configured.benchmark_judges, scored),
             ("production_judge", board.configured.production_judges, gated),
         ):
-            absent = [model for model in configured if model not in measured]
+            absent = [one for one in configured if one not in measured and not source_of(one)]
             if absent:
                 found.append(words("not_measured", role=words(role), models=", ".join(absent)))
     for line in generators(board):

@@ -49,9 +49,9 @@ def page(context: Context) -> Page:
     if wanted:
         return evaluation_page(context, wanted)
     made = Page()
-    _history(context, made)
     _evaluations(context, made)
     made.add(*service_runs(context))
+    _history(context, made)
     return made
 
 

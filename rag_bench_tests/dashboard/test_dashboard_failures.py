@@ -1,0 +1,84 @@
+"""A store in which everything failed: no figure is made up, and the cause stands in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from dashboard_pages import shown
+from sqlalchemy import Engine
+
+from rag_bench.dashboard.address import TABS
+from rag_bench.store.evaluations import Case, NewEvaluation, save_evaluation
+
+REFUSED = "acme/large: http 401: wrong key"
+
+
+@pytest.fixture
+def failed(engine: Engine) -> Engine:
+    new = NewEvaluation(
+        tier="3",
+        kind="answers",
+        settings_hash="f" * 64,
+        settings={"limit": None},
+        input_hash="a" * 64,
+        started_at=datetime.now(UTC),
+        generation_model="acme/large",
+        metrics={"rougeL_f": {"value": None, "n_scored": 0, "n_expected": 3}},
+    )
+    cases = [Case(f"q{n}", error_code="LLM_FAILED", error_detail=REFUSED) for n in range(3)]
+    save_evaluation(engine, new, cases, n_scored=0)
+    return engine
+
+
+def test_it_says_that_it_failed_and_why(failed: Engine) -> None:
+    overview = shown(failed, "?tab=overview")
+    assert "Measurements that failed: 1" in overview.text
+    [row] = shown(failed, "?tab=runs").tables["evaluations"]
+    assert row["status"] == "failed"
+    assert row["errors"] == "LLM_FAILED 3"
+    page = shown(failed, f"?tab=runs&evaluation={row['evaluation']}")
+    assert "check the key" in page.text.lower()
+    assert page.tables["errors"][0]["cases"] == "3"
+
+
+def test_a_value_that_nothing_has_is_empty(failed: Engine) -> None:
+    [row] = shown(failed, "?tab=runs").tables["evaluations"]
+    page = shown(failed, f"?tab=runs&evaluation={row['evaluation']}")
+    [metric] = page.tables["metrics"]
+    assert metric["now"] == ""
+    assert "0/3" in page.html
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_says_what_to_do(failed: Engine, tab: str, lang: str) -> None:
+    page = shown(failed, f"?tab={tab}&lang={lang}")
+    assert page.text.strip()
+    assert "could not be shown" not in page.text
+    assert "Не удалось показать" not in page.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?tab=runs&evaluation=999999",
+        "?tab=runs&evaluation=1e9",
+        "?tab=runs&run=nothing",
+        "?tab=compare&a=1&b=2",
+        "?tab=compare&a='&b=%25",
+        "?tab=overview&settings=nothing",
+        "?tab=questions&case=nothing&search=%27%3B--",
+        "?tab=gates&judge=nobody&page=99999",
+    ],
+)
+def test_a_link_to_what_is_not_there(failed: Engine, query: str) -> None:
+    page = shown(failed, query)
+    assert page.text.strip()
+    assert "could not be shown" not in page.text
+
+
+def test_words_of_others_are_no_markup(failed: Engine) -> None:
+    page = shown(failed, "?tab=runs&model=<img src=x onerror=alert(1)>&search=<script>")
+    assert "<img" not in page.html
+    assert "<script" not in page.html
