@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from api_served import serving
+from local_provider import served
 from small_world import World
 
+from rag_bench.api.app import build
 from rag_bench.cli.serve import say_how_to_ask
-from rag_bench.settings import PROJECT_ROOT
+from rag_bench.settings import PROJECT_ROOT, Settings
 
 #: What a case's reply must have, in the order of the first document of this service.
 FIELDS = (
@@ -29,7 +30,7 @@ def block(page: str) -> str:
 
 
 def test_the_readmes_request_is_answered_with_the_agreed_fields(
-    free_world: World, dagster_storage: str, tmp_path: Path
+    free_world: World, tmp_path: Path
 ) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -37,12 +38,13 @@ def test_the_readmes_request_is_answered_with_the_agreed_fields(
     written = block((PROJECT_ROOT / "README.md").read_text(encoding="utf-8"))
     assert written == block((PROJECT_ROOT / "README.ru.md").read_text(encoding="utf-8"))
     home = tmp_path / "home"
-    with serving(free_world.url, dagster_storage, tmp_path) as served:
+    settings = Settings(eval_wait_seconds=600, eval_results=tmp_path / "results")
+    with served(build(free_world.engine, settings, executes=True), lifespan="on") as url:
         say_how_to_ask(free_world.engine, home, "127.0.0.1", 8000)
-        command = written.replace("http://127.0.0.1:8000", served.url)
+        command = written.replace("http://127.0.0.1:8000", url)
         command = command.replace(".rag_bench/", f"{home}/")
         done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, timeout=300, check=True
+            ["bash", "-c", command], capture_output=True, text=True, timeout=600, check=True
         )
     found = json.loads(done.stdout)
     assert found["status"] in ("succeeded", "partial"), found
