@@ -54,6 +54,8 @@ class InvalidInput(RagBenchError):  # noqa: N818  # the code that clients get is
     """
 
     def __init__(self, detail: str, errors: Sequence[Place] = ()) -> None:
+        if len(errors) > MOST_TOLD:
+            detail += f" Of {len(errors)} problems the first {MOST_TOLD} are told."
         self.detail = detail
         self.errors = list(errors[:MOST_TOLD])
         lines = [str(one) for one in self.errors]

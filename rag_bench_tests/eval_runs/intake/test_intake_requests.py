@@ -178,6 +178,12 @@ def test_what_cannot_be_meant_is_refused(engine: Engine, sent: Any, place: str, 
     assert words in found[place]
 
 
+def test_of_many_problems_the_first_are_told(engine: Engine) -> None:
+    with pytest.raises(InvalidInput, match="Of 150 problems the first 100 are told") as found:
+        prepare(engine, Settings(), body(*[{"question": ""} for _ in range(150)]))
+    assert len(found.value.errors) == 100
+
+
 def test_more_cases_than_the_settings_allow_are_not_looked_at(engine: Engine) -> None:
     found = refused(engine, body({"question": "?"}, {}, {}), eval_max_cases=2)
     assert list(found) == ["#/cases"]
