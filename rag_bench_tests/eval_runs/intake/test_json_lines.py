@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_bench.strict_json.lines import Limits, column_of, read_lines
@@ -66,6 +66,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
 def test_columns_are_where_values_begin(value: Any, indent: int | None, ascii_only: bool) -> None:
     """What begins at the column of each path is that path's own value."""
