@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.eval_runs.holding import Held, holding
+from rag_bench.eval_runs.holding import BEAT, Held, holding
 from rag_bench.observing.trace import tracing
 from rag_bench.processes import process_identity
 from rag_bench.store.eval_runs import queueing
@@ -63,6 +63,7 @@ class Runner:
         self._held: dict[str, Held] = {}
         self._threads: set[threading.Thread] = set()
         self._looking: threading.Thread | None = None
+        self._was_away = False  # the database, at the last look
 
     def start(self) -> None:
         """Begin to look for runs."""
@@ -119,10 +120,17 @@ class Runner:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            return queueing.claim(
-                self._engine, self.holder, at_once=self._settings.eval_runs_at_once
-            )
+            if self._was_away:
+                # All claims may be over; those who work on get the time to renew theirs.
+                self._engine.connect().close()
+                self._stopping.wait(3 * BEAT)
+                self._was_away = False
+            with self._lock:
+                own = list(self._held)
+            at_once = self._settings.eval_runs_at_once
+            return queueing.claim(self._engine, self.holder, at_once=at_once, own=own)
         except SQLAlchemyError as error:
+            self._was_away = True
             _log.warning("The queue of runs cannot be read: %s", type(error).__name__)
             self._stopping.wait(_LOOK)
             return None

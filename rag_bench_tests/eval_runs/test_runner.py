@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from rag_bench.errors import RagBenchError
-from rag_bench.eval_runs import runner
+from rag_bench.eval_runs import holding, runner
 from rag_bench.eval_runs.runner import Runner
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import queueing
@@ -102,6 +102,28 @@ def test_a_run_at_work_keeps_its_claim_for_as_long_as_it_works(
         time.sleep(4)
         assert queueing.claim(engine, "another process", at_once=9) is None
         may_end.set()
+        wait_for(engine, run, "succeeded")
+
+
+def test_a_runner_does_not_take_over_what_it_executes_itself(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away for longer than a claim stands; the runner looks before it renews."""
+    monkeypatch.setattr(holding, "BEAT", 60)
+    run, may_end = queued(engine), threading.Event()
+
+    def execute(engine: Engine, _: Any, run_id: str, **arguments: Any) -> None:
+        may_end.wait(30)
+        succeed(engine, run_id, **arguments)
+
+    with running(engine, execute) as made:
+        wait_for(engine, run, "running")
+        expire(engine, run)
+        made.wake()
+        time.sleep(2.5)
+        assert events_of(engine, run) == ["queued", "started"]
+        may_end.set()
+        monkeypatch.setattr(holding, "BEAT", 0.1)
         wait_for(engine, run, "succeeded")
 
 

@@ -7,7 +7,7 @@ work comes first, then the oldest run. Times are the database's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,7 +76,7 @@ _NEXT = text(f"""
     left join busy b on b.subject = r.subject
     where r.status in ('queued', 'running') and r.place = 'service'
       and (r.expires_at is null or r.expires_at < clock_timestamp())
-      and coalesce(b.n, 0) < :at_once
+      and coalesce(b.n, 0) < :at_once and not r.id = any(cast(:own as text[]))
     order by coalesce(b.n, 0), r.id limit 1 for update of r skip locked
 """)
 _THIS = text("""
@@ -193,18 +193,19 @@ def claimed_values(holder: str) -> dict[str, Any]:
     }
 
 
-def claim(engine: Engine, holder: str, *, at_once: int) -> Claimed | None:
+def claim(engine: Engine, holder: str, *, at_once: int, own: Iterable[str] = ()) -> Claimed | None:
     """Claim the service's next run, if one waits or was lost.
 
     Args:
         engine: of the database.
         holder: of the claim, `renew` and `release`; a name of this process alone.
         at_once: so many runs of one subject are at work at once, in all processes; the others wait.
+        own: runs that the caller executes, whose claims may be over as the database was away.
     """
     with engine.begin() as connection:
         while True:
             connection.execute(_ONE_CLAIMS)
-            row = connection.execute(_NEXT, {"at_once": at_once}).first()
+            row = connection.execute(_NEXT, {"at_once": at_once, "own": list(own)}).first()
             if row is None:
                 return None
             if claimed := _take(connection, row, holder, None):
