@@ -217,7 +217,10 @@ def built() -> automation.Automation:
 
 
 def test_the_sensor_starts_the_free_job_only() -> None:
-    sensor, reporting, hooks = built().sensors
+    sensors = {sensor.name: sensor for sensor in built().sensors}
+    sensor, reporting, hooks = (
+        sensors[name] for name in ("dump_folder", "report_what_was_measured", "hooks_received")
+    )
     assert [job.name for job in reporting.jobs] == ["report"]
     assert sensor.job_name == "refresh"
     assert {job.name for job in hooks.jobs} == {stage.name for stage in stages(PARTITIONS)}

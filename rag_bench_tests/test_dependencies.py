@@ -18,6 +18,7 @@ INDIRECT = {
     "langchain-community": "a module that ragas imports is missing in later ones",
     "instructor": "ragas imports it",
     "pandas": "bertopic and ragas give data frames",
+    "python-multipart": "FastAPI reads uploaded files by it",
 }
 
 
