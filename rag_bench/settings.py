@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         le=200,
         description="Objects and lists inside each other in a request's JSON.",
     )
+    api_body_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="Most that a request's body is waited for."
+    )
     api_requests_per_minute: int = Field(
         default=600, ge=1, description="Of a key or a token's user; a key may have its own number."
     )

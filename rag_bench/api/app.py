@@ -114,6 +114,7 @@ def build(
                 Bodies,
                 most_bytes=settings.api_max_body_bytes,
                 most_depth=settings.api_max_depth,
+                most_seconds=settings.api_body_seconds,
                 unread=PUBLIC | SIGNED,
             ),
         ],

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from rag_bench.access.scopes import Principal
 from rag_bench.access.webhooks import UnverifiedError, signer
+from rag_bench.api.bodies import too_slow
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
 from rag_bench.store.eval_runs.hooks import receive
@@ -121,7 +122,7 @@ async def _body(request: Request) -> bytes:
                 if len(body) > MOST_BYTES:
                     raise Problem(Code.TOO_LARGE, f"The body has more than {MOST_BYTES} bytes.")
     except TimeoutError:
-        raise Problem(Code.REFUSED, f"The body took more than {MOST_SECONDS:.0f} s.") from None
+        raise too_slow(MOST_SECONDS) from None
     return bytes(body)
 
 

@@ -107,7 +107,7 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
             replies = operation["responses"]
             replies.pop("422", None)
             own = operation.pop(PROBLEMS, ())
-            usual = () if path in PUBLIC else (400, 401, 403, 404, 413, 415, 429, 500, 503)
+            usual = () if path in PUBLIC else (400, 401, 403, 404, 408, 413, 415, 429, 500, 503)
             for status in (*usual, *own):
                 replies.setdefault(str(status), _reply(status))
     return schema

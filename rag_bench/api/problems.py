@@ -46,6 +46,7 @@ class Code(StrEnum):
     CONFLICT = "CONFLICT"
     IN_FLIGHT = "IN_FLIGHT"
     IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     TOO_LARGE = "TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
@@ -78,6 +79,7 @@ ABOUT: Mapping[Code, About] = {
     Code.CONFLICT: About(409, "The state of the run does not allow this"),
     Code.IN_FLIGHT: About(409, "The first request with this key is being answered"),
     Code.IDEMPOTENCY_MISMATCH: About(422, "This key was used for another request"),
+    Code.REQUEST_TIMEOUT: About(408, "The body came too slowly"),
     Code.TOO_LARGE: About(413, "The request is too large"),
     Code.UNSUPPORTED_MEDIA_TYPE: About(415, "The request's body is of a kind that is not read"),
     Code.TOO_MANY_REQUESTS: About(429, "Too many requests in a minute"),

@@ -81,7 +81,7 @@ def test_the_description_is_whole(client: TestClient) -> None:
             replies = operation["responses"]
             assert operation["summary"]
             if path not in PUBLIC:
-                assert set(replies) >= {"400", "401", "403", "413", "429", "500", "503"}
+                assert set(replies) >= {"400", "401", "403", "408", "413", "429", "500", "503"}
                 assert set(replies) & {"200", "202", "204"}
                 assert operation["security"]
                 for status, reply in replies.items():
