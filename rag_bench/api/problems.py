@@ -118,7 +118,12 @@ class Problem(Exception):  # noqa: N818  # what RFC 9457 calls it
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Problem:
     """Return the problem of a bare HTTP status, as routing raises it."""
     code = _BY_STATUS.get(status, Code.INTERNAL_ERROR if status >= 500 else Code.REFUSED)
-    return Problem(code, f"{ABOUT[code].title}.", headers=headers, status=status)
+    detail = f"{ABOUT[code].title}."
+    if status == 405 and (methods := (headers or {}).get("Allow")):
+        detail = f"{ABOUT[code].title}; it takes {methods}."
+    if status == 404:
+        detail = "There is nothing at this address; /docs and /openapi.json list what there is."
+    return Problem(code, detail, headers=headers, status=status)
 
 
 def of_input(error: InvalidInput | TooLarge) -> Problem:

@@ -156,6 +156,7 @@ def test_cases_are_filtered_and_paged_in_their_order(client: TestClient, engine:
     for wrong in ("faithfulness", "faithfulness:x", "faithfulness:nan", ":1", "a\0:1"):
         reply = client.get("/eval/runs/r1/cases", params={"below": wrong})
         assert reply.status_code == 400, wrong
+        assert "METRIC:VALUE" in reply.text, wrong
 
 
 def test_all_cases_are_a_stream_of_lines(client: TestClient, engine: Engine) -> None:

@@ -20,6 +20,7 @@ from rag_bench.store.evaluations import Case
 
 A, B = "0199aaaa0000000000000000000000aa", "0199bbbb0000000000000000000000bb"
 FAITHFUL, ASKED_AGAIN = "ragas_faithfulness", "asked_again_rate"
+INVALID = "n_invalid_citations"
 
 
 def dropped(cases: Sequence[Scored], metric: str, by: float, every: int) -> list[Scored]:
@@ -94,6 +95,21 @@ def test_where_less_is_better_more_is_worse(engine: Engine) -> None:
     assert [one.worse for one in told.worse] == [True] * 50
     with pytest.raises(UnknownMetricError, match="no_such"):
         compare(engine, A, B, Terms(metrics=["no_such"]))
+
+
+def test_a_count_without_a_margin_stops_no_release_unless_it_got_worse(engine: Engine) -> None:
+    cases = pages(100, 1, {"rougeL_f": [0.5], INVALID: [0.0]})
+    a_scored_run(engine, A, cases)
+    a_scored_run(engine, B, dropped(cases, INVALID, 2.0, 3))
+    same = compare(engine, A, A)
+    assert {one.name: one.decision.word for one in same.metrics} == {
+        "rougeL_f": "no worse than the margin",
+        INVALID: "cannot tell",
+    }
+    assert same.verdict == "no worse than the margin"
+    assert compare(engine, A, B).verdict == "got worse"
+    # Alone it decides nothing: that is not that nothing is lost.
+    assert compare(engine, A, A, Terms(metrics=[INVALID])).verdict == "cannot tell"
 
 
 def test_cases_of_one_side_are_listed_with_the_reason(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
 )
+from pydantic_core import PydanticCustomError
 
 from rag_bench.api.eval_runs.cursors import MOST_CHARACTERS
 from rag_bench.store.eval_runs.reading import CaseFilter, RunFilter
@@ -22,14 +24,30 @@ Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r
 Time = Annotated[
     AwareDatetime, BeforeValidator(lambda given: given if "-" in str(given)[:8] else "no time")
 ]
+
+
+def _form(pattern: str, words: str) -> BeforeValidator:
+    """Refuse what has another form in words: nobody reads an expression."""
+
+    def check(given: Any) -> Any:
+        if isinstance(given, str) and not re.search(pattern, given):
+            raise PydanticCustomError("form", "{words}", {"words": words})
+        return given
+
+    return BeforeValidator(check)
+
+
+_LABEL = r"^[^\x00:]+:[^\x00]*$"
+_BELOW = r"^[^\x00]+:-?[0-9]{1,9}(\.[0-9]{1,9})?$"
 Label = Annotated[
-    str, StringConstraints(min_length=2, max_length=400, pattern=r"^[^\x00:]+:[^\x00]*$")
+    str,
+    StringConstraints(min_length=2, max_length=400, pattern=_LABEL),
+    _form(_LABEL, "Write name:value, as label=branch:main."),
 ]
-
-
 Below = Annotated[
     str,
-    StringConstraints(max_length=200, pattern=r"^[^\x00]+:-?[0-9]{1,9}(\.[0-9]{1,9})?$"),
+    StringConstraints(max_length=200, pattern=_BELOW),
+    _form(_BELOW, "Write METRIC:VALUE, as below=faithfulness:0.5."),
 ]
 
 
@@ -60,7 +78,7 @@ class AskedRuns(Page):
     model: Words | None = Field(None, description="Key of a generation or judge model.")
     since: Time | None = Field(None, description="Created at this time or later.")
     until: Time | None = Field(None, description="Created before this time.")
-    flag: Words | None = Field(None, description="That the run or one of its cases has.")
+    flag: Words | None = Field(None, description="That stands in the `flags` of the run.")
     label: list[Label] = Field(
         [], max_length=20, description="`name:value`; several: the run has all of them."
     )

@@ -66,7 +66,8 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
                 queueing.request_cancel(connection, run_id)
             except queueing.EndedError as error:
                 raise Problem(
-                    Code.CONFLICT, f"The run has ended already: {error.status}."
+                    Code.CONFLICT,
+                    f"The run has ended already: {error.status}. What it lacks, complete asks for.",
                 ) from None
             note(connection, request, status=202, run_id=run_id)
             row = reading.get(connection, run_id)
@@ -110,7 +111,9 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
 
             def make(connection: Connection) -> None:
                 if not queueing.requeue(connection, run_id, place=decision.place):
-                    raise Problem(Code.CONFLICT, "The run has not ended; nothing is to complete.")
+                    raise Problem(
+                        Code.CONFLICT, "The run has not ended yet: wait for it, or cancel it first."
+                    )
                 store.set_mode(connection, run_id, decision.mode, decision.reason)
                 store.set_config(connection, run_id, config)
 

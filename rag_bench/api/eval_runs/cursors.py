@@ -12,6 +12,7 @@ from typing import Any
 from rag_bench.api.problems import Code, Located, Problem
 
 _VERSION = 1
+_UNKNOWN = "This is no cursor from here: send the last page's next_cursor, or none to begin."
 #: Longer than any that is given out.
 MOST_CHARACTERS = 400
 
@@ -32,9 +33,9 @@ def read(cursor: str, asked: Mapping[str, Any], kind: type[str] | type[int]) -> 
         packed = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         version, last, mark = json.loads(base64.b64decode(packed, b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise _refused("This is no cursor of a page from here.") from None
+        raise _refused(_UNKNOWN) from None
     if version != _VERSION or type(last) is not kind or not _sane(last):
-        raise _refused("This is no cursor of a page from here.")
+        raise _refused(_UNKNOWN)
     if mark != _mark(asked):
         raise _refused("This cursor is of another filter; begin without one.")
     return last

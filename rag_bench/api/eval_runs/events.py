@@ -74,7 +74,12 @@ def _after(last_event_id: str | None) -> int:
         raise Problem(
             Code.INVALID_INPUT,
             "The request has impossible values.",
-            errors=[Located("This is no id of an event from here.", parameter="Last-Event-ID")],
+            errors=[
+                Located(
+                    "This is no id of an event: send the last `id:` that came, or none.",
+                    parameter="Last-Event-ID",
+                )
+            ],
         )
     return int(last_event_id)
 

@@ -26,7 +26,9 @@ def found(request: Request, connection: Connection, run_id: str) -> Mapping[str,
     """
     row = reading.get(connection, run_id) if _ID.fullmatch(run_id) else None
     if row is None:
-        raise Problem(Code.NOT_FOUND, "There is no run of this id.")
+        raise Problem(
+            Code.NOT_FOUND, "There is no run of this id; GET /eval/runs lists those there are."
+        )
     request.state.asked.run_id = run_id
     return row
 

@@ -63,7 +63,8 @@ async def read(request: Request, most_depth: int) -> Given:
         raise _wrong(Located("There is no body.", pointer="#"))
     raise Problem(
         Code.UNSUPPORTED_MEDIA_TYPE,
-        "Send JSON, lines of JSON (application/x-ndjson), or a form with a file.",
+        "Say by Content-Type what is sent: application/json, application/x-ndjson (a case a "
+        "line), or multipart/form-data with a file.",
     )
 
 

@@ -16,10 +16,13 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def estimate(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return how long an open run will take still, by how long it took so far; None: not known."""
+    """Return how long an open run will take still, by how long it took so far; None: not known.
+
+    Of a run that was taken up again it is not: it may have lain for days between.
+    """
     left = reply.counts_of(row)["missing"]
     done = row["n_cases"] - left
-    if row["status"] not in OPEN or row["started_at"] is None or done <= 0:
+    if row["status"] not in OPEN or row["started_at"] is None or done <= 0 or row["attempt"] > 1:
         return None
     spent = (datetime.now(UTC) - row["started_at"]).total_seconds()
     return {"seconds_left": round(max(spent, 0.0) * left / done, 1)}

@@ -120,8 +120,11 @@ class Results:
 
     @property
     def flags(self) -> list[str]:
-        """Flags that at least one case has, or the run as a whole."""
-        of_cases = {flag for flag, n in self._flags.items() if n}
+        """Flags that at least one case has; that it got worse only where the whole run did.
+
+        Models answer a question now better, now worse: a single case proves no regression.
+        """
+        of_cases = {flag for flag, n in self._flags.items() if n and flag != REGRESSION}
         return in_order(of_cases | ({REGRESSION} if self._run_regressed else set()))
 
     @property

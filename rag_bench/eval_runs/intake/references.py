@@ -34,7 +34,10 @@ def check_baseline(connection: Connection, request: EvalRequest, errors: list[Pl
         return
     there = select(exists().where(eval_run.c.id == request.baseline))
     if not connection.execute(there).scalar_one():
-        detail = f"There is no run {request.baseline!r} to compare with."
+        detail = (
+            f"There is no run {request.baseline!r} to compare with. Write its whole run_id, as "
+            "GET /eval/runs or rag-bench eval list shows it."
+        )
         errors.append(Place(detail, pointer=pointer(["baseline"])))
 
 

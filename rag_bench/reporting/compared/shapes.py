@@ -9,7 +9,7 @@ from typing import Any
 
 from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.paired.decision import Decision, overall
-from rag_bench.evaluation.paired.words import Word
+from rag_bench.evaluation.paired.words import GOT_WORSE, Word
 from rag_bench.evaluation.precision import published
 from rag_bench.evaluation.types import few_clusters_note
 from rag_bench.reporting.compared.inputs import Difference
@@ -40,6 +40,14 @@ class MetricCompared:
     def directed(self) -> bool:
         """Whether one direction is better."""
         return self.higher_is_better is not None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has a part in the verdict: one without a margin can only be worse.
+
+        It is never "no worse than the margin", so that no pair of runs would pass with it.
+        """
+        return self.directed and (self.margin is not None or self.decision.word == GOT_WORSE)
 
     def as_json(self) -> dict[str, Any]:
         """Return it with numbers as they are published."""
@@ -151,8 +159,8 @@ class Compared:
 
     @property
     def verdict(self) -> Word:
-        """The worst word of the metrics of which one direction is better."""
-        return overall(one.decision.word for one in self.metrics if one.directed)
+        """The worst word of the metrics that have a part in it."""
+        return overall(one.decision.word for one in self.metrics if one.counts)
 
     def _only(self, side: str) -> dict[str, int]:
         """Return how many cases, not scores, only a side has, by reason."""

@@ -55,7 +55,7 @@ class RunFilter:
         model: key of a generation or judge model.
         since: not before this.
         until: before this.
-        flag: that the run, or at least one of its cases, has.
+        flag: that the run has: one of its cases does, or, of a regression, all of them together.
         labels: names and values that the run has all of.
     """
 

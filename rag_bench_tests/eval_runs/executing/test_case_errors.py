@@ -171,6 +171,12 @@ def test_a_worse_run_is_told_from_its_baseline(
     assert found["comparison"]["baseline"] == base
     same, _ = run_body(engine, settings, {**words, "cases": good, "baseline": base})
     assert "regression_detected" not in reply(engine, same)["flags"]
+    # One case proves nothing: it has the flag, the run has not.
+    one = [bad[0], *good[1:]]
+    by_chance, _ = run_body(engine, settings, {**words, "cases": one, "baseline": base})
+    found = reply(engine, by_chance)
+    assert found["counts"]["flagged"]["regression_detected"] == 1
+    assert "regression_detected" not in found["flags"]
 
 
 def test_details_are_read_by_metric() -> None:
