@@ -30,7 +30,7 @@ def named_retrieval(request: EvalRequest, settings: Settings, errors: list[Place
     except RagBenchError as error:
         errors.append(Place(str(error), pointer=pointer(["top_k"])))
         top_k = found.candidates
-    given = request.contexts_per_answer or settings.contexts_per_answer
+    given = request.contexts_per_answer or min(settings.contexts_per_answer, top_k)
     if request.contexts_per_answer is not None and given > top_k:
         detail = f"A model cannot be given {given} chunks where {top_k} are retrieved (top_k)."
         errors.append(Place(detail, pointer=pointer(["contexts_per_answer"])))

@@ -42,6 +42,11 @@ def refused(engine: Engine, sent: Any, **settings: Any) -> dict[str | None, str]
     return {one.pointer: one.detail for one in errors}
 
 
+def test_fewer_chunks_than_a_model_is_given_by_default_are_all_given(engine: Engine) -> None:
+    config = prepare(engine, Settings(), body(top_k=1)).config
+    assert (config.top_k, config.contexts_per_answer) == (1, 1)
+
+
 def test_a_request_becomes_a_stored_run(engine: Engine) -> None:
     sent = body(
         {"question": QUESTION, "ground_truth_chunks": [1, "chunk_007", HASHES[1]], "lang": "ru"},
