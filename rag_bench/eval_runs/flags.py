@@ -4,7 +4,7 @@
 | --- | --- |
 | ``missing_chunk`` | a chunk of the ground truth is not among those that were retrieved |
 | ``unknown_chunk`` | the ground truth names a chunk that the snapshot does not have |
-| ``truncated_context`` | a model read only the beginning of a text of the case |
+| ``truncated_context`` | an encoder read only the beginning of a text of the case |
 | ``regression_detected`` | it got worse than in the baseline (`rag_bench.reporting.compared`) |
 | ``manual_review_required`` | one of `REVIEWS` |
 """
@@ -59,7 +59,7 @@ class Known:
         metrics: by name; null: no score.
         cites_nothing: it has an answer, which is no refusal, and cites nothing.
         n_cited, n_cited_given: chunks that it cites, and how many of them it was given.
-        truncated: a model read only the beginning of a text.
+        truncated: an encoder read only the beginning of a text.
         worse: it got worse than in the baseline.
     """
 

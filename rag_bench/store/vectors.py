@@ -70,6 +70,25 @@ def truncated_count(
     return int(row[0]), int(row[1])
 
 
+def truncated_among(
+    database: Connection | Engine, encoder_key: str, text_hashes: Iterable[str]
+) -> set[str]:
+    """Return those of ``text_hashes`` of which this encoder read only the beginning."""
+    if not (wanted := sorted(set(text_hashes))):
+        return set()
+    query = text(
+        f"""
+        select text_hash
+        from {SCHEMA}.embedding
+        join unnest(cast(:hashes as text[])) as wanted (text_hash) using (text_hash)
+        where encoder = :encoder and truncated
+        """
+    )
+    with _connected(database) as connection:
+        rows = connection.execute(query, {"encoder": encoder_key, "hashes": wanted})
+        return set(rows.scalars())
+
+
 def save_vectors(
     engine: Engine,
     encoder_key: str,

@@ -105,7 +105,7 @@ async def _measure(execution: Execution, part: Part, models: Models | None, *, l
     found = await measuring.run()
     if not retrieves_by_itself(generator):
         bench.twins  # noqa: B018  what was found is told by the chunks that the client named
-    measured = found.measured(execution.engine, bench, generator)
+    measured = found.measured(execution.engine, bench, execution.wanted, generator)
     results = execution.join(rows, items, measured, found.all)
     with execution.engine.begin() as connection:
         execution.save(connection, part, results, [one.id for one in found.all], last=last)

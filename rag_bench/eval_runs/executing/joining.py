@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,12 +50,14 @@ class Measured:
         answers: by case; None: nobody was asked.
         retrieval: what tier 1 found; None: it was not asked.
         judged: scores of judges, and of other measures.
+        cut: cases of which an encoder read only the beginning of a text.
         relevant: of the found chunks, by the relevant one that each counts as.
     """
 
     answers: Cases | None
     retrieval: Cases | None = None
     judged: Sequence[Judged] = ()
+    cut: Collection[str] = ()
     same: Callable[[Sequence[str], Sequence[str]], Sequence[str]] = field(
         default=lambda ranking, _: ranking
     )
@@ -114,6 +116,7 @@ class _Draft:
         self.found = (measured.retrieval or {}).get(row.case_id)
         self.of_us = measured.retrieval is not None
         self.same = measured.same
+        self.cut = row.case_id in measured.cut
         self.metrics: dict[str, float | None] = {}
         self.problems: list[CaseProblem] = []
         self.said: dict[str, Any] = {}
@@ -233,7 +236,7 @@ class _Draft:
             cites_nothing=self._cites_nothing,
             n_cited=len(cited),
             n_cited_given=len(cited) if given is None else len(given.intersection(cited)),
-            truncated=any(_TRUNCATED in remark for remark in self.remarks),
+            truncated=self.cut or any(_TRUNCATED in remark for remark in self.remarks),
         )
 
     def _given(self) -> set[str] | None:

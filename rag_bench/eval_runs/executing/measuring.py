@@ -10,6 +10,7 @@ from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.executing import joining
 from rag_bench.eval_runs.executing.benches import retrieves_by_itself
+from rag_bench.eval_runs.executing.cutting import cut_cases
 from rag_bench.eval_runs.executing.wanted import Wanted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Kind, StoredEvaluation
@@ -68,7 +69,9 @@ class Found:
         )
         return [one for one in every if one is not None]
 
-    def measured(self, engine: Engine, bench: Bench, generator: str | None) -> joining.Measured:
+    def measured(
+        self, engine: Engine, bench: Bench, wanted: Wanted, generator: str | None
+    ) -> joining.Measured:
         """Return their cases."""
 
         def cases(one: StoredEvaluation) -> joining.Cases:
@@ -87,10 +90,12 @@ class Found:
         if generator is not None and not _failed(self.retrieval):
             answers = cases(self.answers) if self.answers else {}
         knows = bool(bench.snapshot.sha256) and "twins" in bench.__dict__
+        retrieval = cases(self.retrieval) if self.retrieval else None
         return joining.Measured(
             answers,
-            cases(self.retrieval) if self.retrieval else None,
+            retrieval,
             judged,
+            cut_cases(bench, wanted, answers, retrieval),
             **({"same": bench.twins.as_judged} if knows else {}),
         )
 
