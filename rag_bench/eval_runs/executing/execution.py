@@ -19,6 +19,7 @@ from rag_bench.eval_runs.executing.wanted import Wanted
 from rag_bench.eval_runs.flags import Rules, read_below
 from rag_bench.llm.transport.tally import Tally
 from rag_bench.observing.trace import tracing
+from rag_bench.store.datasets import EVALUATED, address_of
 from rag_bench.store.eval_runs import chunk_names
 from rag_bench.store.eval_runs import results as store
 from rag_bench.store.eval_runs.results import CaseResult, CaseRow, TakenOverError
@@ -207,10 +208,17 @@ class Execution:
 
     def _cancel(self, parts: Sequence[Part]) -> None:
         """End as cancelled: with what came of this execution, and of those before it."""
+        with store.reading(self.engine) as connection:
+            linked = store.linked_to(connection, self.run_row.id)
         for part in parts:
-            if part.number not in self._taken:
-                rows = [row for row in self._stored(part) if row.result is not None]
-                self.results.add_stored([row.result or {} for row in rows], self.items_of(rows))
+            if part.number in self._taken:
+                continue
+            rows = self._stored(part)
+            items = self.items_of(rows)
+            # By its cases, as a part has another number where more is measured than before.
+            dataset = self.config.dataset_id or address_of(EVALUATED, items)
+            of_part = [one for one in linked if one.dataset_id == dataset]
+            self.results.add_stored([row.result for row in rows], items, of_part)
         self.ending.cancel()
 
     def _stored(self, part: Part) -> list[CaseRow]:

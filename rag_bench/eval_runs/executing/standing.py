@@ -77,13 +77,25 @@ class Results:
                     low, high = said["scale"]
                     scores.scale = (float(low), float(high))
 
-    def add_stored(self, results: Sequence[Mapping[str, Any]], items: Sequence[Item]) -> None:
-        """Count results that an earlier execution stored, by what they say themselves."""
-        for result, item in zip(results, items, strict=True):
-            errors = result["errors"] or ()
-            errored = any(one["code"] != ErrorCode.NO_CITATIONS for one in errors)
-            self._count(CaseResult(0, result, errored), item)
-            failed = {one.get("metric") for one in errors}
+    def add_stored(
+        self,
+        results: Sequence[Mapping[str, Any] | None],
+        items: Sequence[Item],
+        evaluations: Sequence[Counted],
+    ) -> None:
+        """Count a part that an earlier execution stored; without its evaluations by what the
+        results say themselves, which is less: not of which cases more was expected.
+        """
+        found = [CaseResult(0, result, _is_errored(result)) for result in results]
+        if evaluations:
+            self.add(found, items, evaluations)
+            return
+        for case, item in zip(found, items, strict=True):
+            self._count(case, item)
+            result = case.result
+            if result is None:
+                continue
+            failed = {one.get("metric") for one in result["errors"] or ()}
             for name, value in result["metrics"].items():
                 if value is not None or name in failed:
                     self._scores.setdefault(name, _Scores()).n_expected += 1
@@ -166,6 +178,11 @@ class Results:
         if scores.withheld:
             return replace(found, withheld=dict(sorted(scores.withheld.items())))
         return found
+
+
+def _is_errored(result: Mapping[str, Any] | None) -> bool:
+    errors = (result or {}).get("errors") or ()
+    return any(one["code"] != ErrorCode.NO_CITATIONS for one in errors)
 
 
 def _state(result: CaseResult) -> str:

@@ -23,7 +23,7 @@ from rag_bench.store.eval_runs.tables import (
     eval_run_case,
     eval_run_evaluation,
 )
-from rag_bench.store.tables import chunk
+from rag_bench.store.tables import chunk, evaluation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -307,6 +307,27 @@ def evaluations_of(connection: Connection, run_id: str) -> list[tuple[int, int]]
     of = eval_run_evaluation.c
     query = select(of.part, of.evaluation_id).where(of.run_id == run_id)
     return sorted(connection.execute(query).tuples().all())
+
+
+@dataclass(frozen=True)
+class Linked:
+    """An evaluation that a run's results are made from, as far as it is counted."""
+
+    kind: str
+    dataset_id: str | None
+    metrics: Mapping[str, Any]
+
+
+def linked_to(connection: Connection, run_id: str) -> list[Linked]:
+    """Return the evaluations of all parts of a run that were stored."""
+    of, link_of = evaluation.c, eval_run_evaluation.c
+    query = (
+        select(of.kind, of.dataset_id, of.metrics)
+        .join(eval_run_evaluation, link_of.evaluation_id == of.id)
+        .where(link_of.run_id == run_id)
+        .order_by(of.id)
+    )
+    return [Linked(*row) for row in connection.execute(query).tuples()]
 
 
 def seconds_between(earlier: datetime | None, later: datetime | None) -> float | None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_run_rows import HOLDER, claim, rows, run_body, scores_of
+from eval_run_rows import HOLDER, claim, new_run, rows, run_body, scores_of
 from local_provider import LocalAssistant, serving
 from small_world import World
 from world_data import GOLD
 
-from rag_bench.eval_runs.executing import execute
+from rag_bench.eval_runs.executing import execute, execution, parts
 from rag_bench.eval_runs.intake.completing import completed
 from rag_bench.eval_runs.reply import reply
+from rag_bench.llm.transport import stopping
 from rag_bench.settings import Settings
 from rag_bench.store import snapshots
 from rag_bench.store.eval_runs import changing, queueing
@@ -148,3 +149,54 @@ def _complete(engine: Any, settings: Settings, run_id: str, metrics: list[str]) 
         changing.set_config(connection, run_id, config)
     claim(engine, run_id)
     execute(engine, settings, run_id, holder=HOLDER)
+
+
+def test_a_run_that_is_cancelled_after_its_process_died_keeps_what_was_counted(
+    free_world: World,
+    assistant: LocalAssistant,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parts, "MOST_CASES", 2)
+    monkeypatch.setattr(execution, "MOST_CASES", 2)
+    monkeypatch.setattr(stopping, "_LOOK", 0.0)
+    engine = free_world.engine
+    asked = cases()
+    assistant.faults[asked[1]["question"]] = "500"  # of the first part
+    body = {
+        **{"cases": [asked[2], asked[1], asked[0], asked[3]], "target": "desk"},
+        **{"eval_type": "retrieval", "metrics": ["ROUGE", "words", "picky"]},
+    }
+    run_id = new_run(engine, settings, body)
+
+    def dies() -> bool:
+        return bool(rows(engine, "select from rag_bench.eval_run_evaluation"))
+
+    execute(engine, settings, run_id, holder=HOLDER, cancelled=dies)
+    [before] = _standing(engine, run_id)
+    assert before["status"] == "running"
+    assert before["errors"] == {"LLM_FAILED": 1, "METRIC_ERROR": 1}
+    n_asked = assistant.count
+    with engine.begin() as connection:
+        queueing.request_cancel(connection, run_id)
+    claim(engine, run_id)
+    execute(engine, settings, run_id, holder=HOLDER, cancelled=lambda: True)
+    [after] = _standing(engine, run_id)
+    assert after["status"] == "cancelled"
+    assert assistant.count == n_asked
+    for name in ("counts", "errors", "flags", "n_calls"):
+        assert after[name] == before[name], name
+    assert set(after["aggregates"]) == set(before["aggregates"])
+    for name, metric in before["aggregates"].items():
+        # While a run goes on no intervals are told.
+        for part in ("value", "n_scored", "n_expected", "scale"):
+            assert after["aggregates"][name].get(part) == metric.get(part), (name, part)
+
+
+def _standing(engine: Any, run_id: str) -> list[dict[str, Any]]:
+    return rows(
+        engine,
+        "select status, counts, aggregates, errors, flags, n_calls from rag_bench.eval_run "
+        "where id = :id",
+        id=run_id,
+    )
