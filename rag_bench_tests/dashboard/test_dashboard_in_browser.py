@@ -33,6 +33,20 @@ PRESS = """
     const pressed = new KeyboardEvent('keydown', {key: arguments[0], bubbles: true});
     document.body.dispatchEvent(pressed);
 """
+#: How far the marks of plots with intervals stand from their values, in pixels.
+AWAY = """
+    const plots = [...document.querySelectorAll('.js-plotly-plot')].filter(
+        e => e.offsetParent && e.data.some(trace => trace.error_x));
+    return plots.flatMap(plot => {
+        const axis = plot._fullLayout.xaxis, left = plot.getBoundingClientRect().left;
+        const due = plot.data.flatMap(trace => trace.x.filter(x => x !== null)).map(
+            x => left + axis._offset + axis.c2p(x));
+        return [...plot.querySelectorAll('.scatterlayer .points path')].map((mark, n) => {
+            const box = mark.getBoundingClientRect();
+            return Math.abs((box.left + box.right) / 2 - due[n]);
+        });
+    });
+"""
 EMPTY = {
     "utilization": "This was not analysed yet",
     "topics": "This was not analysed yet",
@@ -73,6 +87,14 @@ def test_every_tab_in_both_languages(page: Dashboard) -> None:
             assert page.run("return document.documentElement.lang") == ("en", "ru")[language]
         page.click(("Русский", "English")[language])
     assert page.problems() == []
+
+
+def test_marks_of_several_series_stand_at_their_values(page: Dashboard) -> None:
+    page.open("?tab=gates")
+    assert page.drawn() >= 3
+    away = page.run(AWAY)
+    assert len(away) >= 8
+    assert max(away) < 2
 
 
 def test_a_link_opens_the_same_view_in_a_new_server(
@@ -136,6 +158,8 @@ def test_a_phone_in_the_dark(populated: World, tmp_path: Path) -> None:
         for tab in ("overview", "models", "questions"):
             phone.open(f"?tab={tab}")
             assert phone.run("return document.documentElement.scrollWidth") <= 390, tab
+            room = "return document.querySelector('.rb-page h2').getBoundingClientRect().left"
+            assert phone.run(room) <= 24, tab
         assert phone.run("return document.body.classList.contains('dark')")
         assert phone.problems() == []
 

@@ -47,6 +47,8 @@ def bars(
                 y=short(groups),
                 name=short(list(series))[n],
                 mode="markers",
+                # Those of a group are set apart across: otherwise along, away from their values.
+                orientation="h",
                 marker={"color": _colour(n), "size": 10, "symbol": _SYMBOLS[n % len(_SYMBOLS)]},
                 error_x={
                     "type": "data",

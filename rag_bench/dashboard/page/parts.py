@@ -301,9 +301,9 @@ def pager(view: View, n: int, per_page: int, words: Words) -> Markup:
 def cards(items: Iterable[tuple[object, object, object]]) -> Markup:
     """Return figures in large: (title, value, what it rests on)."""
     made = join(
-        Markup('<div class="rb-card"><h3>{}</h3><p class="rb-big">{}</p><p>{}</p></div>').format(
-            title, value, more
-        )
+        Markup(
+            '<div class="rb-card"><h3>{}</h3><div class="rb-big">{}</div><div>{}</div></div>'
+        ).format(title, value, more)
         for title, value, more in items
     )
     return Markup('<div class="rb-cards">{}</div>').format(made)

@@ -57,7 +57,7 @@ def page(context: Context) -> Page:
 
 def _table(context: Context, lines: list[GateLine], made: Page) -> None:
     words = context.words
-    columns: list[Col | str] = ["#", words("production_judge")]
+    columns: list[Col | str] = [Col("#", numeric=True), words("production_judge")]
     columns += [metric_col(name, words) for name in (*METRICS, *_MORE)]
     columns += [Col(words("usd_1000_verdicts") + " ↓", numeric=True), words("remark")]
     rows: list[list[Any]] = [

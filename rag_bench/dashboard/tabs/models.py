@@ -95,7 +95,7 @@ def _leaderboard(
     words, checked = context.words, checked_judges(board)
     lead, shown = lines[0].lead, columns_shown(board)
     judges = list(lines[0].by_judge)
-    columns: list[Col | str] = ["#", words("generation_model")]
+    columns: list[Col | str] = [Col("#", numeric=True), words("generation_model")]
     columns += [
         Col(
             join(
@@ -240,7 +240,7 @@ def _triples(context: Context, board: Leaderboard) -> list[object]:
     words, view = context.words, context.view
     shown = all_columns(board, COLUMNS)
     columns: list[Col | str] = [
-        "#",
+        Col("#", numeric=True),
         words("generation_model"),
         words("benchmark_judge"),
         words("production_judge"),
