@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
+import time
 from decimal import Decimal
 
 import pytest
 from queued_runs import queued, row_of
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, text
 
 from rag_bench.eval_runs import limits
 from rag_bench.eval_runs.limits import LimitReached
 from rag_bench.llm.transport.budget import CapReachedError
 from rag_bench.settings import Settings
+from rag_bench.store.eval_runs import spent
 from rag_bench.store.eval_runs.tables import eval_run
 
 
@@ -126,3 +129,39 @@ def test_a_runs_own_caps_hold_beside_the_days_and_count_what_was_spent_before(
 def test_nothing_is_capped_where_nothing_is_limited(engine: Engine) -> None:
     settings = Settings(eval_calls_per_day=None)
     assert limits.budget_of(engine, settings, row_of(engine, queued(engine))) is None
+
+
+def test_runs_that_shared_no_budget_count_by_their_rows_and_old_ones_are_not_read(
+    engine: Engine,
+) -> None:
+    old, young = (f"{int(at * 1000):012x}" for at in (time.time() - 30 * 86400, time.time()))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into rag_bench.eval_run (id, trace_id, user_id, subject, status, mode, place, "
+            "n_cases, n_calls, started_at) select %s || lpad(to_hex(n), 20, '0'), 't', 'u', "
+            "'key a', 'succeeded', 'sync', 'service', 1, 1, now() - interval '30 days' "
+            "from generate_series(1, 20000) as n",
+            (old,),
+        )
+        for number, (subject, ago) in enumerate(
+            [("key a", "0 s"), ("key a", "0 s"), ("key a", "25 hours"), ("key b", "0 s")]
+        ):
+            connection.exec_driver_sql(
+                "insert into rag_bench.eval_run (id, trace_id, user_id, subject, status, mode, "
+                "place, n_cases, n_calls, cost_usd, started_at) values (%s, 't', 'u', %s, "
+                "'succeeded', 'sync', 'service', 1, 5, 0.25, now() - %s::interval)",
+                (f"{young}{number:020x}", subject, ago),
+            )
+        connection.exec_driver_sql("analyze rag_bench.eval_run")
+    with engine.begin() as connection:
+        found = spent.spent(connection, "key a")
+        assert (found.open, found.calls, found.usd) == (0, 10, Decimal("0.5"))
+        plan = "\n".join(
+            connection.execute(
+                text(f"explain (analyze) {spent.SPENT}"),
+                {"subject": "key a", "subject_day": spent.budget_name("key a")},
+            ).scalars()
+        )
+    assert "Seq Scan on eval_run" not in plan
+    read = [int(n) for n in re.findall(r"Removed by Filter: (\d+)", plan)]
+    assert sum(read) < 100, plan

@@ -15,10 +15,14 @@ _ONE_STARTS = text(
     "select pg_advisory_xact_lock(hashtextextended('rag_bench eval_run of ' || :subject, 0))"
 )
 _TODAY = "(now() at time zone 'utc')::date"
+# Ids begin with the milliseconds of their making (`creating.new_id`), so that of all runs of a
+# subject only the newest are read. A run that began today may have waited since the day before.
+_FIRST = f"""lpad(to_hex((
+    extract(epoch from ({_TODAY} - 2)::timestamp at time zone 'utc') * 1000)::bigint), 12, '0')"""
 # What the subject's runs were granted is counted as spent: a part of it is in flight, and that of a
 # process that died may have been. A run that was executed by something that shares no budget counts
 # by its row.
-_SPENT = text(f"""
+SPENT = text(f"""
     with granted as (
         select coalesce(sum(granted_calls), 0)::bigint as calls,
                coalesce(sum(granted_usd), 0) as usd
@@ -26,7 +30,7 @@ _SPENT = text(f"""
     ), rows as (
         select coalesce(sum(n_calls), 0)::bigint as calls, coalesce(sum(cost_usd), 0) as usd
         from rag_bench.eval_run
-        where subject = :subject
+        where subject = :subject and id >= {_FIRST}
           and (started_at at time zone 'utc')::date = {_TODAY}
     )
     select (select count(*) from rag_bench.eval_run
@@ -64,4 +68,4 @@ def spent(connection: Connection, subject: str) -> Spent:
     """
     connection.execute(_ONE_STARTS, {"subject": subject})
     given = {"subject": subject, "subject_day": budget_name(subject)}
-    return Spent(*connection.execute(_SPENT, given).one())
+    return Spent(*connection.execute(SPENT, given).one())
