@@ -94,7 +94,7 @@ def test_marks_of_several_series_stand_at_their_values(page: Dashboard) -> None:
     assert page.drawn() >= 3
     away = page.run(AWAY)
     assert len(away) >= 8
-    assert max(away) < 2
+    assert max(away) < 1
 
 
 def test_a_link_opens_the_same_view_in_a_new_server(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
+    from rag_bench.reporting.compared.sides import Side
 
 FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
 _PER_LIST = 200
@@ -124,7 +125,13 @@ def _suggested(context: Context) -> list[object]:
 def _verdict(context: Context, found: Compared, made: Page) -> None:
     words = context.words
     kind = {"got worse": "bad", "cannot tell": "warn"}.get(found.verdict, "note")
-    sides = words("pairs_of", n=found.n_pairs, pages=found.n_pages, a=str(found.a), b=str(found.b))
+    sides = words(
+        "pairs_of",
+        n=found.n_pairs,
+        pages=found.n_pages,
+        a=_side(words, found.a),
+        b=_side(words, found.b),
+    )
     made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind), paragraph(sides))
     swap = context.view.link(a=context.view.get("b"), b=context.view.get("a"))
     made.add(paragraph(link(words("swap"), swap)))
@@ -170,6 +177,10 @@ def _in_margins(one: MetricCompared) -> dict[str, float | None]:
     }
 
 
+def _side(words: Words, side: Side) -> str:
+    return f"{words.known(side.kind, side.kind)} {side.id}"
+
+
 def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
     compared, decision = one.comparison, one.decision
     difference = compared.difference
@@ -181,7 +192,8 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
         verdict += f", {words('verdict_better')}"
     why = words.known(_REASONS.get(decision.reason or "", ""), decision.reason or "")
     if decision.needed:
-        why += " " + words("needs_n", n=decision.needed.questions, pages=decision.needed.pages)
+        needs = words("needs_n", n=decision.needed.questions, pages=decision.needed.pages)
+        why = f"{why}. {needs}" if why else needs
     return [
         Cell(join([one.name + direction(one.name), metric_help(one.name, words)]), one.name),
         number_cell(one.a),
@@ -223,7 +235,10 @@ def _cases(context: Context, found: Compared, made: Page) -> None:
         "unpaired": [one for one in found.alone if one not in errors],
     }
     options = [(one, f"{words(f'filter_{one}')} ({len(lists[one])})") for one in FILTERS]
-    made.add(heading(words("cases")), choices(choice("filter", words("show"), options, wanted)))
+    made.add(
+        heading(words("cases").capitalize()),
+        choices(choice("filter", words("show"), options, wanted)),
+    )
     made.add(masking_note(context))
     if wanted in ("errors", "unpaired"):
         made.add(_alone_table(context, lists[wanted]))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
@@ -149,7 +150,9 @@ def _errors(context: Context, found: Mapping[str, Any], made: Page) -> None:
     failures = [(code, detail) for code, detail, n in grouped for _ in range(n) if is_failure(code)]
     cause = most_frequent(failures, _models(found))
     if cause is not None:
-        [text] = shown(context, [str(cause)])
+        [text] = shown(context, [str(replace(cause, n=cause.n_failed))])
+        if cause.n != cause.n_failed:
+            text = words("cause_share", n=cause.n, all=cause.n_failed, cause=text)
         made.add(said(words("main_cause", cause=text), "warn"))
     codes: dict[str, int] = {}
     for code, _, n in grouped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
@@ -83,27 +84,38 @@ def run_page(context: Context, run_id: str) -> Page:
     if run is None:
         made.add(said(words("no_such_run"), "warn"))
         return made
-    rows: list[list[Any]] = [
-        [words("status"), status_cell(run["status"], words)],
-        [words("who"), run["user_id"]],
-        [words("created"), moment(run["created_at"])],
-        [words("finished"), moment(run["finished_at"])],
-        [words("cases"), number_cell(run["n_cases"])],
-        [words("errors_by_code"), errors_text(run["errors"])],
-        [words("run_error"), " ".join(filter(None, (run["error_code"], run["error_detail"])))],
-        [words("calls"), number_cell(run["n_calls"])],
-        ["USD", number_cell(float(run["cost_usd"]), 4)],
-        ["Dagster", dagster_link(context, run["dagster_run_id"])],
-        *([name, str(value)] for name, value in sorted(run["config"].items()) if value is not None),
+    error = " ".join(filter(None, (run["error_code"], run["error_detail"])))
+    rows: list[tuple[str, Cell]] = [
+        (words("status"), status_cell(run["status"], words)),
+        (words("who"), Cell(run["user_id"])),
+        (words("created"), Cell(moment(run["created_at"]))),
+        (words("finished"), Cell(moment(run["finished_at"]))),
+        (words("cases"), number_cell(run["n_cases"])),
+        (words("errors_by_code"), Cell(errors_text(run["errors"]))),
+        (words("run_error"), Cell(error)),
+        (words("calls"), number_cell(run["n_calls"])),
+        ("USD", number_cell(float(run["cost_usd"]), 4)),
+        ("Dagster", dagster_link(context, run["dagster_run_id"])),
+        *((name, Cell(_setting(value))) for name, value in sorted(run["config"].items())),
     ]
+    # A number would stand at the other end of the line, away from its name.
+    facts = [[what, replace(cell, numeric=False)] for what, cell in rows if cell.shown != ""]
     made.add(heading(f"{words('run')} {run_id}"))
-    made.add(table("run", [words("what"), words("value")], rows, words, caption=words("about_run")))
+    made.add(
+        table("run", [words("what"), words("value")], facts, words, caption=words("about_run"))
+    )
     if run["baseline"]:
         pair = view.link("compare", a=f"run:{run['baseline']}", b=f"run:{run_id}")
         made.add(paragraph(link(words("with_baseline", run=run["baseline"]), pair)))
     made.add(*_aggregates(context, run["aggregates"]))
     made.add(*_cases(context, run, cases))
     return made
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _aggregates(context: Context, aggregates: Mapping[str, Any]) -> list[object]:
@@ -144,6 +156,7 @@ def _cases(
             ],
         )
     )
+    measured = _measured(results)
     rows: list[list[Any]] = []
     for case, result in zip(cases, results, strict=True):
         state = (
@@ -154,13 +167,27 @@ def _cases(
             else "case_done"
         )
         question, answer, errors = next(texts), next(texts), next(texts)
-        scores = [number_cell(result.get(name)) for name in reading.AT_THE_CASE]
+        scores = [number_cell(_score(result, name)) for name in measured]
         flags = ", ".join(str(flag) for flag in result.get("flags") or ())
         rows.append([case["case_id"], words(state), question, answer, *scores, errors, flags])
     columns: list[Col | str] = [words(t) for t in ("question_id", "status", "question", "answer")]
-    columns += [metric_col(name, words) for name in reading.AT_THE_CASE]
+    columns += [metric_col(name, words) for name in measured]
     columns += [words("errors_by_code"), words("flags")]
     return [
-        table("run-cases", columns, rows, words, caption=words("cases")),
+        table("run-cases", columns, rows, words, caption=words("cases").capitalize()),
         pager(context.view, run["n_cases"], _PER_PAGE, words),
     ]
+
+
+def _measured(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what at least one case has a score of: the agreed fields, then the other metrics."""
+    others = {name for result in results for name in result.get("metrics") or ()}
+    # An agreed field and its metric are one number.
+    own = sorted(name for name in others if name.removeprefix("ragas_") not in reading.AT_THE_CASE)
+    names = (*reading.AT_THE_CASE, *own)
+    return [name for name in names if any(_score(one, name) is not None for one in results)]
+
+
+def _score(result: Mapping[str, Any], name: str) -> float | None:
+    found: float | None = result.get(name)
+    return (result.get("metrics") or {}).get(name) if found is None else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
@@ -12,8 +13,8 @@ from rag_bench.eval_runs import limits
 from rag_bench.eval_runs.executing.benches import retrieves_by_itself
 from rag_bench.eval_runs.executing.light import NAME
 from rag_bench.eval_runs.executing.measuring import Measuring
-from rag_bench.llm.transport.budget import Budget, spending
-from rag_bench.llm.transport.stopping import StoppedWorkError, run_stoppable
+from rag_bench.llm.transport.budget import Budget, Reservation, spending
+from rag_bench.llm.transport.stopping import StoppedError, StoppedWorkError, run_stoppable
 from rag_bench.llm.transport.tally import counting
 from rag_bench.store import datasets
 from rag_bench.store.datasets import EVALUATED
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from rag_bench.eval_runs.executing.parts import Part
     from rag_bench.tiers.base.bench import Bench
     from rag_bench.tiers.base.models import Models
+
+
+class _NothingMore(Budget):
+    """Of a stopped run: its cases say that it was stopped, not that some cap is low."""
+
+    async def reserve(self, model_key: str, most_usd: Decimal | None) -> Reservation:
+        raise StoppedError
 
 
 def measure(execution: Execution, parts: Sequence[Part]) -> bool:
@@ -52,7 +60,7 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
 
     if at:
         with suppress(RagBenchError):  # it may have been stopped before there was anything
-            _on_a_loop(kept, Budget(max_calls=0), None)
+            _on_a_loop(kept, _NothingMore(max_calls=0), None)
     return True
 
 

@@ -159,6 +159,10 @@ def test_a_run_is_stopped_between_calls_and_keeps_what_was_answered(
     found = reply(engine, run_id)
     assert found["status"] == "cancelled"
     assert all(case["llm_answer"] for case in found["cases"])
+    # Nobody has set a cap: that would send its reader to raise one.
+    causes = {error["detail"] for case in found["cases"] for error in case["errors"] or ()}
+    assert any("the run was stopped" in cause for cause in causes)
+    assert not any("cap" in cause for cause in causes)
     assert rows(engine, "select kind from rag_bench.eval_event order by id desc limit 1") == [
         {"kind": "cancelled"}
     ]
