@@ -52,7 +52,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{b['kind']} {b['id']} against {a['kind']} {a['id']}: {found['verdict']}"
     pages = found["n_pages"]
     unknown = found["n_pairs"] - found["n_pairs_with_page"]
-    own = f", {unknown} without a known page" if unknown else ""
+    own = f" (of {unknown:,} the page is not known: a question counts as one)" if unknown else ""
     yield (
         f"{found['n_pairs']:,} cases of both, from {pages:,} pages{own}; paired by "
         f"{found['paired_by']}. p is adjusted for {found['n_tests']} metrics."
