@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
     Cell,
@@ -140,11 +142,12 @@ def _verdict(context: Context, found: Compared, made: Page) -> None:
 def _metrics(context: Context, found: Compared, made: Page) -> None:
     words = context.words
     rows = [_metric_row(words, one) for one in found.metrics]
-    columns: list[Col | str] = [words("measure")]
+    # The word is what is looked for, also where a phone shows two columns.
+    columns: list[Col | str] = [words("measure"), words("verdict")]
     columns += [Col(words(t), numeric=True) for t in ("side_a", "side_b", "difference", "interval")]
     columns += [Col(words(t), numeric=True) for t in ("p_holm", "margin", "detectable", "pairs")]
     made.add(heading(words("metrics")), paragraph(words("compare_help")))
-    columns += [words("verdict"), words("why")]
+    columns.append(words("why"))
     made.add(table("compared", columns, rows, words, caption=words("compare_caption")))
     scaled = [
         one for one in found.metrics if one.comparison.difference.value is not None and one.margin
@@ -196,6 +199,7 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
         why = f"{why}. {needs}" if why else needs
     return [
         Cell(join([one.name + direction(one.name), metric_help(one.name, words)]), one.name),
+        Cell(verdict, decision.word, tone=_TONES.get(decision.word, "")),
         number_cell(one.a),
         number_cell(one.b),
         number_cell(difference.value),
@@ -204,8 +208,7 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
         number_cell(one.margin),
         number_cell(compared.minimum_detectable),
         Cell(f"{difference.n_scored}/{difference.n_expected}", difference.n_scored, True),
-        Cell(verdict, decision.word, tone=_TONES.get(decision.word, "")),
-        why,
+        Cell(Markup('<div class="rb-long">{}</div>').format(why), why),
     ]
 
 
