@@ -23,7 +23,7 @@ class Held:
     """One claim.
 
     ``lost``: somebody else has the run now, or it has ended. ``reply``: the whole result, of a run
-    that has ended with all of it at hand.
+    that has ended with all of it at hand. ``stopped``: this process ends.
     """
 
     def __init__(self, engine: Engine, run_id: str, holder: str) -> None:
@@ -31,16 +31,16 @@ class Held:
         self.lost = self.cancel_requested = False
         self.reply: Mapping[str, Any] | None = None
         self._engine = engine
-        self._stopping = False
+        self.stopped = False
         self._over = threading.Event()
 
     def stop(self) -> None:
         """Let the work end between calls and the run be given back, as this process ends."""
-        self._stopping = True
+        self.stopped = True
 
     def to_stop(self) -> bool:
         """Whether the work is to end between calls: cancelled, lost, or the process ends."""
-        return self.lost or self.cancel_requested or self._stopping
+        return self.lost or self.cancel_requested or self.stopped
 
     def _beat(self) -> None:
         from sqlalchemy.exc import SQLAlchemyError

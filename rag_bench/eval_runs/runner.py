@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -74,21 +76,29 @@ class Runner:
         """Look now: a run was queued."""
         self._awake.set()
 
-    def stop(self, seconds: float = 30.0) -> None:
-        """Let runs end between calls and give them back to the queue; waits so long for each.
+    def stop(self, seconds: float = 20.0) -> None:
+        """Let runs end between calls and give them back to the queue; waits so long for all.
 
         What does not end in time is given up with the process; another takes it over.
         """
+        until = time.monotonic() + seconds
         self._stopping.set()
         self._awake.set()
+        with self._lock:
+            held = list(self._held.values())
+        for one in held:
+            one.stop()
         if self._looking is not None:
             self._looking.join(seconds)
         with self._lock:
-            held, threads = list(self._held.values()), list(self._threads)
-        for one in held:
-            one.stop()
+            threads = list(self._threads)
         for thread in threads:
-            thread.join(seconds)
+            thread.join(max(0.0, until - time.monotonic()))
+        if late := [thread.name for thread in threads if thread.is_alive()]:
+            _log.warning("Given up, for others to take over: %s.", ", ".join(late))
+            # Else the process would end only when all is encoded that a thread waits for.
+            if encoding := sys.modules.get("rag_bench.retrieval.encoder_process"):
+                encoding.close_process()
 
     def _look(self) -> None:
         while not self._stopping.is_set():
@@ -199,6 +209,8 @@ def execute_held(
     except TakenOverError:
         _log.warning("Run %s: somebody else has it now.", held.run_id)
     except RagBenchError as error:
+        if held.stopped:  # the end of this process may be all that was wrong; whoever is next tells
+            return 0.0
         _fail(engine, held, "RUN_FAILED", str(error))
     except Exception:
         _log.exception("Run %s met an unexpected error.", held.run_id)

@@ -191,3 +191,36 @@ def test_the_runner_goes_on_when_the_database_has_closed_all_connections(engine:
         run = queued(engine)
         made.wake()
         wait_for(engine, run, "succeeded")
+
+
+def test_what_does_not_end_is_waited_for_once_and_given_up(engine: Engine) -> None:
+    goes_on = threading.Event()
+
+    def deaf(*_: Any, **__: Any) -> None:
+        goes_on.wait()
+
+    runs = [queued(engine, f"key {number}") for number in range(4)]
+    made = Runner(engine, Settings(eval_runs_in_service=4), execute=deaf)
+    made.start()
+    for run in runs:
+        wait_for(engine, run, "running")
+    began = time.monotonic()
+    made.stop(5)
+    assert time.monotonic() - began < 15  # of each it would be 20 seconds
+    goes_on.set()
+
+
+def test_what_breaks_because_the_process_ends_does_not_end_the_run(engine: Engine) -> None:
+    def breaks(
+        engine: Engine, _: Any, run_id: str, cancelled: Callable[[], bool], **__: Any
+    ) -> None:
+        while not cancelled():
+            time.sleep(0.02)
+        raise RagBenchError("The process that encodes texts ended.")
+
+    run = queued(engine)
+    with running(engine, breaks):
+        wait_for(engine, run, "running")
+    assert row_of(engine, run).status == "queued"
+    with running(engine, simply):
+        wait_for(engine, run, "succeeded")

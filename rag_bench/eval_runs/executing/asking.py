@@ -36,7 +36,8 @@ class _NothingMore(Budget):
 def measure(execution: Execution, parts: Sequence[Part]) -> bool:
     """Measure and store all parts; return whether it was stopped before the end.
 
-    Stopped in a part, what was answered of it is measured: of the ledger, without a call.
+    Cancelled in a part, what was answered of it is measured: of the ledger, without a call. If it
+    only stops here, whoever goes on does that, and the process that ends need not wait for it.
     """
     at: list[Part] = []
 
@@ -58,7 +59,7 @@ def measure(execution: Execution, parts: Sequence[Part]) -> bool:
         async with _models(execution, at) as models:
             await _measure(execution, at[0], models, last=False)
 
-    if at:
+    if at and execution.is_cancelled():
         with suppress(RagBenchError):  # it may have been stopped before there was anything
             _on_a_loop(kept, _NothingMore(max_calls=0), None)
     return True

@@ -191,7 +191,7 @@ class Execution:
     def run(self) -> dict[str, Any] | None:
         """Execute all parts; return the reply, if it is at hand."""
         parts = self._parts()
-        if self.cancelled() and self._is_cancelled():
+        if self.cancelled() and self.is_cancelled():
             self._cancel(parts)
             return None
         if light.is_light(self.wanted, parts):
@@ -202,7 +202,7 @@ class Execution:
             stopped = asking.measure(self, parts)
         if not stopped:
             return self.ending.end()
-        if self._is_cancelled():
+        if self.is_cancelled():
             self._cancel(parts)
         return None
 
@@ -284,6 +284,7 @@ class Execution:
         whole = self.config.dataset_id is not None
         return parts_of(shapes, whole=whole, judged=self.wanted.judged)
 
-    def _is_cancelled(self) -> bool:
+    def is_cancelled(self) -> bool:
+        """Tell whether somebody asked the run to end, so that nobody goes on with it."""
         with store.reading(self.engine) as connection:
             return bool(store.run_of(connection, self.run_row.id).cancel_requested)
