@@ -156,6 +156,7 @@ def test_a_client_that_hangs_up_loses_nothing(
     again = client.post("/eval/run", json=request_of(), headers=key)
     assert (again.status_code, again.json()["code"]) == (409, "IN_FLIGHT")
     assert again.headers["location"] == f"/eval/runs/{found['run_id']}"
+    assert "Location" in again.json()["detail"]
     work.may_end.set()
     ended(client, again.headers["location"])
     end = time.monotonic() + 20

@@ -64,7 +64,8 @@ def again(named: Named, first: First) -> Response | None:
     if first.in_flight:
         raise Problem(
             Code.IN_FLIGHT,
-            "The first request with this key is being answered.",
+            "The first request with this key is being answered: follow its run at Location, or "
+            "send this again in a second.",
             headers={"Retry-After": "1", "Location": f"/eval/runs/{first.run_id}"},
         )
     return None
