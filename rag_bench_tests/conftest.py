@@ -37,6 +37,15 @@ def pytest_configure() -> None:
     os.environ["RAG_BENCH_ENV_FILES"] = "0"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a module sets for its processes (`open_instance` does) is gone after it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def server() -> EmbeddedServer:
     """The embedded server, started if it was not running."""

@@ -66,6 +66,10 @@ def served() -> Catalogue:
     )
 
 
+#: Commands with a server: `db` has the next test, `dashboard` the tests of the dashboard.
+OF_THEIR_OWN = ("db", "dashboard")
+
+
 @pytest.fixture
 def providers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProvider]:
     """The guide's four providers, all on one local server, with the roles' own variables."""
@@ -123,15 +127,15 @@ def test_every_command_of_the_guide(
     (tmp_path / "work" / DUMP).write_text(plain_dump(), encoding="utf-8")
     ended: dict[int, Ended] = {}
     for number, arguments in enumerate(commands()):
-        if arguments[0] == "db":
-            continue  # in the next test, on a server of its own
+        if arguments[0] in OF_THEIR_OWN:
+            continue
         with monkeypatch.context() as patch:
             if arguments[0] == "target":  # the other commands of the guide know no assistant
                 patch.setenv("TARGET_DESK_URL", assistant.url)
             result = rag_bench(*shortened(arguments))
         assert result.code == 0, f"{arguments}\n{result.err[-1500:]}"
         ended[number] = result
-    assert len(ended) == len(commands()) - 2
+    assert len(ended) == sum(arguments[0] not in OF_THEIR_OWN for arguments in commands())
 
     first = {tuple(arguments[:2]): n for n, arguments in reversed(list(enumerate(commands())))}
     coverage = ended[first["generate-embeddings", "--check-coverage"]].out

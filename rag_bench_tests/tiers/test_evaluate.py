@@ -182,5 +182,5 @@ def test_a_case_of_several_questions_names_all_that_went_wrong() -> None:
     )
     assert case.scores == {"question": "Когда?", "kind": 2}
     assert case.error_code == ErrorCode.METRIC_ERROR
-    assert case.error_detail == "true: neither yes nor no; short: nobody came"
+    assert case.error_detail == "true: neither yes nor no; short (TIMEOUT): nobody came"
     assert list(case.flags) == ["thought", "cut", "asked_again"]

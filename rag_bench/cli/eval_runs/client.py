@@ -106,8 +106,6 @@ class Service:
                 if reply.status_code not in _AGAIN or not repeatable:
                     raise error
                 wait = _asked_to_wait(reply)
-            except httpx.UnsupportedProtocol:
-                raise ServiceError(f"{self._client.base_url} is no http address.") from None
             except httpx.ConnectError as failed:
                 error = ServiceError(f"{self._client.base_url} cannot be reached: {failed}")
             except httpx.TransportError as failed:
@@ -166,12 +164,15 @@ def service(url: str | None, key: str | None) -> Iterator[Service]:
     """Open the service at ``url``; unset, address and key are those of the environment.
 
     Raises:
-        ServiceError: there is no key.
+        ServiceError: there is no key, or the address is none.
     """
     import httpx
 
     load_environment()
     address = url or os.environ.get(URL) or DEFAULT_URL
+    # No later try would mend it, so it is not one of what is tried again.
+    if not address.startswith(("http://", "https://")):
+        raise ServiceError(f"{address!r} is no http address: write http://… or https://…")
     given = key or os.environ.get(KEY)
     if not given:
         raise ServiceError(
