@@ -108,34 +108,49 @@ def bare_client(url: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def service_client(engine: Engine, environment: dict[str, str]) -> Iterator[httpx.Client]:
-    """Start `rag-bench serve` over a database; yield a client of it with a key."""
-    port = free_port()
+def command_client(
+    engine: Engine,
+    environment: dict[str, str],
+    port: int,
+    *arguments: str,
+    stderr: int | None = None,
+) -> Iterator[tuple[int, httpx.Client]]:
+    """Run `rag-bench` with these arguments; yield its process id and a client, with a key, of the
+    API that it serves on ``port``.
+    """
     code = "import sys; from rag_bench.cli import main; sys.argv[0] = 'rag-bench'; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", "--port", str(port)],
+        [sys.executable, "-c", code, *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
+        stderr=stderr,
     )
     try:
-        await_answer(f"http://127.0.0.1:{port}/healthz")
+        address = f"http://127.0.0.1:{port}"
+        await_answer(f"{address}/healthz")
         with engine.begin() as connection:
             made = keys.create(
                 connection,
                 name="benchmark",
                 user_id="benchmark",
                 scopes=["read", "run"],
-                lifetime=timedelta(hours=3),
+                lifetime=timedelta(hours=6),
                 requests_per_minute=1_000_000,
             )
         headers = {"Authorization": f"Bearer {made.text}"}
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=600
-        ) as client:
-            yield client
+        with httpx.Client(base_url=address, headers=headers, timeout=600) as client:
+            yield process.pid, client
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
+
+
+@contextmanager
+def service_client(engine: Engine, environment: dict[str, str]) -> Iterator[httpx.Client]:
+    """Start `rag-bench serve` over a database; yield a client of it with a key."""
+    port = free_port()
+    with command_client(engine, environment, port, "serve", "--port", str(port)) as (_, client):
+        yield client
 
 
 def answered(number: int) -> dict[str, Any]:

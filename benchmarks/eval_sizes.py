@@ -19,22 +19,18 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import scratch
-from eval_service import MEASURED, answered, asked, await_answer, free_port
+from eval_service import MEASURED, answered, asked, command_client, free_port
 from scratch import small_world
 from sqlalchemy import Engine
-
-from rag_bench.store.access import keys
 
 ASKED = {
     "eval_type": "rubric",
@@ -98,38 +94,18 @@ def _below(root: int) -> set[int]:
 def developing(engine: Engine, environment: dict[str, str]) -> Iterator[tuple[int, httpx.Client]]:
     """Start `rag-bench dev`; yield its process and a client of the API."""
     port = free_port()
-    code = "import sys; from rag_bench.cli import main; sys.argv[0] = 'rag-bench'; main()"
     ports = ("--port", str(free_port()), "--api-port", str(port), "--dashboard-port", "0")
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "dev", *ports],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        await_answer(f"{address}/healthz")
-        with engine.begin() as connection:
-            key = keys.create(
-                connection,
-                name="benchmark",
-                user_id="benchmark",
-                scopes=["read", "run"],
-                lifetime=timedelta(hours=6),
-                requests_per_minute=1_000_000,
-            )
-        headers = {"Authorization": f"Bearer {key.text}"}
-        with httpx.Client(base_url=address, headers=headers, timeout=600) as client:
-            end = time.monotonic() + 180
-            while client.get("/readyz").json().get("status") != "ready":
-                if time.monotonic() > end:
-                    print(f"not ready: {client.get('/readyz').text}")
-                    break
-                time.sleep(1)
-            yield process.pid, client
-    finally:
-        process.terminate()
-        process.wait(60)
+    with command_client(engine, environment, port, "dev", *ports, stderr=subprocess.DEVNULL) as (
+        pid,
+        client,
+    ):
+        end = time.monotonic() + 180
+        while client.get("/readyz").json().get("status") != "ready":
+            if time.monotonic() > end:
+                print(f"not ready: {client.get('/readyz').text}")
+                break
+            time.sleep(1)
+        yield pid, client
 
 
 def run(client: httpx.Client, pid: int, kind: str, n: int, first: int) -> dict[str, int]:
