@@ -22,12 +22,17 @@ pytest_plugins = ["small_world"]
 # What a developer's own environment may hold must not change what the tests see.
 _FOREIGN_PREFIXES = ("PROVIDER_", "RAG_BENCH_", "GENERATION_", "JUDGE_", "BENCHMARKS_JUDGE_")
 _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
+_OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES")
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
+
+
+def _is_foreign(name: str) -> bool:
+    return name.startswith(_FOREIGN_PREFIXES) or name.endswith(_FOREIGN_SUFFIXES)
 
 
 def pytest_configure() -> None:
     for name in list(os.environ):
-        if name.startswith(_FOREIGN_PREFIXES) or name.endswith(_FOREIGN_SUFFIXES):
+        if _is_foreign(name):
             del os.environ[name]
     # The embedded server and the converted weights are shared with the developer's runs.
     if _TEST_HOME:
@@ -39,7 +44,12 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _own_environment() -> Iterator[None]:
-    """What a module sets for its processes (`open_instance` does) is gone after it."""
+    """What a module sets for its processes (`open_instance` does) is gone after it.
+
+    Fixtures of the session come before this one, so none of them may leave its settings.
+    """
+    left = sorted(name for name in os.environ if _is_foreign(name) and name not in _OWN)
+    assert not left, f"a fixture of the session left {', '.join(left)} in the environment"
     before = dict(os.environ)
     yield
     os.environ.clear()
