@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from rag_bench.eval_runs.flags import UNKNOWN_CHUNK
+from rag_bench.evaluation.types import few_clusters_note
 from rag_bench.store.eval_runs.reading import OPEN
-from rag_bench.store.eval_runs.results import reading, run_of, seconds_between
+from rag_bench.store.eval_runs.results import attempts_of, reading, run_of, seconds_between
 from rag_bench.store.eval_runs.tables import eval_run_case
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     Times are UTC, ``timings`` in seconds, costs in US dollars.
     """
     run_id, status, counts = row["id"], row["status"], counts_of(row)
-    comparison = row.get("comparison") or None
+    comparison = ended_as(row.get("comparison") or {}, run_id, status) or None
     return {
         "run_id": run_id,
         "trace_id": row["trace_id"],
@@ -66,7 +67,11 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
         "aggregates": {name: aggregate(found) for name, found in row["aggregates"].items()},
         "errors": row["errors"],
         "flags": row["flags"],
-        "cost": {"n_calls": row["n_calls"], "usd": float(row["cost_usd"])},
+        "cost": {
+            "n_calls": row["n_calls"],
+            "n_attempts": attempts_of(row["n_calls"], row["n_attempts"]),
+            "usd": float(row["cost_usd"]),
+        },
         "timings": {
             "waited": seconds_between(row["created_at"], row["started_at"]),
             "ran": seconds_between(row["started_at"], row["finished_at"]),
@@ -85,6 +90,17 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
             "report": f"/eval/runs/{run_id}/report",
         },
     }
+
+
+def ended_as(comparison: Mapping[str, Any], run_id: str, status: str) -> dict[str, Any]:
+    """Return what a run's comparison with its baseline says, with the status that the run has.
+
+    It is made before the run ends, and may be stored with what it was then.
+    """
+    told, own = dict(comparison), comparison.get("b")
+    if isinstance(own, Mapping) and own.get("id") == run_id:
+        told["b"] = {**own, "status": status}
+    return told
 
 
 def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,10 +123,10 @@ def aggregate(stored: Mapping[str, Any]) -> dict[str, Any]:
         "interval": _pair(stored.get("ci_low"), stored.get("ci_high")),
         "bounds": _pair(stored.get("low_if_missing"), stored.get("high_if_missing")),
     }
-    more = ("scale", "n_clusters", "note", "withheld")
+    more = ("scale", "n_clusters", "withheld")
     told |= {name: stored[name] for name in more if name in stored}
-    if "note" in told and told["interval"] is None:
-        told["note"] = f"too few pages or users ({stored['n_clusters']}) for an interval"
+    if note := few_clusters_note(stored):  # as it is said today, whenever it was stored
+        told["note"] = note
     return told
 
 
@@ -156,14 +172,38 @@ def case_replies(connection: Connection, run_id: str) -> Iterator[dict[str, Any]
 
 def _notes(row: Mapping[str, Any]) -> list[str]:
     """Return what must be known before the numbers are read."""
+    found = []
+    if row.get("cancelled_at") is not None or row["status"] == "cancelled":
+        found.append(_cancelled(row))
     unknown = (row["counts"].get("flagged") or {}).get(UNKNOWN_CHUNK, 0)
-    if not unknown:
-        return []
-    cases = "1 case names" if unknown == 1 else f"{unknown} cases name"
-    return [
-        f"{cases} chunks that the knowledge base does not have (flag {UNKNOWN_CHUNK}): retrieval "
-        "metrics leave them out."
-    ]
+    if unknown:
+        cases = "1 case names" if unknown == 1 else f"{unknown} cases name"
+        found.append(
+            f"{cases} chunks that the knowledge base does not have (flag {UNKNOWN_CHUNK}): "
+            "retrieval metrics leave them out."
+        )
+    return found
+
+
+def _cancelled(row: Mapping[str, Any]) -> str:
+    """Say of a run that it was cancelled: by whom and when, what is kept, how to get the rest.
+
+    Of runs of earlier versions only their end is known.
+    """
+    by = f" by {row['cancelled_by']}" if row.get("cancelled_by") else ""
+    when = row.get("cancelled_at") or row["finished_at"]
+    at = "" if when is None else f" at {when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if row["status"] in OPEN:
+        return f"Cancelled{by}{at}: calls in flight end, and everything that is answered is kept."
+    counts = counts_of(row)
+    n_cases, missing = row["n_cases"], counts["missing"]
+    kept = f"{n_cases - missing} of {n_cases} cases have a result"
+    if counts["errored"]:
+        kept += f", {counts['errored']} of them not all that was asked for"
+    return (
+        f"Cancelled{by}{at}. Everything that was answered is kept: {kept}. "
+        f"POST /eval/runs/{row['id']}/complete asks for the rest, and for nothing twice."
+    )
 
 
 def _error(row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -114,10 +114,15 @@ class Metric:
 
 
 def few_clusters_note(metric: Mapping[str, Any]) -> str | None:
-    """Return what to say beside a published number whose cases come from few pages, else None."""
+    """Return what to say beside a published number whose cases come from few pages, else None.
+
+    ``metric``: as `Metric.to_json` writes one; of its interval, too, which there may be none of.
+    """
     n_clusters = metric.get("n_clusters")
     if n_clusters is None or not metric["n_scored"] or n_clusters >= FEW_CLUSTERS:
         return None
+    if metric.get("ci_low") is None or metric.get("ci_high") is None:
+        return f"too few pages or users ({n_clusters}) for an interval"
     return f"fewer than {FEW_CLUSTERS} pages or users ({n_clusters}): the interval is too narrow"
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.assets.service.eval_run import ATTEMPT_TAG, RUN_TAG
+from rag_bench.assets.service.eval_run import ATTEMPT_TAG, IN_DAGSTER, RUN_TAG
 from rag_bench.assets.service.record import NAME, PARTITIONS, event_of, input_tags
 from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.sensors.dead_runs import end_if_dead
@@ -169,6 +170,8 @@ def _look_after_silent_ones(instance: dg.DagsterInstance, connection: Connection
         run = instance.get_run_by_id(one.dagster_run_id) if one.dagster_run_id else None
         run = by_key.get(one.key) if run is None or one.status == "queued" else run
         if run is not None and run.status is dg.DagsterRunStatus.CANCELED:
+            with suppress(queueing.EndedError):
+                queueing.request_cancel(connection, one.run_id, IN_DAGSTER)
             queueing.end_early(connection, one.run_id, "cancelled")
         elif _is_over(instance, one, run):
             outbox.try_again(connection, one)

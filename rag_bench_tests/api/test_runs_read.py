@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import Engine
 
 from rag_bench.api.eval_runs import models
 from rag_bench.store.access.audit import actions
+from rag_bench.store.eval_runs import queueing
 
 
 @pytest.fixture
@@ -206,3 +208,69 @@ def test_a_run_is_a_page_that_loads_and_runs_nothing(client: TestClient, engine:
     assert "The baseline has not ended." in page
     assert "missing_chunk" in page
     assert "fine" not in page, "only cases that somebody should look at"
+
+
+def test_a_cancelled_run_says_by_whom_when_and_how_to_get_the_rest(
+    client: TestClient, engine: Engine
+) -> None:
+    failed = result(2, None, errors=[{"code": "LLM_FAILED", "detail": "No answer."}])
+    a_run(engine, "r1", [result(1), failed, None, None], status="running")
+    with engine.begin() as connection:
+        queueing.request_cancel(connection, "r1", "boris")
+    [note] = client.get("/eval/runs/r1").json()["notes"]
+    assert "by boris" in note
+    assert "calls in flight end" in note
+    counts = {"scored": 1, "failed": 0, "errored": 1}
+    at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    with engine.begin() as connection:
+        change(connection, "r1", status="cancelled", counts=counts, cancelled_at=at)
+    [note] = client.get("/eval/runs/r1").json()["notes"]
+    assert note == (
+        "Cancelled by boris at 2026-03-04 05:06:07 UTC. Everything that was answered is kept: 2 of "
+        "4 cases have a result, 1 of them not all that was asked for. POST /eval/runs/r1/complete "
+        "asks for the rest, and for nothing twice."
+    )
+    # Queued once more nothing is left of it; of one of an earlier version only the end is known.
+    with engine.begin() as connection:
+        queueing.requeue(connection, "r1")
+    assert client.get("/eval/runs/r1").json()["notes"] == []
+    a_run(engine, "r2", [None], status="cancelled", finished_at=at)
+    [note] = client.get("/eval/runs/r2").json()["notes"]
+    assert note.startswith("Cancelled at 2026-03-04 05:06:07 UTC. ")
+
+
+def test_requests_of_http_are_told_beside_calls_and_unknown_ones_are_no_zero(
+    client: TestClient, engine: Engine
+) -> None:
+    a_run(engine, "r1", n_calls=3, n_attempts=5)
+    a_run(engine, "r2", n_calls=3)  # of an earlier version
+    a_run(engine, "r3")
+    told = [client.get(f"/eval/runs/r{n}").json()["cost"]["n_attempts"] for n in (1, 2, 3)]
+    assert told == [5, None, 0]
+
+
+def test_what_is_said_of_few_pages_fits_the_interval_that_there_is(
+    client: TestClient, engine: Engine
+) -> None:
+    old = "fewer than 10 pages or users (1): the interval is too narrow"
+    one = {"value": 0.5, "n_scored": 3, "n_expected": 3, "n_clusters": 1, "note": old}
+    a_run(
+        engine,
+        "r1",
+        aggregates={
+            "none": {**one, "ci_low": None, "ci_high": None},
+            "wide": {**one, "n_clusters": 4, "ci_low": 0.2, "ci_high": 0.8},
+            "many": {**one, "n_clusters": 12, "ci_low": 0.2, "ci_high": 0.8},
+        },
+    )
+    told = client.get("/eval/runs/r1").json()["aggregates"]
+    assert told["none"]["note"] == "too few pages or users (1) for an interval"
+    assert told["wide"]["note"] == "fewer than 10 pages or users (4): the interval is too narrow"
+    assert "note" not in told["many"]
+
+
+def test_a_run_has_its_own_status_in_its_comparison(client: TestClient, engine: Engine) -> None:
+    sides = {"a": {"id": "r0", "status": "succeeded"}, "b": {"id": "r1", "status": "running"}}
+    a_run(engine, "r1", status="partial", baseline="r0", comparison={"baseline": "r0", **sides})
+    told = client.get("/eval/runs/r1").json()["comparison"]
+    assert (told["a"]["status"], told["b"]["status"]) == ("succeeded", "partial")

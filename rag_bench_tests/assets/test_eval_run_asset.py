@@ -231,7 +231,7 @@ def test_cancelled_before_it_began_wherever(sensing: Sensing, engine: Engine) ->
     sensing.tick(launch=False)
     sensing.tick(launch=False)
     with engine.begin() as connection:
-        assert queueing.request_cancel(connection, here) == "cancelled"
+        assert queueing.request_cancel(connection, here, "anna") == "cancelled"
     [of_here, of_there] = sensing.runs()
     assert of_there.tags["rag_bench/eval_run"] == there
     sensing.instance.report_run_canceled(of_there)

@@ -138,7 +138,7 @@ def test_a_cancelled_run_hears_of_it_and_a_stopped_service_gives_its_runs_back(
         for run in (cancelled, kept):
             wait_for(engine, run, "running")
         with engine.begin() as connection:
-            queueing.request_cancel(connection, cancelled)
+            queueing.request_cancel(connection, cancelled, "anna")
         wait_for(engine, cancelled, "cancelled")
         assert row_of(engine, kept).status == "running"
     row = row_of(engine, kept)

@@ -49,7 +49,7 @@ def test_two_services_share_a_limit_and_a_small_run_of_another_key_ends_first(
         wait_for(engine, small, "succeeded", 60)
         assert row_of(engine, large).status == "running"
         with engine.begin() as connection:
-            queueing.request_cancel(connection, large)
+            queueing.request_cancel(connection, large, "anna")
         wait_for(engine, large, "cancelled", 60)
     assert provider.most_in_flight == LIMIT, "all of it was used, and never more"
 

@@ -338,6 +338,9 @@ def test_few_pages_are_said_on_the_number_itself():
     assert rate_metric([*yes, None], clusters=[*pages, 9]).n_clusters == 9
     assert few_pages(rate_metric(yes).to_json()) == ""  # nothing is known of pages
     assert few_pages(mean_metric([None], ["a"]).to_json()) == ""
+    alone = mean_metric([0.2, 0.4], ["a", "a"]).to_json()
+    assert alone["ci_low"] is None
+    assert alone["note"] == "too few pages or users (1) for an interval"
 
 
 def test_totals_by_cluster_do_not_know_the_order():

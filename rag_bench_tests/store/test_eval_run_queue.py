@@ -101,15 +101,15 @@ def test_cancelling_ends_a_waiting_run_at_once_and_tells_the_holder_of_one_at_wo
     at_work, waiting = queued(engine), queued(engine)
     assert claimed(engine) == at_work
     with engine.begin() as connection:
-        assert queueing.request_cancel(connection, waiting) == "cancelled"
-        assert queueing.request_cancel(connection, at_work) == "running"
-        assert queueing.request_cancel(connection, "nobody") is None
+        assert queueing.request_cancel(connection, waiting, "anna") == "cancelled"
+        assert queueing.request_cancel(connection, at_work, "anna") == "running"
+        assert queueing.request_cancel(connection, "nobody", "anna") is None
     assert queueing.renew(engine, at_work, "h") == queueing.Renewal(True, True)
     assert events_of(engine, waiting) == ["queued", "cancelled"]
     succeed(engine, at_work, holder="h")
     with engine.begin() as connection:
         with pytest.raises(queueing.EndedError, match="succeeded"):
-            queueing.request_cancel(connection, at_work)
+            queueing.request_cancel(connection, at_work, "anna")
         assert queueing.requeue(connection, waiting, place="dagster")
     assert not row_of(engine, waiting).cancel_requested
     assert claimed(engine) is None, "Dagster executes it now"
@@ -119,7 +119,7 @@ def test_a_cancelled_run_that_is_given_back_is_at_its_end(engine: Engine) -> Non
     run = queued(engine)
     assert claimed(engine) == run
     with engine.begin() as connection:
-        queueing.request_cancel(connection, run)
+        queueing.request_cancel(connection, run, "anna")
         assert queueing.release(connection, run, "h")
     assert row_of(engine, run).status == "cancelled"
     assert claimed(engine) is None

@@ -63,7 +63,7 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
         with engine.begin() as connection:
             _own(found(request, connection, run_id), caller)
             try:
-                queueing.request_cancel(connection, run_id)
+                queueing.request_cancel(connection, run_id, caller.user_id)
             except queueing.EndedError as error:
                 raise Problem(
                     Code.CONFLICT,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: On runs that the sensor has launched: the run's id and which attempt of it this is.
 RUN_TAG, ATTEMPT_TAG = "rag_bench/eval_run", "rag_bench/attempt"
+#: Who a run was cancelled by that was ended in Dagster, which does not say by whom.
+IN_DAGSTER = "somebody in the Dagster UI"
 #: Seconds for which calls in flight are waited for when the run is ended from outside.
 _GRACE = 90.0
 
@@ -131,7 +133,7 @@ def _execute(
         except BaseException:  # the run is being ended: by a person, or with its process
             if _cancelled_in_ui(context):
                 with suppress(queueing.EndedError), engine.begin() as connection:
-                    queueing.request_cancel(connection, run_id)
+                    queueing.request_cancel(connection, run_id, IN_DAGSTER)
             held.stop()
             done.wait(_GRACE)
             raise

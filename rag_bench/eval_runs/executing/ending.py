@@ -10,7 +10,7 @@ from rag_bench.eval_runs import result_file
 from rag_bench.eval_runs.executing.standing import Results
 from rag_bench.eval_runs.executing.telling import Teller
 from rag_bench.eval_runs.flags import REGRESSION
-from rag_bench.eval_runs.reply import case_reply, summary
+from rag_bench.eval_runs.reply import case_reply, ended_as, summary
 from rag_bench.store.eval_runs import results as store
 from rag_bench.store.eval_runs.at_once import Evaluated, Made, end_at_once, make_at_once
 from rag_bench.store.eval_runs.results import CaseResult, CaseRow, Standing
@@ -123,7 +123,9 @@ class Ending:
         self._results.regressed(len(compared.worse), run=compared.regression)
         with self._engine.begin() as connection:
             store.flag_cases(connection, self._run.id, REGRESSION, compared.worse)
-            self._row = self._finish(connection, self._results.status, compared.comparison)
+            status = self._results.status
+            told = ended_as(compared.comparison, self._run.id, status)
+            self._row = self._finish(connection, status, told)
 
     def _finish(
         self, connection: Connection, status: str, comparison: Mapping[str, Any] | None = None

@@ -98,6 +98,7 @@ class _Unstored:
     callback_url: str | None = None
     attempt: int = 1
     n_calls: int = 0
+    n_attempts: int | None = None
     cost_usd: Decimal = Decimal(0)
 
 

@@ -174,7 +174,9 @@ class Results:
         elif intervals:
             found = mean_metric(values, clusters, scale=scale)
         else:
-            found = mean_metric(values, [""] * len(values), scale=scale)
+            # Of how many pages they are is not counted here, so nothing is said of it.
+            one = mean_metric(values, [""] * len(values), scale=scale)
+            found = replace(one, n_clusters=None)
         if scores.withheld:
             return replace(found, withheld=dict(sorted(scores.withheld.items())))
         return found

@@ -74,9 +74,15 @@ class Teller:
         """Return what was spent, by this execution and those before, as the row has it."""
         by_role = self._tally.by_role.values()
         cost = sum((requests.cost_usd for requests in by_role), start=self._run.cost_usd)
-        return {"n_calls": self._run.n_calls + self._tally.sent, "cost_usd": cost}
+        attempts = store.attempts_of(self._run.n_calls, self._run.n_attempts)
+        return {
+            "n_calls": self._run.n_calls + self._tally.sent,
+            "n_attempts": None if attempts is None else attempts + self._tally.attempts,
+            "cost_usd": cost,
+        }
 
     def spent(self) -> dict[str, Any]:
         """Return the same as it is told."""
         columns = self.columns()
-        return {"n_calls": columns["n_calls"], "usd": float(columns["cost_usd"])}
+        counted = {name: columns[name] for name in ("n_calls", "n_attempts")}
+        return {**counted, "usd": float(columns["cost_usd"])}

@@ -146,7 +146,7 @@ class _Preparing:
             retrieves = dataset is not None or any(_retrieves(one.case) for one in read)
             if sha256 is None and retrieves:
                 named.append(Place(references.NO_DUMP, pointer="#"))
-            references.check_baseline(connection, request, named)
+            baseline = references.named_baseline(connection, request, named)
             self._refuse(named)
             if dataset is not None:
                 items = items_of(self._engine, dataset.id)
@@ -170,7 +170,7 @@ class _Preparing:
             cases=new,
             paid=models.may_cost([generator, judge]) or (retrieval.asks_service and retrieves),
             labels=request.labels or {},
-            baseline=request.baseline,
+            baseline=baseline,
             callback_url=request.callback_url,
             max_calls=request.max_calls,
             max_cost_usd=None if most is None else Decimal(str(most)),

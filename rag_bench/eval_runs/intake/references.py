@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from rag_bench.access.guard import GuardError, check_form
+from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs.callbacks import refusal
 from rag_bench.eval_runs.intake.request import EvalRequest
 from rag_bench.settings import Settings
-from rag_bench.store.eval_runs.tables import eval_run
+from rag_bench.store.eval_runs.comparing import LEAST_PREFIX, find_run
 from rag_bench.store.tables import current_snapshot
 from rag_bench.strict_json.places import Place, pointer
 
@@ -28,17 +29,25 @@ def current_dump(connection: Connection) -> str | None:
     return connection.execute(select(current_snapshot.c.dump_sha256)).scalar()
 
 
-def check_baseline(connection: Connection, request: EvalRequest, errors: list[Place]) -> None:
-    """Tell of a baseline that there is not."""
+def named_baseline(connection: Connection, request: EvalRequest, errors: list[Place]) -> str | None:
+    """Return the whole id of the run that a request is compared with, by its id or the beginning of
+    it; tell of one that there is not, and of several that begin so.
+    """
     if request.baseline is None:
-        return
-    there = select(exists().where(eval_run.c.id == request.baseline))
-    if not connection.execute(there).scalar_one():
-        detail = (
-            f"There is no run {request.baseline!r} to compare with. Write its whole run_id, as "
-            "GET /eval/runs or rag-bench eval list shows it."
-        )
+        return None
+    detail = (
+        f"There is no run {request.baseline!r} to compare with. Write its run_id, or the first "
+        f"characters of it, at least {LEAST_PREFIX}, as GET /eval/runs or rag-bench eval list "
+        "shows it."
+    )
+    try:
+        run = find_run(connection, request.baseline)
+    except RagBenchError as error:
+        run, detail = None, str(error)
+    if run is None:
         errors.append(Place(detail, pointer=pointer(["baseline"])))
+        return None
+    return run.id
 
 
 def check_callback(

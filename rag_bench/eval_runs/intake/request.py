@@ -143,7 +143,8 @@ class EvalRequest(_Given):
         default=None, description="Chunks that the model is given; unset: the settings'."
     )
     baseline: _Name | None = Field(
-        default=None, description="Id of the run that this one is compared with."
+        default=None,
+        description="Id of the run that this one is compared with, or its beginning.",
     )
     callback_url: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
         default=None, description="Is told how the run ended."

@@ -27,12 +27,15 @@ class CallSize:
 
 @dataclass(frozen=True)
 class CallNumbers:
-    """Of one call: the last attempt's own latency, everything else that passed, and retries."""
+    """Of one call: the last attempt's own latency, everything else that passed, retries, and the
+    requests that were sent for it.
+    """
 
     latency_ms: float | None
     wait_ms: float
     retries: int
     oversize: bool = False
+    attempts: int = 0
 
 
 @dataclass

@@ -155,7 +155,12 @@ class Ledger:
         """Send a call and store what comes, in place of ``stored``."""
         request = self._sender.request_of(call, self._records.size_of(call))
         try:
-            response, content = await self._sender.send(request)
+            try:
+                response, content = await self._sender.send(request)
+            finally:
+                attempts = CallNote.of(request).numbers.attempts
+                if self._tally is not None and attempts:
+                    self._tally.attempted(call.role, attempts)
         except RagBenchError:
             raise  # nothing was sent: the run's cap is reached
         except Exception as error:

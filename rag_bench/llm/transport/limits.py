@@ -224,6 +224,7 @@ class LimitTransport(httpx.AsyncBaseTransport):
             wait_ms=(elapsed - (latency or 0.0)) * 1000,
             retries=tries.retries,
             oversize=oversize,
+            attempts=tries.retries + 1,
         )
         return response, failure, numbers
 

@@ -42,6 +42,8 @@ class Requests:
         prompt_tokens, completion_tokens: of the calls sent, as far as providers say.
         cost_usd: of the calls sent whose price is known.
         n_priced: how many of the calls sent those are.
+        attempts: requests of HTTP that were sent for the calls: one each, and one more for each
+            retry; also for a call that was given up between two of them.
     """
 
     asked: int = 0
@@ -52,6 +54,7 @@ class Requests:
     completion_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     n_priced: int = 0
+    attempts: int = 0
 
     def note(self, *, from_ledger: bool, shared: bool, usage: Usage) -> None:
         """Count one request, how it ended and what it took."""
@@ -88,6 +91,13 @@ class Tally:
         if self._beside is not None:
             self._beside.note(role, from_ledger=from_ledger, shared=shared, usage=usage)
 
+    def attempted(self, role: str, attempts: int) -> None:
+        """Count the requests of HTTP that were sent for one call."""
+        for requests in (self._by_role[role], self._by_cell[_cell.get()]):
+            requests.attempts += attempts
+        if self._beside is not None:
+            self._beside.attempted(role, attempts)
+
     def of_cell(self, cell: Cell) -> Requests:
         """Return what was asked for one cell; ``()`` is what was asked outside of any."""
         return self._by_cell.get(cell, Requests())
@@ -101,6 +111,11 @@ class Tally:
     def sent(self) -> int:
         """Calls of all roles."""
         return sum(requests.sent for requests in self._by_role.values())
+
+    @property
+    def attempts(self) -> int:
+        """Requests of HTTP that were sent for the calls of all roles."""
+        return sum(requests.attempts for requests in self._by_role.values())
 
 
 _cell: ContextVar[Cell] = ContextVar("rag_bench_tally_cell", default=())

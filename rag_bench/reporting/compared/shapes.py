@@ -53,7 +53,12 @@ class MetricCompared:
         """Return it with numbers as they are published."""
         found, difference = self.comparison, self.comparison.difference
         needed = self.decision.needed
-        few = {"n_clusters": found.n_clusters, "n_scored": difference.n_scored}
+        few = {
+            "n_clusters": found.n_clusters,
+            "n_scored": difference.n_scored,
+            "ci_low": number(difference.ci_low),
+            "ci_high": number(difference.ci_high),
+        }
         return {
             "metric": self.name,
             "verdict": self.decision.word,

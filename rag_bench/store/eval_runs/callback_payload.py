@@ -32,6 +32,7 @@ def payload_of(run: Mapping[str, Any]) -> dict[str, Any]:
         "errors": run["errors"],
         "error_code": run["error_code"],
         "n_calls": run["n_calls"],
+        "n_attempts": run["n_attempts"],
         "cost_usd": float(run["cost_usd"]),
         "labels": run["labels"],
         "aggregates": {name: _head(value) for name, value in run["aggregates"].items()},

@@ -108,7 +108,8 @@ _RELEASE = text("""
     where id = :run_id and holder = :holder and status = 'running' returning cancel_requested
 """)
 _CANCEL = text("""
-    update rag_bench.eval_run set cancel_requested = true, version = version + 1
+    update rag_bench.eval_run set cancel_requested = true, cancelled_by = :by,
+        cancelled_at = clock_timestamp(), version = version + 1
     where id = :run_id and status in ('queued', 'running') and not cancel_requested
     returning status
 """)
@@ -117,7 +118,8 @@ _LOCK = text("select 1 from rag_bench.eval_run where id = :run_id for no key upd
 _STATUS = text("select status from rag_bench.eval_run where id = :run_id")
 _REQUEUE = text("""
     update rag_bench.eval_run set status = 'queued', place = coalesce(:place, place),
-        cancel_requested = false, holder = null, expires_at = null, finished_at = null,
+        cancel_requested = false, cancelled_by = null, cancelled_at = null,
+        holder = null, expires_at = null, finished_at = null,
         error_code = null, error_detail = null, version = version + 1
     where id = :run_id and status not in ('queued', 'running') returning id
 """)
@@ -291,15 +293,16 @@ def give_up(connection: Connection, run_id: str) -> None:
     )
 
 
-def request_cancel(connection: Connection, run_id: str) -> str | None:
+def request_cancel(connection: Connection, run_id: str, by: str) -> str | None:
     """Ask a run to end; return its status afterwards, None if there is no such run.
 
-    One that only waits ends at once; one at work when the calls in flight have ended.
+    One that only waits ends at once; one at work when the calls in flight have ended. ``by``: who
+    asks, as the run will say.
 
     Raises:
         EndedError: it has ended before.
     """
-    row = connection.execute(_CANCEL, {"run_id": run_id}).first()
+    row = connection.execute(_CANCEL, {"run_id": run_id, "by": by}).first()
     if row is not None and row.status == "queued":
         end_early(connection, run_id, "cancelled")
         return "cancelled"

@@ -59,7 +59,8 @@ class Standing:
     """How far a run is: columns of its row that its results decide.
 
     Attributes:
-        n_calls, cost_usd: of all attempts.
+        n_calls, n_attempts, cost_usd: of all executions; the second counts requests of HTTP, None
+            where an execution did not.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Standing:
     errors: Mapping[str, int] = field(default_factory=dict)
     timings: Mapping[str, Any] = field(default_factory=dict)
     n_calls: int = 0
+    n_attempts: int | None = None
     cost_usd: Decimal = Decimal(0)
 
     def as_columns(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ class Standing:
             "errors": dict(self.errors),
             "timings": dict(self.timings),
             "n_calls": self.n_calls,
+            "n_attempts": self.n_attempts,
             "cost_usd": self.cost_usd,
         }
 
@@ -328,6 +331,13 @@ def linked_to(connection: Connection, run_id: str) -> list[Linked]:
         .order_by(of.id)
     )
     return [Linked(*row) for row in connection.execute(query).tuples()]
+
+
+def attempts_of(n_calls: int, n_attempts: int | None) -> int | None:
+    """Return how many requests of HTTP were sent for a run's calls; None: not counted, as of calls
+    that an earlier version made.
+    """
+    return 0 if n_attempts is None and not n_calls else n_attempts
 
 
 def seconds_between(earlier: datetime | None, later: datetime | None) -> float | None:

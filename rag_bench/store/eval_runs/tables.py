@@ -65,9 +65,12 @@ eval_run = Table(
     Column("error_code", Text),  # of the run itself
     Column("error_detail", Text),
     Column("n_calls", Integer, nullable=False, server_default=text("0")),
+    Column("n_attempts", Integer),  # requests of HTTP for those; null: nobody counted them
     Column("cost_usd", Numeric, nullable=False, server_default=text("0")),
     _object("timings"),  # seconds by what they were spent on
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("cancelled_by", Text),  # who asked for that, and when
+    Column("cancelled_at", DateTime(timezone=True)),
     # Who executes it now, and until when that stands without a renewal.
     Column("holder", Text),
     Column("expires_at", DateTime(timezone=True)),

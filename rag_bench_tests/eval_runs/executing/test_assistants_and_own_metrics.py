@@ -178,7 +178,7 @@ def test_a_run_that_is_cancelled_after_its_process_died_keeps_what_was_counted(
     assert before["errors"] == {"LLM_FAILED": 1, "METRIC_ERROR": 1}
     n_asked = assistant.count
     with engine.begin() as connection:
-        queueing.request_cancel(connection, run_id)
+        queueing.request_cancel(connection, run_id, "anna")
     claim(engine, run_id)
     execute(engine, settings, run_id, holder=HOLDER, cancelled=lambda: True)
     [after] = _standing(engine, run_id)

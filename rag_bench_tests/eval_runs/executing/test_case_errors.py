@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_run_rows import HOLDER, claim, given_case, run_body
+from eval_run_rows import HOLDER, claim, given_case, rows, run_body
 from local_provider import LocalProvider, completion, refusal
 from small_world import World
 from starlette.responses import Response
@@ -169,6 +169,8 @@ def test_a_worse_run_is_told_from_its_baseline(
     assert flagged[0]["details"]["worse"] == ["chrf"]
     assert found["counts"]["flagged"]["regression_detected"] == 10
     assert found["comparison"]["baseline"] == base
+    [row] = rows(engine, "select * from rag_bench.eval_run where id = :id", id=run_id)
+    assert row["comparison"]["b"]["status"] == row["status"] == found["status"] == "succeeded"
     same, _ = run_body(engine, settings, {**words, "cases": good, "baseline": base})
     assert "regression_detected" not in reply(engine, same)["flags"]
     # One case proves nothing: it has the flag, the run has not.

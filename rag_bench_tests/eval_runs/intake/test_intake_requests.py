@@ -107,6 +107,21 @@ def test_a_request_becomes_a_stored_run(engine: Engine) -> None:
     assert cases[1].known["context_hashes"] == [None]
 
 
+def test_a_baseline_is_named_by_the_beginning_of_its_id(engine: Engine) -> None:
+    base = prepare(engine, Settings(), body())
+    run = base.run(user_id="ann", subject="ann", trace_id="ab", mode="sync", place="service")
+    ids = ["ba5e11ne0001", "ba5e11ne0002"]
+    with engine.begin() as connection:
+        for one in ids:
+            create(connection, run, base.cases, run_id=one)
+    assert prepare(engine, Settings(), body(baseline=ids[0])).baseline == ids[0]
+    assert prepare(engine, Settings(), body(baseline="ba5e11ne0002")).baseline == ids[1]
+    several = refused(engine, body(baseline="ba5e11"))["#/baseline"]
+    assert all(one in several for one in ids)
+    assert "at least 4" in refused(engine, body(baseline="ba5"))["#/baseline"]
+    assert "no run '%%%%%'" in refused(engine, body(baseline="%%%%%"))["#/baseline"]
+
+
 def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     long = "ы" * 501
     sent = body(

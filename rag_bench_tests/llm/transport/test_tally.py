@@ -110,3 +110,27 @@ def test_requests_and_what_they_took_are_counted_for_the_cell_that_asked(
     assert of_b.completion_tokens == usage["completion_tokens"]
     assert of_b.n_priced == 0  # no table of prices
     assert whole.sent == step.sent == 4
+
+
+def test_requests_of_http_are_counted_with_their_retries(
+    models: MakeModels, provider: FakeProvider
+) -> None:
+    async def twice_unwell(body: dict[str, Any], number: int) -> Response:
+        if "никогда" in str(body):
+            return JSONResponse({"error": {"message": "занят"}}, 503)
+        return JSONResponse(completion("да"), 503 if number < 3 else 200)
+
+    async def run(client: ChatModels) -> None:
+        async with client:
+            await ask(client, "вопрос")
+            with pytest.raises(CaseError, match="http 503"):
+                await ask(client, "никогда", "benchmark_judge")
+            await ask(client, "вопрос")
+
+    provider.behaviour = twice_unwell
+    whole = Tally()
+    with counting(Tally(beside=whole)) as tally:
+        asyncio.run(run(models()))
+    by_role = {role: (one.sent, one.attempts) for role, one in tally.by_role.items()}
+    assert by_role == {"generation": (1, 3), "benchmark_judge": (1, 3)}
+    assert tally.attempts == whole.attempts == provider.count == 6
