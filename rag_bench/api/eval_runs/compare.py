@@ -55,9 +55,10 @@ class AskedComparison(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     a: Which = Field(
-        description="The earlier or trusted one: a run's id or its beginning, an evaluation's "
-        "number, or a generation model, alone or with `@` and a settings hash; `run:…`, "
-        "`evaluation:…` and `model:…` say which is meant."
+        description="The earlier or trusted one: a run's id, a settings hash, a dump's sha256, or "
+        "the beginning of one; an evaluation's number; or a generation model, alone or with `@` "
+        "and a settings hash. `run:…`, `evaluation:…`, `model:…`, `settings:…` and `dump:…` say "
+        "which is meant."
     )
     b: Which = Field(description="What is compared with it, named in the same way.")
     metric: list[Name] = Field(

@@ -19,9 +19,10 @@ def compare(
     a: Annotated[
         str,
         typer.Argument(
-            help="The earlier or trusted one: an evaluation's number, a run's id or its beginning, "
-            "or a generation model (MODEL or MODEL@SETTINGS). run:…, evaluation:… and model:… say "
-            "which is meant."
+            help="The earlier or trusted one: an evaluation's number, a generation model (MODEL or "
+            "MODEL@SETTINGS), or the id of a run, a settings hash, a dump's sha256, or the "
+            "beginning of one. run:…, evaluation:…, model:…, settings:… and dump:… say which is "
+            "meant."
         ),
     ],
     b: Annotated[str, typer.Argument(help="What is held against it.")],

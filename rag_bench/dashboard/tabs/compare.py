@@ -27,6 +27,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.tabs.compare_inputs import what_differs
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
@@ -80,7 +81,7 @@ def page(context: Context) -> Page:
         return made
     _verdict(context, found, made)
     _metrics(context, found, made)
-    _inputs(context, found, made)
+    what_differs(context, found, made)
     _cases(context, found, made)
     return made
 
@@ -210,20 +211,6 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
         Cell(f"{difference.n_scored}/{difference.n_expected}", difference.n_scored, True),
         Cell(Markup('<div class="rb-long">{}</div>').format(why), why),
     ]
-
-
-def _inputs(context: Context, found: Compared, made: Page) -> None:
-    words = context.words
-    made.add(heading(words("inputs_differ")))
-    if not found.inputs:
-        made.add(paragraph(words("inputs_alike")))
-        return
-    rows = [
-        [words.known(f"made_{one.name}", one.in_words), str(one.a or ""), str(one.b or "")]
-        for one in found.inputs
-    ]
-    columns = [words(t) for t in ("what", "side_a", "side_b")]
-    made.add(table("inputs", columns, rows, words, caption=words("inputs_differ")))
 
 
 def _cases(context: Context, found: Compared, made: Page) -> None:

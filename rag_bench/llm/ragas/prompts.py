@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.hashing import content_hash
+from rag_bench.llm.prompt_texts import note
 
 Language = Literal["ru", "en"]
 LANGUAGES: tuple[Language, ...] = ("ru", "en")
@@ -110,7 +111,11 @@ def ragas_version() -> str:
 def prompt_hash(language: Language | None = None) -> str:
     """Return the content hash of one language's prompt files, by default of all."""
     languages = LANGUAGES if language is None else (language,)
-    return content_hash({lang: {n: _read(lang, n) for n in (*NAMES, FRAME)} for lang in languages})
+    texts = {lang: {n: _read(lang, n) for n in (*NAMES, FRAME)} for lang in languages}
+    named = {
+        f"ragas/{lang}/{n}": _pretty(t) for lang, all_of in texts.items() for n, t in all_of.items()
+    }
+    return note(content_hash(texts), named)
 
 
 def language_of(setting: str, questions: Iterable[str]) -> Language:

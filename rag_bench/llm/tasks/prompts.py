@@ -9,13 +9,16 @@ like one of our delimiters inside a value is neutralised.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.rubrics import HeaderError, hashed_text, prompt_files, split_header
 from rag_bench.hashing import content_hash
+from rag_bench.llm.prompt_texts import note
 
 #: Delimiters that carry data. ``fragment`` is what ``context`` consists of.
 TAGS = (
@@ -107,9 +110,35 @@ def parse_template(name: str, source: str) -> Template:
     )
 
 
-@cache
+#: Templates in place of the files', in the block of `prompts_as`.
+_AS: ContextVar[Mapping[str, Template]] = ContextVar("rag_bench_prompts_as", default={})  # noqa: B039
+
+
+@contextmanager
+def prompts_as(texts: Mapping[str, str]) -> Iterator[None]:
+    """Ask by other texts than those of the files, as an earlier run did.
+
+    ``texts``: by the prompt's name, as `prompt_hash` hashed them; prompts not named stay as they
+    are. Holds for the block and for the tasks that are started in it.
+
+    Raises:
+        PromptError: a text is no prompt.
+    """
+    read = {name: parse_template(name, text) for name, text in texts.items()}
+    token = _AS.set({**_AS.get(), **read})
+    try:
+        yield
+    finally:
+        _AS.reset(token)
+
+
 def load(name: str) -> Template:
     """Return the template of ``prompts/<name>.md``, of ours or an extension's, read once."""
+    return _AS.get().get(name) or _load(name)
+
+
+@cache
+def _load(name: str) -> Template:
     path = prompt_files().get(name)
     if path is None:
         raise PromptError(f"there is no prompt {name!r}; known: {', '.join(names())}")
@@ -156,7 +185,8 @@ def prompt_hash(names: Iterable[str]) -> str:
 
     A rubric's declaration is not in it: where a score is shown changes no score.
     """
-    return content_hash({name: load(name).hashed for name in names})
+    texts = {name: load(name).hashed for name in names}
+    return note(content_hash(texts), texts)
 
 
 def _block(template: Template, field: str, value: str | Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.paired.words import GOT_WORSE
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
+from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Compared
-from rag_bench.reporting.compared.sides import NothingToCompareError, open_side
+from rag_bench.reporting.compared.sides import NothingToCompareError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -19,8 +19,9 @@ from rag_bench.evaluation.paired.words import MARGIN
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
 from rag_bench.reporting.compared.inputs import differences
+from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
-from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, described, open_side
+from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, described
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
+from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.policy import CLASSES, Class, Policy
 from rag_bench.reporting.compared.shapes import Compared, MetricCompared
-from rag_bench.reporting.compared.sides import Side, open_side
+from rag_bench.reporting.compared.sides import Side
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

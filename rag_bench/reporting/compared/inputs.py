@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rag_bench.hashing import canonical_json
+from rag_bench.reporting.compared import input_details
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations.comparing import EvaluationToCompare
 
 # What an evaluation notes of its outcome, or of what it was made from beside its inputs.
-_NOT_READ = ("n_retryable", "flags", "outcome_hash", "answers_evaluation", "result")
+_NOT_READ = ("n_retryable", "flags", "outcome_hash", "answers_evaluation", "result", "calls")
 # A value that is longer is a text or a list of results, which no line can show.
 _MOST_CHARACTERS = 400
 
@@ -39,6 +40,35 @@ IN_WORDS: Mapping[str, str] = {
 }
 
 
+Cause = Literal[
+    "prompt", "model", "judge", "dump", "retriever", "dataset", "settings", "code", "result"
+]
+#: What kind of thing each is; prompts by the ends of their names, all others are settings.
+_CAUSES: Mapping[str, Cause] = {
+    "generation_model": "model",
+    "judge_model": "judge",
+    "production_judge_model": "judge",
+    "judge_eval_mode": "judge",
+    "dump_sha256": "dump",
+    "corpus_hash": "dump",
+    "dataset_id": "dataset",
+    "limit": "dataset",
+    "pairs": "dataset",
+    "retriever": "retriever",
+    "retriever_name": "retriever",
+    "search": "retriever",
+    "top_k": "retriever",
+    "contexts_per_answer": "retriever",
+    "retrieval_threshold": "retriever",
+    "encoder": "retriever",
+    "embedding_model": "retriever",
+    "git_commit": "code",
+    "ragas_version": "code",
+    "answers_hash": "result",
+    "retrieval_hash": "result",
+}
+
+
 @dataclass(frozen=True)
 class Difference:
     """One thing that is not the same on both sides; ``detail``: more of it, as JSON."""
@@ -54,9 +84,20 @@ class Difference:
         name, separator, of = self.name.partition(" (")
         return IN_WORDS.get(name, name.replace("_", " ")) + separator + of
 
+    @property
+    def cause(self) -> Cause:
+        """What kind of thing differs; a ``result`` follows from others."""
+        return cause_of(self.name, self.a, self.b)
+
     def as_json(self) -> dict[str, Any]:
         """Return it for programs; ``detail`` only where there is one."""
-        found = {"name": self.name, "in_words": self.in_words, "a": self.a, "b": self.b}
+        found = {
+            "name": self.name,
+            "in_words": self.in_words,
+            "cause": self.cause,
+            "a": self.a,
+            "b": self.b,
+        }
         return {**found, "detail": self.detail} if self.detail else found
 
 
@@ -128,16 +169,26 @@ def differences(engine: Engine, a: Side, b: Side) -> list[Difference]:
     for name in sorted(names, key=lambda name: (order.get(name, len(order)), name)):
         one, other = first.get(name), second.get(name)
         if one != other:
-            detail = _chunks(engine, a, b) if name == "dump_sha256" else None
-            found.append(Difference(name, one, other, detail))
+            found.append(Difference(name, one, other, _detail(engine, name, a, b)))
     return found
 
 
-def _chunks(engine: Engine, a: Side, b: Side) -> dict[str, Any] | None:
-    """Return which chunks differ between the two dumps."""
-    from rag_bench.store.chunk_diff import diff_chunks
-    from rag_bench.store.snapshots import chunks_of
+def cause_of(name: str, a: Any = None, b: Any = None) -> Cause:
+    """Return what kind of thing a difference is of.
 
-    if a.dump is None or b.dump is None:
-        return None
-    return diff_chunks(chunks_of(engine, a.dump), chunks_of(engine, b.dump)).to_json()
+    A code version that differs behind its dash only is of the prompts that it holds the hash of.
+    """
+    bare = name.partition(" (")[0]
+    if bare == "code_version":
+        alike = str(a).partition("-")[0] == str(b).partition("-")[0]
+        return "prompt" if alike and a is not None and b is not None else "code"
+    return _CAUSES.get(bare, "prompt" if bare.endswith("prompt_hash") else "settings")
+
+
+def _detail(engine: Engine, name: str, a: Side, b: Side) -> dict[str, Any] | None:
+    one, other = a.made_with.get(name), b.made_with.get(name)
+    if name == "dump_sha256":
+        return input_details.chunks(engine, a.dump, b.dump)
+    if name.partition(" (")[0] == "prompt_hash":
+        return input_details.prompts(engine, one, other)
+    return input_details.fields(one, other)

@@ -1,9 +1,8 @@
-"""One side of a comparison, whatever it was measured by: a run of the service, or an evaluation."""
+"""One side of a comparison, whatever it was measured by: its cases, and what made them."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,15 +22,13 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations.comparing import EvaluationToCompare
 
 State = Literal["done", "errored there", "not there yet"]
-# PostgreSQL's bigint.
-_GREATEST_ID = 2**63 - 1
-_KIND = re.compile(r"(run|evaluation|model):")
-_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+Kind = Literal["run", "evaluation", "model", "settings", "dump"]
 
 
 def described(name: str) -> MetricSpec | None:
-    """Return what a metric is, whether or not its tier and judge stand in its name."""
-    return known(name) or known(name.partition(" by ")[0].rpartition(".")[2])
+    """Return what a metric is, whether or not its tier, model and judge stand in its name."""
+    bare = name.partition(" of ")[0].partition(" by ")[0]
+    return known(name) or known(bare.rpartition(".")[2])
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Side:
     ``dump``: sha256 of the snapshot, None without.
     """
 
-    kind: Literal["run", "evaluation", "model"]
+    kind: Kind
     id: str
     status: str
     cases: Sequence[SideCase]
@@ -92,43 +89,6 @@ class NothingToCompareError(RagBenchError):
         super().__init__(detail)
         self.side = side
         self.several = several
-
-
-def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
-    """Return what ``wanted`` names: an evaluation's number, the id, or its beginning, of a run, or
-    a generation model, ``MODEL`` or ``MODEL@SETTINGS``.
-
-    ``run:…``, ``evaluation:…`` and ``model:…`` say which is meant.
-
-    Raises:
-        NothingToCompareError: there is none, or several are meant.
-    """
-    from rag_bench.reporting.compared.models import of_model
-    from rag_bench.store.eval_runs.comparing import find_run
-    from rag_bench.store.evaluations.comparing import find_evaluation
-
-    said = _KIND.match(wanted.strip())
-    kind = said[1] if said else None
-    given = wanted.strip()[said.end() if said else 0 :]
-    if not given or "\x00" in given:
-        raise NothingToCompareError(name, f"{wanted!r} names nothing.")
-    if kind in (None, "evaluation") and _NUMBER.fullmatch(given) and int(given) <= _GREATEST_ID:
-        with engine.connect() as connection:
-            found = find_evaluation(connection, int(given))
-        if found is not None:
-            return of_evaluation(engine, found)
-    try:
-        if kind in (None, "run"):
-            with engine.connect() as connection:
-                run = find_run(connection, given)
-            if run is not None:
-                return of_run(engine, run)
-        if kind in (None, "model") and (side := of_model(engine, given)) is not None:
-            return side
-    except RagBenchError as error:
-        raise NothingToCompareError(name, str(error), several=True) from None
-    what = f"no {kind}" if kind else "no run, no evaluation and no measured model"
-    raise NothingToCompareError(name, f"There is {what} {given!r}.")
 
 
 def of_run(engine: Engine, run: RunToCompare) -> Side:

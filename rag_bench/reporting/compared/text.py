@@ -8,6 +8,8 @@ from typing import Any
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE
 
 _CASES = 10
+_CHUNKS = 20
+_LINES = 40
 _SIGNS = {GOT_WORSE: "✗", NO_WORSE: "✓", CANNOT_TELL: "?"}
 
 
@@ -80,13 +82,38 @@ def whole(found: Mapping[str, Any]) -> str:
 def _inputs(inputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not inputs:
         yield "Nothing differs in what they were made with."
+    told: list[Any] = []
     for one in inputs:
         yield f"Differs: {one['in_words']}: {_short(one['a'])} → {_short(one['b'])}"
-        if detail := one.get("detail"):
-            counts = ", ".join(f"{detail[n]} {n}" for n in ("added", "removed", "changed"))
-            yield f"  chunks: {counts}, {detail['unchanged']} as before"
-            for example in detail["examples"]["changed"]:
-                yield f"  {example['page_url']}: «{example['before']}» → «{example['after']}»"
+        detail = one.get("detail")
+        if detail and detail not in told:  # the prompts of several tiers are the same ones
+            told.append(detail)
+            yield from _detail(detail)
+
+
+def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what stands behind two hashes: chunks, words of prompts, or fields."""
+    if "unchanged" in detail:
+        counts = ", ".join(f"{detail[n]} {n}" for n in ("added", "removed", "changed"))
+        pages = f", on {detail['n_pages']} pages" if "n_pages" in detail else ""
+        yield f"  chunks: {counts}, {detail['unchanged']} as before{pages}"
+        for one in detail.get("chunks", ())[:_CHUNKS]:
+            said = " → ".join(f"«{one[key][:80]}»" for key in ("before", "after") if key in one)
+            yield f"  {one['how']} {one['page_url']}: {said}"
+        if (more := len(detail.get("chunks", ())) - _CHUNKS) > 0:
+            yield f"  … and {more:,} more (--json)"
+    for one in detail.get("prompts", ()):
+        yield (
+            f"  prompt {one['name']} {one['how']}: +{one['lines_added']} "
+            f"−{one['lines_removed']} lines"
+        )
+        yield from (f"    {line}" for line in one["diff"][:_LINES])
+        if len(one["diff"]) > _LINES:
+            yield f"    … and {len(one['diff']) - _LINES} more lines (--json)"
+    if "unknown" in detail:
+        yield f"  {detail['unknown']}"
+    for one in detail.get("fields", ()):
+        yield f"  {one['name']}: {_short(one['a'])} → {_short(one['b'])}"
 
 
 def _cases(title: str, n: int, cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:

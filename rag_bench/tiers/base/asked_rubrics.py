@@ -7,21 +7,16 @@ from __future__ import annotations
 from typing import Any
 
 from rag_bench.evaluation.rubrics import RUBRICS, rubrics_of
+from rag_bench.llm.prompt_texts import MEASURED_PROMPTS
 from rag_bench.tiers.base.run_settings import RunSettings
 
-MEASURED_PROMPTS = (
-    "generation_answer",
-    "production_judge",
-    "reply_direct",
-    "reply_reasoned",
-    "rubric_answer_correctness",
-    "rubric_answer_relevance",
-    "rubric_e2e_quality",
-    "rubric_faithfulness",
-)
-"""The prompts that the settings hash holds. Those of RAGAS, of the tier judge and of every rubric
-that is not named here enter the hash of their own inputs only: a change there leaves all other
-results valid. So a new rubric is not named here."""
+__all__ = [
+    "MEASURED_PROMPTS",
+    "asked_rubrics",
+    "possible_rubrics",
+    "rubric_inputs",
+    "rubric_prompts",
+]
 
 
 def asked_rubrics(run: RunSettings, tier: str, kind: str = "") -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rag_bench.errors import CaseError
+from rag_bench.llm.prompt_texts import noted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, Kind, NewEvaluation, StoredEvaluation
+from rag_bench.store.releases.prompt_texts import keep_texts
 from rag_bench.tiers.base.cells import Cell, run_cells
 
 if TYPE_CHECKING:
@@ -324,4 +326,6 @@ def _store(
 ) -> StoredEvaluation:
     new = record_of(conditions, task, started, measured)
     engine = (task.under or conditions).engine
+    if texts := noted(new.prompt_hash):
+        keep_texts(engine, new.prompt_hash or "", texts)
     return evaluations.save_evaluation(engine, new, measured.cases, n_scored=measured.n_scored)
