@@ -243,6 +243,7 @@ def notes(board: Leaderboard) -> list[str]:
         said.append(f"Not checked by tier judge: {', '.join(unchecked)}.")
     for judge, reason in ranking.left_out.items():
         said.append(f"{judge} does not count in the order: {reason}.")
+    said += board.instrument_marks
     if board.baseline:
         said += [PRODUCTION_LOG.note, *sentences(board.baseline)]
     removed = not_configured(board)
@@ -294,6 +295,7 @@ def board_json(board: Leaderboard) -> dict[str, Any]:
         "benchmark_judges": [_judge_json(line) for line in judges(board)],
         "ranking": _ranking_json(board.ranking, lead_column(board.rows)),
         "notes": notes(board),
+        "instrument_marks": list(board.instrument_marks),
         **({"against_production": board.baseline.as_json()} if board.baseline else {}),
     }
 

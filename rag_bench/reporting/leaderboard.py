@@ -21,6 +21,7 @@ from rag_bench.reporting.columns import SHOW_F1 as SHOW_F1
 from rag_bench.reporting.columns import Column as Column
 from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
 from rag_bench.reporting.columns import column as column
+from rag_bench.reporting.instruments import board_marks
 from rag_bench.reporting.production import Baseline, baseline_of
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
@@ -96,7 +97,7 @@ class Leaderboard:
     ``given_ranking``: how the models stand, if their cases were read. ``costs``: what a call of a
     model costs on average in USD, by role and model, where prices are known. ``configured``: None
     if it is not known. ``baseline``: the models against what users got; None where that was not
-    measured.
+    measured. ``instrument_marks``: which models did not stay the same while they were asked.
     """
 
     settings_hash: str
@@ -107,6 +108,7 @@ class Leaderboard:
     configured: Configured | None = None
     retriever: str = DEFAULT
     baseline: Baseline | None = None
+    instrument_marks: Sequence[str] = ()
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -213,6 +215,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         configured,
         _retriever_of(engine, settings_hash),
         baseline_of(engine, settings_hash, pages),
+        board_marks(engine, settings_hash),
     )
 
 

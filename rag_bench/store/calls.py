@@ -6,8 +6,7 @@ Status of a row:
   reply that was paid for and cannot be used (unreadable, truncated, refused): it is kept and not
   asked again, except on demand.
 * ``error``: no reply came (network, timeout, HTTP status). Never looked up, so the next run asks.
-* ``discarded``: was ``ok`` until asked again on demand, or came second when two processes asked
-  at once. It stays for the costs.
+* ``discarded``: was ``ok`` until asked again on demand, or came second of two. Kept for the costs.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -26,7 +26,7 @@ from rag_bench.store.database import libpq_url
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg_pool import AsyncConnectionPool
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 _I = TypeVar("_I")
 _R = TypeVar("_R")
@@ -35,7 +35,8 @@ _COLUMNS = (
     "key text, role text, provider text, base_url text, model text, replicate int, "
     "request jsonb, response jsonb, status text, error_code text, error_detail text, "
     "http_status int, finish_reason text, prompt_tokens int, completion_tokens int, "
-    "cost_usd numeric, latency_ms float8, wait_ms float8, retries int, dagster_run_id text"
+    "cost_usd numeric, latency_ms float8, wait_ms float8, retries int, dagster_run_id text, "
+    "served_model text, system_fingerprint text"
 )
 _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(", "))
 _INSERT = (
@@ -44,7 +45,10 @@ _INSERT = (
     "ON CONFLICT (key) WHERE status = 'ok' DO NOTHING RETURNING key, status"
 )
 _LOOKUP = (
-    "SELECT key, response::text, error_code, error_detail, latency_ms "
+    "SELECT key, response::text, error_code, error_detail, latency_ms, "
+    # Rows of versions that had no columns for it say it in the reply.
+    "coalesce(served_model, left(response ->> 'model', 200)), "
+    "coalesce(system_fingerprint, left(response ->> 'system_fingerprint', 200)), created_at "
     "FROM rag_bench.llm_call WHERE key = ANY(%s) AND status = 'ok'"
 )
 _MAX_BATCH = 256
@@ -60,8 +64,8 @@ class LedgerError(RagBenchError):
 class CallRow:
     """One call as it is stored. ``request_json`` and ``response_json`` are JSON texts.
 
-    Latency is that of the provider's own successful attempt, in milliseconds; ``wait_ms`` is the
-    rest (queueing, failed attempts, pauses). Tokens and cost are None where they are unknown.
+    Latency is that of the provider's own successful attempt, in ms; ``wait_ms`` is the rest.
+    Unknown is None.
     """
 
     key: str
@@ -84,6 +88,8 @@ class CallRow:
     wait_ms: float | None = None
     retries: int = 0
     dagster_run_id: str | None = None
+    served_model: str | None = None
+    system_fingerprint: str | None = None
 
     def as_json(self, status: str | None = None) -> str:
         """Return the row as a JSON object; request and response enter it without a parse."""
@@ -102,19 +108,22 @@ _PLAIN_FIELDS = tuple(
 
 @dataclass(frozen=True)
 class StoredReply:
-    """The reply kept for a key: the provider's body as JSON text."""
+    """The reply kept for a key: the provider's body as JSON text, by whom and when."""
 
     key: str
     response_json: str
     error_code: str | None
     error_detail: str | None
     latency_ms: float | None
+    served_model: str | None = None
+    system_fingerprint: str | None = None
+    created_at: datetime | None = None
 
 
 class Batcher(Generic[_I, _R]):
     """Runs ``work`` on what has been submitted, one batch at a time; the rest is the next batch.
 
-    The slower the database, the larger the batches: nothing waits for a batch to fill.
+    The slower the database, the larger the batches: nothing waits for one to fill.
     """
 
     def __init__(self, work: Callable[[list[_I]], Awaitable[Sequence[_R | Exception]]]) -> None:
@@ -154,9 +163,9 @@ class Batcher(Generic[_I, _R]):
 
     async def cancel(self) -> None:
         """Leave undone what is waiting; for what nobody waits for any more."""
-        if (runner := self._runner) is not None:
-            runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
 
 
 _MAX_STATEMENT = 16_000_000  # characters; one statement is parsed in the server's memory
@@ -256,8 +265,6 @@ class CallStore:
             "WHERE key = %s AND status = 'ok' AND error_code IS NOT NULL",
             [key],
         )
-
-    # Batches.
 
     async def _read(self, keys: list[str]) -> list[StoredReply | None]:
         rows = await self._run(_LOOKUP, [list(set(keys))])
@@ -378,8 +385,7 @@ def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
     from sqlalchemy import text
 
     query = text("SELECT key FROM rag_bench.llm_call WHERE status = 'ok' AND key = ANY(:keys)")
-    rows: Iterable[Row[Any]] = connection.execute(query, {"keys": list(keys)})
-    return {row[0] for row in rows}
+    return set(connection.execute(query, {"keys": list(keys)}).scalars())
 
 
 def discard(connection: Connection, keys: Iterable[str]) -> int:

@@ -205,6 +205,9 @@ llm_call = Table(
     Column("retries", Integer, nullable=False, server_default=text("0")),
     Column("dagster_run_id", Text),
     _now(),
+    # What the reply says of who made it; empty in rows of earlier versions.
+    Column("served_model", Text),
+    Column("system_fingerprint", Text),
     Index("llm_call_one_reply_per_key", "key", unique=True, postgresql_where=text("status = 'ok'")),
     Index("llm_call_by_model", "provider", "model", "role"),
 )

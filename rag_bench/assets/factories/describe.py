@@ -12,7 +12,9 @@ import dagster as dg
 
 from rag_bench.answer_sources import PRODUCTION_LOG
 from rag_bench.evaluation.catalogue import known as described
+from rag_bench.evaluation.instrument.served import FIELD
 from rag_bench.evaluation.types import few_pages
+from rag_bench.reporting.instruments import mark_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,6 +204,10 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     if withheld:
         metadata["withheld"] = dg.MetadataValue.json(withheld)
     metadata |= _beside_ratings(bench, evaluation)
+    if FIELD in evaluation.inputs:
+        metadata["served_by"] = dg.MetadataValue.json(dict(evaluation.inputs[FIELD]))
+    if mark := mark_of(evaluation.inputs):
+        metadata["instrument"] = mark
     if "remark" in evaluation.inputs:
         metadata["remark"] = evaluation.inputs["remark"]
     for role in ("generation_model", "benchmark_judge_model", "production_judge_model"):

@@ -24,6 +24,8 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
+from rag_bench.evaluation.instrument.served import names_of
+from rag_bench.reporting.instruments import mark_of
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
@@ -47,6 +49,8 @@ def evaluation_page(context: Context, wanted: str) -> Page:
         made.add(said(words("no_such_evaluation"), "warn"))
         return made
     earlier = listing.before(context.engine, number)
+    if mark := mark_of(found["inputs"]):
+        made.add(said(words("mixed_instrument", mark=mark), "warn"))
     _about(context, found, made)
     _differences(context, found, earlier, made)
     _metrics(context, found, earlier, made)
@@ -78,6 +82,10 @@ def _about(context: Context, found: Mapping[str, Any], made: Page) -> None:
     links = join((link(one, context.view.link(evaluation=None, run=one)) for one in runs), ", ")
     rows.append([words("service_runs"), Cell(links)])
     rows += [[words.known(f"made_{name}", name), found[name] or ""] for name in _MADE_WITH]
+    rows += [
+        [words("served_by", model=key), ", ".join(names)]
+        for key, names in names_of(found["inputs"]).items()
+    ]
     rows += [[name, _text(value)] for name, value in sorted(found["settings"].items())]
     made.add(
         table("about", [words("what"), words("value")], rows, words, caption=words("about_run"))

@@ -10,12 +10,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rag_bench.evaluation.instrument.served import UNSAID, Served
 from rag_bench.llm.reading.finish import UNKNOWN_REASON, finish_problem, is_known
 from rag_bench.llm.reading.thinking import THINKING_CUT, cut_thinking
 
 UNREADABLE = "unreadable"  # the only field of a stored reply that is no chat completion
 _KEPT_OF_UNREADABLE = 64_000  # characters
 _SHORT = 300
+_LONGEST_NAME = 200  # characters of a served model's name
 # Where servers that take the thinking out of the text put it.
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 
@@ -29,6 +31,7 @@ class ReadReply:
     ``problem`` says why it has no usable answer; None: it has. ``provider_error`` is the HTTP
     status of an error that came inside a 200, as routers send it for an upstream that failed.
     ``search_units``: what a reranker says that it took; None: it should say so and does not.
+    ``served``: the model and the build that it says it is of.
     """
 
     body: Any
@@ -39,6 +42,7 @@ class ReadReply:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     search_units: int | None = 0
+    served: Served = UNSAID
 
 
 def read_reply(content: bytes, oversize: bool = False) -> ReadReply:
@@ -61,6 +65,7 @@ def read_reply(content: bytes, oversize: bool = False) -> ReadReply:
         finish_reason=finish if isinstance(finish, str) else None,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
+        served=served_by(body),
     )
 
 
@@ -95,6 +100,15 @@ def read_json(content: bytes, oversize: bool = False, *, instead_of: str) -> Rea
     if body is None:
         return unreadable(content, "JSON, but no object")
     return ReadReply(body, text)
+
+
+def served_by(body: Any) -> Served:
+    """Return the model and the build of its backend that a reply names."""
+    if not isinstance(body, dict):
+        return UNSAID
+    found = [body.get(name) for name in ("model", "system_fingerprint")]
+    texts = [one.strip()[:_LONGEST_NAME] if isinstance(one, str) else "" for one in found]
+    return Served(texts[0] or None, texts[1] or None)
 
 
 def read_usage(body: dict[str, Any]) -> tuple[int | None, int | None]:

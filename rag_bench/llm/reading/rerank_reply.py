@@ -30,6 +30,7 @@ def read_rerank(content: bytes, n: int, oversize: bool = False) -> replies.ReadR
         found,
         prompt_tokens=_tokens(found.body),
         completion_tokens=0,
+        served=replies.served_by(found.body),
         search_units=_inside(found.body, "meta", "billed_units", "search_units"),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, ErrorCode
+from rag_bench.evaluation.instrument.served import Served
 from rag_bench.llm.config.targets import Target, parts_of
 from rag_bench.llm.reading import replies
 from rag_bench.llm.reading.replies import ReadReply
@@ -83,7 +84,17 @@ def read_target_reply(
     if error is not None:
         words, status = error
         return ReadReply(stored, text, words, provider_error=status)
-    return ReadReply(stored, text)
+    return ReadReply(stored, text, served=_served_by(stored))
+
+
+def _served_by(stored: Mapping[str, Any]) -> Served:
+    """Return who made a reply, where it says so as chat completions do; of a stream, the first
+    event that does.
+    """
+    for document in [stored.get(_REPLY), *(stored.get(_EVENTS) or ())]:
+        if found := replies.served_by(document):
+            return found
+    return Served()
 
 
 def is_stream(media_type: str) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import httpx
 
+from rag_bench.evaluation.instrument.served import UNSAID, Served
 from rag_bench.hashing import canonical_json, text_hash
 from rag_bench.llm.transport.context import CallContext
 from rag_bench.llm.transport.tally import NOTHING, Usage
@@ -71,6 +73,8 @@ class Answer:
         latency_ms: of the provider's own call.
         key: under which the reply is stored.
         usage: what the call took.
+        served: what the reply says of who made it.
+        at: when the reply was made; None: by this call, now.
     """
 
     status: int
@@ -79,6 +83,8 @@ class Answer:
     latency_ms: float | None
     key: str
     usage: Usage = NOTHING
+    served: Served = UNSAID
+    at: datetime | None = None
 
 
 def keys_of(

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from rag_bench.errors import CaseError, ConfigurationError
+from rag_bench.evaluation.instrument.served import ServedTally
 
 CALLS_PER_REPEAT = 1000  # replicate numbers of one repeat; the next repeat starts after them
 
@@ -152,12 +153,14 @@ class Watch:
         refusal: why nothing may be sent any more, if so; what the ledger holds is read still.
         answered: a provider has answered a call of the job.
         recalled: the ledger has.
+        served: by whom its calls were served.
     """
 
     may_retry: Callable[[], bool] = lambda: True
     refusal: Callable[[], CaseError | None] = lambda: None
     answered: bool = False
     recalled: bool = False
+    served: ServedTally = field(default_factory=ServedTally)
 
 
 _watch: ContextVar[Watch | None] = ContextVar("rag_bench_watch", default=None)

@@ -17,12 +17,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
 from rag_bench.errors import ErrorCode, RagBenchError
+from rag_bench.evaluation.instrument.served import Served
 from rag_bench.llm.config.advice import in_words
 from rag_bench.llm.config.roles import Provider
 from rag_bench.llm.reading import replies
@@ -104,6 +106,9 @@ class Ledger:
         self._count(call, hit=answer.hit, joined=joined, usage=answer.usage)
         if context is not None and answer.status == 200:
             context.note_reply(answer.key)
+        if (watch := current_watch()) is not None and answer.status == 200:
+            at = answer.at or datetime.now(UTC)
+            watch.served.note(self._wire.model_key(call.body), answer.served, at)
         return replace(answer, hit=True) if joined and not answer.hit else answer
 
     async def aclose(self) -> None:
@@ -217,7 +222,7 @@ class Ledger:
             status, content = 502, error_body(reply.problem or "")
         else:
             status, content = 200, reply.json.encode()
-        return Answer(status, content, False, row.latency_ms, row.key, usage)
+        return Answer(status, content, False, row.latency_ms, row.key, usage, reply.served)
 
     async def _store_failure(self, call: Call, error: Exception, sent: httpx.Request) -> None:
         timed_out = isinstance(error, httpx.TimeoutException)
@@ -236,7 +241,15 @@ def _from_store(stored: StoredReply) -> Answer:
     if stored.error_code is not None and replies.is_unreadable(stored.response_json):
         content = error_body(stored.error_detail or "unreadable reply")
         return Answer(502, content, True, stored.latency_ms, stored.key)
-    return Answer(200, stored.response_json.encode(), True, stored.latency_ms, stored.key)
+    return Answer(
+        200,
+        stored.response_json.encode(),
+        True,
+        stored.latency_ms,
+        stored.key,
+        served=Served(stored.served_model, stored.system_fingerprint),
+        at=stored.created_at,
+    )
 
 
 def error_body(message: str) -> bytes:

@@ -93,4 +93,6 @@ class Records:
             wait_ms=numbers.wait_ms,
             retries=numbers.retries,
             dagster_run_id=call.run_id,
+            served_model=reply.served.model if reply else None,
+            system_fingerprint=reply.served.fingerprint if reply else None,
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rag_bench.evaluation.instrument.served import names_of
 from rag_bench.hashing import canonical_json
 from rag_bench.reporting.compared import input_details
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations.comparing import EvaluationToCompare
 
 # What an evaluation notes of its outcome, or of what it was made from beside its inputs.
-_NOT_READ = ("n_retryable", "flags", "outcome_hash", "answers_evaluation", "result", "calls")
+_NOT_READ = (
+    *("n_retryable", "flags", "outcome_hash", "answers_evaluation", "result", "calls", "served"),
+)
 # A value that is longer is a text or a list of results, which no line can show.
 _MOST_CHARACTERS = 400
 
@@ -32,6 +35,7 @@ IN_WORDS: Mapping[str, str] = {
     "prompt_hash": "prompts of the tiers that are compared",
     "answers_hash": "answers that were judged",
     "git_commit": "commit",
+    "served_model": "model that answered",
     "retriever_name": "retriever",
     "retriever": "retriever",
     "limit": "limit of questions",
@@ -152,6 +156,7 @@ def _of_one(one: Mapping[str, Any]) -> dict[str, Any]:
         f"code_version{of}": one["code_version"],
         "embedding_model": one["embedding_model"],
         "git_commit": one["git_commit"],
+        **{f"served_model ({key})": ", ".join(n) for key, n in names_of(one["inputs"]).items()},
     }
     return {name: value for name, value in made.items() if value is not None}
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from rag_bench.errors import CaseError, ConfigurationError, RagBenchError
+from rag_bench.evaluation.instrument.served import ServedTally
 from rag_bench.llm.transport.context import Watch, watching
 from rag_bench.llm.transport.stopping import Stop, current_stop
 from rag_bench.llm.transport.tally import asking_for
@@ -46,6 +47,7 @@ class Cell(Generic[R]):
         ahead: gets what ``finish`` gets; returns what a later step will ask. It is asked while
             cells are being finished, and only then: the ledger keeps the replies for that step.
         release: called when all cells have ended, however they did.
+        served: by whom its calls were served, so far.
     """
 
     key: Any
@@ -59,6 +61,7 @@ class Cell(Generic[R]):
     heard: Callable[[Any], None] | None = None
     ahead: Callable[[list[Any]], Sequence[Cell[Any]]] | None = None
     release: Callable[[], None] | None = None
+    served: ServedTally = field(default_factory=ServedTally)
 
     @property
     def asked(self) -> str:
@@ -103,6 +106,7 @@ class _Work(Generic[R]):
                 result = await _result(cell, index)
         finally:
             model.running -= 1
+            cell.served.update(watch.served)
         self._health.note(cell.asked, result, watch)
         self._changed.set()  # whoever waits looks again
         self._changed = asyncio.Event()

@@ -8,11 +8,12 @@ is prepared only where nothing is found; a plan runs the same jobs against the l
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rag_bench.errors import CaseError
+from rag_bench.evaluation.instrument.served import ServedTally
 from rag_bench.llm.prompt_texts import noted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, Kind, NewEvaluation, StoredEvaluation
@@ -244,11 +245,13 @@ def _cell(
     conditions: Conditions, models: Models, task: Task[K]
 ) -> Cell[tuple[Task[K], StoredEvaluation]]:
     started = datetime.now(UTC)
-    work = task.prepare()
+    work, served = task.prepare(), ServedTally()
     assert task.asked is not None or not work.jobs, f"{task.key}: no model is asked"
 
     def finish(results: list[Any]) -> tuple[Task[K], StoredEvaluation]:
-        return task, _store(conditions, task, started, work.measure(results))
+        measured = work.measure(results)
+        inputs = {**measured.inputs, **served.as_inputs()}
+        return task, _store(conditions, task, started, replace(measured, inputs=inputs))
 
     # Without a model there is no job either: the cell is only measured.
     provider = models.provider_of(task.asked) if task.asked else ""
@@ -262,6 +265,7 @@ def _cell(
         heard=work.heard,
         ahead=work.ahead,
         release=work.release,
+        served=served,
     )
 
 
