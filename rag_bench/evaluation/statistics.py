@@ -122,7 +122,7 @@ def design_effect(independent: float, clustered: float) -> float:
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """Return Wilson's 95 % score interval of ``successes`` out of ``n`` >= 1 trials."""
-    return _wilson_formula(successes / n, n)
+    return wilson_at(successes / n, n)
 
 
 def quantile_metric(
@@ -283,27 +283,40 @@ def _rate_interval(
     return _wilson_at_effective_size(hits, len(values), sums, counts), len(sums)
 
 
+def effective_size(successes: Sequence[bool], clusters: Sequence[Hashable]) -> float | None:
+    """Return the number of independent cases that a rate's interval stands for.
+
+    None with fewer than two clusters: one page says nothing about how pages differ.
+    """
+    values = [float(yes) for yes in successes]
+    sums, counts = _cluster_totals(list(zip(clusters, values, strict=True)))
+    return _effective_size(round(math.fsum(values)), len(values), sums, counts)
+
+
 def _wilson_at_effective_size(
     hits: int, n: int, sums: np.ndarray, counts: np.ndarray
 ) -> tuple[float | None, float | None]:
     """Return Wilson's interval at n / deff, deff from the linearised between-cluster variance."""
+    effective = _effective_size(hits, n, sums, counts)
+    return (None, None) if effective is None else wilson_at(hits / n, effective)
+
+
+def _effective_size(hits: int, n: int, sums: np.ndarray, counts: np.ndarray) -> float | None:
     n_clusters = len(sums)
     if n_clusters < 2:
         # One page says nothing about how pages differ.
-        return None, None
+        return None
     rate = hits / n
     independent = rate * (1 - rate) / n
     if independent == 0:
         # No spread to estimate deff from: the clusters are the evidence.
-        effective = float(n_clusters)
-    else:
-        residuals = sums - rate * counts
-        clustered = n_clusters / (n_clusters - 1) * float(residuals @ residuals) / n**2
-        effective = n / design_effect(independent, clustered)
-    return _wilson_formula(rate, effective)
+        return float(n_clusters)
+    residuals = sums - rate * counts
+    clustered = n_clusters / (n_clusters - 1) * float(residuals @ residuals) / n**2
+    return n / design_effect(independent, clustered)
 
 
-def _wilson_formula(rate: float, n: float) -> tuple[float, float]:
+def wilson_at(rate: float, n: float) -> tuple[float, float]:
     """Return Wilson's interval for a sample size that need not be whole."""
     from scipy.special import ndtri
 
