@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
 
 from rag_bench.errors import RagBenchError
+from rag_bench.store.batches.batcher import Batcher
 from rag_bench.store.database import libpq_url
 
 if TYPE_CHECKING:
@@ -28,8 +31,7 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
     from sqlalchemy import Connection
 
-_I = TypeVar("_I")
-_R = TypeVar("_R")
+_Ids = dict[tuple[str, str], list[int]]  # of rows, by key and status
 
 _COLUMNS = (
     "key text, role text, provider text, base_url text, model text, replicate int, "
@@ -42,16 +44,15 @@ _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(", "))
 _INSERT = (
     f"INSERT INTO rag_bench.llm_call ({_NAMES}) "
     f"SELECT {_NAMES} FROM jsonb_to_recordset(%s::text::jsonb) AS r({_COLUMNS}) "
-    "ON CONFLICT (key) WHERE status = 'ok' DO NOTHING RETURNING key, status"
+    "ON CONFLICT (key) WHERE status = 'ok' DO NOTHING RETURNING id, key, status"
 )
 _LOOKUP = (
-    "SELECT key, response::text, error_code, error_detail, latency_ms, "
+    "SELECT id, key, response::text, error_code, error_detail, latency_ms, "
     # Rows of versions that had no columns for it say it in the reply.
     "coalesce(served_model, left(response ->> 'model', 200)), "
     "coalesce(system_fingerprint, left(response ->> 'system_fingerprint', 200)), created_at "
     "FROM rag_bench.llm_call WHERE key = ANY(%s) AND status = 'ok'"
 )
-_MAX_BATCH = 256
 _OPEN_TIMEOUT = 15.0  # seconds
 _RETRY_WAITS = (0.1, 0.5, 2.0, 5.0)  # seconds; a restarted server is back within them
 
@@ -108,8 +109,9 @@ _PLAIN_FIELDS = tuple(
 
 @dataclass(frozen=True)
 class StoredReply:
-    """The reply kept for a key: the provider's body as JSON text, by whom and when."""
+    """The reply kept for a key, by its row's id: the body as JSON text, by whom and when."""
 
+    id: int
     key: str
     response_json: str
     error_code: str | None
@@ -120,52 +122,14 @@ class StoredReply:
     created_at: datetime | None = None
 
 
-class Batcher(Generic[_I, _R]):
-    """Runs ``work`` on what has been submitted, one batch at a time; the rest is the next batch.
-
-    The slower the database, the larger the batches: nothing waits for one to fill.
+@dataclass(frozen=True)
+class Inserted:
+    """A stored call: its row's id, and whether it ``stands``. It does not where another process
+    was first with an ``ok`` reply of its key: then it is kept as ``discarded``, as it was paid for.
     """
 
-    def __init__(self, work: Callable[[list[_I]], Awaitable[Sequence[_R | Exception]]]) -> None:
-        self._work = work
-        self._waiting: list[tuple[_I, asyncio.Future[_R]]] = []
-        self._runner: asyncio.Task[None] | None = None
-
-    def submit(self, item: _I) -> asyncio.Future[_R]:
-        future: asyncio.Future[_R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
-        return future
-
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                await asyncio.sleep(0)  # let everything that is ready now join the batch
-                batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-                try:
-                    results: Sequence[_R | Exception] = await self._work([i for i, _ in batch])
-                except Exception as error:
-                    results = [error] * len(batch)
-                for (_, future), result in zip(batch, results, strict=True):
-                    if future.done():  # its caller was cancelled; the work was done all the same
-                        continue
-                    if isinstance(result, Exception):
-                        future.set_exception(result)
-                    else:
-                        future.set_result(result)
-        finally:
-            self._runner = None
-
-    async def flush(self) -> None:
-        while self._runner is not None:
-            await asyncio.shield(self._runner)
-
-    async def cancel(self) -> None:
-        """Leave undone what is waiting; for what nobody waits for any more."""
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
+    id: int
+    stands: bool
 
 
 _MAX_STATEMENT = 16_000_000  # characters; one statement is parsed in the server's memory
@@ -175,12 +139,12 @@ def _by_size(texts: list[str]) -> Iterable[list[str]]:
     """Cut a list so that no part is longer than a statement may be, single texts apart."""
     group: list[str] = []
     size = 0
-    for text in texts:
-        if group and size + len(text) > _MAX_STATEMENT:
+    for one in texts:
+        if group and size + len(one) > _MAX_STATEMENT:
             yield group
             group, size = [], 0
-        group.append(text)
-        size += len(text)
+        group.append(one)
+        size += len(one)
     if group:
         yield group
 
@@ -193,7 +157,7 @@ class CallStore:
         self._conninfo = libpq_url(database_url)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self._lookups: Batcher[str, StoredReply | None] = Batcher(self._read)
-        self._writes: Batcher[CallRow, bool] = Batcher(self._write)
+        self._writes: Batcher[CallRow, Inserted] = Batcher(self._write)
 
     async def __aenter__(self) -> CallStore:
         from psycopg import Error
@@ -239,11 +203,8 @@ class CallStore:
         """
         return await self._lookups.submit(key)
 
-    async def insert(self, row: CallRow) -> bool:
+    async def insert(self, row: CallRow) -> Inserted:
         """Store one call and return once it is committed.
-
-        Returns False where another process has stored an ``ok`` reply of this key first: that
-        one stands, and this row is kept as ``discarded``, as it was paid for.
 
         Raises:
             LedgerError: the row cannot be stored.
@@ -268,35 +229,39 @@ class CallStore:
 
     async def _read(self, keys: list[str]) -> list[StoredReply | None]:
         rows = await self._run(_LOOKUP, [list(set(keys))])
-        found = {row[0]: StoredReply(*row) for row in rows}
+        found = {row[1]: StoredReply(*row) for row in rows}
         return [found.get(key) for key in keys]
 
-    async def _write(self, rows: list[CallRow]) -> list[bool | Exception]:
+    async def _write(self, rows: list[CallRow]) -> list[Inserted | Exception]:
         # One order for all processes: two batches that share keys cannot wait for each other.
         ordered = sorted(rows, key=lambda row: row.key)
         try:
-            stored = await self._insert_rows([row.as_json() for row in ordered])
+            stored = await self._insert_rows(ordered)
         except LedgerError:
             if len(rows) == 1:
                 raise
             # One row that the database refuses must not cost the others their replies.
             return [result for row in rows for result in await self._write_alone(row)]
-        late = [row for row in rows if row.status == "ok" and row.key not in stored]
-        if late:
-            await self._insert_rows([row.as_json(status="discarded") for row in late])
-        return [row.status != "ok" or row.key in stored for row in rows]
+        ids = (stored.get((row.key, row.status)) for row in rows)
+        found = [left.pop() if left else None for left in ids]
+        late = [row for row, row_id in zip(rows, found, strict=True) if row_id is None]
+        kept = await self._insert_rows(late, "discarded") if late else {}
+        return [
+            Inserted(row_id or kept[row.key, "discarded"].pop(), row_id is not None)
+            for row, row_id in zip(rows, found, strict=True)
+        ]
 
-    async def _write_alone(self, row: CallRow) -> list[bool | Exception]:
+    async def _write_alone(self, row: CallRow) -> list[Inserted | Exception]:
         try:
             return await self._write([row])
         except LedgerError as error:
             return [error]
 
-    async def _insert_rows(self, rows: list[str]) -> set[str]:
-        stored: set[str] = set()
-        for group in _by_size(rows):
-            returned = await self._run(_INSERT, [f"[{','.join(group)}]"])
-            stored |= {key for key, status in returned if status == "ok"}
+    async def _insert_rows(self, rows: list[CallRow], status: str | None = None) -> _Ids:
+        stored: _Ids = {}
+        for group in _by_size([row.as_json(status) for row in rows]):
+            for row_id, *named in await self._run(_INSERT, [f"[{','.join(group)}]"]):
+                stored.setdefault((named[0], named[1]), []).append(row_id)
         return stored
 
     async def _run(self, query: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
@@ -351,9 +316,8 @@ class Usage:
     latency_ms_p95: float | None
 
     def to_json(self) -> dict[str, Any]:
-        values = asdict(self)
-        values["cost_usd"] = None if self.cost_usd is None else float(self.cost_usd)
-        return values
+        cost = None if self.cost_usd is None else float(self.cost_usd)
+        return {**asdict(self), "cost_usd": cost}
 
 
 _USAGE = """
@@ -375,23 +339,17 @@ GROUP BY role, provider, model ORDER BY role, provider, model
 
 def usage(connection: Connection, run_id: str | None = None) -> list[Usage]:
     """Return the ledger's sums by role and model; of one Dagster run, or of all time."""
-    from sqlalchemy import text
-
     return [Usage(*row) for row in connection.execute(text(_USAGE), {"run_id": run_id})]
 
 
 def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
     """Return those of the keys that the ledger already answers."""
-    from sqlalchemy import text
-
     query = text("SELECT key FROM rag_bench.llm_call WHERE status = 'ok' AND key = ANY(:keys)")
     return set(connection.execute(query, {"keys": list(keys)}).scalars())
 
 
 def discard(connection: Connection, keys: Iterable[str]) -> int:
     """Take the replies of these keys out of use, so that they are asked again; return how many."""
-    from sqlalchemy import text
-
     query = text(
         "UPDATE rag_bench.llm_call SET status = 'discarded' "
         "WHERE status = 'ok' AND key = ANY(:keys)"

@@ -262,6 +262,8 @@ evaluation_case = Table(
     Column("error_code", Text),
     Column("error_detail", Text),
     Column("flags", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    # The ledger's rows that it rests on: [{id, for, role, how}]. Null: stored before those were.
+    Column("calls", JSONB(none_as_null=True)),
     PrimaryKeyConstraint("evaluation_id", "case_id", "repeat"),
 )
 

@@ -8,6 +8,8 @@ import pytest
 from small_world import World, checks_of, failure, materializations, value
 from world_data import GOLD
 
+from rag_bench.llm.tasks.reranking import ROLE
+from rag_bench.store.evaluations.case_calls import calls_of_evaluation
 from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker
 
 TABLES = """
@@ -44,6 +46,13 @@ def test_a_service_is_asked_for_results_and_not_for_the_clock(
         again = free_world.run(["retrieval_lab"], partition_key="served")
         assert again.success, failure(again)
     assert free_world.count("llm_call") == asked, "the ledger has them"
+    behind = calls_of_evaluation(
+        free_world.engine, int(str(value(events["served"].metadata, "evaluation_id")))
+    )
+    assert len(behind) == asked
+    assert {(call.role, call.made_for, call.how) for call in behind} == {
+        (ROLE, "reranking", "sent")
+    }
     served = events["served"].metadata
     assert "p50_query_latency_ms" not in served
     assert "p50_reranking_latency_ms" not in served

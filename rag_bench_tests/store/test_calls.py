@@ -11,7 +11,15 @@ import pytest
 from sqlalchemy import Engine, text
 
 from rag_bench.store import calls
-from rag_bench.store.calls import CallRow, CallStore, LedgerError, discard, known_keys, usage
+from rag_bench.store.calls import (
+    CallRow,
+    CallStore,
+    Inserted,
+    LedgerError,
+    discard,
+    known_keys,
+    usage,
+)
 
 ROW = CallRow(
     key="k",
@@ -46,10 +54,12 @@ def test_a_row_comes_back_as_it_went_in(database_url: str, engine: Engine) -> No
     async def run() -> Any:
         async with CallStore(database_url) as store:
             assert await store.lookup("k") is None
-            assert await store.insert(ROW) is True
-            return await store.lookup("k")
+            inserted = await store.insert(ROW)
+            assert inserted.stands
+            return await store.lookup("k"), inserted.id
 
-    found = asyncio.run(run())
+    found, row_id = asyncio.run(run())
+    assert found.id == row_id
     assert found.response_json == '{"choices": [1.5, 0.0000001, "ё\\n"]}'
     assert (found.error_code, found.error_detail, found.latency_ms) == (None, None, 12.5)
     (row,) = stored(engine, "*")
@@ -61,7 +71,7 @@ def test_a_row_comes_back_as_it_went_in(database_url: str, engine: Engine) -> No
 def test_both_forms_of_url_are_taken(engine: Engine) -> None:
     async def run() -> bool:
         async with CallStore(engine.url.render_as_string(hide_password=False)) as store:
-            return await store.insert(ROW)
+            return (await store.insert(ROW)).stands
 
     assert asyncio.run(run())
 
@@ -72,9 +82,9 @@ def test_what_is_awaited_is_committed_and_few_statements_do_it(
     batches: list[int] = []
     insert = CallStore._insert_rows
 
-    async def counted(self: CallStore, rows: list[str]) -> set[str]:
+    async def counted(self: CallStore, rows: list[CallRow], status: str | None = None) -> Any:
         batches.append(len(rows))
-        return await insert(self, rows)
+        return await insert(self, rows, status)
 
     monkeypatch.setattr(CallStore, "_insert_rows", counted)
 
@@ -102,15 +112,18 @@ def test_what_is_awaited_is_committed_and_few_statements_do_it(
 def test_one_reply_per_key_and_any_number_of_errors(database_url: str, engine: Engine) -> None:
     error = replace(ROW, status="error", error_code="TIMEOUT", response_json=None)
 
-    async def run() -> list[bool]:
+    async def run() -> list[Inserted]:
         async with CallStore(database_url) as store:
             rows = [error, ROW, ROW, error]
             return list(await asyncio.gather(*(store.insert(row) for row in rows)))
 
-    assert asyncio.run(run())[0] is True
-    statuses = [r.status for r in stored(engine, "status")]
-    assert statuses.count("ok") == 1
-    assert statuses.count("error") == 2
+    inserted = asyncio.run(run())
+    assert sorted(one.stands for one in inserted) == [False, True, True, True]
+    statuses = {r.id: r.status for r in stored(engine, "id, status")}
+    assert sorted(statuses.values()) == ["discarded", "error", "error", "ok"]
+    assert {one.id for one in inserted} == set(statuses), "each caller is told its own row"
+    assert [statuses[one.id] for one in (inserted[0], inserted[3])] == ["error", "error"]
+    assert [statuses[one.id] for one in inserted if not one.stands] == ["discarded"]
 
 
 def test_a_row_that_the_database_refuses_harms_no_other(database_url: str, engine: Engine) -> None:
@@ -123,7 +136,13 @@ def test_a_row_that_the_database_refuses_harms_no_other(database_url: str, engin
             )
 
     results = asyncio.run(run())
-    assert [r is True for r in results] == [True, True, False, True, True]
+    assert [isinstance(r, Inserted) and r.stands for r in results] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     assert isinstance(results[2], LedgerError)
     assert {r.key for r in stored(engine, "key")} == {"k0", "k1", "k3", "k4"}
 
@@ -142,7 +161,7 @@ def test_a_lost_connection_is_made_again(database_url: str, engine: Engine) -> N
                 ).scalar_one()
             assert ended >= 1
             assert await store.lookup("k") is not None
-            assert await store.insert(replace(ROW, key="k2"))
+            assert (await store.insert(replace(ROW, key="k2"))).stands
 
     asyncio.run(run())
     assert len(stored(engine, "id")) == 2
@@ -167,7 +186,8 @@ def test_big_rows_are_split_over_statements(
     async def run() -> None:
         async with CallStore(database_url) as store:
             rows = (replace(ROW, key=f"k{n}", request_json=big) for n in range(10))
-            assert all(await asyncio.gather(*(store.insert(row) for row in rows)))
+            inserted = await asyncio.gather(*(store.insert(row) for row in rows))
+            assert all(one.stands for one in inserted)
 
     asyncio.run(run())
     assert len(stored(engine, "id")) == 10

@@ -24,6 +24,7 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.store.evaluations import StoredEvaluation, cases_of, latest, model_runs
+from rag_bench.store.evaluations.case_calls import calls_of_evaluation
 from rag_bench.tiers.answers.ragas import ragas_answer_tasks, ragas_context_tasks
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.models import Models
@@ -100,6 +101,11 @@ def test_the_assets_from_end_to_end_in_russian(free_world: World) -> None:
         assert row["inputs"]["ragas_version"] == "0.4.3"
         assert row["prompt_hash"] == row["inputs"]["ragas_prompt_hash"] == prompts.prompt_hash("ru")
         assert row["settings_hash"] == bench.run.hash
+        calls = calls_of_evaluation(world.engine, row["id"])
+        assert len(calls) == row["inputs"]["calls"]["asked"] > N, "several calls a case"
+        assert {call.made_for for call in calls} >= {"ragas_faithfulness"} or not (
+            row["generation_model"]
+        )
         names = RAGAS_ANSWER_NAMES if row["generation_model"] else RAGAS_CONTEXT_NAMES
         again = "ragas_asked_again_rate"
         again = again if row["generation_model"] else "ragas_context_asked_again_rate"

@@ -24,7 +24,7 @@ from rag_bench.tiers import registry
 from rag_bench.tiers.answers import measuring
 from rag_bench.tiers.answers.client_answers import client_task
 from rag_bench.tiers.answers.earlier import first_answers
-from rag_bench.tiers.base.evaluate import find, record_of
+from rag_bench.tiers.base.evaluate import find, record_of, with_case_calls
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -74,7 +74,7 @@ def measure_at_once(execution: Execution, part: Part, connection: Connection) ->
     items = execution.items_of(rows)
     bench, task = _task(execution, part, items)
     started = datetime.now(UTC)
-    measured = task.prepare().measure([])
+    measured = with_case_calls(task.prepare().measure([]))
     new = record_of(bench, task, started, measured)
     answers = first_answers(measured.cases)
     execution.ending.at_once(
@@ -112,7 +112,7 @@ def _measure(execution: Execution, part: Part, *, last: bool) -> None:
         with execution.engine.begin() as connection:
             execution.save(connection, part, results, [found.id], last=last)
         return
-    measured = task.prepare().measure([])
+    measured = with_case_calls(task.prepare().measure([]))
     new = record_of(bench, task, started, measured)
     answers = first_answers(measured.cases)
     results = execution.join(rows, items, Measured(answers), [new])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -37,6 +37,7 @@ class Call:
         retry_failed: whether a kept reply that cannot be used is asked again.
         run_id: the Dagster run.
         given: the request, where a library made it.
+        row_id: the ledger's row that it came to; None: there is none yet.
     """
 
     keys: tuple[str, ...]
@@ -47,6 +48,15 @@ class Call:
     retry_failed: bool = False
     run_id: str | None = None
     given: httpx.Request | None = None
+    _rows: list[int] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def row_id(self) -> int | None:
+        return self._rows[-1] if self._rows else None
+
+    def note_row(self, row_id: int) -> None:
+        """Remember the ledger's row of the call, for all who wait for it."""
+        self._rows.append(row_id)
 
     @property
     def key(self) -> str:

@@ -31,6 +31,7 @@ from rag_bench.llm.reading import replies
 from rag_bench.llm.sharing.claims import Claims
 from rag_bench.llm.transport.call import Answer, Call, find_stored, keys_of
 from rag_bench.llm.transport.call_note import CallNote
+from rag_bench.llm.transport.case_calls import note_call
 from rag_bench.llm.transport.context import current_context, current_role, current_watch
 from rag_bench.llm.transport.failures import describe
 from rag_bench.llm.transport.records import CostOf, Records
@@ -58,7 +59,7 @@ class Ledger:
         self._wire = wire
         self._records = Records(provider, wire, cost_of)
         self._tally = current_tally()
-        self._in_flight: dict[str, asyncio.Task[Answer]] = {}
+        self._in_flight: dict[str, tuple[Call, asyncio.Task[Answer]]] = {}
         self._asked_again: set[str] = set()
 
     async def ask(self, body: dict[str, Any], given: httpx.Request | None = None) -> Answer:
@@ -90,20 +91,21 @@ class Ledger:
         )
         if context is not None:
             context.note_reply(None)
-        task = self._in_flight.get(call.key)
-        joined = task is not None
-        if task is None:
-            task = asyncio.create_task(self._resolve(call))
-            self._in_flight[call.key] = task
-            task.add_done_callback(lambda done: self._landed(call.key, done))
+        under_way = self._in_flight.get(call.key)
+        joined = under_way is not None
+        if under_way is None:
+            under_way = call, asyncio.create_task(self._resolve(call))
+            self._in_flight[call.key] = under_way
+            under_way[1].add_done_callback(lambda done: self._landed(call.key, done))
+        made, task = under_way
         # A caller that gives up does not take the paid reply away from the ledger or the others.
         try:
             answer = await asyncio.shield(task)
         except Exception as error:
             if not isinstance(error, RagBenchError):  # such a one was not sent
-                self._count(call, hit=False, joined=joined)
+                self._count(made, hit=False, joined=joined)
             raise
-        self._count(call, hit=answer.hit, joined=joined, usage=answer.usage)
+        self._count(made, hit=answer.hit, joined=joined, usage=answer.usage)
         if context is not None and answer.status == 200:
             context.note_reply(answer.key)
         if (watch := current_watch()) is not None and answer.status == 200:
@@ -113,15 +115,20 @@ class Ledger:
 
     async def aclose(self) -> None:
         """Cancel what nobody waits for any more, then close the sender."""
-        left = list(self._in_flight.values())
+        left = [task for _, task in self._in_flight.values()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._sender.aclose()
 
-    def _count(self, call: Call, *, hit: bool, joined: bool, usage: Usage = NOTHING) -> None:
+    def _count(self, made: Call, *, hit: bool, joined: bool, usage: Usage = NOTHING) -> None:
+        """Count a request that was answered by a call, its own or another's, and note it for its
+        case.
+        """
+        role = current_role()
         if self._tally is not None:
-            self._tally.note(call.role, from_ledger=hit, shared=joined, usage=usage)
+            self._tally.note(role, from_ledger=hit, shared=joined, usage=usage)
+        note_call(role, made.row_id, from_ledger=hit, shared=joined, usage=usage)
 
     def _landed(self, key: str, task: asyncio.Task[Answer]) -> None:
         self._in_flight.pop(key, None)
@@ -137,7 +144,7 @@ class Ledger:
                 and call.key not in self._asked_again  # once in a run is enough
             )
             if not again:
-                return _from_store(stored)
+                return _from_store(call, stored)
         watch = current_watch()
         refusal = watch.refusal() if watch is not None else None
         if refusal is not None:
@@ -150,7 +157,7 @@ class Ledger:
             call.key, lambda: find_stored(self._store, call.keys), stored
         )
         if found is not None:
-            return _from_store(found)
+            return _from_store(call, found)
         try:
             return await self._ask(call, stored)
         finally:
@@ -191,9 +198,8 @@ class Ledger:
         if status != 200:
             hint = self._wire.advise(call.body, status, content)
             detail = in_words(status, replies.short_error(content), hint)
-            await self._store.insert(
-                self._records.row(call, numbers, None, detail, http_status=status)
-            )
+            row = self._records.row(call, numbers, None, detail, http_status=status)
+            call.note_row((await self._store.insert(row)).id)
             return Answer(status, content, False, numbers.latency_ms, call.key)
         media_type = response.headers.get("content-type", JSON_TYPE)
         reply = self._wire.read(call.body, content, media_type, numbers.oversize)
@@ -201,23 +207,26 @@ class Ledger:
             detail = f"http {reply.provider_error} inside a 200: {reply.problem}"
             if reservation is not None:
                 reservation.settle(Decimal(0))
-            await self._store.insert(
-                self._records.row(call, numbers, reply, detail, http_status=200)
-            )
+            row = self._records.row(call, numbers, reply, detail, http_status=200)
+            call.note_row((await self._store.insert(row)).id)
             return Answer(reply.provider_error, content, False, numbers.latency_ms, call.key)
         row = self._records.row(call, numbers, reply, reply.problem, status="ok", http_status=200)
         if reservation is not None:
             reservation.settle(row.cost_usd)
         self._records.learn(row.completion_tokens)
-        return await self._store_reply(row, reply)
+        return await self._store_reply(call, row, reply)
 
-    async def _store_reply(self, row: CallRow, reply: replies.ReadReply) -> Answer:
+    async def _store_reply(self, call: Call, row: CallRow, reply: replies.ReadReply) -> Answer:
         usage = Usage(row.prompt_tokens, row.completion_tokens, row.cost_usd)
-        if not await self._store.insert(row):
+        inserted = await self._store.insert(row)
+        if not inserted.stands:
             # Another process was first: its reply stands, or a rerun would see other numbers.
             stored = await self._store.lookup(row.key)
             if stored is not None:
-                return replace(_from_store(stored), hit=False, usage=usage)
+                answer = replace(_from_store(call, stored), hit=False, usage=usage)
+                call.note_row(inserted.id)  # it is the one that was paid for
+                return answer
+        call.note_row(inserted.id)
         if reply.body is None:
             status, content = 502, error_body(reply.problem or "")
         else:
@@ -233,10 +242,11 @@ class Ledger:
             describe(error),
             error_code=ErrorCode.TIMEOUT if timed_out else ErrorCode.LLM_FAILED,
         )
-        await self._store.insert(row)
+        call.note_row((await self._store.insert(row)).id)
 
 
-def _from_store(stored: StoredReply) -> Answer:
+def _from_store(call: Call, stored: StoredReply) -> Answer:
+    call.note_row(stored.id)
     # Only a reply with an error code can be an unreadable one, so the others are not parsed.
     if stored.error_code is not None and replies.is_unreadable(stored.response_json):
         content = error_body(stored.error_detail or "unreadable reply")

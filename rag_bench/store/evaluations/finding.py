@@ -129,6 +129,7 @@ def cases_of(engine: Engine, evaluation_id: int) -> list[Case]:
                 error_code=row.error_code,
                 error_detail=row.error_detail,
                 flags=row.flags,
+                calls=row.calls,
             )
             for row in connection.execute(query).all()
         ]

@@ -21,7 +21,11 @@ metrics that a user added."""
 
 @dataclass(frozen=True)
 class Case:
-    """What one question (and repeat) gave: an answer, scores, or a coded error."""
+    """What one question (and repeat) gave: an answer, scores, or a coded error.
+
+    ``calls``: the ledger's rows that it rests on (``id``), what each was ``for``, under which
+    ``role``, and ``how`` it was answered; None: not recorded, as before calls were.
+    """
 
     case_id: str
     repeat: int = 0
@@ -32,6 +36,7 @@ class Case:
     error_code: str | None = None
     error_detail: str | None = None
     flags: Sequence[str] = ()
+    calls: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -88,4 +88,5 @@ def case_values(case: Case) -> dict[str, Any]:
         "error_code": case.error_code,
         "error_detail": case.error_detail,
         "flags": list(case.flags),
+        "calls": None if case.calls is None else list(case.calls),
     }

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from rag_bench.errors import CaseError, ConfigurationError, RagBenchError
 from rag_bench.evaluation.instrument.served import ServedTally
+from rag_bench.llm.transport.case_calls import CaseCall, noting
 from rag_bench.llm.transport.context import Watch, watching
 from rag_bench.llm.transport.stopping import Stop, current_stop
 from rag_bench.llm.transport.tally import asking_for
@@ -48,6 +49,7 @@ class Cell(Generic[R]):
             cells are being finished, and only then: the ledger keeps the replies for that step.
         release: called when all cells have ended, however they did.
         served: by whom its calls were served, so far.
+        calls: what its jobs asked, case by case; `finish` may read it.
     """
 
     key: Any
@@ -62,6 +64,7 @@ class Cell(Generic[R]):
     ahead: Callable[[list[Any]], Sequence[Cell[Any]]] | None = None
     release: Callable[[], None] | None = None
     served: ServedTally = field(default_factory=ServedTally)
+    calls: list[CaseCall] = field(default_factory=list)
 
     @property
     def asked(self) -> str:
@@ -267,7 +270,7 @@ def _stopped(stop: Stop | None) -> bool:
 async def _result(cell: Cell[Any], index: int) -> Any:
     key = cell.key
     try:
-        with asking_for((key,) if isinstance(key, str) else tuple(key or ())):
+        with asking_for((key,) if isinstance(key, str) else tuple(key or ())), noting(cell.calls):
             return await cell.jobs[index]()
     except CaseError as error:
         return error

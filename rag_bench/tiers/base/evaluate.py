@@ -18,12 +18,14 @@ from rag_bench.llm.prompt_texts import noted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, Kind, NewEvaluation, StoredEvaluation
 from rag_bench.store.releases.prompt_texts import keep_texts
+from rag_bench.tiers.base.calls_of_cases import sums, with_calls
 from rag_bench.tiers.base.cells import Cell, run_cells
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.evaluation.types import Metric
+    from rag_bench.llm.transport.case_calls import CaseCall
     from rag_bench.tiers.base.models import Models
     from rag_bench.tiers.base.text_vectors import Progress
 
@@ -251,11 +253,12 @@ def _cell(
     def finish(results: list[Any]) -> tuple[Task[K], StoredEvaluation]:
         measured = work.measure(results)
         inputs = {**measured.inputs, **served.as_inputs()}
-        return task, _store(conditions, task, started, replace(measured, inputs=inputs))
+        measured = replace(measured, inputs=inputs)
+        return task, _store(conditions, task, started, measured, cell.calls)
 
     # Without a model there is no job either: the cell is only measured.
     provider = models.provider_of(task.asked) if task.asked else ""
-    return Cell(
+    cell = Cell(
         task.key,
         provider,
         work.jobs,
@@ -267,6 +270,7 @@ def _cell(
         release=work.release,
         served=served,
     )
+    return cell
 
 
 async def evaluate_here(
@@ -325,9 +329,20 @@ def record_of(
     )
 
 
+def with_case_calls(measured: Measured, calls: Sequence[CaseCall] = ()) -> Measured:
+    """Return what was measured with the calls that each case rests on, and their sums."""
+    inputs = {**measured.inputs, "calls": sums(calls)}
+    return replace(measured, cases=with_calls(measured.cases, calls), inputs=inputs)
+
+
 def _store(
-    conditions: Conditions, task: Task[Any], started: datetime, measured: Measured
+    conditions: Conditions,
+    task: Task[Any],
+    started: datetime,
+    measured: Measured,
+    calls: Sequence[CaseCall] = (),
 ) -> StoredEvaluation:
+    measured = with_case_calls(measured, calls)
     new = record_of(conditions, task, started, measured)
     engine = (task.under or conditions).engine
     if texts := noted(new.prompt_hash):

@@ -1,0 +1,1 @@
+"""Work of many callers done in few statements."""
