@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.store.calls import Batcher
+from rag_bench.store.batches.batcher import Batcher
 from rag_bench.store.database import libpq_url
 
 if TYPE_CHECKING:

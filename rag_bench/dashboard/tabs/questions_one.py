@@ -23,6 +23,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.page.worddiff import word_diff
 from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
+from rag_bench.dashboard.tabs.questions_calls import add_calls
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.store.evaluations import questions
 
@@ -79,6 +80,7 @@ def one_question(context: Context, board: Leaderboard, wanted: questions.Wanted)
         heading(words("measures")),
         _scores(context, board, answered, "measures", words("measures_caption")),
     )
+    add_calls(context, board.settings_hash, case_id, given, made)
     return made
 
 

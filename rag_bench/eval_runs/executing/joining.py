@@ -52,6 +52,7 @@ class Measured:
         judged: scores of judges, and of other measures.
         cut: cases of which an encoder read only the beginning of a text.
         relevant: of the found chunks, by the relevant one that each counts as.
+        called: what the ledger says of the calls that the cases rest on, by id.
     """
 
     answers: Cases | None
@@ -61,6 +62,14 @@ class Measured:
     same: Callable[[Sequence[str], Sequence[str]], Sequence[str]] = field(
         default=lambda ranking, _: ranking
     )
+    called: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def call_ids(self) -> set[int]:
+        """The calls that all cases name."""
+        parts = [self.answers or {}, self.retrieval or {}, *(one.cases for one in self.judged)]
+        cases = (case for part in parts for case in part.values())
+        return {call["id"] for case in cases for call in case.calls or ()}
 
 
 def ragas_names(cases: Cases, names: Sequence[str]) -> Judged:
@@ -117,6 +126,8 @@ class _Draft:
         self.of_us = measured.retrieval is not None
         self.same = measured.same
         self.cut = row.case_id in measured.cut
+        self.rests_on = [case for case in (self.answer, self.found) if case is not None]
+        self.called = measured.called
         self.metrics: dict[str, float | None] = {}
         self.problems: list[CaseProblem] = []
         self.said: dict[str, Any] = {}
@@ -149,6 +160,7 @@ class _Draft:
 
     def _read_judged(self, judged: Judged) -> None:
         case = judged.cases.get(self.row.case_id)
+        self.rests_on += [] if case is None else [case]
         if case is None or self.answer is None or self.answer.answer is None:
             return
         scores = {
@@ -261,7 +273,19 @@ class _Draft:
         latency = self.answer.scores.get("latency_ms") if self.answer else None
         if latency is not None:
             details["latency_ms"] = latency
+        calls = self._calls()
+        if calls != []:
+            details["calls"] = calls
         return details | self.said
+
+    def _calls(self) -> list[dict[str, Any]] | None:
+        """Return the calls that the case rests on; None where a part was stored before they were
+        noted: the rest would look like all.
+        """
+        if any(case.calls is None for case in self.rests_on):
+            return None
+        noted = [call for case in self.rests_on for call in case.calls or ()]
+        return [{**call, **self.called.get(call["id"], {})} for call in noted]
 
     def _name(self, chunk: str, names: Mapping[str, Any]) -> Any:
         """Return what the client calls a chunk, or one of its contexts that is none."""

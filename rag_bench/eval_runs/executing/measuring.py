@@ -14,6 +14,7 @@ from rag_bench.eval_runs.executing.cutting import cut_cases
 from rag_bench.eval_runs.executing.wanted import Wanted
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Kind, StoredEvaluation
+from rag_bench.store.evaluations.case_calls import called
 from rag_bench.store.vectors import MissingVectorsError
 from rag_bench.tiers import registry
 from rag_bench.tiers.answers.ahead import judged_next
@@ -91,13 +92,15 @@ class Found:
             answers = cases(self.answers) if self.answers else {}
         knows = bool(bench.snapshot.sha256) and "twins" in bench.__dict__
         retrieval = cases(self.retrieval) if self.retrieval else None
-        return joining.Measured(
+        measured = joining.Measured(
             answers,
             retrieval,
             judged,
             cut_cases(bench, wanted, answers, retrieval),
-            **({"same": bench.twins.as_judged} if knows else {}),
         )
+        if knows:
+            measured = replace(measured, same=bench.twins.as_judged)
+        return replace(measured, called=called(engine, measured.call_ids))
 
 
 def _failed(found: StoredEvaluation | None) -> bool:

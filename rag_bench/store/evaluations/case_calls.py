@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +59,6 @@ class CaseCall:
     retries: int | None
     gone: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what is told of it, without the case that it belongs to."""
-        values = asdict(self)
-        for name in ("evaluation_id", "case_id", "repeat"):
-            del values[name]
-        values["for"] = values.pop("made_for")
-        values["cost_usd"] = None if self.cost_usd is None else float(self.cost_usd)
-        return values
-
 
 def calls_of_evaluation(engine: Engine, evaluation_id: int) -> list[CaseCall]:
     """Return the calls of all cases of an evaluation, case by case."""
@@ -86,6 +77,23 @@ def calls_of_case(
     )
     given = {"evaluations": list(evaluation_ids), "case": case_id}
     return [CaseCall(**row._mapping) for row in connection.execute(query, given)]
+
+
+_CALLED = """
+select id, model, provider, status, error_code, prompt_tokens, completion_tokens,
+    cost_usd::double precision as cost_usd, latency_ms, retries
+from rag_bench.llm_call where id = any(:ids)
+"""
+
+
+def called(engine: Engine, call_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return what the ledger says of calls, by their ids; those that are gone are left out."""
+    ids = sorted(set(call_ids))
+    if not ids:
+        return {}
+    with engine.connect() as connection:
+        rows = connection.execute(text(_CALLED), {"ids": ids})
+        return {row.id: dict(row._mapping) for row in rows}
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ class Given:
     error_code: str | None
     error_detail: str | None
     flags: Sequence[str]
+    recorded: bool
+    """Whether the calls behind it were noted when it was stored."""
 
 
 def listed(engine: Engine, wanted: Wanted, *, limit: int, offset: int) -> tuple[list[Asked], int]:
@@ -172,7 +174,7 @@ def given_for(engine: Engine, settings_hash: str, case_id: str) -> list[Given]:
     query = text(
         f"{_NEWEST} select valid.id, valid.tier, valid.kind, valid.generation_model, "
         "valid.benchmark_judge_model, one.answer, one.retrieved, one.citations, one.scores, "
-        "one.error_code, one.error_detail, one.flags from valid "
+        "one.error_code, one.error_detail, one.flags, one.calls is not null as recorded from valid "
         "join rag_bench.evaluation_case as one on one.evaluation_id = valid.id "
         "where one.case_id = :case and one.repeat = 0 "
         "order by valid.tier desc, valid.generation_model, valid.kind, valid.benchmark_judge_model"
@@ -186,6 +188,38 @@ def given_for(engine: Engine, settings_hash: str, case_id: str) -> list[Given]:
             values["citations"] = values["citations"] or []
             found.append(Given(**values))
     return found
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An evaluation that holds something of a question for all generation models together: the
+    search that a reranker orders, judges of the retrieved chunks.
+    """
+
+    evaluation_id: int
+    tier: str
+    kind: str
+    benchmark_judge_model: str | None
+    recorded: bool
+
+
+def shared_for(engine: Engine, settings_hash: str, case_id: str) -> list[Shared]:
+    """Return the newest such evaluations that asked somebody about a question."""
+    query = text(
+        "select newest.id, tier, kind, benchmark_judge_model, one.calls is not null as recorded "
+        "from (select distinct on (tier, kind, benchmark_judge_model) id, tier, kind, "
+        "benchmark_judge_model from rag_bench.evaluation where settings_hash = :settings "
+        "and tier in ('1', '2', '3') and generation_model is null "
+        "and production_judge_model is null and status in ('succeeded', 'partial') "
+        "order by tier, kind, benchmark_judge_model, id desc) as newest "
+        "join rag_bench.evaluation_case as one on one.evaluation_id = newest.id "
+        "where one.case_id = :case and one.repeat = 0 "
+        "and (benchmark_judge_model is not null or one.calls <> '[]'::jsonb) "
+        "order by tier, kind, benchmark_judge_model"
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(query, {"settings": settings_hash, "case": case_id})
+        return [Shared(*row) for row in rows]
 
 
 def chunk_texts(engine: Engine, hashes: Sequence[str]) -> dict[str, tuple[str, str]]:

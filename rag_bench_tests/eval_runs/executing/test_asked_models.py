@@ -66,6 +66,12 @@ def test_a_generator_is_asked_and_judged_and_metrics_are_added_without_a_call(
     assert told["aggregates"]["ragas_context_recall"]["n_expected"] == 4
     calls = free_world.count("llm_call")
     assert told["cost"]["n_calls"] == calls > 0
+    behind = [call for case in told["cases"] for call in case["details"]["calls"]]
+    ledger = rows(engine, "select id, prompt_tokens from rag_bench.llm_call")
+    assert {call["id"]: call["prompt_tokens"] for call in behind} == {
+        row["id"]: row["prompt_tokens"] for row in ledger
+    }, "no call is without its case, and none is named that was not made"
+    assert {"tier_3", "ragas_faithfulness"} <= {call["for"] for call in first["details"]["calls"]}
     [stored] = rows(
         engine,
         "select count(*) as n from rag_bench.evaluation where dataset_id in "
