@@ -81,6 +81,19 @@ def test_the_gate_and_the_generator_see_everything():
     assert NOT_FOUND in system
 
 
+HOLD_CHUNKS = [name for name in prompts.names() if prompts.load(name).fields & {"context", "chunk"}]
+
+
+@pytest.mark.parametrize("name", HOLD_CHUNKS)
+def test_the_longest_chunk_stands_whole_in_every_prompt(name):
+    # Production cuts pages into chunks of up to 4,096 characters; the answer may be the last word.
+    fields = prompts.load(name).fields & {"context", "chunk"}
+    whole = " ".join(f"слово{number}" for number in range(500))[:4096] + " конец"
+    for field in fields:
+        value = [CONTEXT[0], whole] if isinstance(VALUES[field], list) else whole
+        assert whole in user_text(name, **{**needed(name), field: value})
+
+
 @pytest.mark.parametrize("name", prompts.names())
 def test_each_template_fails_without_any_one_of_its_fields(name):
     template = prompts.load(name)
