@@ -70,8 +70,21 @@ def ranked_by(rows: Iterable[Metrics]) -> tuple[Column, ...]:
 def _measured(rows: Iterable[Metrics]) -> set[Column]:
     """Return the columns of some boards only that something in the rows has."""
     optional = [column for shown, column in _DECLARED if shown.if_measured]
-    rows = list(rows)
-    return {column for column in optional if any(column.of(row) for row in rows)}
+    # Rows share their tiers' objects, of which there are far fewer.
+    wanted = {column.tier for column in optional}
+    tiers: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for row in rows:
+        for tier in wanted:
+            metrics = row.get(tier)
+            if metrics:
+                tiers[tier, id(metrics)] = metrics
+    return {
+        column
+        for column in optional
+        if any(
+            tier == column.tier and found.get(column.metric) for (tier, _), found in tiers.items()
+        )
+    }
 
 
 def column(tier: str, metric: str) -> Column:

@@ -115,13 +115,14 @@ class Leaderboard:
         """How the generation models stand; by their means alone if no case was read."""
         return self.given_ranking or ranking_of(self.rows, {}, {}, judges_of(self.rows))
 
-    @property
+    @cached_property
     def n_questions(self) -> int:
         """How many questions were asked: fewer than the dataset has if there was a limit."""
+        columns = columns_of((row.metrics for row in self.rows), COLUMNS)
         expected = [
             metric["n_expected"]
             for row in self.rows
-            for column in columns_of((row.metrics for row in self.rows), COLUMNS)
+            for column in columns
             if column.tier in ("tier_2", "tier_3") and (metric := row.metric(column))
         ]
         return max(expected, default=self.dataset.n_items)

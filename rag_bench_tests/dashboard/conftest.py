@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from dashboard_world import measured_twice
-from small_world import Done, World
+from large_store import SMALL, enlarge
+from small_world import Done, World, drop_database
+from sqlalchemy import Engine
 
+from rag_bench.store.database import make_engine
 from rag_bench.store.embedded import EmbeddedServer
 
 
@@ -23,3 +27,17 @@ def populated(
     reports = tmp_path_factory.mktemp("dashboard_reports")
     with measured_twice(server, whole_graph, world_data, reports) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def large(server: EmbeddedServer, populated: World) -> Iterator[Engine]:
+    """A thousand combinations and a hundred runs, made from what is in the populated store."""
+    populated.engine.dispose()
+    name = f"{populated.engine.url.database}_large"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f'create database "{name}" template "{populated.engine.url.database}"')
+    engine = make_engine(server.url(name))
+    enlarge(engine, SMALL)
+    yield engine
+    engine.dispose()
+    drop_database(server, name)

@@ -186,3 +186,27 @@ def test_a_thousand_triples_of_thirty_models_are_quick(engine: Engine) -> None:
         for (generator, _, _), metrics in found.items()
     )
     assert seconds < 2
+
+
+def test_joined_here_as_in_the_view(engine: Engine) -> None:
+    store_sweep(engine)
+    store_failed(engine, "3", "answers", generation=GENERATORS[0])
+    live = "target/assistant"
+    store(engine, "3", "answers", {"own_answers": metric(0.6)}, generation=live)
+    store(engine, "3", "scores", {"own_scores": metric(0.6)}, generation=live, judge=JUDGES[0])
+    store(engine, "3", "context", {"context_precision": metric(0.4)}, judge=JUDGES[0])
+    store(engine, "3", "custom", {"own": metric(0.1)}, generation=GENERATORS[0])
+    store(engine, "judge", "scores", {"label_kappa": metric(0.4)}, judge=JUDGES[0])
+    store(engine, "ux", "metrics", {"coverage": metric(0.4)})
+    query = text("select * from rag_bench.model_runs where settings_hash = 'settings-1'")
+    with engine.connect() as connection:
+        view = [dict(row) for row in connection.execute(query).mappings()]
+    assert len(view) > 8
+
+    def by_models(row: dict[str, Any]) -> list[str]:
+        return [
+            str(row[f"{role}_model"])
+            for role in ("generation", "benchmark_judge", "production_judge")
+        ]
+
+    assert sorted(model_runs(engine, "settings-1"), key=by_models) == sorted(view, key=by_models)

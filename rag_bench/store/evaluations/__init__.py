@@ -17,7 +17,6 @@ from rag_bench.store.evaluations.joining import (
     different_instruments,
     joined,
     measured_triples,
-    model_runs,
     version_of_all,
 )
 from rag_bench.store.evaluations.measured_settings import (
@@ -39,6 +38,7 @@ from rag_bench.store.evaluations.saving import (
     save_evaluation,
     save_evaluation_in,
 )
+from rag_bench.store.evaluations.triples import model_runs
 
 __all__ = [
     "Case",

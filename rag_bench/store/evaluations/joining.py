@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, select, text
 
@@ -13,19 +13,6 @@ from rag_bench.store.tables import evaluation
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-
-def model_runs(engine: Engine, settings_hash: str) -> list[dict[str, Any]]:
-    """Return every triple of models measured under one settings hash, with its metrics."""
-    with engine.connect() as connection:
-        rows = connection.execute(
-            text(
-                "select * from rag_bench.model_runs where settings_hash = :hash order by "
-                "generation_model, benchmark_judge_model, production_judge_model"
-            ),
-            {"hash": settings_hash},
-        )
-        return [dict(row) for row in rows.mappings().all()]
 
 
 class Triple(NamedTuple):
