@@ -26,7 +26,8 @@ _LEAST_LENGTH = 1e-5
 # Decimals of a vector's components (float32) that tell two texts apart.
 _EQUAL_DIGITS = 5
 _SILHOUETTE_SAMPLE = 5000
-_NAME_WORDS = 4
+_MOST_MOVES = 100
+NAME_WORDS = 4
 _CANDIDATE_WORDS = 20
 # What BERTopic puts in place of an empty document.
 _NO_WORDS = "emptydoc"
@@ -39,11 +40,12 @@ class Clusters:
     Attributes:
         labels: int, shape (n,): topic of each question, 0 the largest; every question has one.
         keywords: the most telling words of each topic, best first; may be empty.
-        silhouette: mean silhouette of a sample of the questions, in the reduced space; None where
-            it is not defined (one topic, or as many as questions).
+        silhouette: mean silhouette of a sample of the questions, by their directions from the
+            common centre; None where it is not defined (one topic, or as many as questions).
         by_topic: the same per topic; None for a topic outside the sample.
         n_measured: questions in that sample.
-        distances: shape (n,): Euclidean distance to the topic's centre in the reduced space.
+        distances: shape (n,): 1 − cosine of a question's direction and its topic's.
+        names: of the topics, where they have names already.
     """
 
     labels: np.ndarray
@@ -52,10 +54,13 @@ class Clusters:
     by_topic: Sequence[float | None]
     n_measured: int
     distances: np.ndarray
+    names: Sequence[str] = ()
 
     def name(self, topic: int) -> str:
-        """Return a topic's name: its most telling words."""
-        return ", ".join(self.keywords[topic][:_NAME_WORDS]) or f"topic {topic}"
+        """Return a topic's name: the one it has, else its most telling words."""
+        if self.names:
+            return self.names[topic]
+        return ", ".join(self.keywords[topic][:NAME_WORDS]) or f"topic {topic}"
 
 
 def cluster(
@@ -69,9 +74,11 @@ def cluster(
     """Group questions by meaning and name the groups with BERTopic's c-TF-IDF.
 
     ``vectors``: float32, shape (n, d), unit length. KMeans in the space of PCA (up to 50
-    components) or UMAP (5), both with a fixed seed. No question is left outside, as density
-    clustering would. At most as many topics as there are different vectors. No personal data names
-    a topic; ``public_names`` may.
+    components) or UMAP (5), both with a fixed seed, gives the start; then each question goes to
+    the nearest mean direction until none moves (spherical k-means, Dhillon and Modha 2001), so that
+    topics are their centroids, by which later questions are assigned. No question is left outside,
+    as density clustering would. At most as many topics as there are different vectors. No personal
+    data names a topic; ``public_names`` may.
 
     Raises:
         ValueError: no questions, or ``n_topics`` below 1.
@@ -82,57 +89,108 @@ def cluster(
         raise ValueError("topics need questions and a number of topics of at least 1")
     if find_spec("bertopic") is None:
         raise NotInstalledError("Topics need BERTopic: pip install 'rag-bench[topics]'")
+    from sklearn.cluster import KMeans
+
     reduced = reduce_dimensions(vectors, reduction, seed)
-    documents = [" ".join(words) for words in content_words(texts, public_names)]
     # Texts of the same tokens have vectors that differ by rounding, and more once reduced.
     k = min(n_topics, len(np.unique(np.round(vectors, _EQUAL_DIGITS), axis=0)))
-    labels, keywords = _named(documents, reduced, k, seed)
-    centres = np.stack([reduced[labels == topic].mean(axis=0) for topic in range(len(keywords))])
-    silhouette, by_topic, measured = _silhouette(reduced, labels, seed)
-    return Clusters(
-        labels,
-        keywords,
-        silhouette,
-        by_topic,
-        measured,
-        settled(np.linalg.norm(reduced - centres[labels], axis=1)),
-    )
+    started = KMeans(n_clusters=k, random_state=seed, n_init=10).fit_predict(reduced)
+    directions = directions_from(vectors, common_centre(vectors))
+    labels = _by_size(_settled_groups(directions, np.asarray(started)))
+    documents = [" ".join(words) for words in content_words(texts, public_names)]
+    return measured(directions, labels, _keywords(documents, labels), seed)
 
 
-def _named(
-    documents: Sequence[str], reduced: np.ndarray, k: int, seed: int
-) -> tuple[np.ndarray, list[list[str]]]:
-    """Return each document's topic, by falling size, and each topic's words."""
+def common_centre(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean of vectors, float64, shape (d,)."""
+    return np.asarray(vectors.astype(np.float64).mean(axis=0))
+
+
+def directions_from(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return the vectors' directions from a centre, float64, unit length; what lies at the centre
+    has none, and is 0.
+
+    What all questions share says nothing of their topics: it is most of what e5's vectors share.
+    """
+    moved = vectors.astype(np.float64) - centre
+    lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+    return np.where(lengths > _LEAST_LENGTH, moved / np.maximum(lengths, _LEAST_LENGTH), 0.0)
+
+
+def mean_directions(directions: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    """Return each group's mean direction, unit length, shape (n, d)."""
+    means = np.stack([directions[labels == topic].mean(axis=0) for topic in range(n)])
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.maximum(lengths, _LEAST_LENGTH))
+
+
+def measured(
+    directions: np.ndarray,
+    labels: np.ndarray,
+    keywords: Sequence[Sequence[str]],
+    seed: int = SEED,
+) -> Clusters:
+    """Return groups with how well they are apart. Every group has a question."""
+    centres = mean_directions(directions, labels, len(keywords))
+    silhouette, by_topic, n_measured = _silhouette(directions, labels, seed)
+    distances = settled(1 - np.einsum("ij,ij->i", directions, centres[labels]))
+    return Clusters(labels, keywords, silhouette, by_topic, n_measured, np.asarray(distances))
+
+
+def _settled_groups(directions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Move questions to the nearest mean direction until none moves; a group may vanish."""
+    for _ in range(_MOST_MOVES):
+        labels = np.unique(labels, return_inverse=True)[1]
+        centres = mean_directions(directions, labels, int(labels.max()) + 1)
+        nearest = np.argmax(settled(directions @ centres.T), axis=1)
+        # What has no direction is as near to all: it stays.
+        nearest = np.where(directions.any(axis=1), nearest, labels)
+        if np.array_equal(nearest, labels):
+            break
+        labels = nearest
+    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
+
+
+def _by_size(labels: np.ndarray) -> np.ndarray:
+    """Number groups by falling size, those of one size by their first question."""
+    _, firsts, sizes = np.unique(labels, return_index=True, return_counts=True)
+    rank = np.empty(len(sizes), dtype=np.int64)
+    rank[np.lexsort((firsts, -sizes))] = np.arange(len(sizes))
+    return np.asarray(rank[labels])
+
+
+def _keywords(documents: Sequence[str], labels: np.ndarray) -> list[list[str]]:
+    """Return the most telling words of each group of documents, by BERTopic's c-TF-IDF."""
     from bertopic import BERTopic
+    from bertopic.cluster import BaseCluster
     from bertopic.dimensionality import BaseDimensionalityReduction
-    from sklearn.cluster import KMeans
     from sklearn.feature_extraction.text import CountVectorizer
 
-    kmeans = KMeans(n_clusters=k, random_state=seed, n_init=10)
+    topics = range(int(labels.max()) + 1)
     vocabulary = {word for document in documents for word in document.split() or [_NO_WORDS]}
     if len(vocabulary) < 2:
         # c-TF-IDF cannot tell topics apart by one word, and fails.
-        found = kmeans.fit_predict(reduced)
-        sizes = np.bincount(found)
-        rank = np.argsort(np.argsort(-sizes, kind="stable"))
-        return rank[found], [_distinct_words(sorted(vocabulary)) for _ in sizes]
+        return [_distinct_words(sorted(vocabulary)) for _ in topics]
     model = BERTopic(
         # "english", the default, deletes every Cyrillic letter.
         language="multilingual",
         embedding_model=None,
         umap_model=BaseDimensionalityReduction(),
-        hdbscan_model=kmeans,
+        # The groups are given.
+        hdbscan_model=BaseCluster(),
         # The documents are words already; min_df 1: questions are short.
         vectorizer_model=CountVectorizer(tokenizer=str.split, token_pattern=None, lowercase=False),
         top_n_words=_CANDIDATE_WORDS,
         calculate_probabilities=False,
     )
-    labels, _ = model.fit_transform(list(documents), embeddings=reduced)
-    keywords = [
-        _distinct_words([word for word, _ in model.get_topic(topic) or []])
-        for topic in range(max(labels) + 1)
+    named, _ = model.fit_transform(
+        list(documents), embeddings=np.zeros((len(documents), 2)), y=labels.tolist()
+    )
+    # It may number groups of one size otherwise.
+    its = {int(mine): int(theirs) for mine, theirs in zip(labels, named, strict=True)}
+    return [
+        _distinct_words([word for word, _ in model.get_topic(its[topic]) or []]) for topic in topics
     ]
-    return np.asarray(labels, dtype=np.int64), keywords
 
 
 def reduce_dimensions(vectors: np.ndarray, reduction: Reduction, seed: int = SEED) -> np.ndarray:

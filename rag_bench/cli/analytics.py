@@ -18,6 +18,7 @@ from rich.text import Text
 from rag_bench.cli.app import app, check_stage, console, errors, open_engine, open_sweep
 from rag_bench.cli.app import progress_bars as bars
 from rag_bench.errors import RagBenchError
+from rag_bench.reporting.details import topic_changes
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def topics(
     reduction: str = "pca",
     output: Path | None = None,
     samples: bool = False,
+    refit: bool = False,
 ) -> Wanted:
     """Return the wish for topic coverage.
 
@@ -84,6 +86,7 @@ def topics(
         "n_topics": n_topics,
         "top_k": top_k,
         "reduction": reduction,
+        "refit": refit,
     }
     return Wanted("topic_coverage", config, output, samples)
 
@@ -125,9 +128,15 @@ def analyze_topic_coverage(
         bool,
         typer.Option("--include-samples", help="Write users' questions (masked) into the file."),
     ] = False,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Make a new generation of topics, instead of using the known ones."
+        ),
+    ] = False,
 ) -> None:
     """Group users' questions by topic; say what is found for each, what is answered and liked."""
-    _one(topics(question_limit, n_topics, top_k, reduction, output, include_samples))
+    _one(topics(question_limit, n_topics, top_k, reduction, output, include_samples, refit))
 
 
 @app.command("analyze-real-users-domain")
@@ -266,6 +275,9 @@ def _show_topics(content: Mapping[str, Any]) -> None:
             ", ".join(gap.replace("_", " ") for gap in topic["gaps"]),
         )
     _print_table(table)
+    for what, topic, n, details in topic_changes.rows(content):
+        line = f"{what}: {topic} ({n} questions)" + (f": {details}" if details else "")
+        console.print(line, highlight=False, markup=False)
 
 
 def _print_table(table: Table) -> None:

@@ -341,3 +341,17 @@ budget_share = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("budget", "holder"),
 )
+
+# A generation of topics (see analytics/topic_model.py): never changed, the newest of a line counts.
+topic_model = Table(
+    "topic_model",
+    metadata,
+    Column("id", Text, primary_key=True),  # of what it was made from
+    Column("kind", Text, nullable=False),  # hash of encoder and settings
+    Column("line", Text, nullable=False),  # id of the first generation
+    Column("generation", Integer, nullable=False),
+    Column("parent", Text, ForeignKey("rag_bench.topic_model.id")),
+    Column("content", JSONB, nullable=False),
+    _now(),
+    Index("topic_model_by_line", "line", "generation", unique=True),
+)

@@ -21,6 +21,7 @@ from rag_bench.assets.factories.describe import (
 from rag_bench.assets.inputs.datasets import synthetic_dataset
 from rag_bench.assets.inputs.embeddings import chunk_embeddings, question_embeddings
 from rag_bench.assets.inputs.source import chunk, question_answer
+from rag_bench.reporting.details import topic_changes
 from rag_bench.resources import DatabaseResource
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class TopicsRunConfig(dg.Config):
         description="Keep five questions of each topic, with e-mails, links, phone and long "
         "numbers and names masked. Some names are missed: docs/privacy.md says how many.",
     )
+    refit: bool = Field(
+        default=False,
+        description="Make a new generation of topics of these questions. Otherwise questions are "
+        "put into the topics that are known, so that dumps can be compared.",
+    )
 
 
 class DomainRunConfig(dg.Config):
@@ -102,7 +108,7 @@ def chunk_utilization(
     group_name=GROUP,
     kinds={"postgres", "scikitlearn"},
     deps=[chunk_embeddings, question_embeddings],
-    code_version="4",
+    code_version="5",
 )
 def topic_coverage(
     context: dg.AssetExecutionContext, config: TopicsRunConfig, database: DatabaseResource
@@ -116,6 +122,7 @@ def topic_coverage(
         config.top_k,
         config.reduction,
         config.show_samples,
+        config.refit,
     )
     return _analyse(context, database, lambda opened: tier.topic_coverage(opened, given), _topics)
 
@@ -248,6 +255,10 @@ def _topics(content: Mapping[str, Any], found: "StoredEvaluation") -> dict[str, 
         gaps.sort(key=lambda t: -t["question_count"] * (1 - t["with_answers_rate"]))
         metadata["gaps"] = _topic_table(gaps)
     metadata["topics"] = _topic_table(topics)
+    metadata["generation"] = content["generation"]
+    changed = list(topic_changes.rows(content))
+    if changed:
+        metadata["changes"] = table(["what", "topic", "questions", "details"], changed)
     if any(topic["sample_questions"] for topic in topics):
         metadata["sample_questions"] = table(
             ["topic", "questions of users"],

@@ -24,6 +24,8 @@ from rag_bench.dashboard.page.parts import (
 from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
 from rag_bench.dashboard.texts import shown
 from rag_bench.evaluation.metrics.source_analytics import TOPICS
+from rag_bench.evaluation.ranking import percent
+from rag_bench.reporting.details import topic_changes
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import uses
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _SORTS = ("unanswered", "largest", "least_similar", "least_answered")
 _LINES = 6
+# So many questions outside of all topics are a reason to make topics anew.
+_MUCH_OUTSIDE = 0.1
 
 
 def page(context: Context) -> Page:
@@ -55,6 +59,7 @@ def page(context: Context) -> Page:
     made.add(choices(choice("sort", words("order"), options, sort)))
     _table(context, sorted(topics, key=lambda t: _key(sort, t)), made)
     _samples(context, topics, gaps, made)
+    _changes(context, found, made)
     _months(context, found.id, topics, made)
     return made
 
@@ -153,6 +158,42 @@ def _samples(
             caption=words("sample_questions"),
         )
     )
+
+
+def _changes(context: Context, found: StoredEvaluation, made: Page) -> None:
+    """Add what became of topics; results of before topics were kept say nothing of it."""
+    words, result = context.words, found.inputs["result"]
+    if "changes" not in result:
+        return
+    made.add(heading(words("topics_over_time")), paragraph(words("topics_over_time_help")))
+    outside = result["changes"]["outside"]["value"] or 0.0
+    line = words("topics_generation", n=result["generation"], outside=percent(outside))
+    moved = (result["generation_changes"] or {}).get("moved")
+    if moved:
+        line += " " + words("topics_moved", share=percent(moved["value"] or 0.0))
+    made.add(said(line, "warn" if outside > _MUCH_OUTSIDE else "note"))
+    names = {
+        "born": words("topic_born"),
+        "died": words("topic_died"),
+        "split": words("topic_split"),
+        "merged": words("topic_merged"),
+    }
+    when = {"generation_changes": words("by_new_generation"), "changes": words("since_made")}
+    rows = [
+        [
+            names[kind],
+            when[field],
+            one["name"],
+            number_cell(one["n_questions"]),
+            topic_changes.details(one, words("expected_questions")),
+        ]
+        for field in when
+        for kind in topic_changes.KINDS
+        for one in (result[field] or {}).get(kind, ())
+    ]
+    columns: list[Col | str] = [words("what"), words("when"), words("topic")]
+    columns += [Col(words("questions"), numeric=True), words("details")]
+    made.add(table("topic-changes", columns, rows, words, caption=words("topics_over_time")))
 
 
 def _months(

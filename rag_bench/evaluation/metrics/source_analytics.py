@@ -87,6 +87,31 @@ METRICS = (
         better=False,
     ),
     *entries(("n_topics", "n_gaps"), (TOPICS,), "count", None, None, "topics; those with a gap"),
+    *_entry(
+        "outside_topics_rate",
+        (TOPICS,),
+        "rate",
+        UNIT,
+        "share of questions farther from every topic than 99 % of those that the topics were made "
+        "from",
+        better=False,
+    ),
+    *_entry(
+        "changed_topic_rate",
+        (TOPICS,),
+        "rate",
+        UNIT,
+        "share of questions that the newest generation of topics puts into another topic than the "
+        "one before",
+    ),
+    *entries(
+        ("n_born_topics", "n_died_topics", "n_split_topics"),
+        (TOPICS,),
+        "count",
+        None,
+        None,
+        "topics that were born, died, fell apart since the topics were made",
+    ),
     *_entry("total_questions", (TOPICS, DOMAIN), "count", None, "questions"),
     *_entry("satisfied_rate", (DOMAIN,), "rate", UNIT, "share of satisfied among the rated"),
     *_entry("scored_rate", (DOMAIN,), "rate", UNIT, "share rated"),

@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN, TOPICS, UTILIZATION
+from rag_bench.evaluation.precision import settled
+from rag_bench.evaluation.types import Metric
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
 from rag_bench.tiers.traffic.analysis import WORDS_VERSION, Analysis, Found, Questions
+from rag_bench.tiers.traffic.topics import known_topics
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.analytics.clusters import Reduction
+    from rag_bench.analytics.topic_changes import TopicChanges
 
 
 QuestionsSource = Literal["synthetic", "real"]
 
+# Of topics: questions go into known ones since.
+TOPICS_VERSION = "5"
 _START_OF_TEXT = 160  # characters
 
 
@@ -38,13 +44,16 @@ class UtilizationConfig:
 
 @dataclass(frozen=True)
 class TopicsConfig:
-    """``show_samples``: keep a few masked questions of each topic."""
+    """``show_samples``: keep a few masked questions of each topic. ``refit``: make a new
+    generation of topics of these questions, instead of putting them into the known ones.
+    """
 
     question_limit: int | None = 2000
     n_topics: int = 20
     top_k: int = 5
     reduction: Reduction = "pca"
     show_samples: bool = True
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,23 +99,39 @@ def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEv
 
 
 def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation:
-    """Cluster users' questions. One case per topic holds it, with the ids of its questions."""
+    """Put users' questions into topics. One case per topic holds it, with the ids of its questions.
+
+    The topics are those that are known (see `tiers.traffic.topics`), so that they can be compared
+    with those of other dumps; what became of them is in the result's ``changes`` (since they were
+    made) and ``generation_changes`` (by the newest generation).
+    """
     _at_least_one(
         top_k=config.top_k, n_topics=config.n_topics, question_limit=config.question_limit
     )
     questions = analysis.real_questions(config.question_limit)
+    known = known_topics(
+        analysis,
+        questions,
+        n_topics=config.n_topics,
+        reduction=config.reduction,
+        refit=config.refit,
+    )
 
     def measure() -> Found:
-        from rag_bench.analytics.clusters import cluster
+        from rag_bench.analytics import topic_changes, topic_model
+        from rag_bench.analytics.text import content_words
         from rag_bench.analytics.topics import describe_topics
 
         vectors = analysis.question_vectors(questions.asked)
         texts = [question.text for question in questions.asked]
+        whose = [question.cluster for question in questions.asked]
         public_names = analysis.public_names
         found = analysis.search(vectors, config.top_k)
+        placed = topic_model.assign(known.model, texts, vectors)
+        clusters, topics = topic_model.as_clusters(known.model, placed)
         coverage = describe_topics(
             questions.asked,
-            cluster(texts, vectors, config.n_topics, config.reduction, public_names=public_names),
+            clusters,
             found.indices,
             found.scores[:, 0],
             [chunk.page_url for chunk in analysis.chunks],
@@ -115,6 +140,14 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
             scale=questions.scale,
             public_names=public_names,
         )
+        words = content_words(texts, public_names)
+        since = topic_changes.since_made(known.model, texts, words, whose, placed)
+        by_generation = None
+        if known.parent is not None:
+            before = topic_model.assign(known.parent, texts, vectors)
+            by_generation = topic_changes.between_generations(
+                known.parent, known.model, before, placed, whose
+            )
         result = {
             "n_topics": len(coverage.topics),
             "total_questions": coverage.total_questions,
@@ -122,21 +155,52 @@ def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation
             "silhouette": coverage.metrics["silhouette"].value,
             "top_k": config.top_k,
             "reduction": config.reduction,
+            "topic_model": known.model.id,
+            "generation": known.model.generation,
+            "changes": since.as_json(),
+            "generation_changes": by_generation.as_json() if by_generation else None,
         }
+        made_of = sum(topic.n_questions for topic in known.model.topics)
         cases = [
             # Padded, so that the store's order is the topics' own.
             Case(
                 f"{topic.topic_id:04}",
                 retrieved=list(topic.question_ids),
-                scores=topic.as_json(),
+                scores=topic.as_json()
+                | {
+                    "topic_key": its.key,
+                    "born_in_generation": its.born,
+                    "share": settled(topic.question_count / coverage.total_questions),
+                    "share_when_made": settled(its.n_questions / made_of),
+                },
                 flags=list(topic.gaps),
             )
-            for topic in coverage.topics
+            for topic, its in zip(coverage.topics, topics, strict=True)
         ]
-        return coverage.metrics, result, cases
+        return (
+            coverage.metrics | change_metrics(since, by_generation, len(known.model.topics)),
+            result,
+            cases,
+        )
 
     settings = asdict(config) | {"question_limit": _limit(questions, config.question_limit)}
-    return analysis.once(TOPICS, questions, settings, measure, version=WORDS_VERSION)
+    del settings["refit"]
+    settings["topic_model"] = known.model.id
+    return analysis.once(TOPICS, questions, settings, measure, version=TOPICS_VERSION)
+
+
+def change_metrics(
+    since: TopicChanges, by_generation: TopicChanges | None, n_topics: int
+) -> dict[str, Metric]:
+    """Return what became of ``n_topics`` topics as metrics."""
+    found = {
+        f"n_{what}_topics": Metric(len(records), n_topics, n_topics)
+        for what, records in (("born", since.born), ("died", since.died), ("split", since.split))
+    }
+    found["outside_topics_rate"] = since.outside
+    if by_generation is not None:
+        found["changed_topic_rate"] = by_generation.moved
+    return found
 
 
 def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluation:

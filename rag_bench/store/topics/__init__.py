@@ -1,0 +1,1 @@
+"""Models of topics, and which benchmark questions are in which topic."""
