@@ -52,8 +52,8 @@ class TopicChanges:
     died: Sequence[dict[str, Any]] = ()
     split: Sequence[dict[str, Any]] = ()
     merged: Sequence[dict[str, Any]] = ()
-    moved: Metric = field(default_factory=lambda: Metric(None, 0, 0))
-    outside: Metric = field(default_factory=lambda: Metric(None, 0, 0))
+    moved: Metric = field(default_factory=lambda: rate_metric([]))
+    outside: Metric = field(default_factory=lambda: rate_metric([]))
 
     def as_json(self) -> dict[str, Any]:
         """Return it JSON-safe."""
@@ -175,7 +175,7 @@ def _split(
         before = topic.halves or 0.0
         if cut.silhouette is None or cut.silhouette < max(_APART, before + _MORE_APART):
             continue
-        parts = []
+        parts: list[dict[str, Any]] = []
         for half in (0, 1):
             mine, other = members[cut.labels == half], members[cut.labels != half]
             name = telling_words([words[i] for i in mine], [words[i] for i in other])

@@ -193,13 +193,15 @@ def change_metrics(
     since: TopicChanges, by_generation: TopicChanges | None, n_topics: int
 ) -> dict[str, Metric]:
     """Return what became of ``n_topics`` topics as metrics."""
+    from rag_bench.analytics.topic_changes import TopicChanges
+
     found = {
         f"n_{what}_topics": Metric(len(records), n_topics, n_topics)
         for what, records in (("born", since.born), ("died", since.died), ("split", since.split))
     }
     found["outside_topics_rate"] = since.outside
-    if by_generation is not None:
-        found["changed_topic_rate"] = by_generation.moved
+    # Of a first generation there is nothing to compare with: no value, which is not 0.
+    found["changed_topic_rate"] = (by_generation or TopicChanges()).moved
     return found
 
 

@@ -97,10 +97,10 @@ def poststratify(
 
     With W the traffic's share of topic h among the covered ones, n its scored cases and ȳ their
     mean, the weighted mean is Σ W ȳ. Its variance is the jackknife's, pages left out one by one:
-    Σ over pages c of (Σ over topics h of √((G−1)/G) · W/(n − m) · Σ (y − ȳ) over the topic's m cases
-    of the page)², G the topic's pages (Yung and Rao 1996); with a page per case it is Σ W² s²/n
-    (Cochran 1977, 5.6), given the questions that each topic got (Holt and Smith). The traffic is
-    taken as it is, not as a sample.
+    Σ over pages c of (Σ over topics h of √((G−1)/G) · W/(n − m) · Σ (y − ȳ) over the topic's m
+    cases of the page)², G the topic's pages (Yung and Rao 1996); with a page per case it is
+    Σ W² s²/n (Cochran 1977, 5.6), given the questions that each topic got (Holt and Smith).
+    The traffic is taken as it is, not as a sample.
     The 95 % interval is the mean ± t · √variance, or for yes and no Wilson's at the effective size,
     which is made smaller by (z/t)² (Korn and Graubard 1998), with as many degrees of freedom as
     there are pages by their weight, 1/Σ a² − 1, a a page's weight.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rag_bench.evaluation.poststratified import poststratify
+from rag_bench.evaluation.weighted.poststratified import poststratify
 
 T_BY_HAND = 4.302652729911275  # t(.975) of 2 degrees of freedom
 

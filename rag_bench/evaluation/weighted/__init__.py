@@ -1,0 +1,1 @@
+"""Means whose cases count unequally."""
