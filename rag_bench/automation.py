@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 TIMEZONE = "Asia/Yekaterinburg"
+CANARY = "judge_canary"
 (PLAN_ASSET,) = PLAN.assets
 
 
@@ -122,9 +123,11 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
         )
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))
+    canary, canary_job = _canary(partitions)
+    schedules.append(_weekly(canary, canary_job))
     asked_for = eval_run_job()
     return Automation(
-        [*jobs.values(), asked_for],
+        [*jobs.values(), canary_job, asked_for],
         schedules,
         [
             dump_sensor(jobs["refresh"]),
@@ -133,6 +136,27 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
             outbox_sensor(asked_for),
         ],
     )
+
+
+def _canary(
+    partitions: Partitions,
+) -> tuple[Scheduled, "UnresolvedAssetJobDefinition"]:
+    """Return the canary of the judges: no stage of a benchmark, as it asks anew each time."""
+    stage = Scheduled(
+        "canary",
+        "Stored calls of every benchmark judge asked again: is it still the same? (calls models)",
+        [CANARY],
+        "15 0 * * 1",  # before the week's scores
+        True,
+        partitions.by(Axis.JUDGE),
+    )
+    job = dg.define_asset_job(
+        stage.name,
+        selection=dg.AssetSelection.assets(*stage.assets),
+        description=stage.description,
+        config=shown_config({"models"}, stage.assets),
+    )
+    return stage, job
 
 
 def _weekly(stage: Scheduled, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:

@@ -9,6 +9,7 @@ from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
 from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers, vector_map
 from rag_bench.assets.service import eval_run
+from rag_bench.assets.tiers import judge_canary
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -27,6 +28,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *datasets.ASSETS,
             *traffic.ASSETS,
             *tier_assets.build(partitions),
+            judge_canary.build(partitions),
             *retrievers.ASSETS,
             *plan.build(models),
             *lab,

@@ -51,6 +51,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         JUDGES,
         PAYS,
     ),
+    "judge_canary": ("judges", set(), JUDGES, PAYS),
     "tier2_custom_metrics": ("generation", {"tier2_answers"}, GENERATION, {"postgres", "python"}),
     "tier3_custom_metrics": ("end_to_end", {"tier3_answers"}, GENERATION, {"postgres", "python"}),
     "tier2_ragas_scores": ("generation", {"tier2_answers"}, GRID, PAYS | {"ragas"}),
@@ -138,11 +139,12 @@ CHECKS = {
     ("benchmark_judge_quality", "replies_are_readable"),
     ("benchmark_judge_quality", "scores_are_not_all_alike"),
     ("benchmark_judge_quality", "checked_against_people"),
+    ("judge_canary", "judges_are_unchanged"),
     ("model_runs", "every_cell_is_measured"),
     ("model_runs", "judges_are_examined_alike"),
 }
 JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
     *("benchmark_judges", "production_judges", "report", "analytics", "map"),
-    *("retrievers", "compare_retrievers", "eval_runs"),
+    *("retrievers", "compare_retrievers", "eval_runs", "canary"),
 )

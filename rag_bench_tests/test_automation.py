@@ -233,6 +233,7 @@ def test_the_sensor_starts_the_free_job_only() -> None:
 def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
     schedules = {schedule.name: schedule for schedule in built().schedules}
     assert {name: s.cron_schedule for name, s in schedules.items()} == {
+        "weekly_canary": "15 0 * * 1",
         "weekly_refresh": "0 1 * * 1",
         "weekly_plan": "30 1 * * 1",
         "weekly_retrievers": "40 1 * * 1",

@@ -132,4 +132,5 @@ from rag_bench.cli import (  # noqa: E402
     traffic,  # noqa: F401
 )
 from rag_bench.cli.eval_runs import comparing, export, gating, managing  # noqa: E402, F401
+from rag_bench.cli.judges import canary  # noqa: E402, F401
 from rag_bench.cli.service import callbacks  # noqa: E402, F401

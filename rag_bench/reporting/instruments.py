@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.instrument.served import mixed, served_of
+from rag_bench.evaluation.instrument.served import last_asked, mixed, served_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.store.evaluations.canaries import Change
     from rag_bench.store.evaluations.instruments import Measured
 
 _SHOWN = 5  # evaluations that a mark names
@@ -23,9 +24,50 @@ def mark_of(inputs: Mapping[str, Any]) -> str | None:
 
 def board_marks(engine: Engine, settings_hash: str) -> list[str]:
     """Return the marks of all results under one settings hash, as sentences."""
+    from rag_bench.store.evaluations.canaries import changes
     from rag_bench.store.evaluations.instruments import measured_under
 
-    return marks(measured_under(engine, settings_hash))
+    measured = measured_under(engine, settings_hash)
+    return [*marks(measured), *change_marks(measured, changes(engine))]
+
+
+def change_marks(measured: Sequence[Measured], found: Iterable[Change]) -> list[str]:
+    """Return a sentence per change of a judge that a canary has found: which results it touches."""
+    said = []
+    for change in found:
+        mine = [one for one in measured if one.benchmark_judge_model == change.judge]
+        if not mine:
+            continue
+        after = [one.id for one in mine if asked_after(one, change)]
+        before = [one.id for one in mine if one.id not in after]
+        text = f"{change.judge} has changed ({in_words(change)}): "
+        if after and before:
+            text += f"{_ids(after)} may be the new judge's, {_ids(before)} the old one's."
+        elif after:
+            text += f"{_ids(after)} may be the new judge's, or of both."
+        else:
+            text += f"{_ids(before)} are the old one's, and new scores will be the new one's."
+        said.append(text)
+    return said
+
+
+def asked_after(one: Measured, change: Change) -> bool:
+    """Whether a result rests on replies made since the judge was last known to be the old one."""
+    last = last_asked(one.inputs, change.judge) or one.finished_at
+    return last is None or last > change.since
+
+
+def in_words(change: Change) -> str:
+    """Say how a change was found."""
+    result, day = change.result, f"{change.seen:%Y-%m-%d}"
+    if result.get("another_model"):
+        names = [sorted({str(row[0]) for row in result[k]}) for k in ("served_before", "served")]
+        return f"canary of {day}: served by {', '.join(names[1])}, before {', '.join(names[0])}"
+    shift = result["shift"]
+    return (
+        f"canary of {day}: {result['moved']} of {result['n_cases']} verdicts moved, mean "
+        f"{shift['value']:+.2f}, p = {result['p']:.4f}"
+    )
 
 
 def marks(measured: Iterable[Measured]) -> list[str]:

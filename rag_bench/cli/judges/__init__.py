@@ -1,0 +1,1 @@
+"""Commands about benchmark judges themselves: whether one is still the same, and its succession."""
