@@ -124,6 +124,28 @@ def with_intervals(
     return found
 
 
+def alpha_metric(
+    ratings: Sequence[Sequence[float | None]], clusters: Sequence[Hashable], seed: int = 0
+) -> Metric:
+    """Return Krippendorff's alpha (interval level) of any number of annotators.
+
+    Args:
+        ratings: A row of labels per annotator, None where one has not labelled a case.
+        clusters: Of each case.
+        seed: Of the bootstrap over clusters.
+    """
+    table = np.array(
+        [[np.nan if one is None else one for one in row] for row in ratings], dtype=np.float64
+    )
+    places = np.arange(table.shape[1])
+
+    def measure(here: np.ndarray, _: np.ndarray) -> float | None:
+        return krippendorff_alpha(table[:, here.astype(int)], "interval")
+
+    [found] = with_intervals({"alpha": measure}, places, places, clusters, seed).values()
+    return found
+
+
 def kappa_of_labels(a: np.ndarray, b: np.ndarray, weights: Weights = "none") -> float | None:
     """Return Cohen's kappa of two annotators' labels of the same cases."""
     values, places = np.unique(np.concatenate([a, b]), return_inverse=True)

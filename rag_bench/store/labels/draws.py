@@ -1,0 +1,238 @@
+"""Cases drawn at random from the answers of an evaluation, and who labels which in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import insert, select
+
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.people.guidelines import rubric_of
+from rag_bench.hashing import text_hash
+from rag_bench.store import datasets
+from rag_bench.store.labels.guidelines import Guideline
+from rag_bench.store.labels.tables import label_draw, label_draw_case
+from rag_bench.store.tables import evaluation, evaluation_case
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+Purpose = Literal["check", "tune"]
+
+
+class DrawError(RagBenchError):
+    """Nothing can be drawn as it was asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A random sample of an evaluation's answers.
+
+    Attributes:
+        evaluation_id: The evaluation that holds the answers.
+        metric: The rubric's metric that is labelled.
+        n_cases: Answers that it was drawn from.
+        n_shared: The first so many cases are labelled by all annotators.
+        annotators: Who labels; empty: whoever comes labels all.
+        purpose: ``check``; of ``tune`` prompts may be tuned on it, so it checks no judge.
+        cases: In the order in which they were drawn.
+    """
+
+    id: int
+    evaluation_id: int
+    metric: str
+    seed: int
+    size: int
+    n_cases: int
+    n_shared: int
+    annotators: tuple[str, ...]
+    purpose: str
+    guideline: str
+    guideline_version: int
+    user_id: str | None
+    created_at: datetime
+    cases: tuple[str, ...]
+
+    def cases_of(self, annotator: str) -> list[str]:
+        """Return what an annotator is to label, in an order of their own.
+
+        The order is random for each, so that neither tiredness nor an end before the last case
+        falls on the same cases. Empty for somebody whom the draw does not name.
+        """
+        mine = list(self.cases)
+        if self.annotators:
+            if annotator not in self.annotators:
+                return []
+            place = self.annotators.index(annotator)
+            n = len(self.annotators)
+            mine = [
+                case
+                for position, case in enumerate(self.cases)
+                if position < self.n_shared or position % n == place
+            ]
+        return sorted(mine, key=lambda case: text_hash(f"{self.id} {annotator} {case}"))
+
+
+def answers_of(engine: Engine, evaluation_id: int) -> int:
+    """Return the evaluation that holds the answers: itself, or the one whose answers it scored.
+
+    Raises:
+        DrawError: there is none, or it has no answers of a generation model.
+    """
+    columns = evaluation.c
+    query = select(
+        columns.kind, columns.generation_model, columns.inputs["answers_evaluation"].as_integer()
+    ).where(columns.id == evaluation_id)
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise DrawError(
+            f"There is no evaluation {evaluation_id}: `rag-bench label evaluations` lists those "
+            "that can be labelled."
+        )
+    if row[1] is None or (row[0] != "answers" and row[2] is None):
+        raise DrawError(
+            f"Evaluation {evaluation_id} holds no answers of a generation model, so there is "
+            "nothing to label: `rag-bench label evaluations` lists those that can be."
+        )
+    return evaluation_id if row[0] == "answers" else int(row[2])
+
+
+def labelable(engine: Engine, evaluation_id: int, metric: str) -> list[str]:
+    """Return the cases of an evaluation of answers that can be labelled by a rubric, sorted.
+
+    Those with an answer to a question that should be answered; with a reference answer, if the
+    rubric reads one.
+    """
+    rubric = rubric_of(metric)
+    columns = evaluation_case.c
+    answered = select(columns.case_id).where(
+        columns.evaluation_id == evaluation_id, columns.repeat == 0, columns.answer != ""
+    )
+    with engine.connect() as connection:
+        cases = set(connection.execute(answered).scalars())
+        query = select(evaluation.c.dataset_id).where(evaluation.c.id == evaluation_id)
+        dataset_id = connection.execute(query).scalar_one_or_none()
+    items = datasets.items_of(engine, dataset_id) if dataset_id else []
+    return sorted(
+        item.item_id
+        for item in items
+        if item.item_id in cases
+        and not item.out_of_scope
+        and (item.reference_answer or not rubric.needs_reference)
+    )
+
+
+def draw(
+    engine: Engine,
+    evaluation_id: int,
+    metric: str,
+    guideline: Guideline,
+    *,
+    size: int,
+    seed: int = 0,
+    annotators: Sequence[str] = (),
+    n_shared: int | None = None,
+    purpose: Purpose = "check",
+    user_id: str | None = None,
+) -> Draw:
+    """Draw cases at random and keep which.
+
+    Which are drawn follows from seed and case alone: the same seed draws the same questions of
+    each model, and a larger draw holds the smaller one.
+
+    Args:
+        engine: Of the store.
+        evaluation_id: Of answers, or of scores of them.
+        metric: The rubric's.
+        guideline: That annotators go by.
+        size: Cases; all there are, if there are fewer.
+        seed: Of the draw.
+        annotators: Who labels.
+        n_shared: Cases that all of them label; None: all, which is also meant with one annotator.
+        purpose: What its labels may be used for.
+        user_id: Who draws.
+
+    Raises:
+        DrawError: nothing to draw from, or a size or a part that cannot be.
+    """
+    if size < 1:
+        raise DrawError(f"A draw has at least one case, not {size}.")
+    if len(set(annotators)) != len(annotators) or not all(name.strip() for name in annotators):
+        raise DrawError("Each annotator is named once, and by a name.")
+    answers = answers_of(engine, evaluation_id)
+    there = labelable(engine, answers, metric)
+    if not there:
+        raise DrawError(
+            f"No answer of evaluation {answers} can be labelled by {metric}: none was given, or "
+            "the rubric needs reference answers and there are none."
+        )
+    ordered = sorted(there, key=lambda case: text_hash(f"{seed} {case}"))
+    cases = ordered[:size]
+    shared = len(cases) if n_shared is None or len(annotators) < 2 else n_shared
+    if not 0 <= shared <= len(cases):
+        raise DrawError(f"Of {len(cases)} cases {shared} cannot be labelled by all.")
+    values = {
+        "evaluation_id": answers,
+        "metric": metric,
+        "seed": seed,
+        "size": len(cases),
+        "n_cases": len(there),
+        "n_shared": shared,
+        "annotators": list(annotators),
+        "purpose": purpose,
+        "guideline": guideline.name,
+        "guideline_version": guideline.version,
+        "user_id": user_id,
+    }
+    with engine.begin() as connection:
+        made = insert(label_draw).values(values).returning(label_draw.c.id)
+        draw_id = connection.execute(made).scalar_one()
+        connection.execute(
+            insert(label_draw_case),
+            [
+                {"draw_id": draw_id, "position": position, "case_id": case}
+                for position, case in enumerate(cases)
+            ],
+        )
+        return _draws(connection, [int(draw_id)])[0]
+
+
+def get_draw(engine: Engine, draw_id: int) -> Draw:
+    """Return a draw.
+
+    Raises:
+        DrawError: there is none.
+    """
+    with engine.connect() as connection:
+        found = _draws(connection, [draw_id])
+    if not found:
+        raise DrawError(f"There is no draw {draw_id}: `rag-bench label draws` lists them.")
+    return found[0]
+
+
+def draws(engine: Engine, evaluation_ids: Collection[int] | None = None) -> list[Draw]:
+    """Return all draws, newest first; of some evaluations of answers only, if they are named."""
+    query = select(label_draw.c.id).order_by(label_draw.c.id.desc())
+    if evaluation_ids is not None:
+        query = query.where(label_draw.c.evaluation_id.in_(list(evaluation_ids)))
+    with engine.connect() as connection:
+        ids = list(connection.execute(query).scalars())
+        return _draws(connection, ids)
+
+
+def _draws(connection: Connection, ids: Sequence[int]) -> list[Draw]:
+    cases: dict[int, list[str]] = {}
+    of_draws = select(label_draw_case).where(label_draw_case.c.draw_id.in_(list(ids)))
+    for row in connection.execute(of_draws.order_by(label_draw_case.c.position)):
+        cases.setdefault(row.draw_id, []).append(row.case_id)
+    query = select(label_draw).where(label_draw.c.id.in_(list(ids)))
+    return [
+        Draw(
+            **{**row, "annotators": tuple(row["annotators"])}, cases=tuple(cases.get(row["id"], ()))
+        )
+        for row in connection.execute(query.order_by(label_draw.c.id.desc())).mappings()
+    ]

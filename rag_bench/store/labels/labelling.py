@@ -1,0 +1,158 @@
+"""Labelling case by case: what an annotator sees, which case is next, what is stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from rag_bench.evaluation.people.guidelines import rubric_of
+from rag_bench.store import datasets
+from rag_bench.store.evaluations.questions import chunk_texts
+from rag_bench.store.labels.draws import Draw, DrawError
+from rag_bench.store.labels.labels import NewLabel, add_labels, current_labels
+from rag_bench.store.tables import evaluation, evaluation_case
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+
+@dataclass(frozen=True)
+class CaseToLabel:
+    """What an annotator reads: what the judge reads, and neither model nor verdict.
+
+    ``reference``, ``contexts``: only where the rubric reads them.
+    """
+
+    case_id: str
+    question: str
+    answer: str
+    reference: str = ""
+    contexts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an annotator is: their cases in their order, and what they said of them."""
+
+    cases: Sequence[str]
+    values: dict[str, float]
+
+    @property
+    def n_done(self) -> int:
+        """Cases with a label."""
+        return sum(case in self.values for case in self.cases)
+
+    def next_after(self, case_id: str | None = None) -> str | None:
+        """Return the next case without a label, from a case on and then from the first; None: all
+        are labelled.
+        """
+        start = self.cases.index(case_id) + 1 if case_id in self.cases else 0
+        ordered = [*self.cases[start:], *self.cases[:start]]
+        return next((case for case in ordered if case not in self.values), None)
+
+    def neighbours(self, case_id: str) -> tuple[str | None, str | None]:
+        """Return the cases before and after one."""
+        place = self.cases.index(case_id)
+        before = self.cases[place - 1] if place else None
+        return before, self.cases[place + 1] if place + 1 < len(self.cases) else None
+
+
+def progress(engine: Engine, draw: Draw, annotator: str) -> Progress:
+    """Return how far an annotator is with a draw.
+
+    Raises:
+        DrawError: the draw is not for them.
+    """
+    cases = draw.cases_of(annotator)
+    if not cases:
+        raise DrawError(
+            f"Draw {draw.id} is labelled by {', '.join(draw.annotators)}, not by {annotator!r}."
+        )
+    given = current_labels(
+        engine, metric=draw.metric, evaluation_ids=[draw.evaluation_id], kinds=["person"]
+    )
+    values = {
+        one.case_id: one.value
+        for one in given
+        if one.annotator == annotator and not one.settles and one.value is not None
+    }
+    return Progress(cases, values)
+
+
+def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
+    """Return what is shown of a case.
+
+    Raises:
+        DrawError: the case is not in the draw.
+    """
+    if case_id not in draw.cases:
+        raise DrawError(f"Case {case_id!r} is not in draw {draw.id}.")
+    columns = evaluation_case.c
+    query = (
+        select(columns.answer, columns.retrieved, evaluation.c.dataset_id)
+        .join(evaluation, evaluation.c.id == columns.evaluation_id)
+        .where(
+            columns.evaluation_id == draw.evaluation_id,
+            columns.case_id == case_id,
+            columns.repeat == 0,
+        )
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).one()
+    item = datasets.get_item(engine, row.dataset_id, case_id)
+    if item is None:
+        raise DrawError(f"The dataset of draw {draw.id} has no case {case_id!r} any more.")
+    reads = rubric_of(draw.metric).inputs
+    contexts: Sequence[str] = ()
+    if "context" in reads:
+        found = [str(chunk.get("chunk_hash") or "") for chunk in row.retrieved or []]
+        hashes = [one for one in found if one] or list(item.chunk_hashes)
+        texts = chunk_texts(engine, hashes)
+        contexts = [texts[one][1] for one in hashes if one in texts]
+    reference = item.reference_answer or "" if "reference_answer" in reads else ""
+    return CaseToLabel(case_id, item.question, row.answer, reference, contexts)
+
+
+def label_case(
+    connection: Connection,
+    draw: Draw,
+    case_id: str,
+    value: float | None,
+    annotator: str,
+    *,
+    note: str | None = None,
+    settles: bool = False,
+) -> None:
+    """Store what a person says of a drawn case, by the draw's guideline.
+
+    Raises:
+        DrawError: the case is not in the draw.
+        LabelError: the value or the annotator cannot be.
+    """
+    if case_id not in draw.cases:
+        raise DrawError(f"Case {case_id!r} is not in draw {draw.id}.")
+    if not settles and draw.annotators and case_id not in draw.cases_of(annotator):
+        raise DrawError(f"Case {case_id!r} of draw {draw.id} is not for {annotator!r} to label.")
+    add_labels(connection, [new_label(draw, case_id, value, annotator, note, settles)])
+
+
+def new_label(
+    draw: Draw,
+    case_id: str,
+    value: float | None,
+    annotator: str,
+    note: str | None = None,
+    settles: bool = False,
+) -> NewLabel:
+    """Return a person's label of a drawn case."""
+    made = NewLabel(draw.evaluation_id, case_id, draw.metric, value, annotator.strip())
+    return replace(
+        made,
+        settles=settles,
+        guideline=draw.guideline,
+        guideline_version=draw.guideline_version,
+        note=(note or "").strip() or None,
+    )
