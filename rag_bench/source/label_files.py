@@ -1,8 +1,9 @@
 """Labels in files, out and in: CSV for spreadsheets, JSONL for programs.
 
-A round trip loses nothing. One row is one label. In CSV an empty value is "not labelled yet" and the row is passed over, `?` is
-"could not tell"; in JSONL these are a missing ``value`` and null. A text that a spreadsheet would
-take for a formula has an apostrophe before it, which reading takes off again.
+A round trip loses nothing. One row is one label. In CSV an empty value is "not labelled yet" and
+the row is passed over, `?` is "could not tell"; in JSONL these are a missing ``value`` and null. A
+text that a spreadsheet would take for a formula has an apostrophe before it, which reading takes
+off again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Labels beside judges' scores: corrected scores of models whose truth is known."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from labelled_world import JUDGE_KEY, METRIC, MODELS, SETTINGS, TIER, LabelledWorld, labelled_world
@@ -84,8 +82,8 @@ def test_labels_of_another_model_correct_the_share_and_carry_the_mark(engine: En
 
 
 @pytest.fixture
-def one_model(engine: Engine) -> Iterator[LabelledWorld]:
-    yield labelled_world(engine, 120, NAMES[:1])
+def one_model(engine: Engine) -> LabelledWorld:
+    return labelled_world(engine, 120, NAMES[:1])
 
 
 def test_picked_cases_models_and_drafts_for_tuning_correct_nothing(

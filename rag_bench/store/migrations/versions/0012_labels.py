@@ -1,15 +1,15 @@
 """People's labels: guidelines, drawn cases, labels
 
-Revision ID: 0099
-Revises: 0010
+Revision ID: 0012
+Revises: 0011
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = '0099'
-down_revision = '0010'
+revision = '0012'
+down_revision = '0011'
 branch_labels = None
 depends_on = None
 
