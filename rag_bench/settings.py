@@ -150,6 +150,16 @@ class Settings(BaseSettings):
     eval_wait_seconds: float = Field(
         default=60.0, gt=0, le=3600, description="Most that a request waits for its run."
     )
+    eval_seconds_per_case: float = Field(
+        default=0.05,
+        gt=0,
+        description="Assumed of a case beside its calls, where nothing like it ran lately.",
+    )
+    assumed_latency_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        description="Assumed of a call, where none of its model or provider was ever timed.",
+    )
     eval_wait_cases: int = Field(
         default=100, ge=0, description="A run of so many cases at most is waited for."
     )
@@ -206,6 +216,12 @@ class Settings(BaseSettings):
     )
     eval_cost_usd_per_day: float | None = Field(
         default=None, ge=0, description="Money for one key or user, by UTC; unset: no limit."
+    )
+    callback_days: int = Field(
+        default=90,
+        ge=1,
+        description="Days for which deliveries of callbacks, and what was received of hooks, are "
+        "listed; what waits still is kept.",
     )
     eval_partitions: int = Field(
         default=500, ge=1, description="Runs that Dagster lists; the table keeps every run."

@@ -84,13 +84,20 @@ def import_dataset(
     ] = None,
 ) -> None:
     """Import gold questions or labelled show/hide pairs for the current snapshot."""
-    from rag_bench.source.question_files.importing import import_contents
+    from rag_bench.source.question_files.importing import import_contents, places_of
     from rag_bench.source.question_files.row_files import content_of
+    from rag_bench.strict_json.places import InvalidInput
 
-    files = [(path, content_of(path))]
-    found = import_contents(
-        open_engine(), files, name or path.stem, fields=_fields(field or []), default=default
-    )
+    files, fields = [(path, content_of(path))], _fields(field or [])
+    engine = open_engine()
+    try:
+        found = import_contents(engine, files, name or path.stem, fields=fields, default=default)
+    except RagBenchError as error:
+        places = places_of(error, files)
+        if not any(one.line for one in places):
+            raise
+        detail = "Nothing was imported: the file cannot be read as it is."
+        raise InvalidInput(detail, places) from None
     console.print(f"dataset {found.dataset}", highlight=False)
     bound = f", for {found.bound}" if found.bound else ""
     typer.echo(f"{found.read.summary}{bound}")

@@ -45,6 +45,8 @@ LONGEST_URL = 2000
 _BUSY = frozenset({429, 502, 503, 504})
 #: Attempts of this process at once, each to another host.
 _AT_ONCE = 4
+#: Seconds from one look for old deliveries to the next.
+_PRUNE_EVERY = 3600.0
 #: Seconds between two looks for what is due.
 _LOOK_EVERY = 2.0
 _log = logging.getLogger("rag_bench.callbacks")
@@ -127,8 +129,12 @@ class Deliverer:
         *,
         now: Callable[[], datetime] | None = None,
         jitter: Callable[[], float] = random.random,
+        days: int | None = None,
     ) -> None:
-        """``now``: None: the database's clock says what is due."""
+        """``now``: None: the database's clock says what is due. ``days``: for which deliveries are
+        listed; None: nothing is forgotten here.
+        """
+        self._days, self._prune_at = days, 0.0
         self._engine, self._sign, self._guard = engine, sign, guard
         self._now, self._jitter = now, jitter
         self._wake, self._stopped = Event(), Event()
@@ -157,6 +163,7 @@ class Deliverer:
                 self._wake.clear()
                 claimed = None
                 try:
+                    self._prune()
                     claimed = self._claim()
                 except Exception:  # the database may be away; the next look is soon
                     _log.warning("Callbacks cannot be looked for now.", exc_info=True)
@@ -164,6 +171,14 @@ class Deliverer:
                     self._wake.wait(_LOOK_EVERY)
                 else:
                     pool.submit(self._in_thread, claimed)
+
+    def _prune(self) -> None:
+        """Forget old deliveries, once in a while, as Dagster's sensor does where there is one."""
+        if self._days is None or time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + _PRUNE_EVERY
+        with self._engine.begin() as connection:
+            stored.prune(connection, self._days)
 
     def _claim(self) -> Claimed | None:
         with self._lock:
@@ -268,4 +283,6 @@ def deliverer(engine: Engine, settings: Settings) -> Deliverer | None:
         ConfigurationError: a secret or the operator's list is malformed.
     """
     sign = signer_of(settings)
-    return Deliverer(engine, sign, guard_of(settings)) if sign else None
+    if sign is None:
+        return None
+    return Deliverer(engine, sign, guard_of(settings), days=settings.callback_days)

@@ -3,7 +3,8 @@
 | flag | rule |
 | --- | --- |
 | ``missing_chunk`` | a chunk of the ground truth is not among those that were retrieved |
-| ``unknown_chunk`` | the ground truth names a chunk that the snapshot does not have |
+| ``unknown_chunk`` | the ground truth names a chunk that no snapshot has |
+| ``outdated_chunk`` | it names one that only an earlier snapshot has |
 | ``truncated_context`` | an encoder read only the beginning of a text of the case |
 | ``regression_detected`` | it got worse than in the baseline (`rag_bench.reporting.compared`) |
 | ``manual_review_required`` | one of `REVIEWS` |
@@ -19,11 +20,12 @@ from rag_bench.evaluation.metrics.target_retrieval import PREFIX as OF_OWN_CONTE
 
 MISSING_CHUNK = "missing_chunk"
 UNKNOWN_CHUNK = "unknown_chunk"
+OUTDATED_CHUNK = "outdated_chunk"
 REVIEW = "manual_review_required"
 REGRESSION = "regression_detected"
 TRUNCATED = "truncated_context"
 #: All of them, in the order in which they are told.
-FLAGS = (MISSING_CHUNK, UNKNOWN_CHUNK, TRUNCATED, REVIEW, REGRESSION)
+FLAGS = (MISSING_CHUNK, UNKNOWN_CHUNK, OUTDATED_CHUNK, TRUNCATED, REVIEW, REGRESSION)
 
 #: What a judge says of the contexts, and what their ids say, under whatever name.
 _DISAGREEING = (
@@ -53,7 +55,8 @@ class Known:
         relevant: chunks of the ground truth that the snapshot has.
         retrieved: chunks that were retrieved, twins counted as those that are relevant; None: it is
             not known what was.
-        unknown_chunks: ids that no chunk has.
+        unknown_chunks: ids that no snapshot has.
+        outdated_chunks: ids that only an earlier snapshot has.
         failures: codes of its errors that another try met again: calls that were not made for
             want of a budget, or as the run was stopped, are none.
         metrics: by name; null: no score.
@@ -73,6 +76,7 @@ class Known:
     n_cited_given: int = 0
     truncated: bool = False
     worse: bool = False
+    outdated_chunks: Collection[str] = ()
 
 
 def missing_chunk(case: Known) -> bool:
@@ -129,6 +133,7 @@ def flags_of(case: Known, rules: Rules) -> list[str]:
     found = {
         MISSING_CHUNK: missing_chunk(case),
         UNKNOWN_CHUNK: bool(case.unknown_chunks),
+        OUTDATED_CHUNK: bool(case.outdated_chunks),
         TRUNCATED: case.truncated,
         REVIEW: bool(reviews_of(case, rules)),
         REGRESSION: case.worse,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from rag_bench.eval_runs.flags import UNKNOWN_CHUNK
+from rag_bench.eval_runs.flags import OUTDATED_CHUNK, UNKNOWN_CHUNK
 from rag_bench.evaluation.types import few_clusters_note
 from rag_bench.store.eval_runs.reading import OPEN
 from rag_bench.store.eval_runs.results import attempts_of, reading, run_of, seconds_between
@@ -26,6 +26,11 @@ CASE_FIELDS = (
     *("case_id", "faithfulness", "answer_relevancy", "context_precision", "context_recall"),
     *("llm_answer", "citations_used", "flags", "errors", "metrics", "lang", "details"),
 )
+#: What cases with a flag name in their ground truth, so that they count in no retrieval metric.
+_LACKING = {
+    UNKNOWN_CHUNK: "the knowledge base does not have",
+    OUTDATED_CHUNK: "only an earlier snapshot of the knowledge base has",
+}
 #: Rows that are read at once.
 _PAGE = 500
 
@@ -175,13 +180,12 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
     found = []
     if row.get("cancelled_at") is not None or row["status"] == "cancelled":
         found.append(_cancelled(row))
-    unknown = (row["counts"].get("flagged") or {}).get(UNKNOWN_CHUNK, 0)
-    if unknown:
-        cases = "1 case names" if unknown == 1 else f"{unknown} cases name"
-        found.append(
-            f"{cases} chunks that the knowledge base does not have (flag {UNKNOWN_CHUNK}): "
-            "retrieval metrics leave them out."
-        )
+    flagged = row["counts"].get("flagged") or {}
+    for flag, what in _LACKING.items():
+        if n := flagged.get(flag, 0):
+            cases = "1 case names" if n == 1 else f"{n} cases name"
+            left_out = "retrieval metrics leave them out"
+            found.append(f"{cases} chunks that {what} (flag {flag}): {left_out}.")
     return found
 
 

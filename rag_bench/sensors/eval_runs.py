@@ -19,6 +19,7 @@ from rag_bench.assets.service.eval_run import ATTEMPT_TAG, IN_DAGSTER, RUN_TAG
 from rag_bench.assets.service.record import NAME, PARTITIONS, event_of, input_tags
 from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.sensors.dead_runs import end_if_dead
+from rag_bench.sensors.old_events import wipe_old_events
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -105,7 +106,7 @@ def look(
     instance: dg.DagsterInstance, engine: Engine, settings: Settings, cursor: str | None
 ) -> dg.SensorResult:
     """Compare what Dagster has with what it is to have, and return what it lacks."""
-    from rag_bench.store.eval_runs import outbox
+    from rag_bench.store.eval_runs import callbacks, hooks, outbox
 
     before = _Cursor.read(cursor)
     limits = {"places": settings.eval_runs_in_dagster, "at_once": settings.eval_runs_at_once}
@@ -124,10 +125,16 @@ def look(
         events = _events(instance, connection, told)
         new = [*(one.run_id for one in launched), *told]
         old = _old_ones(instance, connection, settings, new) if new else []
+        newest = outbox.oldest_listed(connection, settings.eval_partitions) if old else None
+        callbacks.prune(connection, settings.callback_days)
+        hooks.prune(connection, settings.callback_days)
     listed = [run_id for run_id in new if run_id not in old]
     changes: list[Any] = [PARTITIONS.build_add_request(listed)] if listed else []
     if gone := [run_id for run_id in old if run_id not in new]:
         changes.append(PARTITIONS.build_delete_request(gone))
+    if newest is not None:
+        kept = set(instance.get_dynamic_partitions(str(PARTITIONS.name))) - set(gone)
+        wipe_old_events(instance, newest, kept)
     requests = [
         dg.RunRequest(
             run_key=one.key,

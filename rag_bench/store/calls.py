@@ -332,14 +332,24 @@ SELECT role, provider, model,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'ok'),
        percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'ok')
 FROM rag_bench.llm_call
-WHERE (CAST(:run_id AS text) IS NULL OR dagster_run_id = :run_id)
+WHERE (CAST(:run_id AS text) IS NULL OR dagster_run_id = :run_id) AND id > :above
 GROUP BY role, provider, model ORDER BY role, provider, model
 """
 
 
-def usage(connection: Connection, run_id: str | None = None) -> list[Usage]:
-    """Return the ledger's sums by role and model; of one Dagster run, or of all time."""
-    return [Usage(*row) for row in connection.execute(text(_USAGE), {"run_id": run_id})]
+def usage(
+    connection: Connection, run_id: str | None = None, *, newest: int | None = None
+) -> list[Usage]:
+    """Return the ledger's sums by role and model; of one Dagster run, or of all time.
+
+    ``newest``: of so many calls, the newest, so that a long ledger takes no longer.
+    """
+    above = 0
+    if newest is not None:
+        last = connection.execute(text("SELECT max(id) FROM rag_bench.llm_call")).scalar()
+        above = max(0, (last or 0) - newest)
+    given = {"run_id": run_id, "above": above}
+    return [Usage(*row) for row in connection.execute(text(_USAGE), given)]
 
 
 def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:

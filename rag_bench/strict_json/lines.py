@@ -45,7 +45,9 @@ class Line:
     def place(self, path: Sequence[int | str], detail: str) -> Place:
         """Return the place of what stands at a path of the value; of the nearest that is there."""
         column = column_of(self.text, path)
-        return Place(detail, pointer(path), line=self.number, column=column, file=self.file)
+        named = next((one for one in path if isinstance(one, str)), None)
+        where = {"line": self.number, "column": column, "file": self.file, "field": named}
+        return Place(detail, pointer(path), **where)  # type: ignore[arg-type]
 
 
 def read_lines(

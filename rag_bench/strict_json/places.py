@@ -23,6 +23,7 @@ class Place:
         line: of a file or body, from 1.
         column: in that line, from 1.
         file: its name, where several may be meant.
+        field: the name, in the file, of the field or column that is wrong.
     """
 
     detail: str
@@ -31,6 +32,7 @@ class Place:
     line: int | None = None
     column: int | None = None
     file: str | None = None
+    field: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return what is known of it."""
@@ -43,7 +45,8 @@ class Place:
             where.append(f"line {self.line}")
         if self.column is not None:
             where.append(f"column {self.column}")
-        where += [one for one in (self.pointer, self.parameter) if one]
+        named = self.pointer or self.field
+        where += [one for one in (named, self.parameter) if one]
         return f"{', '.join(where)}: {self.detail}" if where else self.detail
 
 

@@ -15,6 +15,7 @@ from queued_runs import AGGREGATES, events_of, expire, finish, queued, row_of, s
 from run_processes import asked
 from sqlalchemy import Engine, text
 
+from rag_bench.assets.service.record import KEY
 from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs import runner
 from rag_bench.eval_runs.executing import execute
@@ -307,6 +308,18 @@ def test_old_partitions_go_and_their_runs_stay(
     assert sensing.partitions() == {still_open, *ended_ones[1:]}
     assert set(sensing.materialized()) == set(ended_ones[1:]), "nobody could look at the first"
     assert row_of(engine, ended_ones[0]).status == "succeeded"
+    # With their partitions go the events that no run of Dagster's holds; of other assets none.
+    sensing.instance.report_runless_asset_event(dg.AssetMaterialization("other", partition="0"))
+    newer = [queued(engine) for _ in range(2)]
+    in_service(engine, *newer)
+    sensing.tick(launch=False)
+    sensing.tick(launch=False)
+    assert sensing.partitions() == {still_open, *newer}
+    assert set(sensing.materialized()) == set(newer)
+    storage = sensing.instance.event_log_storage
+    assert len(storage.get_event_tags_for_asset(KEY)) == len(newer)
+    [other] = sensing.instance.fetch_materializations(dg.AssetKey("other"), limit=9).records
+    assert other.partition_key == "0"
 
 
 def test_one_odd_row_holds_up_no_other(sensing: Sensing, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, select, text
 from standardwebhooks import Webhook
 from starlette.responses import RedirectResponse, Response
 from webhook_receiver import TRACE, Receiver, a_finished_run, receiving
@@ -29,6 +29,7 @@ from rag_bench.eval_runs.callbacks import (
 )
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import callbacks as stored
+from rag_bench.store.eval_runs import hooks, tables
 
 OLD, NEW = "whsec_" + "A" * 32, "whsec_" + "B" * 40
 
@@ -268,3 +269,36 @@ def test_what_is_no_secret_is_said_and_not_shown(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="RAG_BENCH_WEBHOOK_SECRET") as refused:
         deliverer(None, Settings(webhook_secret=SecretStr(secret)))  # type: ignore[arg-type]
     assert secret not in str(refused.value)
+
+
+def test_old_deliveries_are_forgotten_and_what_waits_is_kept(engine: Engine) -> None:
+    def told(age: int, status: str, tried: int | None = None) -> str:
+        made = f"cb_{int((datetime.now(UTC) - timedelta(days=age)).timestamp() * 1000):012x}{age}"
+        with engine.begin() as connection:
+            row = {"url": "https://x/", "kind": "k", "payload": {}, "status": status}
+            connection.execute(insert(tables.callback).values(id=made, attempts=1, **row))
+            at = datetime.now(UTC) - timedelta(days=age if tried is None else tried)
+            attempt = {"callback_id": made, "number": 1, "at": at}
+            connection.execute(insert(tables.callback_attempt).values(attempt))
+        return made
+
+    told(40, "delivered")
+    told(41, "failed")
+    told(42, "ended")
+    waits, again, young = told(43, "waiting"), told(44, "delivered", tried=2), told(29, "delivered")
+    with engine.begin() as connection:
+        for outcome, days in (("started", 40), ("waiting", 40), ("nothing", 2)):
+            connection.execute(
+                insert(tables.hook).values(
+                    id=f"{outcome} {days}",
+                    route="/hooks/model-updated",
+                    outcome=outcome,
+                    received_at=datetime.now(UTC) - timedelta(days=days),
+                )
+            )
+        assert stored.prune(connection, 30) == 3
+        assert stored.prune(connection, 30) == 0
+        assert hooks.prune(connection, 30) == 1
+        left = connection.execute(select(tables.hook.c.id)).scalars()
+        assert set(left) == {"waiting 40", "nothing 2"}
+    assert {row["id"] for row in stored.listed(engine)} == {waits, again, young}

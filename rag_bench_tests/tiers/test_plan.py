@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
+import pytest
 from small_world import ANSWERS, LAB, OFFLINE, PRODUCTION, SCORES, World, failure
 from world_data import GOLD, PAIRS
 
@@ -57,7 +58,10 @@ def test_a_plan_is_what_the_sweep_then_asks(free_world: World) -> None:
     }
     assert by_asset(first, "n_unknown")["tier2_scores"] == 3 * N * generators * judges
     assert by_asset(first, "n_unknown")["tier2_answers"] == 0
-    assert first.seconds is None  # nothing was ever asked, so no latency is known
+    # Nothing was ever asked, so the time is assumed, and that is said.
+    assert {line.basis for line in first.lines} == {"assumed"}
+    assert first.seconds > 0
+    assert any("rests on assumptions" in note for note in first.notes)
     assert first.cost_usd == 0  # simulated: known to be free
     assert all(line.prompt_tokens > 0 for line in first.lines)
 
@@ -76,7 +80,8 @@ def test_a_plan_is_what_the_sweep_then_asks(free_world: World) -> None:
     # Judges whose replies could not be read were asked once more.
     again = free_world.count("llm_call", 'request::text like \'%"role": "assistant"%\'')
     assert free_world.count("llm_call") == asked + second.n_to_send + again
-    assert second.seconds is not None
+    timed = {line.role: line.basis for line in second.lines if line.n_to_send}
+    assert timed == {"benchmark_judge": "provider", "production_judge": "provider"}
 
     third = plan(free_world)
     assert any("asked once more" in note for note in second.notes)
@@ -109,7 +114,10 @@ def test_money_and_time_of_a_paid_model(done_world: World) -> None:
     assert answers.cost_usd == Decimal(tokens) / 1_000_000
     assert lines["tier2_scores", "shop/unpriced"].cost_usd is None
     assert made.cost_usd is None
-    assert made.seconds is None  # no call to this provider was ever timed
+    # No call to this provider was ever timed, and one a second is the most that it takes.
+    assert (answers.basis, answers.latency) == ("assumed", 3.0)
+    assert answers.seconds == pytest.approx(max(answers.n_to_send * 3 / 16, answers.n_to_send))
+    assert set(made.assumed) == {"shop/dear", "shop/unpriced"}
     assert lines["tier2_scores", "shop/unpriced"].n_unknown == 3 * N
 
 

@@ -19,13 +19,14 @@ from rag_bench.api.eval_runs.starting import Started, Starting
 from rag_bench.api.pages import PROBLEMS
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
-from rag_bench.eval_runs.intake.completing import completed
+from rag_bench.eval_runs.intake.completing import completed, prepared_again
 from rag_bench.store.eval_runs import changing as store
 from rag_bench.store.eval_runs import queueing, reading
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from rag_bench.eval_runs.intake.prepared import Prepared
     from rag_bench.settings import Settings
 
 _COMPLETE = "POST /eval/runs/{run_id}/complete"
@@ -107,7 +108,11 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
             needed = Scope.RUN_PAID if paid else Scope.RUN
             if needed not in caller.scopes:
                 raise missing(needed)
-            decision = starting.decide(asked, row["n_cases"], config, None)
+
+            def prepared() -> Prepared:
+                return prepared_again(engine, row, config, paid=paid)
+
+            decision = starting.decide(asked, row["n_cases"], prepared, None)
 
             def make(connection: Connection) -> None:
                 if not queueing.requeue(connection, run_id, place=decision.place):

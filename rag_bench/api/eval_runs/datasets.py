@@ -119,7 +119,7 @@ def router(engine: Engine) -> APIRouter:
             try:
                 return import_contents(engine, files, name, fields=fields)
             except RagBenchError as error:
-                raise InvalidInput(_WRONG, places_of(error)) from None
+                raise InvalidInput(_WRONG, places_of(error, files)) from None
 
         found = await run_in_threadpool(store)
         return ImportedDataset(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from rag_bench.eval_runs.intake.estimating import Estimate
     from rag_bench.settings import Settings
 
 Mode = Literal["sync", "async"]
@@ -55,7 +56,7 @@ def decide(
     n_cases: int,
     preferred: Preferences,
     wanted: Mode | None,
-    estimate: Callable[[], float],
+    estimate: Callable[[], Estimate],
     settings: Settings,
 ) -> Decision:
     """Decide of a run.
@@ -64,7 +65,7 @@ def decide(
         n_cases: of the run.
         preferred: by the header; where the field says something else, that counts.
         wanted: the request's field ``mode``.
-        estimate: gives the seconds that the run will take, asked only where that decides.
+        estimate: says how long the run will take, asked only where that decides.
         settings: the limits.
     """
     most = settings.eval_wait_seconds
@@ -73,9 +74,11 @@ def decide(
         return Decision("async", reason, "dagster", 0.0, _followed(preferred, wanted, 0.0))
     is_short, why = True, f"Up to {settings.eval_wait_cases} cases are waited for."
     if n_cases > settings.eval_wait_cases:
-        seconds = estimate()
-        is_short = seconds <= most
-        why = f"This takes about {seconds:.0f} s, {'less' if is_short else 'more'} than {most:g} s."
+        found = estimate()
+        is_short = found.seconds <= most
+        than = "less" if is_short else "more"
+        about = f"This takes about {found.seconds:.0f} s{found.in_words()}"
+        why = f"{about}, {than} than {most:g} s."
     place: Literal["service", "dagster"] = "service" if is_short else "dagster"
     if wanted == "async":
         return Decision("async", "The request says so.", place, 0.0)

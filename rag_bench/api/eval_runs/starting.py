@@ -24,6 +24,7 @@ from rag_bench.api.eval_runs.deciding import Decision, Mode
 from rag_bench.api.eval_runs.shown import path, retry_after, summary
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note, noted
+from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs.executing.execution import measure_new
 from rag_bench.eval_runs.executing.light import will_be_light
 from rag_bench.eval_runs.limits import LimitReached, admit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from rag_bench.api.eval_runs.following import Following
+    from rag_bench.eval_runs.intake.estimating import Estimate
     from rag_bench.eval_runs.intake.prepared import Prepared
     from rag_bench.eval_runs.runner import Runner
     from rag_bench.settings import Settings
@@ -141,8 +143,8 @@ class Starting:
         needed = Scope.RUN_PAID if prepared.paid else Scope.RUN
         if needed not in asked.caller.scopes:
             raise missing(needed)
-        config = prepared.config.as_json()
-        decision = self.decide(asked, len(prepared.cases), config, prepared.wanted_mode)
+        n_cases, wanted = len(prepared.cases), prepared.wanted_mode
+        decision = self.decide(asked, n_cases, lambda: prepared, wanted)
         run_id = new_id()
         here = self._runner if decision.wait and self._is_light(prepared) else None
 
@@ -218,13 +220,27 @@ class Starting:
         return len(prepared.cases) <= _MOST_HERE and will_be_light(prepared.config, answered)
 
     def decide(
-        self, asked: Asked, n_cases: int, config: Mapping[str, Any], wanted: Mode | None
+        self,
+        asked: Asked,
+        n_cases: int,
+        prepared: Callable[[], Prepared],
+        wanted: Mode | None,
     ) -> Decision:
-        """Decide whether to wait for a run, by what was asked and how long the like of it takes."""
+        """Decide whether to wait for a run, by what was asked and how long it will take.
 
-        def estimate() -> float:
-            with self._engine.connect() as connection:
-                return n_cases * reading.seconds_per_case(connection, config)
+        ``prepared`` gives the run, where that is looked at: its calls are counted for it.
+
+        Raises:
+            Problem: the run cannot be executed as it is asked for.
+        """
+
+        def estimate() -> Estimate:
+            from rag_bench.eval_runs.intake import estimating
+
+            try:
+                return estimating.estimate(self._engine, self._settings, prepared())
+            except RagBenchError as error:
+                raise Problem(Code.INVALID_INPUT, str(error)) from None
 
         return deciding.decide(n_cases, asked.preferred, wanted, estimate, self._settings)
 

@@ -91,6 +91,7 @@ class Benches:
             encodes=encodes,
         )
         bench.wanted = wanted
+        bench.judged = self.wanted.judged_metrics
         bench.progress = self.progress
         if snapshot.sha256:
             bench.__dict__.update(self._loaded)

@@ -243,6 +243,7 @@ class _Draft:
             relevant=relevant,
             retrieved=None if retrieved is None else self.same(retrieved, relevant),
             unknown_chunks=tuple(row.get("unknown_chunks") or ()),
+            outdated_chunks=tuple(row.get("outdated_chunks") or ()),
             failures=[problem.code for problem in self.problems if problem.asked],
             metrics=self.metrics,
             cites_nothing=self._cites_nothing,
@@ -264,8 +265,9 @@ class _Draft:
         details: dict[str, Any] = {"lang_by": self.row.known.get("lang_by")}
         if self.retrieved is not None:
             details["retrieved"] = [self._name(chunk, names) for chunk in self.retrieved]
-        if unknown := self.row.known.get("unknown_chunks"):
-            details["unknown_chunks"] = list(unknown)
+        for name in ("unknown_chunks", "outdated_chunks"):
+            if lacking := self.row.known.get(name):
+                details[name] = list(lacking)
         if reviews:
             details["review"] = list(reviews)
         if self.remarks:

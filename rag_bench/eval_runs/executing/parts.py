@@ -65,15 +65,16 @@ def chunks_named(rows: Sequence[CaseRow]) -> set[str]:
 def item_of(row: CaseRow, pages: Mapping[str, str]) -> Item:
     """Return a case as a question of a dataset.
 
-    A case that names a chunk which no snapshot has is not judged by its chunks at all: what was
-    found could not be told from what was missed.
+    A case that names a chunk which the snapshot has not is not judged by its chunks at all: what
+    was found could not be told from what was missed.
 
     Args:
         row: the case.
         pages: of the chunks that cases name.
     """
     given, known = row.given, row.known
-    relevant = () if known.get("unknown_chunks") else tuple(known.get("chunk_hashes") or ())
+    lacking = known.get("unknown_chunks") or known.get("outdated_chunks")
+    relevant = () if lacking else tuple(known.get("chunk_hashes") or ())
     details: dict[str, Any] = {}
     if known.get("lang"):
         details["language"] = known["lang"]

@@ -11,12 +11,15 @@ from rag_bench.evaluation.metrics import citations, ragas, retrieval, target_ret
 from rag_bench.evaluation.metrics.bertscore import BERTSCORE_NAMES
 from rag_bench.evaluation.metrics.context_ids import NAMES as BY_IDS
 from rag_bench.evaluation.rubrics import PREFIX, rubrics_of
+from rag_bench.tiers.base.asked_rubrics import default_rubrics
 
 _CITATIONS = frozenset(metric.name for metric in citations.METRICS)
 _OWN_RETRIEVAL = frozenset(metric.name for metric in target_retrieval.METRICS)
 _TIER_1 = frozenset(metric.name for metric in retrieval.METRICS) | frozenset(BY_IDS)
 _BY_CHUNKS = _TIER_1 | _OWN_RETRIEVAL
-_RAGAS = frozenset({*ragas.RAGAS_ANSWER_NAMES, *ragas.RAGAS_CONTEXT_NAMES})
+_RAGAS_ANSWERS = frozenset(ragas.RAGAS_ANSWER_NAMES)
+_RAGAS_CONTEXTS = frozenset(ragas.RAGAS_CONTEXT_NAMES)
+_RAGAS = _RAGAS_ANSWERS | _RAGAS_CONTEXTS
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Wanted:
 
     Attributes:
         of_answers: metrics of an answer by itself, or of its own contexts by their ids.
-        ragas_answers, ragas_contexts, rubrics: whether a judge is asked for these.
+        judged_metrics: metrics that a judge is asked for, and RAGAS' similarity beside them.
         all_rubrics: also for those that tier 3 is not scored by unless it is asked for.
         retrieval: whether what our retrieval found is measured.
         bertscore: whether BERTScore's model is loaded.
@@ -33,9 +36,7 @@ class Wanted:
     """
 
     of_answers: frozenset[str]
-    ragas_answers: bool
-    ragas_contexts: bool
-    rubrics: bool
+    judged_metrics: frozenset[str]
     all_rubrics: bool
     retrieval: bool
     bertscore: bool
@@ -53,9 +54,12 @@ class Wanted:
             of_answers |= _CITATIONS | _OWN_RETRIEVAL
         return cls(
             of_answers=frozenset(of_answers | (named & _OWN_RETRIEVAL)),
-            ragas_answers="ragas" in types or bool(named & set(ragas.RAGAS_ANSWER_NAMES)),
-            ragas_contexts="ragas" in types or bool(named & set(ragas.RAGAS_CONTEXT_NAMES)),
-            rubrics="rubric" in types or bool(rubrics),
+            judged_metrics=frozenset(
+                (named & _RAGAS)
+                | (_RAGAS if "ragas" in types else set())
+                | rubrics
+                | ({PREFIX + name for name in default_rubrics("3")} if "rubric" in types else set())
+            ),
             all_rubrics=bool(rubrics - by_default),
             retrieval=found_by_us,
             bertscore=bool(named & set(BERTSCORE_NAMES)),
@@ -63,9 +67,24 @@ class Wanted:
         )
 
     @property
+    def ragas_answers(self) -> bool:
+        """Whether RAGAS measures answers."""
+        return bool(self.judged_metrics & _RAGAS_ANSWERS)
+
+    @property
+    def ragas_contexts(self) -> bool:
+        """Whether RAGAS measures contexts."""
+        return bool(self.judged_metrics & _RAGAS_CONTEXTS)
+
+    @property
+    def rubrics(self) -> bool:
+        """Whether a judge scores by rubrics."""
+        return any(name.startswith(PREFIX) for name in self.judged_metrics)
+
+    @property
     def judged(self) -> bool:
         """Whether a judge is asked for anything."""
-        return self.ragas_answers or self.ragas_contexts or self.rubrics
+        return bool(self.judged_metrics)
 
     @property
     def extra(self) -> bool:
@@ -79,10 +98,8 @@ class Wanted:
                 return self.shows(name)
             case "metrics":
                 return self.retrieval and is_by_chunks(name)
-            case "ragas":
-                return name in _RAGAS
-            case "scores":
-                return name.startswith(PREFIX)
+            case "ragas" | "scores":
+                return name in self.judged_metrics
         return True
 
     def shows(self, name: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs.intake.references import current_dump
+from rag_bench.source.dumps.table_places import TablePlaces
 from rag_bench.source.dumps.table_rows import table_rows
 from rag_bench.source.question_files.row_files import decoded
 from rag_bench.store.eval_runs import aliases, chunk_names
@@ -28,18 +30,21 @@ _WRONG = "The aliases cannot be stored, and none of them is."
 _LINE = re.compile(r":(\d+):")
 
 
+At = Callable[[str, str], Place]
+"""Returns the place of a problem, by its words and the field that it is about: alias or chunk."""
+
+
 @dataclass(frozen=True)
 class Alias:
     """One name as it was given: what the client says, what it is to mean, where that stands."""
 
     alias: str
     chunk: str
-    place: Place
+    place: At
 
-    def wrong(self, detail: str) -> Place:
-        """Return a problem at its place."""
-        at = self.place
-        return Place(detail, pointer=at.pointer, line=at.line, column=at.column, file=at.file)
+    def wrong(self, detail: str, field: str) -> Place:
+        """Return a problem of its alias or its chunk, at its place."""
+        return self.place(detail, field)
 
 
 def import_aliases(
@@ -63,14 +68,15 @@ def import_aliases(
         digest = own.get(one.chunk)
         if digest is None:
             detail = f"The current snapshot has no chunk {one.chunk!r}, by its id or by its hash."
-            errors.append(one.wrong(detail))
+            errors.append(one.wrong(detail, "chunk"))
             continue
         first = meant.setdefault(one.alias, (digest, one))[0]
         if first != digest:
-            errors.append(one.wrong(f"The alias {one.alias!r} stands for another chunk already."))
+            detail = f"The alias {one.alias!r} stands for another chunk already."
+            errors.append(one.wrong(detail, "alias"))
         if own.get(one.alias, digest) != digest:
             detail = f"The dump itself calls another chunk {one.alias!r}, which goes first."
-            errors.append(one.wrong(detail))
+            errors.append(one.wrong(detail, "alias"))
     if errors:
         raise InvalidInput(_WRONG, errors)
     return aliases.save(connection, {name: found[0] for name, found in meant.items()}, user_id)
@@ -92,7 +98,7 @@ def of_json(value: Any, place: Place | None = None) -> list[Alias]:
     if not isinstance(value, Mapping | list):
         raise InvalidInput(_WRONG, [_at(path, "This must be a list, or an object.", place)])
     for here, alias, chunk in _pairs(value, path, errors, place):
-        _take(found, errors, alias, chunk, lambda detail, here=here: _at(here, detail, place))
+        _take(found, errors, alias, chunk, partial(_of_pair, here, place))
     return _checked(found, errors, place or Place("", pointer=pointer(path)))
 
 
@@ -117,26 +123,26 @@ def of_text(content: bytes, name: str, settings: Settings) -> list[Alias]:
         columns = [cell.strip().casefold() for cell in header]
         if any(columns.count(column) != 1 for column in _COLUMNS):
             detail = "The first line must name the columns alias and chunk."
-            raise InvalidInput(_WRONG, [Place(detail, line=1, file=name)])
+            raise InvalidInput(_WRONG, [Place(detail, line=1, column=1, file=name)])
         at = [columns.index(column) for column in _COLUMNS]
+        places = TablePlaces(text, _COLUMNS)
         for where, cells in rows:
             line = int(where.rpartition(":")[2])
             alias, chunk = (cells[n].strip() if n < len(cells) else "" for n in at)
-            _take(
-                found,
-                errors,
-                alias,
-                chunk,
-                lambda detail, line=line: Place(detail, line=line, file=name),
-            )
+
+            def place(detail: str, column: str, line: int = line) -> Place:
+                here, begins = places.of(line, at[_COLUMNS.index(column)])
+                return Place(detail, line=here, column=begins, file=name, field=column)
+
+            _take(found, errors, alias, chunk, place)
     except InvalidInput:
         raise
     except RagBenchError as error:  # of the table itself
         said = str(error)
         line_found = _LINE.search(said)
         line = int(line_found[1]) if line_found else 1
-        raise InvalidInput(_WRONG, [Place(said, line=line, file=name)]) from None
-    return _checked(found, errors, Place("", line=1, file=name))
+        raise InvalidInput(_WRONG, [Place(said, line=line, column=1, file=name)]) from None
+    return _checked(found, errors, Place("", line=1, column=1, file=name))
 
 
 def _pairs(
@@ -155,7 +161,11 @@ def _pairs(
             yield here, one["alias"], one["chunk"]
 
 
-def _take(found: list[Alias], errors: list[Place], alias: Any, chunk: Any, at: Any) -> None:
+def _of_pair(path: list[int | str], place: Place | None, detail: str, field: str) -> Place:
+    return _at(path, detail, place)
+
+
+def _take(found: list[Alias], errors: list[Place], alias: Any, chunk: Any, at: At) -> None:
     if len(found) >= MOST_ALIASES:
         raise TooLarge(f"There are more than {MOST_ALIASES} aliases.")
     texts = [
@@ -164,12 +174,13 @@ def _take(found: list[Alias], errors: list[Place], alias: Any, chunk: Any, at: A
     ]
     for what, text in zip(_COLUMNS, texts, strict=True):
         if not isinstance(text, str) or not text.strip():
-            errors.append(at(f"The {what} must be a text that is not empty."))
+            errors.append(at(f"The {what} must be a text that is not empty.", what))
             return
         if len(text) > _LONGEST or "\0" in text:
-            errors.append(at(f"The {what} is longer than {_LONGEST} characters, or holds a NUL."))
+            detail = f"The {what} is longer than {_LONGEST} characters, or holds a NUL."
+            errors.append(at(detail, what))
             return
-    found.append(Alias(texts[0], texts[1], at("")))
+    found.append(Alias(texts[0], texts[1], at))
 
 
 def _at(path: Sequence[int | str], detail: str, place: Place | None) -> Place:

@@ -12,7 +12,7 @@ from rag_bench.eval_runs.intake.request import EvalCase
 from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.retrieval.tokens import token_counter
 from rag_bench.settings import Settings
-from rag_bench.store.eval_runs.chunk_names import hashes_of
+from rag_bench.store.eval_runs.chunk_names import Named, named_in
 from rag_bench.store.eval_runs.creating import NewCase
 from rag_bench.strict_json.places import Place
 
@@ -107,26 +107,30 @@ def new_cases(
 ) -> list[NewCase]:
     """Return the cases with their languages, and their chunks in this snapshot."""
     named = {str(name) for one in read for name in _names(one.case)}
-    hashes: Mapping[str, str] = {}
-    if named and connection is not None and dump_sha256 is not None:
-        hashes = hashes_of(connection, dump_sha256, named)
+    meant = Named()
+    if named and connection is not None:
+        meant = named_in(connection, dump_sha256, named)
     return [
-        NewCase(position, one.case_id, one.given, _known(one.case, hashes))
+        NewCase(position, one.case_id, one.given, _known(one.case, meant))
         for position, one in enumerate(read)
     ]
 
 
-def _known(case: EvalCase, hashes: Mapping[str, str]) -> dict[str, Any]:
+def _known(case: EvalCase, meant: Named) -> dict[str, Any]:
     truth = list(dict.fromkeys(case.ground_truth_chunks or ()))
-    found = {name: hashes.get(str(name)) for name in _names(case)}
+    found = {name: meant.current.get(str(name)) for name in _names(case)}
+    lacking = [name for name in truth if found[name] is None]
+    outdated = [name for name in lacking if str(name) in meant.outdated]
     known: dict[str, Any] = {
         "lang": case.lang or russian_or_english(_letters(case)),
         "lang_by": "client" if case.lang else "detected",
         "chunk_hashes": list(dict.fromkeys(found[name] for name in truth if found[name])),
         # The first name that the case itself has for a chunk.
         "names": {digest: name for name, digest in reversed(found.items()) if digest},
-        "unknown_chunks": [name for name in truth if found[name] is None],
+        "unknown_chunks": [name for name in lacking if name not in outdated],
     }
+    if outdated:
+        known["outdated_chunks"] = outdated
     if case.contexts is not None:
         ids = [None if isinstance(one, str) else one.id for one in case.contexts]
         known["context_hashes"] = [None if one is None else found[one] for one in ids]

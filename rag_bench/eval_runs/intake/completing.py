@@ -11,8 +11,11 @@ from sqlalchemy import exists, select
 from rag_bench.eval_runs.config import RunConfig
 from rag_bench.eval_runs.intake import measures, models
 from rag_bench.eval_runs.intake.configured import configured_providers
+from rag_bench.eval_runs.intake.prepared import Prepared
 from rag_bench.llm.config.roles import Role
 from rag_bench.retrievers import HttpReranker, retrievers
+from rag_bench.store.eval_runs.creating import NewCase
+from rag_bench.store.eval_runs.results import cases_at, reading
 from rag_bench.store.eval_runs.tables import eval_run_case
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 
@@ -54,6 +57,29 @@ def completed(
         found is not None and isinstance(found.reranks, HttpReranker)
     )
     return config.as_json(), paid
+
+
+def prepared_again(
+    engine: Engine, row: Mapping[str, Any], config: Mapping[str, Any], *, paid: bool
+) -> Prepared:
+    """Return a run that is gone on with as one that is prepared: what it asks still can be counted.
+
+    Args:
+        engine: of the database.
+        row: of the table of runs.
+        config: of `completed`, like ``paid``.
+        paid: whether it may cost money.
+    """
+    with reading(engine) as connection:
+        cases = cases_at(connection, row["id"])
+    return Prepared(
+        request=row["request"],
+        config=RunConfig.of_json(config),
+        cases=[NewCase(one.position, one.case_id, one.given, one.known) for one in cases],
+        paid=paid,
+        max_calls=row["max_calls"],
+        max_cost_usd=row["max_cost_usd"],
+    )
 
 
 def _has_answers(engine: Engine, run_id: str) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.eval_runs.intake.configured import configured_providers
+from rag_bench.eval_runs.intake.estimating import of_plan
 from rag_bench.eval_runs.intake.prepared import Prepared
 from rag_bench.tiers import registry
 from rag_bench.tiers.base.bench import silent
@@ -39,12 +41,14 @@ def dry_run(engine: Engine, settings: Settings, prepared: Prepared) -> dict[str,
     """Return what a run would ask, as JSON; nothing is sent and nothing is stored.
 
     ``n_to_send`` calls will be made, ``n_unknown`` more at most; tokens, money (null: a price is
-    unknown) and seconds (null: nothing is known of a model's speed) are of both together.
+    unknown) and the seconds of models are of both together. The run's ``seconds`` are of all its
+    work, and ``estimate`` says what they rest on.
 
     Raises:
         RagBenchError: the run cannot be executed as it is asked for.
     """
-    plan = asyncio.run(_plan(engine, settings, prepared))
+    plan = plan_of(engine, settings, prepared)
+    estimated = of_plan(engine, settings, prepared, plan)
     cost = plan.cost_usd
     n_calls = plan.n_to_send + plan.n_unknown
     return {
@@ -55,13 +59,23 @@ def dry_run(engine: Engine, settings: Settings, prepared: Prepared) -> dict[str,
         "models": [_of_model(model, lines) for model, lines in _by_model(plan)],
         **{name: sum(getattr(line, name) for line in plan.lines) for name in (*_SUMMED, *_TOKENS)},
         "cost_usd": None if cost is None else float(cost),
-        "seconds": plan.seconds,
+        "seconds": round(estimated.seconds, 3),
+        "estimate": estimated.as_json(),
         "exceeds": {
             "max_calls": _exceeds(n_calls, prepared.max_calls),
             "max_cost_usd": _exceeds(cost, prepared.max_cost_usd),
         },
         "notes": list(plan.notes),
     }
+
+
+def plan_of(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
+    """Return a run's calls, counted.
+
+    Raises:
+        RagBenchError: the run cannot be executed as it is asked for.
+    """
+    return asyncio.run(_plan(engine, settings, prepared))
 
 
 async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
@@ -74,6 +88,7 @@ async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
     benches = Benches(engine, settings, config, wanted, silent)
     shapes = [(one.position, one.given.get("answer") is not None) for one in prepared.cases]
     notes: list[str] = []
+    uncounted = 0
     async with counting(engine, settings, configured_providers(), settings.concurrency) as count:
         for part in parts_of(shapes, whole=config.dataset_id is not None):
             bench = _bench(engine, benches, prepared, part)
@@ -82,7 +97,8 @@ async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
             generator = generator_of(config, given=part.given) if answers else None
             await _walk(walk, bench, config, wanted, generator)
             notes += [*walk.foreseen.notes, *walk.notes]
-    return count.plan(notes)
+            uncounted += walk.n_uncounted * len(part.positions)
+    return replace(count.plan(notes), n_uncounted=uncounted)
 
 
 async def _walk(
@@ -166,14 +182,13 @@ def _by_model(plan: Plan) -> Iterator[tuple[str, Sequence[PlanLine]]]:
 
 def _of_model(model: str, lines: Sequence[PlanLine]) -> dict[str, Any]:
     costs = [line.cost_usd for line in lines if line.n_to_send or line.n_unknown]
-    seconds = [line.seconds for line in lines]
     known = [one for one in costs if one is not None]
     return {
         "model": model,
         "roles": list(dict.fromkeys(line.role for line in lines)),
         **{name: sum(getattr(line, name) for line in lines) for name in (*_SUMMED, *_TOKENS)},
         "cost_usd": float(sum(known, Decimal(0))) if len(known) == len(costs) else None,
-        "seconds": None if None in seconds else sum(filter(None, seconds)),
+        "seconds": sum(line.seconds for line in lines),
     }
 
 

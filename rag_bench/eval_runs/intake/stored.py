@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.settings import Settings
 from rag_bench.store import datasets
 from rag_bench.store.datasets import PAIRS, DatasetInfo, Item
-from rag_bench.store.eval_runs.chunk_names import hashes_of
+from rag_bench.store.eval_runs.chunk_names import Named, named_in
 from rag_bench.store.eval_runs.creating import NewCase
 from rag_bench.strict_json.places import Place, pointer
 
@@ -43,9 +43,9 @@ def cases_of(
 ) -> list[NewCase]:
     """Return the questions of a dataset as cases; relevant chunks are by hash already."""
     named = {digest for item in items for digest in item.chunk_hashes}
-    there = hashes_of(connection, dump_sha256, named) if dump_sha256 is not None else {}
+    meant = named_in(connection, dump_sha256, named)
     return [
-        NewCase(position, item.item_id, _given(item), _known(item, there))
+        NewCase(position, item.item_id, _given(item), _known(item, meant))
         for position, item in enumerate(items)
     ]
 
@@ -59,13 +59,16 @@ def _given(item: Item) -> dict[str, Any]:
     return given
 
 
-def _known(item: Item, there: Mapping[str, str]) -> dict[str, Any]:
+def _known(item: Item, meant: Named) -> dict[str, Any]:
+    lacking = [one for one in item.chunk_hashes if one not in meant.current]
+    outdated = [one for one in lacking if one in meant.outdated]
     named = item.details.get("language")
     own = named in ("ru", "en")
     return {
         "lang": named if own else russian_or_english(item.question),
         "lang_by": "dataset" if own else "detected",
-        "chunk_hashes": [one for one in item.chunk_hashes if one in there],
+        "chunk_hashes": [one for one in item.chunk_hashes if one in meant.current],
         "names": {},
-        "unknown_chunks": [one for one in item.chunk_hashes if one not in there],
+        "unknown_chunks": [one for one in lacking if one not in outdated],
+        **({"outdated_chunks": outdated} if outdated else {}),
     }

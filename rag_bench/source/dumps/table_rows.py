@@ -13,6 +13,7 @@ import json
 import re
 import tokenize
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +40,15 @@ def table_rows(
         RagBenchError: not a table with a header of known names; a quote that never ends; a line
             with more cells than the header.
     """
-    # Line ends inside of cells are kept as they are read here.
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    skipped = 0
-    if announced := re.match(r"sep=(.)\n", text, re.IGNORECASE):
-        text, skipped = text[announced.end() :], 1
-    separators = announced[1] if announced else _SEPARATORS
-
-    def found(separator: str) -> tuple[int, int]:
-        header = next(_cells(path, text, separator, skipped), ("", []))[1]
-        names = {name.strip().casefold().replace(" ", "_") for name in header}
-        return len(names & set(known)), len(header)
-
-    best = max(separators, key=found)
-    if not found(best)[0]:
+    table = Table.of(text, known, str(path))
+    best = table.separator
+    if not table.n_known:
         raise RagBenchError(
             f"{path} is neither a JSON array of objects, JSONL nor a table (CSV) whose first line "
             f"names its columns, one of them {needed}."
         )
     width = 0
-    for where, cells in _cells(path, text, best, skipped):
+    for where, cells in table.cells(str(path)):
         width = width or len(cells)
         if len(cells) > width:
             if any(cell.strip() for cell in cells[width:]):
@@ -70,7 +60,53 @@ def table_rows(
         yield where, list(cells)
 
 
-def _cells(path: Path, text: str, separator: str, skipped: int) -> Iterator[tuple[str, list[str]]]:
+@dataclass(frozen=True)
+class Table:
+    """A table's text, and how it is read.
+
+    Attributes:
+        text: with line ends as they are read here, without a line that names the separator.
+        separator: of its cells.
+        skipped: lines before the text.
+        n_known: names of its header that are known.
+    """
+
+    text: str
+    separator: str
+    skipped: int
+    n_known: int
+
+    @classmethod
+    def of(cls, text: str, known: Collection[str], name: str = "the file") -> Table:
+        """Return it with the separator that finds most names of its header among the ``known``.
+
+        Raises:
+            RagBenchError: its first line is no CSV.
+        """
+        # Line ends inside of cells are kept as they are read here.
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        skipped = 0
+        if announced := re.match(r"sep=(.)\n", text, re.IGNORECASE):
+            text, skipped = text[announced.end() :], 1
+
+        def found(separator: str) -> tuple[int, int]:
+            header = next(_cells(name, text, separator, skipped), ("", []))[1]
+            names = {name.strip().casefold().replace(" ", "_") for name in header}
+            return len(names & set(known)), len(header)
+
+        best = max(announced[1] if announced else _SEPARATORS, key=found)
+        return cls(text, best, skipped, found(best)[0])
+
+    def cells(self, path: str) -> Iterator[tuple[str, list[str]]]:
+        """Yield ``(place, cells)`` of its lines, the header first; blank lines are left out.
+
+        Raises:
+            RagBenchError: a quote that never ends.
+        """
+        return _cells(path, self.text, self.separator, self.skipped)
+
+
+def _cells(path: str, text: str, separator: str, skipped: int) -> Iterator[tuple[str, list[str]]]:
     csv.field_size_limit(_MOST_CHARACTERS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = skipped + 1

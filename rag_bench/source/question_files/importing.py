@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,13 @@ from rag_bench.source.question_files.dataset_files import (
     UnresolvedRows,
     read_contents,
 )
+from rag_bench.source.question_files.locating import place_of
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.eval_runs.chunk_names import hashes_of
 from rag_bench.strict_json.places import Place
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-_AT = re.compile(r"^(?P<file>.+?)(?::(?P<line>\d+)|, item \d+)?(?: \([^)]*\))?: (?P<said>.*)", re.S)
-_COLUMN = re.compile(r" \(column (\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -86,20 +83,7 @@ def import_contents(
     return Imported(found, read, snapshot.name if is_pairs else None)
 
 
-def places_of(error: RagBenchError) -> list[Place]:
-    """Return where in the files an error of reading them is: file, line, column, if it says so."""
+def places_of(error: RagBenchError, files: Sequence[tuple[Path, bytes]]) -> list[Place]:
+    """Return where in the files an error of reading them is: file, line, column and field."""
     said = error.problems if isinstance(error, UnresolvedRows) else [str(error)]
-    return [_place(one) for one in said]
-
-
-def _place(said: str) -> Place:
-    found = _AT.match(said)
-    if found is None or found["line"] is None:
-        return Place(said)
-    column = _COLUMN.search(found["said"])
-    return Place(
-        _COLUMN.sub("", found["said"]),
-        line=int(found["line"]),
-        column=int(column[1]) if column else None,
-        file=found["file"],
-    )
+    return [place_of(one, files) for one in said]

@@ -41,6 +41,7 @@ with run as (
     update rag_bench.eval_run
     set status = :status, counts = :counts, aggregates = :aggregates, flags = :flags,
         errors = :errors, timings = :timings, error_code = null, error_detail = null,
+        n_attempts = 0,
         comparison = '{}', holder = null, expires_at = null,
         finished_at = clock_timestamp(), version = version + 1
     where id = :run_id and status = 'running' and holder = :holder
@@ -60,8 +61,8 @@ _NEW = f"""
 with run as (
     insert into rag_bench.eval_run
         ({_OF_RUN}, place, status, counts, aggregates, flags, errors, timings, attempt,
-         created_at, started_at, finished_at)
-    select {_OF_RUN}, 'service', :status, :counts, :aggregates, :flags, :errors, :timings, 1,
+         n_attempts, created_at, started_at, finished_at)
+    select {_OF_RUN}, 'service', :status, :counts, :aggregates, :flags, :errors, :timings, 1, 0,
         clock_timestamp() - make_interval(secs => :seconds),
         clock_timestamp() - make_interval(secs => :seconds), clock_timestamp()
     from jsonb_populate_record(null::rag_bench.eval_run, :run)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Status = Literal["waiting", "delivered", "ended", "failed"]
 STATUSES: tuple[Status, ...] = ("waiting", "delivered", "ended", "failed")
+#: Rows that one look forgets at most.
+MOST_PRUNED = 1000
 #: Seconds that a claim stands: more than an attempt can take.
 CLAIM_SECONDS = 60
 #: One host's name and port, as a URL has them.
@@ -200,6 +202,28 @@ def replay(connection: Connection, callback_id: str) -> bool:
     It keeps its id, by which a receiver knows that it had it before.
     """
     return bool(connection.execute(_REPLAY, {"id": callback_id}).rowcount)
+
+
+# Ids begin with the milliseconds of their making, so the index of the key finds old ones.
+_PRUNE = text(f"""
+    delete from rag_bench.callback where id in (
+        select c.id from rag_bench.callback c
+        where c.status <> 'waiting' and c.id < 'cb_' || lpad(to_hex((
+                extract(epoch from clock_timestamp() - make_interval(days => :days)) * 1000
+            )::bigint), 12, '0')
+          and not exists (
+            select from rag_bench.callback_attempt a where a.callback_id = c.id
+              and a.at > clock_timestamp() - make_interval(days => :days))
+        order by c.id limit {MOST_PRUNED} for update skip locked)
+""")
+
+
+def prune(connection: Connection, days: int) -> int:
+    """Forget callbacks that were made, and tried last, more than ``days`` days ago, with the log
+    of their attempts; return how many, `MOST_PRUNED` at most. Those that wait still are kept,
+    and so are all runs.
+    """
+    return connection.execute(_PRUNE, {"days": days}).rowcount
 
 
 def listed(

@@ -29,7 +29,8 @@ class NewCase:
         given: the case as it was sent.
         known: what was found out: ``lang``, ``lang_by`` (``client`` or ``detected``),
             ``chunk_hashes`` (of the ground truth, in the current snapshot), ``names`` (what the
-            client calls chunks, by hash), ``unknown_chunks`` (ids that no chunk has),
+            client calls chunks, by hash), ``unknown_chunks`` (ids that no snapshot has),
+            ``outdated_chunks`` (ids that only earlier snapshots have; absent: none),
             ``context_hashes`` (of the given contexts in their order; null: not known).
     """
 

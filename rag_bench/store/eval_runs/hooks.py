@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rag_bench.store.eval_runs.tables import hook
@@ -65,6 +65,20 @@ def waiting(engine: Engine, limit: int = 50) -> Sequence[Received]:
     )
     with engine.connect() as connection:
         return [Received(*row) for row in connection.execute(query)]
+
+
+_PRUNE = text("""
+    delete from rag_bench.hook
+    where outcome <> 'waiting' and received_at < clock_timestamp() - make_interval(days => :days)
+""")
+
+
+def prune(connection: Connection, days: int) -> int:
+    """Forget hooks from which everything has followed, after so many days; return how many.
+
+    One that is sent again then is refused by its time, as its signature is good for minutes.
+    """
+    return connection.execute(_PRUNE, {"days": days}).rowcount
 
 
 def settle(engine: Engine, hook_id: str, outcome: Outcome, dagster_run_id: str | None) -> None:

@@ -190,9 +190,15 @@ def mark_recorded(connection: Connection, run_ids: Iterable[str]) -> None:
     connection.execute(_RECORDED, {"run_ids": list(run_ids)})
 
 
+def oldest_listed(connection: Connection, most: int) -> str | None:
+    """Return the first id of the ``most`` newest runs; None: there is no run."""
+    found: str | None = connection.execute(_NEWEST, {"most": most}).scalar()
+    return found
+
+
 def old_ones(connection: Connection, run_ids: Sequence[str], most: int) -> list[str]:
     """Return those of ``run_ids`` that have ended and are not among the ``most`` newest runs."""
-    newest = connection.execute(_NEWEST, {"most": most}).scalar()
+    newest = oldest_listed(connection, most)
     old = [run_id for run_id in run_ids if newest is not None and run_id < newest]
     still_open = set(connection.execute(_OPEN_AMONG, {"ids": old}).scalars()) if old else set()
     return [run_id for run_id in old if run_id not in still_open]

@@ -34,13 +34,11 @@ _NEWS = text("""
     order by e.id limit :limit
 """)
 
-#: Assumed of a case where nothing like it has run.
-SECONDS_PER_CASE = 0.3
 _SECONDS = text("""
     select avg(seconds) from (
         select extract(epoch from finished_at - started_at)::float8 / n_cases as seconds
         from rag_bench.eval_run
-        where config @> cast(:config as jsonb) and n_cases >= 5
+        where config @> cast(:config as jsonb) and n_cases >= 5 and n_calls = 0
             and status in ('succeeded', 'partial') and attempt <= 1
             and finished_at > clock_timestamp() - interval '30 days'
         order by id desc limit 5) as lately
@@ -181,14 +179,14 @@ def ended(connection: Connection, run_ids: Iterable[str]) -> set[str]:
     return set(ids) - set(connection.execute(query).scalars())
 
 
-def seconds_per_case(connection: Connection, config: Mapping[str, Any]) -> float:
-    """Return how long a case took in the last runs of the same models and measures.
-
-    `SECONDS_PER_CASE` where there was none.
+def own_seconds_per_case(connection: Connection, config: Mapping[str, Any]) -> float | None:
+    """Return the seconds that a case took beside its calls: in the last runs of the same models and
+    measures that had to send none; None: there was none.
     """
-    given = {name: config[name] for name in ("generation_model", "judge_model", "eval_types")}
+    same = ("generation_model", "judge_model", "eval_types", "metrics")
+    given = {name: config[name] for name in same}
     found = connection.execute(_SECONDS, {"config": json.dumps(given)}).scalar()
-    return SECONDS_PER_CASE if found is None else float(found)
+    return None if found is None else float(found)
 
 
 def _rows(result: CursorResult[Any]) -> list[dict[str, Any]]:

@@ -66,6 +66,9 @@ _NEED_REFERENCE = {
     if Need.reference in spec(name).needs
 }
 
+#: Of those that a judge is asked for, the ones that compare vectors besides.
+_READ_VECTORS = frozenset({"answer_relevancy", "answer_correctness"})
+
 K = TypeVar("K")
 
 SampleOf = Callable[[Item], "Sample"]
@@ -91,6 +94,20 @@ class Subject:
     def names(self) -> list[str]:
         """All metrics, without their prefix."""
         return [*self.metrics, *([SIMILARITY] if self.similarity else [])]
+
+    @property
+    def encodes(self) -> bool:
+        """Whether a metric compares vectors."""
+        return self.similarity or bool(_READ_VECTORS & set(self.metrics))
+
+    def on(self, bench: Bench) -> Subject:
+        """Return it with those metrics alone that are wanted on a bench."""
+        wanted = bench.judged
+        if wanted is None:
+            return self
+        metrics = tuple(name for name in self.metrics if PREFIX + name in wanted)
+        similarity = self.similarity and PREFIX + SIMILARITY in wanted
+        return replace(self, metrics=metrics, similarity=similarity)
 
 
 ANSWERS = Subject(
@@ -224,6 +241,8 @@ class _Ragas:
         step, judge = self.step, roles.benchmark_judge_model
         assert judge is not None
         inputs = {**hashed, **self.instrument.as_json()}
+        if (asked := subject.on(self.bench)) != subject:
+            subject, inputs = asked, {**inputs, "asked_metrics": sorted(asked.names)}
         return Task(
             key,
             step.tier,
@@ -304,7 +323,7 @@ class _Ragas:
         def rehearse() -> None:
             rehearse_sdk()
             apart.prepare(bench)
-            if subject.similarity:
+            if subject.encodes:
                 self._quiet.rehearse_encoding()
 
         def prompts_of(place: int) -> list[int]:

@@ -16,7 +16,7 @@ from rag_bench.store.datasets import Item
 from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
-from rag_bench.tiers.base.asked_rubrics import asked_rubrics, rubric_inputs
+from rag_bench.tiers.base.asked_rubrics import rubric_inputs, rubrics_on
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
@@ -59,7 +59,7 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
             answers.hash,
             *models.asked_otherwise(bench.settings, judge, Role.benchmark_judge),
             *reask_inputs(bench),
-            *rubric_inputs(bench.run, step.tier, bench.dataset.kind),
+            *rubric_inputs(bench, step.tier),
             *filter(None, [apart.read_inputs(bench)]),
         ),
         step.version,
@@ -72,7 +72,7 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
 
 
 def _work(bench: Bench, models: Models, step: Declared, judge: str, answers: Answers) -> Work:
-    rubrics = asked_rubrics(bench.run, step.tier, bench.dataset.kind)
+    rubrics = rubrics_on(bench, step.tier)
 
     def applies(item: Item, rubric: str) -> bool:
         if apart.counts_apart(bench, answers.by_item.get(item.item_id)):

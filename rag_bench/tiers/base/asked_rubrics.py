@@ -4,18 +4,23 @@ heavy, as the definitions need it to load.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.rubrics import RUBRICS, rubrics_of
+from rag_bench.evaluation.rubrics import PREFIX, RUBRICS, rubrics_of
 from rag_bench.llm.prompt_texts import MEASURED_PROMPTS
 from rag_bench.tiers.base.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from rag_bench.tiers.base.bench import Bench
 
 __all__ = [
     "MEASURED_PROMPTS",
     "asked_rubrics",
+    "default_rubrics",
     "possible_rubrics",
     "rubric_inputs",
     "rubric_prompts",
+    "rubrics_on",
 ]
 
 
@@ -24,12 +29,31 @@ def asked_rubrics(run: RunSettings, tier: str, kind: str = "") -> tuple[str, ...
     return rubrics_of(tier, every=tier == "3" and run.tier3_all_rubrics, kind=kind)
 
 
+def rubrics_on(bench: Bench, tier: str) -> tuple[str, ...]:
+    """Return the rubrics that judges are asked on a bench: of those of the tier the ones that are
+    wanted, where only some are.
+    """
+    asked = asked_rubrics(bench.run, tier, bench.dataset.kind)
+    if bench.judged is None:
+        return asked
+    return tuple(name for name in asked if PREFIX + name in bench.judged)
+
+
 def possible_rubrics(tier: str) -> tuple[str, ...]:
     """Return the rubrics that a tier's judges may be asked, whatever the settings and dataset."""
-    asked = dict.fromkeys(rubrics_of(tier, every=True))
+    return _of_all_kinds(tier, every=True)
+
+
+def default_rubrics(tier: str) -> tuple[str, ...]:
+    """Return those that are asked without being named, of whatever dataset."""
+    return _of_all_kinds(tier, every=False)
+
+
+def _of_all_kinds(tier: str, *, every: bool) -> tuple[str, ...]:
+    asked = dict.fromkeys(rubrics_of(tier, every=every))
     kinds = dict.fromkeys(kind for rubric in RUBRICS.values() for kind in rubric.asked_of)
     for kind in kinds:
-        asked |= dict.fromkeys(rubrics_of(tier, every=True, kind=kind))
+        asked |= dict.fromkeys(rubrics_of(tier, every=every, kind=kind))
     return tuple(asked)
 
 
@@ -39,12 +63,18 @@ def rubric_prompts(tier: str) -> tuple[str, ...]:
     return (*of_rubrics, "reply_direct", "reply_reasoned")
 
 
-def rubric_inputs(run: RunSettings, tier: str, kind: str) -> tuple[Any, ...]:
+def rubric_inputs(bench: Bench, tier: str) -> tuple[Any, ...]:
     """Return what enters the input hash of a tier's scores beside the settings: the prompts of
-    rubrics that the settings hash does not hold. Nothing where there are none.
+    rubrics that the settings hash does not hold, and which are asked where not all are. Nothing
+    where there is neither.
     """
     from rag_bench.llm.tasks.prompts import prompt_hash
 
-    own = [RUBRICS[name].prompt for name in asked_rubrics(run, tier, kind)]
-    added = sorted(set(own) - set(MEASURED_PROMPTS))
-    return ({"rubrics": {name: prompt_hash([name]) for name in added}},) if added else ()
+    asked = rubrics_on(bench, tier)
+    added = sorted({RUBRICS[name].prompt for name in asked} - set(MEASURED_PROMPTS))
+    found: list[Any] = []
+    if added:
+        found.append({"rubrics": {name: prompt_hash([name]) for name in added}})
+    if asked != asked_rubrics(bench.run, tier, bench.dataset.kind):
+        found.append({"asked_metrics": sorted(asked)})
+    return tuple(found)

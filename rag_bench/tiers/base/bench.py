@@ -42,6 +42,7 @@ class Bench:
         run_id: the Dagster run, for the records.
         retry_failed: ask again what was answered unreadably before.
         wanted: only these metrics of answers are measured; None: all that there are.
+        judged: only these metrics are asked of judges, by their full names; None: all of a step.
         foreseen: set by a plan, which runs no step: what later steps read in place of the store.
     """
 
@@ -54,6 +55,7 @@ class Bench:
     run_id: str | None = None
     retry_failed: bool = False
     wanted: frozenset[str] | None = None
+    judged: frozenset[str] | None = None
     progress: Progress = field(default=silent)
     foreseen: Earlier | None = None
     reopen: Callable[[str], Bench] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rag_bench.tiers.base.bench import Bench
     from rag_bench.tiers.base.evaluate import Job
 
+#: Calls of the ledger that estimates go by: how fast a model was lately says more.
+_NEWEST = 200_000
 _AT_ONCE = 512  # jobs; their lookups in the ledger become a few statements
 Makes = Callable[["Bench", Models], Sequence[Planned[Any]]]
 
@@ -73,8 +75,11 @@ class Counting:
         """Return what was counted so far, with estimates."""
         models, settings = self._models, self._settings
         with self._engine.connect() as connection:
-            usage = calls.usage(connection)
-        lines = [line_of(key, tally, models, usage) for key, tally in self._chat.tallies.items()]
+            usage = calls.usage(connection, newest=_NEWEST)
+        assumed = settings.assumed_latency_seconds
+        lines = [
+            line_of(key, tally, models, usage, assumed) for key, tally in self._chat.tallies.items()
+        ]
         judged = any(
             line.role == Role.benchmark_judge and line.n_to_send + line.n_unknown for line in lines
         )
@@ -85,7 +90,14 @@ class Counting:
                 "(RAG_BENCH_REASK_UNREADABLE=none: not)."
             )
         by_model = {line.model: models.provider_of(line.model) for line in lines}
-        return Plan(lines, tuple(said), by_model)
+        plan = Plan(lines, tuple(said), by_model)
+        if never := plan.assumed:
+            each = ", ".join(f"{model} {seconds:g} s" for model, seconds in never.items())
+            said.append(
+                "The time rests on assumptions, as no call of these models or their providers was "
+                f"ever timed: {each} a call (RAG_BENCH_ASSUMED_LATENCY_SECONDS)."
+            )
+        return replace(plan, notes=tuple(said))
 
 
 class Walk:
@@ -96,6 +108,7 @@ class Walk:
         self.foreseen = Foreseen(bench)
         self._bench = PlannedBench.of(bench, self.foreseen)
         self.notes: list[str] = []
+        self.n_uncounted = 0  # tasks whose requests cannot be known before texts are encoded
 
     async def through(self, step: Step, keys: Sequence[Any]) -> None:
         """Count what a step asks for each of its keys."""
@@ -121,6 +134,7 @@ class Walk:
             work = task.prepare()
         except CaseError as error:
             # What is asked about is found by vectors that are not there yet.
+            self.n_uncounted += 1
             self._note(f"{self._chat.asset} is unknown until texts are encoded ({error.detail}).")
             return
         ended = await _run(work.jobs)

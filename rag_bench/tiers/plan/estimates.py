@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rag_bench.llm.transport.records import CHARS_PER_TOKEN
-from rag_bench.tiers.plan.lines import PlanLine
+from rag_bench.tiers.plan.lines import ASSUMED, OF_MODEL, OF_PROVIDER, PlanLine
 
 if TYPE_CHECKING:
     from rag_bench.store import calls
@@ -14,10 +14,26 @@ if TYPE_CHECKING:
     from rag_bench.tiers.plan.ledger_only import Tally
 
 
+#: Seconds of a call of an offline model where none was timed: it runs in this process.
+OFFLINE = 0.02
+
+
 def line_of(
-    key: tuple[str, str, str], tally: Tally, models: Models, usage: Sequence[calls.Usage]
+    key: tuple[str, str, str],
+    tally: Tally,
+    models: Models,
+    usage: Sequence[calls.Usage],
+    assumed: float,
 ) -> PlanLine:
-    """Return the line of one asset, role and model; ``usage`` is what the ledger holds of all."""
+    """Return the line of one asset, role and model.
+
+    Args:
+        key: asset, role, model.
+        tally: what was counted.
+        models: for addresses, prices and limits.
+        usage: what the ledger holds of all.
+        assumed: seconds of a call where none of the model or its provider was ever timed.
+    """
     asset, role, model = key
     provider, name = models.split(model)
     n = len(tally.to_send) + tally.n_unknown
@@ -36,9 +52,13 @@ def line_of(
             break
     # Assistants share nothing but the word that their keys begin with.
     alike = [] if provider.target else of_provider
-    latency = next((_latency(u) for u in (same, of_model, alike) if u), None)
-    seconds = None if latency is None else n * latency / models.slots(provider.name)
-    if seconds is not None and provider.rpm:
+    latency, basis = OFFLINE if provider.kind == "simulator" else assumed, ASSUMED
+    for timed, of in ((same, OF_MODEL), (of_model, OF_MODEL), (alike, OF_PROVIDER)):
+        if (found := _latency(timed)) is not None:
+            latency, basis = found, of
+            break
+    seconds = n * latency / models.slots(provider.name)
+    if provider.rpm:
         seconds = max(seconds, n * 60 / provider.rpm)
     cost = models.providers.cost_usd(
         model, prompt_tokens, completion_tokens, tally.search_units, n_calls=n
@@ -55,6 +75,8 @@ def line_of(
         completion_tokens,
         cost,
         seconds if n else 0.0,
+        latency,
+        basis,
     )
 
 

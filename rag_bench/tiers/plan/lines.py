@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
+#: What a line's latency rests on.
+OF_MODEL, OF_PROVIDER, ASSUMED = "model", "provider", "assumed"
+
 
 @dataclass(frozen=True)
 class PlanLine:
@@ -20,7 +23,10 @@ class PlanLine:
         prompt_tokens: of what will be sent, unknown ones included; an estimate.
         completion_tokens: likewise.
         cost_usd: likewise; None: the model's price is unknown.
-        seconds: of this asset's calls at the provider's calls in flight; None: no latency known.
+        seconds: of this asset's calls at the provider's calls in flight.
+        latency: seconds that one call is taken to last.
+        basis: what that rests on: measured calls of the ``model``, or of others of its
+            ``provider``, or ``assumed`` by the settings, as none was ever measured.
     """
 
     asset: str
@@ -33,7 +39,9 @@ class PlanLine:
     prompt_tokens: int
     completion_tokens: int
     cost_usd: Decimal | None
-    seconds: float | None
+    seconds: float
+    latency: float = 0.0
+    basis: str = ASSUMED
 
     def to_json(self) -> dict[str, Any]:
         """Return the line with plain numbers."""
@@ -48,6 +56,7 @@ class Plan:
     lines: Sequence[PlanLine]
     notes: Sequence[str] = ()
     providers: Mapping[str, str] = field(default_factory=dict)  # of the lines' models
+    n_uncounted: int = 0  # further calls, about, that cannot be known before texts are encoded
 
     @property
     def n_to_send(self) -> int:
@@ -66,18 +75,24 @@ class Plan:
         return None if None in costs else sum((c for c in costs if c is not None), Decimal(0))
 
     @property
-    def seconds(self) -> float | None:
+    def seconds(self) -> float:
         """Time of all calls: assets one after another, an asset's providers side by side."""
         by_asset: dict[str, dict[str, float]] = {}
         for line in self.lines:
             if not line.n_to_send and not line.n_unknown:
                 continue
-            if line.seconds is None:
-                return None
             own = by_asset.setdefault(line.asset, {})
             provider = self.providers[line.model]
             own[provider] = own.get(provider, 0.0) + line.seconds
         return sum(max(own.values()) for own in by_asset.values())
+
+    @property
+    def assumed(self) -> Mapping[str, float]:
+        """Models to be asked, no call of which, nor of their provider, was ever timed; and the
+        seconds that are assumed of one.
+        """
+        asked = (line for line in self.lines if line.n_to_send or line.n_unknown)
+        return {line.model: line.latency for line in asked if line.basis == ASSUMED}
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for metadata and `--json`."""

@@ -11,6 +11,8 @@ from small_world import World
 from world_data import GOLD
 
 from rag_bench.eval_runs.executing import execute, execution, parts
+from rag_bench.eval_runs.intake.dry_run import dry_run
+from rag_bench.eval_runs.intake.preparing import prepare
 from rag_bench.eval_runs.reply import reply
 from rag_bench.llm.config import offline
 from rag_bench.llm.transport import stopping
@@ -258,3 +260,43 @@ def test_asked_parts_make_one_result_and_a_stop_keeps_those_before(
     assert found["status"] == whole["status"]
     assert found["aggregates"] == whole["aggregates"]
     assert found["counts"] == whole["counts"]
+
+
+def test_only_the_judged_metrics_that_are_named_are_asked_for(
+    free_world: World, settings: Settings
+) -> None:
+    engine = free_world.engine
+    cases = [given_case(n) for n in range(2)]
+    asked = {"cases": cases, "judge_model": JUDGE, "eval_type": []}
+
+    def run(*metrics: str, **more: Any) -> tuple[dict[str, Any], int]:
+        body = {**asked, "metrics": list(metrics), **more}
+        foreseen = dry_run(engine, settings, prepare(engine, settings, body))
+        before = free_world.count("llm_call")
+        _, told = run_body(engine, settings, body)
+        assert told is not None
+        sent = free_world.count("llm_call") - before
+        assert told["cost"]["n_calls"] == sent <= foreseen["n_to_send"] + foreseen["n_unknown"]
+        return told, sent
+
+    told, sent = run("ragas_faithfulness")
+    assert sent <= 2 * len(cases)  # statements and verdicts
+    assert set(told["aggregates"]) == {"ragas_faithfulness"}
+    assert all(case["answer_relevancy"] is None for case in told["cases"])
+    assert all(case["faithfulness"] is not None for case in told["cases"])
+    one, sent = run("ragas_context_recall")
+    assert (set(one["aggregates"]), sent) == ({"ragas_context_recall"}, len(cases))
+    relevancy, sent = run("ragas_answer_relevancy")
+    assert (set(relevancy["aggregates"]), sent) == ({"ragas_answer_relevancy"}, 3 * len(cases))
+    # All of it later: what was asked for one by one is not asked again, and has the same scores.
+    whole, sent = run(eval_type="ragas")
+    assert sent > 0
+    assert [case["faithfulness"] for case in whole["cases"]] == [
+        case["faithfulness"] for case in told["cases"]
+    ]
+    assert len(whole["aggregates"]) == 6
+    again, sent = run("ragas_answer_correctness")
+    assert (set(again["aggregates"]), sent) == ({"ragas_answer_correctness"}, 0)
+    # Rubrics likewise: one that is asked for by name alone brings no other.
+    rubric, sent = run("rubric_answer_relevance")
+    assert (set(rubric["aggregates"]), sent) == ({"rubric_answer_relevance"}, len(cases))

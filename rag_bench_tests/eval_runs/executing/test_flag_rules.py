@@ -29,10 +29,14 @@ RULES = Rules({"ragas_faithfulness": 0.5}, disagreement=0.5)
         (Known(relevant=["a"], retrieved=[]), ["missing_chunk"]),
         (Known(relevant=["a"], retrieved=None), []),  # it is not known what was retrieved
         (Known(unknown_chunks=["x"]), ["unknown_chunk"]),
+        (Known(outdated_chunks=["x"]), ["outdated_chunk"]),
         (Known(truncated=True), ["truncated_context"]),
         (Known(worse=True), ["regression_detected"]),
         (
-            Known(["a"], [], ["x"], [ErrorCode.TIMEOUT], truncated=True, worse=True),
+            Known(
+                *(["a"], [], ["x"], [ErrorCode.TIMEOUT]),
+                **{"truncated": True, "worse": True, "outdated_chunks": ["y"]},
+            ),
             list(FLAGS),
         ),
     ],

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from api_access import a_key, bearer, open_client
+from eval_run_rows import run_body
 from fastapi.testclient import TestClient
-from known_chunks import HASHES, SNAPSHOT, known_engine
+from known_chunks import HASHES, SNAPSHOT, TEXTS, known_engine, load_chunks
 from sqlalchemy import Engine, delete, select
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from rag_bench.store.access.audit import actions
 from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.eval_runs.chunk_names import names_of
 from rag_bench.store.eval_runs.tables import chunk_alias
+from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, save_snapshot
 
 PATH = "/eval/chunk-aliases"
 
@@ -89,6 +91,43 @@ def test_runs_use_them_both_ways(client: TestClient, engine: Engine) -> None:
     assert named == {HASHES[0]: "chunk_001", HASHES[1]: 2, HASHES[2]: "a", "f" * 64: "f" * 64}
 
 
+@pytest.fixture
+def next_dump(engine: Engine) -> Iterator[None]:
+    """The dump after the known one: it has lost the first chunk, and calls the second 22."""
+    left = [
+        ChunkRecord(HASHES[1], 0, 22, "kb/2", TEXTS[1]),
+        ChunkRecord(HASHES[2], 1, 3, "kb/3", TEXTS[2]),
+    ]
+    save_snapshot(engine, NewSnapshot("6" * 64, "next.sql", "dump", 1, left, []))
+    yield
+    load_chunks(engine)  # for the tests behind this one
+
+
+def test_what_only_an_earlier_snapshot_has_is_told_from_what_none_has(
+    client: TestClient, engine: Engine, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    client.post(PATH, json={"aliases": {"moved": "2", "gone": "1"}})
+    request.getfixturevalue("next_dump")
+    settings = Settings(eval_results=tmp_path)
+    names = ["22", "2", "moved", "1", "gone", HASHES[0], "nobody"]
+    cases = [{"question": "?", "ground_truth_chunks": [name], "answer": "!"} for name in names]
+    known = [one.known for one in prepare(engine, settings, {"cases": cases}).cases]
+    # Known by its text, whatever it is called now; an alias means the chunk that it was given for.
+    assert [one["chunk_hashes"] for one in known[:3]] == [[HASHES[1]]] * 3
+    assert [one.get("outdated_chunks") for one in known[3:6]] == [["1"], ["gone"], [HASHES[0]]]
+    assert [one["unknown_chunks"] for one in known] == [*[[]] * 6, ["nobody"]]
+    _, told = run_body(engine, settings, {"cases": cases, "eval_type": "retrieval"})
+    assert told is not None
+    flags = [case["flags"] for case in told["cases"]]
+    assert all("outdated_chunk" in one and "unknown_chunk" not in one for one in flags[3:6])
+    assert "unknown_chunk" in flags[6]
+    assert not any({"outdated_chunk", "unknown_chunk"} & set(one) for one in flags[:3])
+    assert told["cases"][3]["details"]["outdated_chunks"] == ["1"]
+    said = " ".join(told["notes"])
+    assert "3 cases name chunks that only an earlier snapshot of the knowledge base has" in said
+    assert "1 case names chunks that the knowledge base does not have" in said
+
+
 @pytest.mark.parametrize(
     ("sent", "places"),
     [
@@ -145,6 +184,15 @@ def test_bad_rows_are_located_and_nothing_is_stored(
     assert (reply.status_code, reply.json()["code"]) == (400, "INVALID_INPUT"), reply.text
     assert [one.get("line") for one in reply.json()["errors"]] == lines
     assert stored(engine) == {}
+
+
+def test_a_bad_cell_is_located_by_its_column_and_the_name_of_it(client: TestClient) -> None:
+    sent = 'sep=;\nchunk;note;alias\n1;"x;\n""y""";"a"\n9;;b\n1;"two\nlines";\n'
+    errors = csv(client, sent).json()["errors"]
+    found = [(one["line"], one["column"], one["field"]) for one in errors]
+    assert found == [(7, 8, "alias")]
+    errors = csv(client, sent.rstrip().rpartition("\n")[0].rpartition("\n")[0]).json()["errors"]
+    assert [(one["line"], one["column"], one["field"]) for one in errors] == [(5, 1, "chunk")]
 
 
 def test_another_kind_of_body_is_not_read(client: TestClient) -> None:

@@ -9,7 +9,9 @@ from eval_run_rows import given_case, run_body
 from small_world import World
 from world_data import GOLD
 
+from rag_bench.api.eval_runs.deciding import Preferences, decide
 from rag_bench.eval_runs.intake.dry_run import dry_run
+from rag_bench.eval_runs.intake.estimating import estimate
 from rag_bench.eval_runs.intake.preparing import prepare
 from rag_bench.settings import Settings
 
@@ -43,6 +45,15 @@ def test_what_is_foreseen_is_asked_and_then_found(free_world: World, settings: S
     assert told["exceeds"] == {"max_calls": foreseen > 3, "max_cost_usd": None}
     assert told["exceeds"]["max_calls"]
 
+    # Nothing was ever asked: the time is that of a stated assumption.
+    estimated = told["estimate"]
+    assert estimated["assumed"]
+    assert {one["basis"] for one in estimated["calls"]["latency"]} == {"assumed"}
+    own = pytest.approx(3 * settings.eval_seconds_per_case)
+    assert estimated["own"] == {"seconds": own, "basis": "assumed"}
+    assert told["seconds"] == estimated["seconds"] > estimated["own"]["seconds"]
+    assert any("rests on assumptions" in note for note in told["notes"])
+
     del body["max_calls"]
     _, result = run_body(engine, settings, body)
     assert result is not None
@@ -51,4 +62,19 @@ def test_what_is_foreseen_is_asked_and_then_found(free_world: World, settings: S
     again = dry_run(engine, settings, prepare(engine, settings, body))
     assert (again["n_to_send"], again["n_unknown"]) == (0, 0)
     assert again["n_in_ledger"] == asked
+    assert again["estimate"]["calls"] == {"seconds": 0.0, "latency": []}
+    # The service decides by the same estimate whether a request waits: what is there costs nothing.
+    config = Settings(eval_wait_cases=1, eval_wait_seconds=5, eval_seconds_per_case=1.0)
+    prepared = prepare(engine, config, body)
+    found = estimate(engine, config, prepared)
+    assert (found.seconds, found.n_to_send, found.n_in_ledger) == (3.0, 0, asked)
+    decided = decide(3, Preferences(), None, lambda: found, config)
+    assert (decided.mode, decided.place) == ("sync", "service")
+    assert f"0 calls to send, {asked} in the ledger), less than 5 s" in decided.reason
+    # Another judge was never asked, and is one of a provider that was.
+    other = {**body, "judge_model": "simulator/sim-judge-lenient"}
+    foreseen = dry_run(engine, settings, prepare(engine, settings, other))
+    assert foreseen["n_to_send"] > 0
+    by_model = {one["model"]: one["basis"] for one in foreseen["estimate"]["calls"]["latency"]}
+    assert by_model == {"simulator/sim-judge-lenient": "provider"}
     assert again["exceeds"] == {"max_calls": None, "max_cost_usd": None}
