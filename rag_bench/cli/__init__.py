@@ -6,11 +6,13 @@ import sys
 import warnings
 
 from rag_bench.errors import RagBenchError
+from rag_bench.processes import look_for_garbage_rarely
 
 
 def main() -> None:
     """Run the command line; an error meant for people is one message and exit code 1."""
     warnings.filterwarnings("ignore", module="dagster.*")
+    look_for_garbage_rarely()
     from rag_bench.cli.app import app
 
     try:

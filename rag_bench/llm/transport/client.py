@@ -22,6 +22,7 @@ from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.config.requests import chat_body
 from rag_bench.llm.config.roles import Provider, Role
 from rag_bench.llm.config.room import how_to_raise, limits_of_roles, longest_reply
+from rag_bench.llm.network.network import network_transport
 from rag_bench.llm.reading import replies
 from rag_bench.llm.reading.chat_reply import ChatReply, read_chat_reply
 from rag_bench.llm.reading.structured import (
@@ -44,7 +45,6 @@ from rag_bench.llm.transport.context import (
 from rag_bench.llm.transport.ledger import Ledger
 from rag_bench.llm.transport.ledger_transport import LedgerTransport
 from rag_bench.llm.transport.limits import Limits, LimitTransport
-from rag_bench.llm.transport.network import network_transport
 from rag_bench.llm.transport.sender import Sender
 from rag_bench.llm.wires.wire import ChatWire, Wire
 from rag_bench.observing import spans

@@ -9,9 +9,9 @@ import httpx
 
 from rag_bench.errors import Blame, CaseError, ErrorCode
 from rag_bench.llm.config.advice import in_words
+from rag_bench.llm.network.network import HopelessError
 from rag_bench.llm.reading import replies
 from rag_bench.llm.transport.call import Answer
-from rag_bench.llm.transport.network import HopelessError
 from rag_bench.llm.transport.statuses import is_of_the_model
 from rag_bench.llm.wires.wire import Wire
 

@@ -27,12 +27,12 @@ from decimal import Decimal
 import httpx
 
 from rag_bench.llm.config.known_quirks import QUIRKS
+from rag_bench.llm.network.network import HopelessError
 from rag_bench.llm.reading import replies
 from rag_bench.llm.sharing.fence import NotSentError, fence
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
 from rag_bench.llm.transport.call_note import CallNote, CallNumbers, CallSize
 from rag_bench.llm.transport.context import current_watch
-from rag_bench.llm.transport.network import HopelessError
 from rag_bench.llm.transport.pacing import Pace
 from rag_bench.llm.transport.queueing import Queue
 from rag_bench.llm.transport.statuses import LIMITED, RETRIED
@@ -291,8 +291,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
         limits = self._limits
         request.extensions["timeout"] = {
             "connect": limits.connect_timeout,
-            "read": limits.call_timeout,
-            "write": limits.call_timeout,
+            "read": None,  # the timeout below counts for all of it
+            "write": None,
             "pool": None,  # the pace is the queue
         }
         if self.queue.gate is not None:

@@ -12,10 +12,10 @@ import httpx
 
 from rag_bench.llm.config.options import Options
 from rag_bench.llm.config.roles import Provider
+from rag_bench.llm.network.network import road_to
 from rag_bench.llm.transport.call import Call
 from rag_bench.llm.transport.call_note import CallNote, CallSize
 from rag_bench.llm.transport.hiding import Hider
-from rag_bench.llm.transport.network import road_to
 from rag_bench.llm.wires.wire import JSON_TYPE, Outgoing, Wire
 from rag_bench.observing import spans, trace
 

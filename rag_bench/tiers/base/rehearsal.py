@@ -27,7 +27,7 @@ async def rehearse_calls() -> None:
     import anyio.lowlevel
     import httpx
 
-    from rag_bench.llm.transport.network import tls_with
+    from rag_bench.llm.network.network import tls_with
 
     for name in ("idna", "utf-16-be"):  # getaddrinfo wants the first, on a thread of its own
         codecs.lookup(name)

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag_bench.errors import CaseError, ConfigurationError
 from rag_bench.llm.config.providers import Providers
+from rag_bench.llm.network.network import proxy_for
 from rag_bench.llm.transport.client import ChatModels
-from rag_bench.llm.transport.network import proxy_for
 
 # Keys and addresses.
 

@@ -18,8 +18,8 @@ from sqlalchemy import Engine, text
 
 from rag_bench.errors import CaseError, ConfigurationError
 from rag_bench.llm.config.providers import Providers, Role
+from rag_bench.llm.network.network import is_excepted, proxy_for, road_to
 from rag_bench.llm.transport.client import ChatModels
-from rag_bench.llm.transport.network import is_excepted, proxy_for, road_to
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 
 import httpx
 
 from rag_bench.errors import ConfigurationError
+from rag_bench.llm.network.connection import Connection
 
 
 class HopelessError(httpx.ConnectError):
@@ -74,17 +75,11 @@ def network_transport(
     proxy = httpx.Proxy(road.url) if road else None
     if proxy is not None and proxy.url.scheme == "https":
         proxy.ssl_context = tls
-    lanes = Lanes(
-        lambda: httpx.AsyncHTTPTransport(
-            verify=tls,
-            proxy=proxy,
-            limits=httpx.Limits(
-                max_connections=1, max_keepalive_connections=1, keepalive_expiry=30
-            ),
-            retries=0,
-        )
-    )
-    return _InWords(lanes, road)
+    if proxy is None:
+        return _InWords(Lanes(lambda: Connection(tls)), road)
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
+    by_proxy = partial(httpx.AsyncHTTPTransport, verify=tls, proxy=proxy, limits=limits, retries=0)
+    return _InWords(Lanes(by_proxy), road)
 
 
 _CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -1,0 +1,1 @@
+"""The way to a provider: proxies, trust, connections. Limits and retries: `transport`."""
