@@ -122,6 +122,7 @@ from rag_bench.cli import (  # noqa: E402
     benchmark,  # noqa: F401
     data,  # noqa: F401
     database,  # noqa: F401
+    drafts,  # noqa: F401
     embedding,  # noqa: F401
     generating,  # noqa: F401
     results,  # noqa: F401

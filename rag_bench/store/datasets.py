@@ -358,11 +358,16 @@ def items_of(engine: Engine, dataset_id: str, limit: int | None = None) -> list[
 
 def get_item(engine: Engine, dataset_id: str, item_id: str) -> Item | None:
     """Return one item of a dataset; None: it has none of this id."""
+    with engine.connect() as connection:
+        return item_in(connection, dataset_id, item_id)
+
+
+def item_in(connection: Connection, dataset_id: str, item_id: str) -> Item | None:
+    """Return one item as `get_item` does, in a transaction."""
     query = select(dataset_item).where(
         dataset_item.c.dataset_id == dataset_id, dataset_item.c.item_id == item_id
     )
-    with engine.connect() as connection:
-        row = connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
     return None if row is None else _item(row)
 
 

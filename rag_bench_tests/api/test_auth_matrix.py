@@ -50,6 +50,12 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "GET /eval/callbacks": ("read",),
     "POST /eval/callbacks/{callback_id}/replay": ("run",),
     "POST /eval/datasets": ("label",),
+    "GET /eval/drafts": ("read",),
+    "GET /eval/drafts/{name}": ("read",),
+    "POST /eval/drafts": ("label", "run"),
+    "DELETE /eval/drafts/{name}": ("label", "run"),
+    "DELETE /eval/drafts/{name}/cases/{item_id}": ("label", "run"),
+    "POST /eval/drafts/{name}/publish": ("label", "run"),
 }
 
 

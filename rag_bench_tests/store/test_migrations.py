@@ -3,6 +3,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from rag_bench.store.access import tables as _access  # noqa: F401
+from rag_bench.store.drafts import tables as _drafts  # noqa: F401
 from rag_bench.store.eval_runs import tables as _eval_runs  # noqa: F401
 from rag_bench.store.labels import tables as _labels  # noqa: F401
 from rag_bench.store.migrate import migrate

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import aliases, changing, compare, datasets, events, reads, report, run
+from rag_bench.api.eval_runs import (
+    aliases,
+    changing,
+    compare,
+    datasets,
+    drafts,
+    events,
+    reads,
+    report,
+    run,
+)
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -30,4 +40,5 @@ def eval_routers(
         changing.router(engine, settings, starting),
         aliases.router(engine, settings),
         datasets.router(engine),
+        drafts.router(engine),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from alembic import context
 
 from rag_bench.store.access import tables as _access  # noqa: F401
+from rag_bench.store.drafts import tables as _drafts  # noqa: F401
 from rag_bench.store.eval_runs import tables as _eval_runs  # noqa: F401
 from rag_bench.store.labels import tables as _labels  # noqa: F401
 from rag_bench.store.releases import tables as _releases  # noqa: F401

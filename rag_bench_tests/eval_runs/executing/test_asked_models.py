@@ -300,3 +300,21 @@ def test_only_the_judged_metrics_that_are_named_are_asked_for(
     # Rubrics likewise: one that is asked for by name alone brings no other.
     rubric, sent = run("rubric_answer_relevance")
     assert (set(rubric["aggregates"]), sent) == ({"rubric_answer_relevance"}, len(cases))
+
+
+def test_a_published_draft_is_run_by_its_name(free_world: World, settings: Settings) -> None:
+    from rag_bench.store.datasets import items_of, newest_dataset
+    from rag_bench.store.drafts import drafts
+
+    engine = free_world.engine
+    gold = newest_dataset(engine, "questions") or newest_dataset(engine, "manual")
+    assert gold is not None
+    item = items_of(engine, gold.id)[0]
+    with engine.begin() as connection:
+        drafts.add_case(connection, "hard", gold.id, item.item_id, "anna")
+    drafts.publish(engine, "hard")
+    body = {"dataset": "hard", "llm_model": MODEL, "metrics": ["BLEU"]}
+    _, told = run_body(engine, settings, body)
+    assert told is not None
+    assert [case["case_id"] for case in told["cases"]] == [item.item_id]
+    assert told["cases"][0]["metrics"]["bleu"] is not None

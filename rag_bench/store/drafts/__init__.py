@@ -1,0 +1,1 @@
+"""Drafts of datasets: cases that people put together, until they are published."""
