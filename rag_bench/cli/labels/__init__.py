@@ -1,0 +1,1 @@
+"""``rag-bench label``: people's labels of evaluated answers."""

@@ -1,0 +1,164 @@
+"""Who rates: users' ratings are labels of those who felt like it, so their selection is shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag_bench.evaluation.ratings import RatingScale
+from rag_bench.evaluation.statistics import rate_interval
+
+_LONGEST = 12
+
+
+@dataclass(frozen=True)
+class UserAnswer:
+    """An answer that production gave; ``rating`` None: the user said nothing of it."""
+
+    rating: float | None
+    user: Hashable | None
+    length: int
+    month: str
+    answered: bool
+    page: str
+    topic: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """How many answers of a kind were rated; the interval is over users."""
+
+    by: str
+    group: str
+    n: int
+    n_rated: int
+    interval: tuple[float | None, float | None]
+
+    @property
+    def share(self) -> float:
+        """Of its answers, the rated ones."""
+        return self.n_rated / self.n
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which answers were rated, and by whom.
+
+    ``busiest``: the share of all ratings by the tenth of users who rate most.
+    """
+
+    n: int
+    n_rated: int
+    n_users: int
+    n_raters: int
+    busiest: float | None
+    satisfied: float | None
+    groups: Sequence[Group]
+
+    def lines(self) -> list[str]:
+        """Return it in sentences."""
+        if not self.n_rated:
+            return ["Nobody rated an answer, so users' ratings say nothing."]
+        found = [
+            f"{self.n_rated:,} of {self.n:,} answers are rated, by {self.n_raters:,} of "
+            f"{self.n_users:,} users."
+        ]
+        if self.busiest is not None:
+            found.append(
+                f"The tenth of users who rate most gave {self.busiest:.0%} of the ratings."
+            )
+        if self.satisfied is not None:
+            found.append(f"Of the rated answers {self.satisfied:.0%} were rated as good.")
+        found.append(
+            "Users choose what they rate: no claim rests on ratings alone. Draw answers at random "
+            "and label them to know how good they are."
+        )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "annotator_kind": "user",
+            "n_answers": self.n,
+            "n_rated": self.n_rated,
+            "n_users": self.n_users,
+            "n_raters": self.n_raters,
+            "share_of_the_busiest_tenth": self.busiest,
+            "satisfied": self.satisfied,
+            "groups": [
+                {
+                    "by": one.by,
+                    "group": one.group,
+                    "n_answers": one.n,
+                    "n_rated": one.n_rated,
+                    "share_rated": one.share,
+                    "ci_low": one.interval[0],
+                    "ci_high": one.interval[1],
+                }
+                for one in self.groups
+            ],
+        }
+
+
+def selection_of(answers: Sequence[UserAnswer], scale: RatingScale) -> Selection:
+    """Return who rates how often, by length, month, page, topic and whether it was an answer."""
+    rated = [one for one in answers if one.rating is not None]
+    raters = Counter(one.user for one in rated if one.user is not None)
+    most = sorted(raters.values(), reverse=True)
+    verdicts = [v for one in rated if (v := scale.satisfied(one.rating)) is not None]
+    ways: list[tuple[str, Callable[[UserAnswer], str]]] = [
+        ("length", _by_length(answers)),
+        ("month", lambda one: one.month),
+        ("answered", lambda one: "answered" if one.answered else "refused or empty"),
+        ("page", _by_page(answers)),
+        ("topic", lambda one: "no topic" if one.topic is None else f"topic {one.topic}"),
+    ]
+    groups: list[Group] = []
+    for by, name in ways:
+        groups += _groups(by, answers, name)
+    return Selection(
+        len(answers),
+        len(rated),
+        len({one.user for one in answers if one.user is not None}),
+        len(raters),
+        sum(most[: max(1, len(most) // 10)]) / sum(most) if len(most) >= 10 else None,
+        sum(verdicts) / len(verdicts) if verdicts else None,
+        groups,
+    )
+
+
+def _groups(
+    by: str, answers: Sequence[UserAnswer], name: Callable[[UserAnswer], str]
+) -> list[Group]:
+    found: dict[str, list[UserAnswer]] = {}
+    for one in answers:
+        found.setdefault(name(one), []).append(one)
+    groups = []
+    for group in sorted(found):
+        mine = found[group]
+        rated = [one.rating is not None for one in mine]
+        # Without a user each answer counts as one of its own.
+        users = [f"answer {n}" if one.user is None else one.user for n, one in enumerate(mine)]
+        groups.append(Group(by, group, len(mine), sum(rated), rate_interval(rated, users)))
+    return groups if len(groups) > 1 else []
+
+
+def _by_length(answers: Sequence[UserAnswer]) -> Callable[[UserAnswer], str]:
+    lengths = sorted(one.length for one in answers)
+    if not lengths:
+        return lambda one: ""
+    first, second = (lengths[len(lengths) * part // 3] for part in (1, 2))
+
+    def name(one: UserAnswer) -> str:
+        if one.length < first:
+            return f"1 below {first} letters"
+        return f"2 below {second} letters" if one.length < second else f"3 {second} letters or more"
+
+    return name
+
+
+def _by_page(answers: Sequence[UserAnswer]) -> Callable[[UserAnswer], str]:
+    common = {page for page, _ in Counter(one.page for one in answers).most_common(_LONGEST)}
+    return lambda one: (one.page or "no page") if one.page in common else "other pages"
