@@ -7,7 +7,15 @@ import dagster as dg
 from rag_bench import automation, checks
 from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
-from rag_bench.assets.results import analytics, model_lab, plan, reports, retrievers, vector_map
+from rag_bench.assets.results import (
+    analytics,
+    dataset_health,
+    model_lab,
+    plan,
+    reports,
+    retrievers,
+    vector_map,
+)
 from rag_bench.assets.service import eval_run
 from rag_bench.assets.tiers import judge_canary
 from rag_bench.llm.config.providers import Providers
@@ -33,6 +41,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *plan.build(models),
             *lab,
             *report,
+            *dataset_health.ASSETS,
             *analytics.ASSETS,
             *vector_map.ASSETS,
             *eval_run.ASSETS,

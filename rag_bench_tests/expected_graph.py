@@ -100,10 +100,16 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         {"postgres", "view"},
     ),
     "leaderboard": ("model_lab", {"model_runs"}, NONE, {"postgres", "matplotlib"}),
+    "dataset_health": (
+        "datasets",
+        {"manual_dataset", "synthetic_dataset", "traffic_dataset", "model_runs"},
+        NONE,
+        {"postgres", "table"},
+    ),
     "eval_run": ("service", {"chunk_embeddings"}, RUNS, PAYS),
     "benchmark_report": (
         "reports",
-        {"leaderboard", "retriever_comparison"},
+        {"leaderboard", "retriever_comparison", "dataset_health"},
         NONE,
         {"json", "html"},
     ),
@@ -115,7 +121,7 @@ MEASURED = {
     *(f"tier{tier}_{what}" for tier in "23" for what in ("answers", "scores", "ragas_scores")),
     *("tier2_custom_metrics", "tier3_custom_metrics", "tier3_context_scores"),
     *("production_judge_scores", "benchmark_judge_quality"),
-    *("model_runs", "leaderboard", "benchmark_report"),
+    *("model_runs", "leaderboard", "benchmark_report", "dataset_health"),
     *("retrieval_lab", "retriever_comparison"),
 }
 CHECKS = {
@@ -140,6 +146,9 @@ CHECKS = {
     ("benchmark_judge_quality", "scores_are_not_all_alike"),
     ("benchmark_judge_quality", "checked_against_people"),
     ("judge_canary", "judges_are_unchanged"),
+    ("dataset_health", "no_answer_is_stale"),
+    ("dataset_health", "questions_tell_models_apart"),
+    ("dataset_health", "questions_are_not_copied"),
     ("model_runs", "every_cell_is_measured"),
     ("model_runs", "judges_are_examined_alike"),
 }

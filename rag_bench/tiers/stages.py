@@ -131,7 +131,7 @@ REPORT = Stage(
     "leaderboard and report",
     "Leaderboard and report of what was measured.",
     "07:00",
-    ("model_runs", "leaderboard", "benchmark_report"),
+    ("model_runs", "leaderboard", "dataset_health", "benchmark_report"),
 )
 
 #: Those that have assets of no tier; the others exist by the steps that name them.

@@ -8,6 +8,7 @@ from rag_bench.store.eval_runs import tables as _eval_runs  # noqa: F401
 from rag_bench.store.labels import tables as _labels  # noqa: F401
 from rag_bench.store.migrate import migrate
 from rag_bench.store.releases import tables as _releases  # noqa: F401
+from rag_bench.store.stale import tables as _stale  # noqa: F401
 from rag_bench.store.tables import SCHEMA, metadata
 
 

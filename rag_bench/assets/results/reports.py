@@ -20,7 +20,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
     @asset(
         group_name=GROUP,
         kinds={"json", "html"},
-        deps=[leaderboard, retriever_comparison],
+        deps=[leaderboard, retriever_comparison, "dataset_health"],
         code_version="2",
     )
     def benchmark_report(
@@ -28,8 +28,10 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
         from rag_bench.reporting import report
+        from rag_bench.reporting.dataset_health import sentences
         from rag_bench.reporting.leaderboard import build as read
         from rag_bench.store.evaluations import version_of_all
+        from rag_bench.tiers.datasets.health import health_of
 
         bench = benchmark.open(database.engine, context.run.run_id)
         board = read(database.engine, bench.run.hash)
@@ -37,6 +39,8 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         content = report.content(
             board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC), retrievers
         )
+        health = health_of(bench)
+        content |= {"dataset_health": health, "dataset_notes": sentences(health)}
         written = report.write(content, board, get_settings().reports_dir, retrievers)
         version = version_of_all(database.engine, bench.run.hash)
         if retrievers is not None:

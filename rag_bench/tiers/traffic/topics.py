@@ -51,7 +51,7 @@ def known_topics(
 
     encoder = analysis.encoder_identity.key
     texts = [question.text for question in questions.asked]
-    kind = content_hash([topic_model.VERSION, encoder, n_topics, reduction])
+    kind = kind_of(encoder, n_topics, reduction)
     found = _fitting(newest_models(analysis.engine, kind), analysis, questions, texts)
     source = topic_model.made_from(encoder, texts, n_topics, reduction)
     if found is None or (refit and found.made_from != source):
@@ -66,6 +66,13 @@ def known_topics(
         )
         found = save_model(analysis.engine, kind, made)
     return KnownTopics(found, model_of(analysis.engine, found.parent))
+
+
+def kind_of(encoder: str, n_topics: int, reduction: Reduction) -> str:
+    """Return the kind of topics that are made by an encoder under these settings."""
+    from rag_bench.analytics import topic_model
+
+    return content_hash([topic_model.VERSION, encoder, n_topics, reduction])
 
 
 def _fitting(

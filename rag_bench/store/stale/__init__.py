@@ -1,0 +1,1 @@
+"""What people decided about gold answers whose chunk has changed: appended, never changed."""

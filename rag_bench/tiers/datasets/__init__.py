@@ -1,0 +1,1 @@
+"""Datasets beside the current snapshot: what they can still tell, and which answers went stale."""
