@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
+from rag_bench.dashboard.acting import Given, act
 from rag_bench.dashboard.address import View
 from rag_bench.dashboard.context import Context, Kept, Viewer
 from rag_bench.dashboard.page.parts import Page, join, said
@@ -43,6 +44,8 @@ _AT_ONCE = 8
 _WAITING = 100
 # The address is handed to the server by this element's event, and the answer fills the page.
 _BUS = "window.rbShow = query => { props.value = query; trigger('submit'); };"
+# What is done goes by an event of its own.
+_ACTS = "window.rbAct = sent => { props.value = sent; trigger('submit'); };"
 Who = Callable[[Any], Viewer]
 """Tells from a request who looks."""
 
@@ -79,10 +82,21 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
             _note_unmasking(engine, context)
         return _outputs(gr, context)
 
+    def do(sent: str, request: Any) -> list[Any]:
+        given = Given.parse(sent or "")
+        view = View.parse(given.query)
+        viewer = who(request.request)
+        context = Context(engine, settings, view, Words(view.lang), viewer, kept, dagster_url)
+        if unmasked(context):
+            _note_unmasking(engine, context)
+        return _outputs(gr, context, act(context, given))
+
     # Gradio reads what a handler's parameters are from their annotations.
     look.__annotations__ = {"query": str, "request": gr.Request}
+    do.__annotations__ = {"sent": str, "request": gr.Request}
     with gr.Blocks(title="rag_bench", analytics_enabled=False) as made:
         bus = gr.HTML("", elem_id="rb-bus", visible="hidden", js_on_load=_BUS)
+        acts = gr.HTML("", elem_id="rb-acts", visible="hidden", js_on_load=_ACTS)
         top = gr.HTML(elem_classes="rb-header", padding=False)
         slots: list[Any] = []
         for n in range(FIGURES):
@@ -101,7 +115,8 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
         }
         first = made.load(js="() => [window.location.search]", **shared)
         again = bus.submit(trigger_mode="always_last", concurrency_id=None, **shared)
-        for event in (first, again):
+        done = acts.submit(trigger_mode="multiple", **{**shared, "fn": do, "inputs": [acts]})
+        for event in (first, again, done):
             event.then(None, js="() => { window.rbShown(); }", show_progress="hidden")
     made.queue(default_concurrency_limit=_AT_ONCE, max_size=_WAITING)
     return made
@@ -179,9 +194,12 @@ def _note_unmasking(engine: Engine, context: Context) -> None:
         record(connection, action)
 
 
-def _outputs(gr: Any, context: Context) -> list[Any]:
-    """Return the values of the header and of all slots: HTML, figure, HTML, …"""
-    texts: list[list[Markup]] = [[]]
+def _outputs(gr: Any, context: Context, told: Markup | None = None) -> list[Any]:
+    """Return the values of the header and of all slots: HTML, figure, HTML, …
+
+    ``told``: what became of what was done here.
+    """
+    texts: list[list[Markup]] = [[] if told is None else [told]]
     figures: list[Any] = []
     for part in content(context).parts:
         if isinstance(part, str):

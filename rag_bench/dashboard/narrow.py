@@ -53,11 +53,32 @@ class Narrow:
 
             await PlainTextResponse("There is nothing here.", 404)(scope, receive, send)
             return
+        if method == "POST" and from_another_site(scope):
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse("Another site may not ask this.", 403)(scope, receive, send)
+            return
         asked = scope.get("state", {}).get("asked")
         if asked is not None and is_file:
             asked.recorded = False  # the page itself is in the audit, and every look at it
         reply = _Reply(scope, send, self._prefix, path)
         await self._app(scope, receive, reply.page if path == "/" else reply.send)
+
+
+def from_another_site(scope: Scope) -> bool:
+    """Tell whether a browser sends a request for a page that is not ours.
+
+    Browsers say so themselves (Fetch Metadata), or name the page's origin. What names neither is
+    no browser, so nobody's key or login went along unasked.
+    """
+    from starlette.datastructures import Headers
+
+    headers = Headers(scope=scope)
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 class _Reply:

@@ -50,7 +50,8 @@ def local(
             f"The dashboard has no login, so it is not served on {host}. `rag-bench api --host "
             f"{host}` serves it at /dashboard to those who have a key."
         )
-    viewer = Viewer(unmasked=unmasked)
+    # Who sits at this machine may do what the commands do.
+    viewer = Viewer(scopes=frozenset({Scope.READ, Scope.LABEL}), unmasked=unmasked)
 
     def who(request: Any) -> Viewer:
         return viewer

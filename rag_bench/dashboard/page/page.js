@@ -31,6 +31,21 @@
     if (left !== null && left !== location.search) ask();
   };
   addEventListener("popstate", ask);
+  // What is done is sent by an event of its own, and never by an address: no link does anything.
+  document.addEventListener("submit", event => {
+    const form = event.target.closest("form[data-act]");
+    if (!form) return;
+    event.preventDefault();
+    if (document.body.dataset.rbLoading || !window.rbAct) return;
+    const fields = Object.fromEntries(new FormData(form));
+    // A field of the form may be called `dataset`, which then hides the form's own.
+    const act = form.getAttribute("data-act");
+    focused = null;
+    left = location.search;
+    document.body.dataset.rbLoading = "1";
+    window.rbAct(JSON.stringify({query: location.search, act, fields}));
+    scrollTo({top: 0});
+  });
   document.addEventListener("click", event => {
     const link = event.target.closest("a[data-go]");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {

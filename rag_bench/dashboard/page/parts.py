@@ -281,6 +281,36 @@ def search_box(
     )
 
 
+def form(
+    act: str,
+    button: str,
+    fields: Mapping[str, str],
+    asked: tuple[str, str, str, Sequence[str]] | None = None,
+) -> Markup:
+    """Return a button that does something (`rag_bench.dashboard.acting`).
+
+    Args:
+        act: what it does, by name.
+        button: its words.
+        fields: what it sends.
+        asked: a field to write into: name, label, what stands in it, what is offered.
+    """
+    hidden = join(
+        Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in fields.items()
+    )
+    field = Markup("")
+    if asked is not None:
+        name, label, value, offered = asked
+        options = join(Markup('<option value="{}">').format(one) for one in offered)
+        field = Markup(
+            '<label><span>{0}</span> <input name="{1}" value="{2}" maxlength="100" required '
+            'list="rb-offered-{1}"></label><datalist id="rb-offered-{1}">{3}</datalist> '
+        ).format(label, name, value, options)
+    return Markup('<form class="rb-act" data-act="{}">{}{}<button>{}</button></form>').format(
+        act, hidden, field, button
+    )
+
+
 def choices(*made: Markup) -> Markup:
     """Return the choices of a page in one row."""
     return Markup('<div class="rb-choices">{}</div>').format(join(made))

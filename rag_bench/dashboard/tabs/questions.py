@@ -23,6 +23,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import measured_line, settings_choice
+from rag_bench.dashboard.tabs.questions_drafts import all_of_them
 from rag_bench.dashboard.tabs.questions_one import one_question
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.store.evaluations.questions import FILTERS, ORDERS, Wanted, listed
@@ -66,6 +67,7 @@ def page(context: Context) -> Page:
     )
     made.add(measured_line(context, board), masking_note(context))
     _list(context, wanted, lead, made)
+    all_of_them(context, made)
     return made
 
 

@@ -24,6 +24,7 @@ from rag_bench.dashboard.page.parts import (
 from rag_bench.dashboard.page.worddiff import word_diff
 from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
 from rag_bench.dashboard.tabs.questions_calls import add_calls
+from rag_bench.dashboard.tabs.questions_drafts import of_question
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.store.evaluations import questions
 
@@ -63,6 +64,7 @@ def one_question(context: Context, board: Leaderboard, wanted: questions.Wanted)
     question, reference = shown(context, [item.question, item.reference_answer or ""])
     made.add(heading(f"{case_id}"), Markup('<div class="rb-text">{}</div>').format(question))
     made.add(masking_note(context))
+    of_question(context, board.dataset.id, case_id, made)
     if reference:
         made.add(heading(words("reference_answer"), 3))
         made.add(Markup('<div class="rb-text">{}</div>').format(reference))
