@@ -12,6 +12,7 @@ from rag_bench.assets.results import (
     dataset_health,
     model_lab,
     plan,
+    releases,
     reports,
     retrievers,
     vector_map,
@@ -42,6 +43,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *lab,
             *report,
             *dataset_health.ASSETS,
+            *releases.ASSETS,
             *analytics.ASSETS,
             *vector_map.ASSETS,
             *eval_run.ASSETS,
@@ -50,7 +52,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
     automated = automation.build(partitions, assets)
     return dg.Definitions(
         assets=assets,
-        asset_checks=checks.build(lab[0], models),
+        asset_checks=[*checks.build(lab[0], models), *releases.CHECKS],
         resources={
             "database": DatabaseResource(),
             "benchmark": BenchmarkResource(),

@@ -125,6 +125,19 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Unset: three quarters of the model's layers."
     )
 
+    gate: Path | None = Field(
+        default=None,
+        description="Rules of the release gate, TOML; unset: rubric_e2e_quality alone decides.",
+    )
+    gate_max_calls: int | None = Field(
+        default=1000,
+        ge=0,
+        description="Calls that the gate may make to ask again before it blocks.",
+    )
+    gate_max_cost_usd: float | None = Field(
+        default=None, ge=0, description="Money for that; unset: no limit."
+    )
+
     api_max_body_bytes: int = Field(
         default=32 << 20, ge=1, description="Of a request to the API; a longer one is refused."
     )

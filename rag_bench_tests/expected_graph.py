@@ -107,6 +107,10 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         {"postgres", "table"},
     ),
     "eval_run": ("service", {"chunk_embeddings"}, RUNS, PAYS),
+    "baseline": ("releases", {"model_runs"}, NONE, {"postgres"}),
+    "comparison": ("releases", {"baseline", "model_runs"}, NONE, {"postgres"}),
+    "release_gate": ("releases", {"comparison", "model_runs"}, NONE, PAYS),
+    "release_report": ("releases", {"release_gate", "leaderboard"}, NONE, {"json", "html"}),
     "benchmark_report": (
         "reports",
         {"leaderboard", "retriever_comparison", "dataset_health"},
@@ -122,6 +126,7 @@ MEASURED = {
     *("tier2_custom_metrics", "tier3_custom_metrics", "tier3_context_scores"),
     *("production_judge_scores", "benchmark_judge_quality"),
     *("model_runs", "leaderboard", "benchmark_report", "dataset_health"),
+    *("comparison", "release_gate", "release_report"),
     *("retrieval_lab", "retriever_comparison"),
 }
 CHECKS = {
@@ -151,9 +156,11 @@ CHECKS = {
     ("dataset_health", "questions_are_not_copied"),
     ("model_runs", "every_cell_is_measured"),
     ("model_runs", "judges_are_examined_alike"),
+    ("release_gate", "may_be_released"),
 }
 JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
-    *("benchmark_judges", "production_judges", "report", "analytics", "map"),
+    *("benchmark_judges", "production_judges", "report", "release"),
+    *("analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs", "canary"),
 )

@@ -246,6 +246,7 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
         "weekly_benchmark_judges": "30 5 * * 1",
         "weekly_production_judges": "0 6 * * 1",
         "weekly_report": "0 7 * * 1",
+        "weekly_release": "15 7 * * 1",
         "weekly_analytics": "30 7 * * 1",
         "weekly_map": "45 7 * * 1",
     }

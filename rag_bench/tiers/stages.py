@@ -134,5 +134,14 @@ REPORT = Stage(
     ("model_runs", "leaderboard", "dataset_health", "benchmark_report"),
 )
 
+RELEASE = Stage(
+    "release",
+    "release gate",
+    "The newest results against the pinned baseline; publishes the report of a release if it "
+    "passes (before it blocks it asks models again).",
+    "07:15",
+    ("baseline", "comparison", "release_gate", "release_report"),
+)
+
 #: Those that have assets of no tier; the others exist by the steps that name them.
-FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, ANALYTICS, MAP)
+FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, RELEASE, ANALYTICS, MAP)

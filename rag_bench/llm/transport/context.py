@@ -15,6 +15,20 @@ from rag_bench.errors import CaseError, ConfigurationError
 from rag_bench.evaluation.instrument.served import ServedTally
 
 CALLS_PER_REPEAT = 1000  # replicate numbers of one repeat; the next repeat starts after them
+_first_repeat: ContextVar[int] = ContextVar("rag_bench_first_repeat", default=0)
+
+
+@contextmanager
+def fresh_replicates(first_repeat: int) -> Iterator[None]:
+    """Count the repeats of all calls in the block from here: the same requests are drawn anew.
+
+    Whoever asks with the same number again gets the same replies, from the ledger.
+    """
+    token = _first_repeat.set(first_repeat)
+    try:
+        yield
+    finally:
+        _first_repeat.reset(token)
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,7 @@ class CallContext:
     retry_failed: bool = False
     run_id: str | None = None
     asks_again: bool = False  # where a reply cannot be read
+    first_repeat: int = field(default_factory=lambda: _first_repeat.get())
     _seen: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     _keys: list[str] = field(default_factory=list, repr=False, compare=False)
     _flags: dict[str, None] = field(default_factory=dict, repr=False, compare=False)
@@ -87,7 +102,7 @@ class CallContext:
                 f"metric {self.metric!r}: a loop asks again instead of reporting its failure."
             )
         self._seen[request_hash] = count + 1
-        return self.repeat * CALLS_PER_REPEAT + count
+        return (self.first_repeat + self.repeat) * CALLS_PER_REPEAT + count
 
 
 _current: ContextVar[CallContext | None] = ContextVar("rag_bench_call_context", default=None)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE
+from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, MAY_I_RELEASE, Outcome
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.policy import CLASSES, Class, Policy
 from rag_bench.reporting.compared.shapes import Compared, MetricCompared
-from rag_bench.reporting.compared.sides import Side
+from rag_bench.reporting.compared.sides import Side, bare_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-Outcome = Literal["passed", "failed", "held"]
 
 
 @dataclass(frozen=True)
@@ -32,21 +30,29 @@ class Passed:
 
 @dataclass(frozen=True)
 class Gated:
-    """What a gate says of ``b`` against ``a``; ``compared``: by class of metrics."""
+    """What a gate says of ``b`` against ``a``; ``compared``: by class of metrics.
+
+    ``missing``: metrics of the rules that neither side has; one that decides holds the gate up.
+    """
 
     metrics: Sequence[Passed]
     compared: Mapping[Class, Compared]
+    missing: Mapping[str, Class] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
         """Failed if a metric failed, held if one is held up, passed otherwise."""
         found = {one.outcome for one in self.metrics}
+        if any(of != "advisory" for of in self.missing.values()):
+            found.add("held")
         return "failed" if "failed" in found else "held" if "held" in found else "passed"
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs; the first cases that moved are with each class."""
         return {
             "outcome": self.outcome,
+            "may_i_release": MAY_I_RELEASE[self.outcome],
+            "missing": dict(self.missing),
             "metrics": [
                 {
                     "class": one.of,
@@ -62,7 +68,12 @@ class Gated:
 
     def lines(self) -> Iterator[str]:
         """Yield it in words, what decides first."""
-        yield f"The gate: {self.outcome}."
+        yield f"The gate: {self.outcome}. {MAY_I_RELEASE[self.outcome]}"
+        for name, of in self.missing.items():
+            outcome, what = ("passed", "it does not decide")
+            if of != "advisory":
+                outcome, what = "held", "measure it first"
+            yield f"  {outcome:7} {of} {name}: not measured; {what}"
         for one in self.metrics:
             because = f": {one.reason}" if one.reason else ""
             yield f"  {one.outcome:7} {one.of} {one.metric.name}{because}"
@@ -81,7 +92,12 @@ def gate(engine: Engine, a: str, b: str, policy: Policy) -> Gated:
 
 
 def gate_sides(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
-    """Hold a side that is opened already against another; see `gate`."""
+    """Hold a side that is opened already against another; see `gate`.
+
+    Where tier, model and judge stand in the metrics' names a metric of the rules means all of
+    that name.
+    """
+    policy = _spelt_out(policy, a.metrics | b.metrics)
     compared: dict[Class, Compared] = {}
     for name in CLASSES:
         if policy.metrics[name]:
@@ -102,6 +118,37 @@ def gate_sides(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
     return Gated(metrics, compared)
 
 
+def measured(policy: Policy, there: Collection[str]) -> tuple[Policy, dict[str, Class]]:
+    """Return the rules without the metrics that are not there, and these."""
+    bare = {bare_name(name) for name in there} | set(there)
+    missing = {
+        name: of for of, names in policy.metrics.items() for name in names if name not in bare
+    }
+    kept = {
+        of: tuple(name for name in names if name not in missing)
+        for of, names in policy.metrics.items()
+    }
+    return replace(policy, metrics=kept), missing
+
+
+def _spelt_out(policy: Policy, there: Collection[str]) -> Policy:
+    """Return the rules with the whole names of their metrics in place of the bare ones."""
+    whole: dict[str, list[str]] = {}
+    for name in sorted(there):
+        whole.setdefault(bare_name(name), []).append(name)
+
+    def names(one: str) -> list[str]:
+        return [one] if one in there or one not in whole else whole[one]
+
+    return replace(
+        policy,
+        metrics={of: tuple(n for m in ms for n in names(m)) for of, ms in policy.metrics.items()},
+        margins={n: margin for m, margin in policy.margins.items() for n in names(m)},
+        higher=tuple(n for m in policy.higher for n in names(m)),
+        lower=tuple(n for m in policy.lower for n in names(m)),
+    )
+
+
 def _passed(of: Class, metric: MetricCompared, found: Compared, policy: Policy) -> Passed:
     n_pairs = metric.comparison.difference.n_scored
     lost = sum(
@@ -110,13 +157,14 @@ def _passed(of: Class, metric: MetricCompared, found: Compared, policy: Policy) 
         for one in found.alone
     )
     paired = n_pairs / (n_pairs + lost) if n_pairs else 0.0
-    outcome, reason = _outcome(of, metric, paired, policy)
+    outcome, reason = outcome_of(of, metric, paired, policy)
     return Passed(of, metric, paired, outcome, reason)
 
 
-def _outcome(
+def outcome_of(
     of: Class, metric: MetricCompared, paired: float, policy: Policy
 ) -> tuple[Outcome, str | None]:
+    """Return what a metric's word makes of it in its class, and why it does not pass."""
     word = metric.decision.word
     if of == "advisory":
         return "passed", None if word != GOT_WORSE else "got worse; it does not decide"

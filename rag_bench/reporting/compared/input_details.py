@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.llm.prompt_texts import MEASURED_PROMPTS, noted
@@ -62,6 +63,7 @@ def prompts(engine: Engine, a: str | None, b: str | None) -> dict[str, Any]:
     return {"prompts": changed}
 
 
+@lru_cache(maxsize=8)  # snapshots never change, and a board of cells asks for the same two
 def chunks(engine: Engine, a: str | None, b: str | None) -> dict[str, Any] | None:
     """Return which chunks differ between two dumps: counts, by page, and listed."""
     from rag_bench.store.chunk_diff import diff_chunks

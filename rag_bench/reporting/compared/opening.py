@@ -24,15 +24,21 @@ _KIND = re.compile(r"(run|evaluation|model|settings|dump):")
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _LISTED = 5
+#: Names what is pinned (`rag-bench baseline`).
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
 class _Meant:
-    """What a word may mean: the whole name of it, and how it is opened."""
+    """What a word may mean: the whole name of it, and how it is opened.
+
+    ``exact``: the word is its whole name, or that of a model.
+    """
 
     kind: str
     name: str
     opened: Callable[[], Side | None]
+    exact: bool = False
 
 
 def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
@@ -40,11 +46,38 @@ def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
     of a settings hash, of a dump, or a generation model, ``MODEL`` or ``MODEL@SETTINGS``.
 
     ``run:…``, ``evaluation:…``, ``model:…``, ``settings:…`` and ``dump:…`` say which is meant. A
-    whole name beats the beginning of another.
+    whole name beats the beginning of another. ``baseline``: what is pinned.
 
     Raises:
         NothingToCompareError: there is none, or several are meant; they are listed.
     """
+    if wanted.strip() == BASELINE:
+        wanted = _pinned(engine, name)
+    meant = _one_meant(engine, wanted, name)
+    side = meant.opened()
+    if side is None:
+        raise NothingToCompareError(name, f"There is nothing measured of {wanted!r}.")
+    return side
+
+
+def meant_by(engine: Engine, wanted: str, name: Literal["a", "b"]) -> tuple[str, str]:
+    """Return the kind and the whole name of what a word names; raises as `open_side`."""
+    meant = _one_meant(engine, wanted, name)
+    return meant.kind, meant.name
+
+
+def _pinned(engine: Engine, name: Literal["a", "b"]) -> str:
+    from rag_bench.store.releases.baselines import current_baseline
+
+    found = current_baseline(engine)
+    if found is None or found.side is None:
+        raise NothingToCompareError(
+            name, 'No baseline is pinned: `rag-bench baseline pin newest --why "…"` pins one.'
+        )
+    return found.side
+
+
+def _one_meant(engine: Engine, wanted: str, name: Literal["a", "b"]) -> _Meant:
     said = _KIND.match(wanted.strip())
     kind = said[1] if said else None
     given = wanted.strip()[said.end() if said else 0 :]
@@ -60,11 +93,10 @@ def open_side(engine: Engine, wanted: str, name: Literal["a", "b"]) -> Side:
         raise NothingToCompareError(
             name, f"{given!r} may mean {len(meant)} things: {listed}{more}.", several=True
         )
-    side = meant[0].opened() if meant else None
-    if side is None:
+    if not meant:
         what = f"no {kind}" if kind else "no run, no evaluation and no measured model"
         raise NothingToCompareError(name, f"There is {what} {given!r}.")
-    return side
+    return meant[0]
 
 
 def _meant(engine: Engine, kind: str | None, given: str) -> list[_Meant]:
@@ -88,7 +120,7 @@ def _meant(engine: Engine, kind: str | None, given: str) -> list[_Meant]:
     if kind in (None, "settings", "dump") and _HASH.fullmatch(given):
         meant += _settings(engine, given) if kind != "dump" else []
         meant += _dumps(engine, given) if kind != "settings" else []
-    whole = [one for one in meant if one.name == given]
+    whole = [one for one in meant if one.exact or one.name == given]
     return whole[:1] or meant
 
 
@@ -111,8 +143,9 @@ def _models(engine: Engine, given: str) -> Sequence[_Meant]:
     return [
         _Meant(
             "model",
-            given if name == model else f"{name}@{chosen[:12]}",
+            f"{name}@{chosen[:12]}",
             lambda name=name: of_model(engine, name, chosen),  # type: ignore[misc]
+            exact=name == model,
         )
         for name in names
     ]

@@ -25,7 +25,7 @@ def of_model(engine: Engine, model: str, settings: str) -> Side | None:
     nothing was measured.
     """
     found = [one for one in _joined(engine, settings) if one.generation_model == model]
-    return _of(engine, "model", f"{model}@{settings[:12]}", found)
+    return of_several(engine, "model", f"{model}@{settings[:12]}", found)
 
 
 def of_settings(engine: Engine, settings: str) -> Side | None:
@@ -33,7 +33,7 @@ def of_settings(engine: Engine, settings: str) -> Side | None:
 
     Metrics are named with tier, model and judge: ``3.rubric_e2e_quality of openai/gpt-5 by …``.
     """
-    return _of(engine, "settings", settings[:12], _joined(engine, settings))
+    return of_several(engine, "settings", settings[:12], _joined(engine, settings))
 
 
 def of_dump(engine: Engine, sha256: str) -> Side | None:
@@ -45,7 +45,7 @@ def of_dump(engine: Engine, sha256: str) -> Side | None:
     if settings is None:
         return None
     found = [one for one in _joined(engine, settings) if one.dump_sha256 in (sha256, None)]
-    return _of(engine, "dump", sha256[:12], found)
+    return of_several(engine, "dump", sha256[:12], found)
 
 
 def _joined(engine: Engine, settings: str) -> list[EvaluationToCompare]:
@@ -57,14 +57,17 @@ def _joined(engine: Engine, settings: str) -> list[EvaluationToCompare]:
         return [one for n in ids if (one := find_evaluation(connection, n)) is not None]
 
 
-def _of(engine: Engine, kind: Kind, name: str, found: Sequence[EvaluationToCompare]) -> Side | None:
+def of_several(
+    engine: Engine, kind: Kind, name: str, found: Sequence[EvaluationToCompare]
+) -> Side | None:
+    """Return evaluations as one side; None of none. The names of metrics are those of the kind."""
     if not found:
         return None
     cases: dict[str, SideCase] = {}
     scales: dict[str, Scale] = {}
     made: dict[str, Any] = {}
     sides = [(one, of_evaluation(engine, one)) for one in found]
-    named = _names_of_model if kind == "model" else _names_of_all
+    named = names_of_model if kind == "model" else _names_of_all
     left_out = _OF_ONE if kind == "model" else (*_OF_ONE, "generation_model")
     for one, side in sides:
         names = named(one, side.metrics)
@@ -96,7 +99,8 @@ def _of(engine: Engine, kind: Kind, name: str, found: Sequence[EvaluationToCompa
 Named = Callable[["EvaluationToCompare", Iterable[str]], dict[str, str]]
 
 
-def _names_of_model(one: EvaluationToCompare, metrics: Iterable[str]) -> dict[str, str]:
+def names_of_model(one: EvaluationToCompare, metrics: Iterable[str]) -> dict[str, str]:
+    """Return what an evaluation's metrics are called on the side of a model."""
     judge = one.benchmark_judge_model or one.production_judge_model
     by = f" by {judge}" if judge else ""
     return {name: f"{one.tier}.{name}{by}" for name in metrics}

@@ -27,8 +27,12 @@ Kind = Literal["run", "evaluation", "model", "settings", "dump"]
 
 def described(name: str) -> MetricSpec | None:
     """Return what a metric is, whether or not its tier, model and judge stand in its name."""
-    bare = name.partition(" of ")[0].partition(" by ")[0]
-    return known(name) or known(bare.rpartition(".")[2])
+    return known(name) or known(bare_name(name))
+
+
+def bare_name(name: str) -> str:
+    """Return a metric's name without the tier, the model and the judge that stand in it."""
+    return name.partition(" of ")[0].partition(" by ")[0].rpartition(".")[2]
 
 
 @dataclass(frozen=True)

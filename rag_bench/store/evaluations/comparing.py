@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import array
 
 from rag_bench.store.tables import dump, evaluation
 
@@ -67,6 +68,7 @@ def settings_on_dump(connection: Connection, sha256: str) -> str | None:
             columns.dump_sha256 == sha256,
             columns.generation_model.is_not(None),
             columns.status.in_(["succeeded", "partial"]),
+            ~columns.settings.has_any(array(["replicate", "corner"])),
         )
         .order_by(func.coalesce(columns.settings["limit"].as_string(), "") != "", columns.id.desc())
         .limit(1)

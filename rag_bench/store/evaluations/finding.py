@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def find_finished(
-    engine: Engine, input_hash: str, *, retry_failed: bool = False
+    engine: Engine, input_hash: str, *, retry_failed: bool = False, corners: bool = False
 ) -> StoredEvaluation | None:
     """Return the newest evaluation of exactly these inputs that needs no second try.
 
     One with errors that another run may not meet is not returned; with ``retry_failed``, none
-    with any error is.
+    with any error is. ``corners``: also one that was made to tell causes apart, which is shown
+    nowhere: who wants it shown makes it anew, of the ledger.
     """
     query = (
         select(evaluation)
@@ -31,6 +32,8 @@ def find_finished(
         .order_by(evaluation.c.id.desc())
         .limit(1)
     )
+    if not corners:
+        query = query.where(~evaluation.c.settings.has_key("corner"))
     if retry_failed:
         query = query.where(evaluation.c.status == "succeeded")
     with engine.connect() as connection:
@@ -102,6 +105,13 @@ def latest_of_kind(
     )
     with engine.connect() as connection:
         return [stored(row) for row in connection.execute(query)]
+
+
+def by_id(engine: Engine, number: int) -> StoredEvaluation | None:
+    """Return an evaluation by its number; None if there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(select(evaluation).where(evaluation.c.id == number)).one_or_none()
+    return stored(row) if row else None
 
 
 def newest_id(engine: Engine) -> int:

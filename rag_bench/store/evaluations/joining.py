@@ -33,9 +33,12 @@ def measured_triples(engine: Engine, settings_hash: str) -> list[Triple]:
         return [Triple(*row) for row in connection.execute(query, {"hash": settings_hash}).all()]
 
 
-def joined(engine: Engine, settings_hash: str) -> list[StoredEvaluation]:
+def joined(
+    engine: Engine, settings_hash: str, *, up_to: int | None = None
+) -> list[StoredEvaluation]:
     """Return what `model_runs` joins under one settings hash: of every model or pair of models the
-    newest result, if it is of the answers that are there now.
+    newest result, if it is of the answers that are there now. ``up_to``: as it was when this
+    evaluation was the newest.
     """
     columns = evaluation.c
     what = (
@@ -48,6 +51,8 @@ def joined(engine: Engine, settings_hash: str) -> list[StoredEvaluation]:
         .where(columns.settings_hash == settings_hash, columns.status.in_(["succeeded", "partial"]))
         .order_by(*what, columns.id.desc())
     )
+    if up_to is not None:
+        query = query.where(columns.id <= up_to)
     with engine.connect() as connection:
         found = [stored(row) for row in connection.execute(query)]
     answers = {

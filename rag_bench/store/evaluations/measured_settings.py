@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, func, select
+from sqlalchemy.dialects.postgresql import array
 
 from rag_bench.errors import RagBenchError
 from rag_bench.retrievers import DEFAULT, name_in
@@ -35,6 +36,10 @@ def settings_seen(engine: Engine, *, tier: str, kind: Kind) -> list[tuple[str, d
         return [(row.settings_hash, row.settings) for row in connection.execute(query)]
 
 
+# Of fresh replicates of some cases, and of what tells causes apart: no results of their own.
+_NO_RESULTS = array(["replicate", "corner"])
+
+
 @dataclass(frozen=True)
 class MeasuredSettings:
     """Settings under which a generation model was measured.
@@ -60,6 +65,7 @@ class MeasuredSettings:
             .where(
                 columns.generation_model.is_not(None),
                 columns.status.in_(["succeeded", "partial"]),
+                ~columns.settings.has_any(_NO_RESULTS),
                 ~exists().where(dataset.c.id == columns.dataset_id, dataset.c.kind == EVALUATED),
             )
             .order_by(columns.settings_hash, columns.id.desc())

@@ -203,6 +203,7 @@ def find(conditions: Conditions, task: Task[Any]) -> StoredEvaluation | None:
         conditions.engine,
         conditions.input_hash(*task.hashed),
         retry_failed=conditions.retry_failed,
+        corners=bool(conditions.identity().get("settings", {}).get("corner")),
     )
 
 

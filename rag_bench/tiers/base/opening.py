@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from rag_bench import progress
 from rag_bench.benchmark_fields import BenchmarkFields
 from rag_bench.errors import RagBenchError
+from rag_bench.hashing import content_hash
 from rag_bench.tiers.base import run_retriever
 from rag_bench.tiers.base.asked_rubrics import MEASURED_PROMPTS
 from rag_bench.tiers.base.bench import Bench
@@ -32,12 +33,16 @@ def open_bench(
     run_id: str | None = None,
     reopen: Callable[[str], Bench] | None = None,
     encodes: bool = True,
+    only: Collection[str] | None = None,
+    replicate: int = 0,
+    corner: bool = False,
 ) -> Bench:
     """Return the bench of what a run measures on a dataset and a snapshot.
 
     ``fields``: what is measured; which dataset they name, and of which kind, is decided before.
     ``run_id``, ``reopen``: as of `Bench`. ``encodes``: False where nothing that is measured is
-    made of vectors: then no encoder has to be there.
+    made of vectors: then no encoder has to be there. ``only``: ids of the questions that are
+    measured; ``replicate``, ``corner``: as of `RunSettings`.
 
     Raises:
         RagBenchError: no such retriever, an impossible number, or no questions in the dataset.
@@ -87,8 +92,11 @@ def open_bench(
         pairs=pairs.id if pairs and pairs != own else None,
         retriever=run_retriever.hashed_content(settings, retriever),
         retriever_name=retriever.name,
+        replicate=replicate,
+        only=None if only is None else content_hash(sorted(only)),
+        corner=corner,
     )
-    return Bench(
+    made = Bench(
         engine,
         settings,
         run,
@@ -100,3 +108,7 @@ def open_bench(
         progress=progress.report,
         reopen=reopen,
     )
+    if only is not None:
+        chosen = set(only)
+        made.__dict__["items"] = [item for item in made.items if item.item_id in chosen]
+    return made

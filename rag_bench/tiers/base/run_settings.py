@@ -16,6 +16,8 @@ from rag_bench.retrievers import DEFAULT, NAME_IN_SETTINGS, name_in
 
 Tier = Literal["2", "3"]
 JudgeEvalMode = Literal["direct", "reasoned"]
+#: Marks, in stored settings, what was made to tell causes apart.
+CORNER = "corner"
 
 
 #: Two hashes side by side tell nobody what happened.
@@ -46,6 +48,9 @@ class RunSettings:
         cache_threshold: least cosine similarity of such a question; also what tier ux counts by.
         retriever: content of the retriever; None: it is ``default``, which the other fields say.
         retriever_name: what it is called; shown, and no part of the hash.
+        replicate: the number of the first repeat, of answers that are asked for anew.
+        only: hash of the ids of the only questions that are measured; None: all up to the limit.
+        corner: made to tell causes apart, so it is shown nowhere by itself; no part of the hash.
     """
 
     dataset_id: str
@@ -65,6 +70,9 @@ class RunSettings:
     pairs: str | None = None
     retriever: Mapping[str, Any] | None = None
     retriever_name: str = DEFAULT
+    replicate: int = 0
+    only: str | None = None
+    corner: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as they are stored beside each evaluation."""
@@ -74,6 +82,9 @@ class RunSettings:
             del found["pairs"]
         if self.retriever is None:
             del found["retriever"], found[NAME_IN_SETTINGS]
+        for name, unset in (("replicate", 0), ("only", None), ("corner", False)):
+            if found[name] == unset:
+                del found[name]
         return found
 
     @cached_property
@@ -118,4 +129,5 @@ def is_same(settings: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _hashed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != NAME_IN_SETTINGS}
+    shown = (NAME_IN_SETTINGS, CORNER)
+    return {name: value for name, value in settings.items() if name not in shown}

@@ -1,0 +1,174 @@
+"""Asking again before a gate blocks: fresh answers of the cases that decide, at a stated price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.evaluation.paired.asked_again import cases_that_decide, with_fresh, word_after
+from rag_bench.evaluation.paired.words import PASSED
+from rag_bench.releases.replay import FRESH, Conditions, count, measure, replayed
+from rag_bench.reporting.compared.gate import Gated, gate_sides, outcome_of
+from rag_bench.reporting.compared.policy import Policy
+from rag_bench.reporting.compared.shapes import MetricCompared
+from rag_bench.reporting.compared.sides import Side
+from rag_bench.store.evaluations.comparing import EvaluationToCompare
+from rag_bench.store.evaluations.finding import cases_of
+from rag_bench.tiers.plan.counting import counting
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.settings import Settings
+    from rag_bench.tiers.base.models import Models
+    from rag_bench.tiers.plan.lines import Plan
+
+
+@dataclass(frozen=True)
+class Question:
+    """One evaluation of either side that is asked again, in part.
+
+    ``names``: by the metric's name there, the name that it has in the comparison.
+    """
+
+    a: EvaluationToCompare
+    b: EvaluationToCompare
+    names: Mapping[str, str]
+    cases: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Released:
+    """Two sides and the evaluations that they are made of; names as `of_several` gives them."""
+
+    a: Side
+    b: Side
+    of_a: Sequence[EvaluationToCompare]
+    of_b: Sequence[EvaluationToCompare]
+
+
+def questions(found: Gated, sides: Released) -> list[Question]:
+    """Return what is asked again: of each metric that does not pass the cases that differ.
+
+    A case that has no partner, or whose metric is of no generation model, cannot be asked again.
+    """
+    wanted = {one.metric.name for one in found.metrics if one.outcome != PASSED}
+    asked = []
+    for b in sides.of_b:
+        a = next((one for one in sides.of_a if _alike(one, b)), None)
+        if a is None or b.generation_model is None or a.generation_model is None:
+            continue
+        named = _names(b)
+        names = {name: named[name] for name in b.metrics if named[name] in wanted}
+        metrics = frozenset(names.values())
+        cases = cases_that_decide(_scores(sides.a), _scores(sides.b), metrics) if names else []
+        if cases:
+            asked.append(Question(a, b, names, cases))
+    return asked
+
+
+async def price(
+    engine: Engine, settings: Settings, models: Models, asked: Sequence[Question]
+) -> Plan:
+    """Return what asking again would send and cost. Sends nothing."""
+    notes: list[str] = []
+    async with counting(engine, settings, models.providers, models.default_slots) as counted:
+        for one in asked:
+            for evaluation in (one.a, one.b):
+                wanted = Conditions.of(evaluation)
+                with replayed(engine, wanted, only=one.cases, replicate=FRESH) as bench:
+                    walk = counted.walk(bench)
+                    await count(bench, models, walk, wanted)
+                    notes += [*walk.foreseen.notes, *walk.notes]
+    return counted.plan(notes)
+
+
+async def ask(
+    engine: Engine, models: Models, asked: Sequence[Question], run_id: str | None = None
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Ask again; returns by side, then by case, the new scores by the comparison's names."""
+    fresh: dict[str, dict[str, dict[str, float]]] = {"a": {}, "b": {}}
+    for one in asked:
+        for side, evaluation in (("a", one.a), ("b", one.b)):
+            wanted = Conditions.of(evaluation)
+            with replayed(engine, wanted, only=one.cases, replicate=FRESH, run_id=run_id) as bench:
+                stored = await measure(bench, models, wanted)
+            for case in cases_of(engine, stored.id):
+                scores = fresh[side].setdefault(case.case_id, {})
+                for name, called in one.names.items():
+                    value = case.scores.get(name)
+                    if case.repeat == 0 and isinstance(value, (bool, int, float)):
+                        scores[called] = float(value)
+    return fresh
+
+
+def gate_after(
+    engine: Engine,
+    sides: Released,
+    first: Gated,
+    policy: Policy,
+    fresh: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> Gated:
+    """Return what the gate says after its deciding cases were asked again; see `asked_again`."""
+    metrics = frozenset(
+        name for side in fresh.values() for scores in side.values() for name in scores
+    )
+
+    def gated(*, pool: bool) -> Gated:
+        a, b = (
+            _replaced(side, fresh[name], metrics, pool=pool)
+            for name, side in (("a", sides.a), ("b", sides.b))
+        )
+        return gate_sides(engine, a, b, policy)
+
+    new, pooled = gated(pool=False), gated(pool=True)
+    by_name = {one.metric.name: one for one in new.metrics}
+    before = {one.metric.name: one for one in first.metrics}
+    said = []
+    for one in pooled.metrics:
+        if one.metric.name not in metrics:
+            said.append(before[one.metric.name])
+            continue
+        word = word_after(by_name[one.metric.name].metric.decision.word, one.metric.decision.word)
+        metric = _saying(one.metric, word)
+        outcome, reason = outcome_of(one.of, metric, one.paired, policy)
+        said.append(replace(one, metric=metric, outcome=outcome, reason=reason))
+    return replace(pooled, metrics=said, missing=first.missing)
+
+
+def _saying(metric: MetricCompared, word: Any) -> MetricCompared:
+    if metric.decision.word == word:
+        return metric
+    reason = "fresh answers of the cases that decided do not say the same"
+    return replace(metric, decision=replace(metric.decision, word=word, reason=reason, needed=None))
+
+
+def _replaced(
+    side: Side,
+    fresh: Mapping[str, Mapping[str, float]],
+    metrics: frozenset[str],
+    *,
+    pool: bool,
+) -> Side:
+    cases = [
+        replace(case, scores=with_fresh(case.scores, fresh[case.asked.case_id], metrics, pool=pool))
+        if case.asked.case_id in fresh
+        else case
+        for case in side.cases
+    ]
+    return replace(side, cases=cases)
+
+
+def _scores(side: Side) -> dict[str, Mapping[str, float]]:
+    return {case.asked.case_id: case.scores for case in side.cases}
+
+
+def _alike(a: EvaluationToCompare, b: EvaluationToCompare) -> bool:
+    return (a.tier, a.kind, a.benchmark_judge_model) == (b.tier, b.kind, b.benchmark_judge_model)
+
+
+def _names(one: EvaluationToCompare) -> dict[str, str]:
+    from rag_bench.reporting.compared.several import names_of_model
+
+    return names_of_model(one, one.metrics)

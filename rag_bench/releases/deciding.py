@@ -1,0 +1,286 @@
+"""May it be released? The newest results of a model against the baseline, by the gate's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.paired.words import PASSED, Outcome
+from rag_bench.releases import again
+from rag_bench.releases.again import Released
+from rag_bench.releases.replay import CannotReplayError
+from rag_bench.reporting.compared.gate import Gated, gate_sides, measured
+from rag_bench.reporting.compared.pinned import as_json, evaluations_of
+from rag_bench.reporting.compared.policy import Policy, read_policy
+from rag_bench.reporting.compared.several import of_several
+from rag_bench.store.evaluations.comparing import find_evaluation
+from rag_bench.store.releases import verdicts
+from rag_bench.store.releases.baselines import Baseline, current_baseline
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.settings import Settings
+    from rag_bench.store.evaluations import StoredEvaluation
+    from rag_bench.tiers.base.models import Models
+
+#: What decides where no file of rules is named: one confirmatory metric of tier 3.
+DEFAULT_RULES = Policy({"critical": ("rubric_e2e_quality",), "supporting": (), "advisory": ()})
+
+SAME = "These are the baseline's own results: nothing is new."
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whether, and at what price, a gate asks again before it blocks.
+
+    Attributes:
+        ask: False: only its price is told.
+        max_calls: more are not made; the first verdict then stands. None: no cap.
+        max_cost_usd: likewise; a price that is not known counts as too high.
+    """
+
+    ask: bool = True
+    max_calls: int | None = None
+    max_cost_usd: float | None = None
+
+
+@dataclass
+class Again:
+    """What became of asking again; ``plan``: its price, None where nothing was to be asked."""
+
+    plan: Mapping[str, Any] | None = None
+    asked: bool = False
+    why_not: str | None = None
+    n_cases: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "asked": self.asked,
+            "cases": self.n_cases,
+            "why_not": self.why_not,
+            "price": self.plan,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield it in words."""
+        if self.plan is None:
+            if self.why_not:
+                yield self.why_not
+            return
+        cost = self.plan["cost_usd"]
+        usd = "an unknown price" if cost is None else f"{cost:.4f} USD"
+        price = f"{self.plan['calls']} calls, at most {usd}"
+        done = "was asked again" if self.asked else "would be asked again"
+        yield f"{self.n_cases} cases decide; with fresh answers of both sides it {done}: {price}."
+        if self.why_not:
+            yield f"It was not asked again: {self.why_not}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A gate's answer for one model; ``first``: what it said before asking again."""
+
+    model: str
+    gated: Gated
+    first: Outcome
+    again: Again = field(default_factory=Again)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "model": self.model,
+            "first": self.first,
+            "again": self.again.as_json(),
+            **self.gated.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What is said of a release: the worst of its models'."""
+
+    baseline: Baseline
+    settings_hash: str
+    verdicts: Sequence[Verdict]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Failed if a model failed, held if one is held up, passed otherwise."""
+        found = {one.gated.outcome for one in self.verdicts}
+        return "failed" if "failed" in found else "held" if "held" in found else PASSED
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs, as it is stored."""
+        return {
+            "outcome": self.outcome,
+            "baseline": as_json(self.baseline),
+            "settings_hash": self.settings_hash,
+            "models": [one.as_json() for one in self.verdicts],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield it in words."""
+        for one in self.verdicts:
+            yield f"{one.model} against {self.baseline.side}"
+            yield from one.gated.lines()
+            if one.first != one.gated.outcome:
+                yield f"  Before it was asked again: {one.first}."
+            yield from (f"  {line}" for line in one.again.lines())
+
+
+def rules(settings: Settings) -> Policy:
+    """Return the gate's rules of these settings; raises ConfigurationError for a bad file."""
+    return DEFAULT_RULES if settings.gate is None else read_policy(settings.gate)
+
+
+async def decide_release(
+    engine: Engine,
+    settings: Settings,
+    models: Models,
+    settings_hash: str,
+    policy: Policy,
+    asking: Asking,
+    *,
+    model: str = "",
+    run_id: str | None = None,
+) -> Decided | None:
+    """Hold what is measured under a settings hash against the baseline; None: none is pinned.
+
+    Args:
+        engine: the database.
+        settings: of the environment.
+        models: an open client; nothing is sent where nothing is asked again.
+        settings_hash: of the release.
+        policy: the gate's rules.
+        asking: about asking again.
+        model: that is released; empty: the baseline's, or all that both have.
+        run_id: the Dagster run, for the records.
+
+    Raises:
+        RagBenchError: nothing that decides is measured of the model, or of the baseline.
+    """
+    pinned = current_baseline(engine)
+    if pinned is None:
+        return None
+    released = _released(engine, pinned, settings_hash, model)
+    found = []
+    for name, sides in released.items():
+        if not _newer(sides):
+            found.append(Verdict(name, Gated([], {}), PASSED, Again(why_not=SAME)))
+            continue
+        kept, missing = measured(policy, sides.a.metrics | sides.b.metrics)
+        first = gate_sides(engine, sides.a, sides.b, kept)
+        first = Gated(first.metrics, first.compared, missing)
+        gated, note = first, Again()
+        if first.outcome != PASSED:
+            gated, note = await _again(engine, settings, models, sides, first, kept, asking, run_id)
+        found.append(Verdict(name, gated, first.outcome, note))
+    return Decided(pinned, settings_hash, found)
+
+
+def store(engine: Engine, found: Decided, run_id: str | None) -> int:
+    """Append a verdict to those of the store; returns its number."""
+    return verdicts.append(
+        engine, found.settings_hash, found.outcome, found.as_json(), run_id=run_id
+    )
+
+
+async def _again(
+    engine: Engine,
+    settings: Settings,
+    models: Models,
+    sides: Released,
+    first: Gated,
+    policy: Policy,
+    asking: Asking,
+    run_id: str | None,
+) -> tuple[Gated, Again]:
+    asked = again.questions(first, sides)
+    if not asked:
+        return first, Again()
+    note = Again(n_cases=len({case for one in asked for case in one.cases}))
+    try:
+        plan = await again.price(engine, settings, models, asked)
+        calls = plan.n_to_send + plan.n_unknown
+        cost = None if plan.cost_usd is None else float(plan.cost_usd)
+        note.plan = {
+            "calls": calls,
+            "cost_usd": cost,
+            "seconds": plan.seconds,
+            "lines": [line.to_json() for line in plan.lines],
+            "notes": list(plan.notes),
+        }
+        note.why_not = _why_not(asking, calls, cost)
+        if note.why_not:
+            return first, note
+        fresh = await again.ask(engine, models, asked, run_id)
+    except CannotReplayError as error:
+        note.why_not = str(error)
+        return first, note
+    note.asked = True
+    return again.gate_after(engine, sides, first, policy, fresh), note
+
+
+def _why_not(asking: Asking, calls: int, cost: float | None) -> str | None:
+    if not asking.ask:
+        return "only the price was asked for."
+    if asking.max_calls is not None and calls > asking.max_calls:
+        return f"{calls} calls are more than the cap of {asking.max_calls} (max_calls)."
+    if asking.max_cost_usd is not None and calls and (cost is None or cost > asking.max_cost_usd):
+        said = "an unknown price" if cost is None else f"{cost:.4f} USD"
+        return f"{said} is more than the cap of {asking.max_cost_usd} USD (max_cost_usd)."
+    return None
+
+
+def _newer(sides: Released) -> bool:
+    """Whether anything is held against anything else."""
+    return {one.id for one in sides.of_a} != {one.id for one in sides.of_b}
+
+
+def _released(
+    engine: Engine, pinned: Baseline, settings_hash: str, model: str
+) -> dict[str, Released]:
+    from rag_bench.store.evaluations import joined
+
+    earlier = [one for one in evaluations_of(engine, pinned) if one.generation_model]
+    now = [one for one in joined(engine, settings_hash) if one.generation_model]
+    of_one = None
+    if not (pinned.side or "").startswith("settings:") and earlier:
+        of_one = earlier[0].generation_model
+    there = sorted({str(one.generation_model) for one in now})
+    known = {str(one.generation_model) for one in earlier}
+    chosen = [model] if model else [of_one] if of_one in there else []
+    if not chosen:
+        chosen = [name for name in there if of_one or name in known]
+    found: dict[str, Released] = {}
+    for name in chosen:
+        a = _side(engine, earlier, of_one or name, "baseline")
+        b = _side(engine, now, str(name), settings_hash[:12])
+        if a is None or b is None:
+            what = "the baseline" if a is None else f"the settings {settings_hash[:12]}"
+            raise RagBenchError(f"Of {name} nothing is measured in {what}; there: {_list(there)}.")
+        found[str(name)] = Released(a[0], b[0], a[1], b[1])
+    if not found:
+        raise RagBenchError(
+            f"No model of the baseline {pinned.side} is measured under these settings; there: "
+            f"{_list(there)}. Measure it, or name the one that is released."
+        )
+    return found
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _side(
+    engine: Engine, found: Sequence[StoredEvaluation], model: str, name: str
+) -> tuple[Any, Sequence[Any]] | None:
+    ids = [one.id for one in found if one.generation_model == model]
+    with engine.connect() as connection:
+        of = [one for n in ids if (one := find_evaluation(connection, n)) is not None]
+    side = of_several(engine, "model", f"{model}@{name}", of)
+    return None if side is None else (side, of)
