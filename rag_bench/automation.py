@@ -61,7 +61,7 @@ def stages(partitions: Partitions) -> list[Scheduled]:
                 stage.description,
                 [*stage.assets, *(step.asset for step in steps)],
                 stage.cron,
-                any(step.pays for step in steps),
+                stage.asks or any(step.pays for step in steps),
                 None if by is Axis.NONE else partitions.by(by),
             )
         )

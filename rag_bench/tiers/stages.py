@@ -25,6 +25,7 @@ class Stage:
         description: what it does; shown by the UI.
         at: time on Mondays, ``HH:MM``.
         assets: that are of no tier.
+        asks: one of these asks models.
 
     Raises:
         ConfigurationError: a time that is none.
@@ -35,6 +36,7 @@ class Stage:
     description: str
     at: str
     assets: tuple[str, ...] = ()
+    asks: bool = False
 
     def __post_init__(self) -> None:
         if not _TIME.fullmatch(self.at):
@@ -141,6 +143,7 @@ RELEASE = Stage(
     "passes (before it blocks it asks models again).",
     "07:15",
     ("baseline", "comparison", "release_gate", "release_report"),
+    asks=True,
 )
 
 #: Those that have assets of no tier; the others exist by the steps that name them.
