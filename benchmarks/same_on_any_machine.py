@@ -63,16 +63,22 @@ def threads(n: int) -> dict[str, str]:
     return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(n))
 
 
+#: Each library's kernels, and one thread and two. numpy and scipy compute by OpenBLAS, torch by MKL
+#: and ATen: none reads another's switch, so that one run can play a switch of each. One thread
+#: where nothing else is asked: two runs of two threads each would hold each other up on two cores.
 SWITCHES = (
-    Switch("OPENBLAS_CORETYPE=Haswell", {"OPENBLAS_CORETYPE": "Haswell", **threads(2)}, "avx2"),
     Switch(
-        "OPENBLAS_CORETYPE=SkylakeX", {"OPENBLAS_CORETYPE": "SkylakeX", **threads(2)}, "avx512f"
+        "Haswell's OpenBLAS, MKL without choice",
+        {"OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "COMPATIBLE", **threads(1)},
+        "avx2",
     ),
-    Switch("MKL_CBWR=COMPATIBLE", {"MKL_CBWR": "COMPATIBLE", **threads(2)}),
-    Switch("ATEN_CPU_CAPABILITY=default", {"ATEN_CPU_CAPABILITY": "default", **threads(2)}),
-    Switch("one thread", threads(1)),
     Switch(
-        "an old processor: all of them, one thread",
+        "SkylakeX's OpenBLAS, ATen without vectors",
+        {"OPENBLAS_CORETYPE": "SkylakeX", "ATEN_CPU_CAPABILITY": "default", **threads(1)},
+        "avx512f",
+    ),
+    Switch(
+        "an old processor: all of them",
         {
             "OPENBLAS_CORETYPE": "Sandybridge",
             "MKL_CBWR": "COMPATIBLE",
@@ -81,6 +87,7 @@ SWITCHES = (
         },
         "avx",
     ),
+    Switch("this processor, two threads", threads(2)),
 )
 
 
@@ -88,7 +95,7 @@ def playable() -> list[Switch]:
     """Return the switches that this machine can play, and say which it cannot."""
     if platform.machine() not in ("x86_64", "AMD64"):
         print(f"{platform.machine()}: only the number of threads can be switched")
-        return [switch for switch in SWITCHES if switch.environment == threads(1)]
+        return [switch for switch in SWITCHES if switch.environment == threads(2)]
     flags = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").exists() else ()
     for switch in SWITCHES:
         if switch.needs and switch.needs not in flags:

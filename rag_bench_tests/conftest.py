@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from rag_bench.processes import look_for_garbage_rarely
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.database import make_engine
 from rag_bench.store.embedded import EmbeddedServer
@@ -25,12 +26,31 @@ _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
 _OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES")
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 
+#: Modules that take a minute and more, the longest first. They begin first, so that none of them is
+#: left to one worker when the others have nothing to do any more.
+LONG = (
+    "browser/test_all.py",
+    "cli/test_guide_commands.py",
+    "assets/test_fault_matrix.py",
+    "assets/test_failures.py",
+    "assets/test_kill.py",
+    "eval_runs/test_killed_runs.py",
+    "test_kernels.py",
+    "browser/test_ui.py",
+    "browser/test_retrievers_ui.py",
+    "dashboard/test_dashboard_in_browser.py",
+    "assets/test_first_imports.py",
+    "api/test_contract.py",
+)
+
 
 def _is_foreign(name: str) -> bool:
     return name.startswith(_FOREIGN_PREFIXES) or name.endswith(_FOREIGN_SUFFIXES)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # pytest-xdist keeps our order (`LONG`)
     for name in list(os.environ):
         if _is_foreign(name):
             del os.environ[name]
@@ -40,6 +60,13 @@ def pytest_configure() -> None:
     # Dagster would otherwise look for a .env in the current folder.
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     os.environ["RAG_BENCH_ENV_FILES"] = "0"
+    look_for_garbage_rarely()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    places = {here / module: place for place, module in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
 
 
 @pytest.fixture(scope="module", autouse=True)
