@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 TIMEZONE = "Asia/Yekaterinburg"
-CANARY = "judge_canary"
+CANARY, CALIBRATION = "judge_canary", "judge_calibration"
 (PLAN_ASSET,) = PLAN.assets
 
 
@@ -125,9 +125,11 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
         schedules.append(_weekly(stage, job))
     canary, canary_job = _canary(partitions)
     schedules.append(_weekly(canary, canary_job))
+    calibration, calibration_job = _calibration(partitions)
+    schedules.append(_weekly(calibration, calibration_job))
     asked_for = eval_run_job()
     return Automation(
-        [*jobs.values(), canary_job, asked_for],
+        [*jobs.values(), canary_job, calibration_job, asked_for],
         schedules,
         [
             dump_sensor(jobs["refresh"]),
@@ -155,6 +157,26 @@ def _canary(
         selection=dg.AssetSelection.assets(*stage.assets),
         description=stage.description,
         config=shown_config({"models"}, stage.assets),
+    )
+    return stage, job
+
+
+def _calibration(
+    partitions: Partitions,
+) -> tuple[Scheduled, "UnresolvedAssetJobDefinition"]:
+    """Return the calibration of the judges: of labels, which come when people have time."""
+    stage = Scheduled(
+        "calibration",
+        "Every benchmark judge against people's labels.",
+        [CALIBRATION],
+        "45 5 * * 1",  # after the week's scores
+        False,
+        partitions.by(Axis.JUDGE),
+    )
+    job = dg.define_asset_job(
+        stage.name,
+        selection=dg.AssetSelection.assets(*stage.assets),
+        description=stage.description,
     )
     return stage, job
 

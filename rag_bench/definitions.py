@@ -18,7 +18,7 @@ from rag_bench.assets.results import (
     vector_map,
 )
 from rag_bench.assets.service import eval_run
-from rag_bench.assets.tiers import judge_canary
+from rag_bench.assets.tiers import judge_calibration, judge_canary
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -38,6 +38,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *traffic.ASSETS,
             *tier_assets.build(partitions),
             judge_canary.build(partitions),
+            judge_calibration.build(partitions),
             *retrievers.ASSETS,
             *plan.build(models),
             *lab,

@@ -52,6 +52,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         PAYS,
     ),
     "judge_canary": ("judges", set(), JUDGES, PAYS),
+    "judge_calibration": ("judges", set(), JUDGES, {"postgres", "scipy"}),
     "tier2_custom_metrics": ("generation", {"tier2_answers"}, GENERATION, {"postgres", "python"}),
     "tier3_custom_metrics": ("end_to_end", {"tier3_answers"}, GENERATION, {"postgres", "python"}),
     "tier2_ragas_scores": ("generation", {"tier2_answers"}, GRID, PAYS | {"ragas"}),
@@ -154,6 +155,7 @@ CHECKS = {
     ("dataset_health", "no_answer_is_stale"),
     ("dataset_health", "questions_tell_models_apart"),
     ("dataset_health", "questions_are_not_copied"),
+    ("judge_calibration", "judges_err_alike_on_all_models"),
     ("model_runs", "every_cell_is_measured"),
     ("model_runs", "judges_are_examined_alike"),
     ("release_gate", "may_be_released"),
@@ -163,4 +165,6 @@ JOBS = (
     *("benchmark_judges", "production_judges", "report", "release"),
     *("analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs", "canary"),
+    *("benchmark_judges", "production_judges", "report", "analytics", "map"),
+    *("retrievers", "compare_retrievers", "eval_runs", "canary", "calibration"),
 )

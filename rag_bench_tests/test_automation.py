@@ -244,6 +244,7 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
         "weekly_ragas": "0 5 * * 1",
         "weekly_ragas_contexts": "15 5 * * 1",
         "weekly_benchmark_judges": "30 5 * * 1",
+        "weekly_calibration": "45 5 * * 1",
         "weekly_production_judges": "0 6 * * 1",
         "weekly_report": "0 7 * * 1",
         "weekly_release": "15 7 * * 1",

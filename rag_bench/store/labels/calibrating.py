@@ -95,11 +95,17 @@ class Calibration:
 
 
 def calibrations(engine: Engine, metric: str) -> list[Calibration]:
-    """Return the calibration of every judge that scored labelled answers, by name and prompts."""
+    """Return the calibration of every judge that scored labelled answers, by name.
+
+    Of a judge that scored them by several prompts, by those that it was asked last.
+    """
     labels = labelled(engine, metric)
+    newest = {
+        judge: (prompts, rows) for (judge, prompts), rows in labelled_scores(engine, labels).items()
+    }
     return [
-        _calibration(judge, prompts, metric, labels, rows)
-        for (judge, prompts), rows in sorted(labelled_scores(engine, labels).items())
+        _calibration(judge, newest[judge][0], metric, labels, newest[judge][1])
+        for judge in sorted(newest)
     ]
 
 

@@ -139,7 +139,7 @@ def labelled_scores(engine: Engine, labels: Labelled) -> dict[tuple[str, str], l
     """Return every labelled answer that a judge scored, by judge and prompts.
 
     An answer that was scored under several settings by the same prompts counts once, by its newest
-    score.
+    score. Of one judge's prompts those that were asked last stand last.
     """
     if not labels.by_case:
         return {}
@@ -171,8 +171,10 @@ def labelled_scores(engine: Engine, labels: Labelled) -> dict[tuple[str, str], l
                     case,
                     scored.answers,
                 )
-                key = (scored.answers, case)
-                found.setdefault((scored.judge, scored.prompts), {})[key] = row
+                # The judge's newest prompts stand last.
+                mine = found.pop((scored.judge, scored.prompts), {})
+                mine[scored.answers, case] = row
+                found[scored.judge, scored.prompts] = mine
     return {key: [rows[k] for k in sorted(rows)] for key, rows in found.items()}
 
 

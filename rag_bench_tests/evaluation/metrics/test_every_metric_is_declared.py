@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from labelled_answers import label_answers
 from local_provider import serving
 from small_world import ANSWERS, CUSTOM, PRODUCTION, RAGAS, SCORES, World, failure
 
 from rag_bench.answer_sources import PRODUCTION_LOG
+from rag_bench.automation import range_tags
 from rag_bench.evaluation.catalogue import CATALOGUE, known
-from rag_bench.partitions import ModelLists
+from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import OUT_OF_SCOPE, Item
 
@@ -57,6 +59,10 @@ def _measured(free_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     for stage in (first, ANSWERS, SCORES, PRODUCTION, CUSTOM, RAGAS):
         result = world.run(stage, MODELS, benchmark=benchmark)
         assert result.success, failure(result)
+    label_answers(world.engine)
+    judges = range_tags(Partitions.of(MODELS).benchmark_judges)
+    result = world.run(["judge_calibration"], MODELS, tags=judges)
+    assert result.success, failure(result)
     result = world.run(["retrieval_lab"], MODELS, partition_key="default")
     assert result.success, failure(result)
     result = world.run(ANALYTICS, MODELS)

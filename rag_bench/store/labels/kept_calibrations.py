@@ -1,0 +1,102 @@
+"""Calibrations as they are kept, an evaluation per judge and rubric, and whether they are stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rag_bench.evaluation.metrics.judge_calibration import PREFIX, TIER
+from rag_bench.evaluation.people.guidelines import labelled_metrics
+from rag_bench.hashing import content_hash
+from rag_bench.store import evaluations
+from rag_bench.store.evaluations import NewEvaluation, StoredEvaluation
+from rag_bench.store.labels.calibrating import Calibration, calibrations, changes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A kept calibration that would be another one now.
+
+    ``reasons``: what changed since; empty where there is none yet.
+    """
+
+    judge: str
+    metric: str
+    reasons: Sequence[str]
+
+    def __str__(self) -> str:
+        why = f"{', '.join(self.reasons)} changed" if self.reasons else "it was never kept"
+        return f"{self.judge}, {self.metric}: {why}"
+
+
+def keep(engine: Engine, found: Calibration, *, run_id: str | None = None) -> StoredEvaluation:
+    """Return the kept evaluation of a calibration, written if there is none of these inputs."""
+    settings = _settings(found.metric)
+    address = content_hash([TIER, VERSION, found.metric, found.inputs()])
+    if there := evaluations.find_finished(engine, address):
+        return there
+    details: Mapping[str, Any] = {
+        name: value
+        for name, value in found.as_json().items()
+        if name not in ("metrics", "inputs", "judge")
+    }
+    new = NewEvaluation(
+        tier=TIER,
+        kind="metrics",
+        settings_hash=content_hash(settings),
+        settings=settings,
+        input_hash=address,
+        started_at=datetime.now(UTC),
+        benchmark_judge_model=found.judge,
+        code_version=VERSION,
+        dagster_run_id=run_id,
+        inputs={**found.inputs(), **details},
+        metrics={f"{PREFIX}{name}": one.to_json() for name, one in found.metrics.items()},
+    )
+    return evaluations.save_evaluation(engine, new, [], n_scored=found.n_labels)
+
+
+def of_judge(engine: Engine, judge: str) -> list[Calibration]:
+    """Return a judge's calibrations by all rubrics that somebody labelled by."""
+    return [
+        one
+        for metric in labelled_metrics()
+        for one in calibrations(engine, metric)
+        if one.judge == judge
+    ]
+
+
+def stale(engine: Engine, judges: Sequence[str]) -> list[Stale]:
+    """Return what is not kept as it would be now, of these judges."""
+    found = []
+    for metric in labelled_metrics():
+        for one in calibrations(engine, metric):
+            if one.judge not in judges:
+                continue
+            kept = kept_calibration(engine, one.judge, metric)
+            reasons = [] if kept is None else changes(kept.inputs, one.inputs())
+            if kept is None or reasons:
+                found.append(Stale(one.judge, metric, reasons))
+    return found
+
+
+def kept_calibration(engine: Engine, judge: str, metric: str) -> StoredEvaluation | None:
+    """Return the newest kept calibration of a judge by a rubric."""
+    return evaluations.latest(
+        engine,
+        tier=TIER,
+        kind="metrics",
+        settings_hash=content_hash(_settings(metric)),
+        benchmark_judge_model=judge,
+    )
+
+
+def _settings(metric: str) -> dict[str, Any]:
+    return {"tier": TIER, "rubric": metric}
