@@ -164,7 +164,5 @@ JOBS = (
     *("refresh", "plan", "answers", "your_metrics", "scores", "ragas", "ragas_contexts"),
     *("benchmark_judges", "production_judges", "report", "release"),
     *("analytics", "map"),
-    *("retrievers", "compare_retrievers", "eval_runs", "canary"),
-    *("benchmark_judges", "production_judges", "report", "analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs", "canary", "calibration"),
 )

@@ -25,7 +25,7 @@ MODELS = ModelLists(
 WITH_LOG = ModelLists(
     [*MODELS.generation, PRODUCTION_LOG.key], MODELS.benchmark_judges, MODELS.production_judges
 )
-# What is computed at all is the same by all kernels, and a whole graph with every switch takes long.
+# What is computed at all is the same by all kernels, and a whole graph takes long.
 pytestmark = pytest.mark.once
 ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
 
