@@ -17,6 +17,7 @@ from rag_bench.assets.results import (
     retrievers,
     vector_map,
 )
+from rag_bench.assets.self_test import statistics as self_test
 from rag_bench.assets.service import eval_run
 from rag_bench.assets.tiers import judge_calibration, judge_canary
 from rag_bench.llm.config.providers import Providers
@@ -48,12 +49,17 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *analytics.ASSETS,
             *vector_map.ASSETS,
             *eval_run.ASSETS,
+            *self_test.ASSETS,
         ]
     )
     automated = automation.build(partitions, assets)
     return dg.Definitions(
         assets=assets,
-        asset_checks=[*checks.build(lab[0], models), *releases.CHECKS],
+        asset_checks=[
+            *checks.build(lab[0], models),
+            *releases.CHECKS,
+            *self_test.CHECKS,
+        ],
         resources={
             "database": DatabaseResource(),
             "benchmark": BenchmarkResource(),

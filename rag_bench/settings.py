@@ -230,6 +230,9 @@ class Settings(BaseSettings):
     eval_cost_usd_per_day: float | None = Field(
         default=None, ge=0, description="Money for one key or user, by UTC; unset: no limit."
     )
+    self_test_runs: int = Field(
+        default=2000, ge=1, description="Simulations of each line of the self-test."
+    )
     callback_days: int = Field(
         default=90,
         ge=1,

@@ -23,7 +23,7 @@ pytest_plugins = ["small_world"]
 # What a developer's own environment may hold must not change what the tests see.
 _FOREIGN_PREFIXES = ("PROVIDER_", "RAG_BENCH_", "GENERATION_", "JUDGE_", "BENCHMARKS_JUDGE_")
 _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
-_OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES")
+_OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES", "RAG_BENCH_SELF_TEST_RUNS")
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 
 #: Modules that take a minute and more, the longest first. They begin first, so that none of them is
@@ -60,6 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Dagster would otherwise look for a .env in the current folder.
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
     os.environ["RAG_BENCH_ENV_FILES"] = "0"
+    # Whoever materializes everything tries the self-test, too; twenty of each line are quick.
+    os.environ["RAG_BENCH_SELF_TEST_RUNS"] = "20"
     look_for_garbage_rarely()
 
 

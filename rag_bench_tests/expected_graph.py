@@ -107,6 +107,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         NONE,
         {"postgres", "table"},
     ),
+    "self_test_statistics": ("self_test", set(), NONE, {"postgres", "numpy"}),
     "eval_run": ("service", {"chunk_embeddings"}, RUNS, PAYS),
     "baseline": ("releases", {"model_runs"}, NONE, {"postgres"}),
     "comparison": ("releases", {"baseline", "model_runs"}, NONE, {"postgres"}),
@@ -156,6 +157,7 @@ CHECKS = {
     ("dataset_health", "questions_tell_models_apart"),
     ("dataset_health", "questions_are_not_copied"),
     ("judge_calibration", "judges_err_alike_on_all_models"),
+    ("self_test_statistics", "promises_are_kept"),
     ("model_runs", "every_cell_is_measured"),
     ("model_runs", "judges_are_examined_alike"),
     ("release_gate", "may_be_released"),
@@ -165,4 +167,5 @@ JOBS = (
     *("benchmark_judges", "production_judges", "report", "release"),
     *("analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs", "canary", "calibration"),
+    *("retrievers", "compare_retrievers", "eval_runs", "canary", "self_test"),
 )

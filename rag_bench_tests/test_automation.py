@@ -250,6 +250,7 @@ def test_schedules_are_weekly_stopped_and_in_their_order() -> None:
         "weekly_release": "15 7 * * 1",
         "weekly_analytics": "30 7 * * 1",
         "weekly_map": "45 7 * * 1",
+        "weekly_self_test": "0 8 * * 1",
     }
     for schedule in schedules.values():
         assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
@@ -289,7 +290,7 @@ def test_the_launchpad_opens_with_what_people_set(stage: automation.Scheduled) -
         config = job.run_config
     assert dg.validate_run_config(job, config)
     shown = config.get("resources", {})
-    assert ("benchmark" in shown) == (stage.name not in ("analytics", "map"))
+    assert ("benchmark" in shown) == (stage.name not in ("analytics", "map", "self_test"))
     # With some settings a step that is free by default asks a service: the caps hold for it, too.
     may_ask = any(step.may_ask for step in registry.steps() if step.asset in stage.assets)
     assert ("models" in shown) == (stage.pays or may_ask)

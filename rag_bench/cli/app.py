@@ -127,6 +127,7 @@ from rag_bench.cli import (  # noqa: E402
     generating,  # noqa: F401
     results,  # noqa: F401
     retrievers,  # noqa: F401
+    self_test,  # noqa: F401
     serve,  # noqa: F401
     sweeping,  # noqa: F401
     targets,  # noqa: F401

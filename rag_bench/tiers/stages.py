@@ -145,6 +145,13 @@ RELEASE = Stage(
     ("baseline", "comparison", "release_gate", "release_report"),
     asks=True,
 )
+SELF_TEST = Stage(
+    "self_test",
+    "self-test",
+    "The bench tries its own statistics on worlds whose truth is known; asks no model.",
+    "08:00",
+    ("self_test_statistics",),
+)
 
 #: Those that have assets of no tier; the others exist by the steps that name them.
-FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, RELEASE, ANALYTICS, MAP)
+FIXED = (REFRESH, PLAN, RETRIEVER_COMPARISON, REPORT, RELEASE, ANALYTICS, MAP, SELF_TEST)

@@ -1,0 +1,1 @@
+"""The bench's trial of itself, stored as any other result."""
