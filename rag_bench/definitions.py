@@ -9,6 +9,7 @@ from rag_bench.assets.factories import labels, tier_assets
 from rag_bench.assets.inputs import datasets, embeddings, source, traffic
 from rag_bench.assets.results import (
     analytics,
+    benchmark_topics,
     dataset_health,
     model_lab,
     plan,
@@ -48,6 +49,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *releases.ASSETS,
             *analytics.ASSETS,
             *vector_map.ASSETS,
+            *benchmark_topics.ASSETS,
             *eval_run.ASSETS,
             *self_test.ASSETS,
         ]

@@ -76,6 +76,12 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         NONE,
         {"postgres", "scikitlearn"},
     ),
+    "benchmark_topics": (
+        "analytics",
+        {"topic_coverage", "manual_dataset", "synthetic_dataset", "traffic_dataset"},
+        NONE,
+        {"postgres", "numpy"},
+    ),
     "domain_insights": ("analytics", {"chunk", "question_answer"}, NONE, {"postgres", "python"}),
     "vector_map": (
         "analytics",
@@ -100,7 +106,12 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         NONE,
         {"postgres", "view"},
     ),
-    "leaderboard": ("model_lab", {"model_runs"}, NONE, {"postgres", "matplotlib"}),
+    "leaderboard": (
+        "model_lab",
+        {"model_runs", "benchmark_topics"},
+        NONE,
+        {"postgres", "matplotlib"},
+    ),
     "dataset_health": (
         "datasets",
         {"manual_dataset", "synthetic_dataset", "traffic_dataset", "model_runs"},

@@ -184,8 +184,10 @@ def _one(wish: Wanted) -> None:
 
 def _materialize(running: Sweep, wish: Wanted) -> StageResult:
     with bars():
+        # With new topics the benchmark's questions are put into them as well.
+        assets = [wish.asset, *(["benchmark_topics"] if wish.asset == "topic_coverage" else [])]
         return running.materialize(
-            wish.asset.replace("_", " "), [wish.asset], ops={wish.asset: wish.config}
+            wish.asset.replace("_", " "), assets, ops={wish.asset: wish.config}
         )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from rag_bench.languages import translated
+
 
 @cache
 def _all() -> dict[str, dict[str, str]]:
@@ -23,6 +25,22 @@ class Words:
         """Return what stands under a key, with its places filled. Raises KeyError for no such."""
         text = _all()[key][self.lang]
         return text.format(**values) if values else text
+
+    def title(self, text: str) -> str:
+        """Return what a column is called."""
+        return translated.title(text, self.lang)
+
+    def formula(self, text: str) -> str:
+        """Return what a metric is."""
+        return translated.formula(text, self.lang)
+
+    def sentence(self, text: str) -> str:
+        """Return a cause, an advice or a reason that was written in English."""
+        return translated.sentence(text, self.lang)
+
+    def detail(self, text: str) -> str:
+        """Return the detail of a failed case."""
+        return translated.detail(text, self.lang)
 
     def known(self, key: str, default: str) -> str:
         """Return what stands under a key, or the default if nothing does."""

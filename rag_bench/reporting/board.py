@@ -243,11 +243,10 @@ def notes(board: Leaderboard) -> list[str]:
         said.append(f"Not checked by tier judge: {', '.join(unchecked)}.")
     for judge, reason in ranking.left_out.items():
         said.append(f"{judge} does not count in the order: {reason}.")
-    said += board.instrument_marks
+    said += [*board.instrument_marks, *filter(None, [board.topic_note])]
     if board.baseline:
         said += [PRODUCTION_LOG.note, *sentences(board.baseline)]
-    removed = not_configured(board)
-    if removed:
+    if removed := not_configured(board):
         said.append(f"No longer configured, or named to a command only: {', '.join(removed)}.")
     said += [
         live_assistants.note(line.model, line.row.metrics.get("tier_3", {}))
@@ -297,6 +296,7 @@ def board_json(board: Leaderboard) -> dict[str, Any]:
         "notes": notes(board),
         "instrument_marks": list(board.instrument_marks),
         **({"against_production": board.baseline.as_json()} if board.baseline else {}),
+        **({"by_topic": board.by_topic.as_json()} if board.by_topic else {}),
     }
 
 

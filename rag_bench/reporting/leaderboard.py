@@ -23,6 +23,7 @@ from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
 from rag_bench.reporting.columns import column as column
 from rag_bench.reporting.instruments import board_marks
 from rag_bench.reporting.production import Baseline, baseline_of
+from rag_bench.reporting.topic_scores import TopicScores, topic_scores
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
@@ -98,6 +99,7 @@ class Leaderboard:
     model costs on average in USD, by role and model, where prices are known. ``configured``: None
     if it is not known. ``baseline``: the models against what users got; None where that was not
     measured. ``instrument_marks``: which models did not stay the same while they were asked.
+    ``by_topic``: scores by topic of users' traffic; None where the questions are in no topics.
     """
 
     settings_hash: str
@@ -109,11 +111,20 @@ class Leaderboard:
     retriever: str = DEFAULT
     baseline: Baseline | None = None
     instrument_marks: Sequence[str] = ()
+    by_topic: TopicScores | None = None
 
     @cached_property
     def ranking(self) -> Ranking:
         """How the generation models stand; by their means alone if no case was read."""
         return self.given_ranking or ranking_of(self.rows, {}, {}, judges_of(self.rows))
+
+    @property
+    def topic_note(self) -> str:
+        """The leader's score weighted to traffic, in words; empty where that is not known."""
+        leader = next((row for row in self.rows if row.benchmark_judge_model), None)
+        if self.by_topic is None or leader is None:
+            return ""
+        return self.by_topic.sentence(leader.generation_model, leader.benchmark_judge_model)
 
     @cached_property
     def n_questions(self) -> int:
@@ -197,7 +208,8 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
     judges = judges_of(rows, configured.benchmark_judges)
     dataset_id = found[0]["dataset_id"]
     pages = {item.item_id: item.cluster for item in datasets.items_of(engine, dataset_id)}
-    ranking = ranking_of(rows, _cases_of(engine, settings_hash, rows), pages, judges)
+    cases = _cases_of(engine, settings_hash, rows)
+    ranking = ranking_of(rows, cases, pages, judges)
     generators = [standing.model for standing in ranking.standings]
     gates = ordered_gates(rows)
     rows.sort(
@@ -217,6 +229,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         _retriever_of(engine, settings_hash),
         baseline_of(engine, settings_hash, pages),
         board_marks(engine, settings_hash),
+        topic_scores(engine, dataset_id, lead_column(rows), cases, pages),
     )
 
 

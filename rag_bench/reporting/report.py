@@ -294,6 +294,7 @@ def render(
         notes=notes(board),
         against=against_table(board.baseline) if board.baseline else ([], []),
         rated=ratings_table(board.baseline.ratings) if board.baseline else ([], []),
+        **_by_topic(board),
         tiers=_tiers(board.rows[0].metrics) if board.rows else [],
         retrievers=retrievers,
         retriever_notes=retriever_board.notes(retrievers) if retrievers else [],
@@ -301,6 +302,17 @@ def render(
         title_of=retriever_board.title_of,
         now=datetime.now(UTC),
     )
+
+
+def _by_topic(board: Leaderboard) -> dict[str, Any]:
+    """Return the tables of scores by topic of traffic, as templates name them."""
+    found = board.by_topic
+    if found is None or not found.weighted:
+        return {"by_topic": None, "topics": None, "topics_of": ""}
+    best = (board.rows[0].generation_model, board.rows[0].benchmark_judge_model)
+    pair = next((one for one in (best, (best[0], None)) if one in found.weighted), None)
+    pair = pair or next(iter(found.weighted))
+    return {"by_topic": found.table(), "topics": found.topic_table(pair), "topics_of": pair[0]}
 
 
 def environment(template: str) -> Environment:

@@ -54,7 +54,7 @@ ANALYTICS = Stage(
     "analytics",
     "What users' questions say about the sources: utilization, topics, domain.",
     "07:30",
-    ("chunk_utilization", "topic_coverage", "domain_insights"),
+    ("chunk_utilization", "topic_coverage", "domain_insights", "benchmark_topics"),
 )
 MAP = Stage(
     "map",

@@ -43,6 +43,11 @@ def planted(populated: World, server: EmbeddedServer) -> Iterator[World]:
                 "'predicted_show'",
                 "update rag_bench.evaluation_case set error_detail = :words "
                 "where error_code is not null",
+                "update rag_bench.question_answer set question = :words || ' ' || question, "
+                "answer = :words where answer is not null",
+                "update rag_bench.evaluation_case set scores = scores || jsonb_build_object("
+                "'sample_questions', jsonb_build_array(cast(:words as text))) where scores ? "
+                "'sample_questions'",
             ):
                 connection.execute(text(statement), {"words": PLANTED})
             contact = {"words": f"Звоните {PHONE} или пишите {MAIL}. "}
@@ -73,9 +78,42 @@ def test_no_view_shows_personal_data(planted: World) -> None:
     for query in views(planted):
         for viewer in (Viewer(), Viewer(unmasked=True)):  # who may must ask for it, too
             html = shown(planted.engine, query, viewer).html
-            for secret in (NAME, PHONE, MAIL, "912 345", "maria.kuznetsova"):
+            for secret in SECRETS:
                 assert secret not in html, (query, secret)
         assert "could not be shown" not in html, query
+
+
+SECRETS = (NAME, PHONE, MAIL, "912 345", "maria.kuznetsova")
+
+
+def test_no_report_shows_personal_data(planted: World) -> None:
+    from datetime import UTC, datetime
+
+    from rag_bench.reporting import leaderboard, report
+
+    board = leaderboard.build(planted.engine)
+    assert board.by_topic is not None, "scores by topic are in it"
+    content = report.content(board, {}, "e5", datetime.now(UTC))
+    made = [json.dumps(content, ensure_ascii=False)]
+    made += [report.render(name, content, board) for name in ("report.md.j2", "report.html.j2")]
+    for text_of in made:
+        assert not [secret for secret in SECRETS if secret in text_of]
+
+
+def test_no_analysis_in_a_file_shows_personal_data(planted: World) -> None:
+    from rag_bench.tiers.traffic import analytics
+    from rag_bench.tiers.traffic.analysis import open_analysis
+
+    # As `rag-bench analyze-… --output` writes them: made anew of the planted questions.
+    analysis = open_analysis(planted.engine)
+    found = [
+        analytics.topic_coverage(analysis, analytics.TopicsConfig(n_topics=3)),
+        analytics.domain_insights(analysis, analytics.DomainConfig()),
+    ]
+    for one in found:
+        written = json.dumps(analytics.as_json(analysis, one), ensure_ascii=False).lower()
+        assert not [secret for secret in SECRETS if secret.lower() in written], one.tier
+        assert "кузнецова" not in written
 
 
 def test_asking_is_not_enough_without_the_right(planted: World) -> None:
@@ -190,3 +228,33 @@ def test_without_a_login_it_stays_on_this_machine(engine: Engine) -> None:
         assert httpx.get(url).status_code == 200
         # A stranger's name that leads to this machine.
         assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_no_reply_of_the_api_shows_personal_data_to_a_reader(
+    beside_api: tuple[str, Engine], planted: World
+) -> None:
+    url, engine = beside_api
+    reader, runner = a_key(engine, ["read"]), a_key(engine, ["read", "run", "label"])
+    [item] = planted.rows(
+        "select dataset_id, item_id from rag_bench.dataset_item where question like :words limit 1",
+        words=f"{PLANTED}%",
+    )
+    case = {"name": "hard", "dataset": item["dataset_id"], "case_id": item["item_id"]}
+    put = httpx.post(f"{url}/eval/drafts", headers=bearer(runner), json=case)
+    assert put.status_code == 200, put.text
+    described = httpx.get(f"{url}/openapi.json", headers=bearer(reader)).json()
+    paths = [path for path, how in described["paths"].items() if "get" in how and "{" not in path]
+    assert {"/leaderboard", "/model_runs", "/datasets", "/eval/drafts"} <= set(paths)
+    answered = 0
+    for path in [*paths, "/eval/drafts/hard"]:
+        # A stream of events has no end; a comparison needs two runs, which a reader names.
+        if path.endswith("/events"):
+            continue
+        reply = httpx.get(f"{url}{path}", headers=bearer(reader), timeout=60)
+        assert reply.status_code < 500, (path, reply.text)
+        answered += reply.status_code == 200
+        assert not [secret for secret in SECRETS if secret in reply.text], path
+    assert answered >= 5
+    draft = httpx.get(f"{url}/eval/drafts/hard", headers=bearer(reader)).json()
+    assert draft["masked"]
+    assert "[" in draft["cases"][0]["question"]

@@ -88,7 +88,7 @@ class DomainRunConfig(dg.Config):
     group_name=GROUP,
     kinds={"postgres", "numpy"},
     deps=[chunk_embeddings, question_embeddings, synthetic_dataset],
-    code_version="3",
+    code_version="4",
 )
 def chunk_utilization(
     context: dg.AssetExecutionContext, config: UtilizationRunConfig, database: DatabaseResource
@@ -131,7 +131,7 @@ def topic_coverage(
     group_name=GROUP,
     kinds={"postgres", "python"},
     deps=[chunk, question_answer],
-    code_version="4",
+    code_version="5",
 )
 def domain_insights(
     context: dg.AssetExecutionContext, config: DomainRunConfig, database: DatabaseResource

@@ -55,7 +55,13 @@ def build() -> list[dg.AssetsDefinition]:
         )
         return apart(context, bench, result)
 
-    @asset(group_name=GROUP, kinds={"postgres", "matplotlib"}, deps=[model_runs], code_version="2")
+    @asset(
+        group_name=GROUP,
+        kinds={"postgres", "matplotlib"},
+        # Scores by topic stand on it where questions are in topics.
+        deps=[model_runs, dg.AssetKey("benchmark_topics")],
+        code_version="3",
+    )
     def leaderboard(
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:

@@ -216,7 +216,10 @@ def metric_help(name: str, words: Words) -> Markup:
     spec = known(name)
     if spec is None:
         return Markup("")
-    lines: list[object] = [Markup("<code>{}</code>").format(name), _markdown(spec.formula)]
+    lines: list[object] = [
+        Markup("<code>{}</code>").format(name),
+        _markdown(words.formula(spec.formula)),
+    ]
     if spec.scale:
         low, high = spec.scale
         lines.append(words("scale", low=f"{low:g}", high=f"{high:g}"))

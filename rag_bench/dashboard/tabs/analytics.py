@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
@@ -14,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     link,
     metric_cell,
     metric_help,
+    number_cell,
     paragraph,
     said,
     table,
@@ -76,3 +78,44 @@ def metrics_table(context: Context, found: StoredEvaluation, name: str, made: Pa
     columns: list[Col | str] = [words("measure"), Col(words("value"), numeric=True)]
     made.add(heading(words("in_numbers")))
     made.add(table(name, columns, rows, words, caption=words("in_numbers")))
+
+
+def months_part(context: Context, records: Sequence[Mapping[str, Any]] | None, made: Page) -> None:
+    """Add what questions got month by month; of results of before nothing is known of months."""
+    from rag_bench.dashboard.page import figures
+
+    words = context.words
+    if records is None:
+        return
+    made.add(heading(words("by_month")))
+    if not records:
+        made.add(paragraph(words("no_times")))
+        return
+    made.add(paragraph(words("by_month_help")))
+    series = {"with_answers_rate": words("answered_share")}
+    if "mean_best_similarity" in records[0]:
+        series["mean_best_similarity"] = words("similarity")
+    made.add(
+        figures.lines(
+            {
+                title: [(one["month"], one[name]["value"]) for one in records]
+                for name, title in series.items()
+            },
+            words("month"),
+            "",
+        )
+    )
+    columns: list[Col | str] = [words("month"), Col(words("questions"), numeric=True)]
+    columns += [Col(title, metric_help(name, words), True) for name, title in series.items()]
+    counted = "used_chunks" in records[0]
+    columns += [Col(words("found_chunks"), numeric=True)] if counted else []
+    rows: list[list[Any]] = [
+        [
+            one["month"],
+            number_cell(one["questions"]),
+            *(metric_cell(one[name], words) for name in series),
+            *([number_cell(one["used_chunks"])] if counted else []),
+        ]
+        for one in records
+    ]
+    made.add(table("by-month", columns, rows, words, caption=words("by_month")))

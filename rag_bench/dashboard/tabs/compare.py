@@ -276,7 +276,7 @@ def _alone_table(context: Context, found: list[Alone]) -> object:
             text,
             words("only_a" if one.side == "a" else "only_b"),
             one.metric or "",
-            one.reason,
+            words.detail(one.reason),
         ]
         for one, text in zip(shown_rows, texts, strict=True)
     ]

@@ -16,7 +16,7 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
+from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def page(context: Context) -> Page:
         return made
     result: Mapping[str, Any] = found.inputs["result"]
     if result.get("rating_note"):
-        made.add(said(result["rating_note"], "warn"))
+        made.add(said(words.sentence(result["rating_note"]), "warn"))
     metrics_table(context, found, "domain-metrics", made)
     rows: list[list[Any]] = [
         [words(f"domain_{name}"), number_cell(result.get(name))] for name in _COUNTS
@@ -51,6 +51,7 @@ def page(context: Context) -> Page:
     months = every_month(result["questions_per_month"])
     names = {month: words("no_time") if month == "unknown" else month for month in months}
     _counted(context, "months", words("month"), {names[m]: n for m, n in months.items()}, made)
+    months_part(context, result.get("by_month"), made)
     _counted(context, "ratings", words("rating"), result["score_distribution"], made)
     _words(context, result, made)
     _counted(context, "slang", words("word"), result["slang_indicator_counts"], made)

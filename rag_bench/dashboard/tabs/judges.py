@@ -87,7 +87,7 @@ def _trust(context: Context, lines: list[JudgeLine], checked: set[str], made: Pa
         [
             Cell(judge_name(line.model, words, checked=line.model in checked), line.model),
             words("yes") if line.counts else words("no"),
-            line.reason,
+            words.sentence(line.reason),
             words("yes") if line.metrics else words("never_examined"),
             words("yes") if line.model in checked else words("never_checked"),
         ]
@@ -163,7 +163,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     found = agreements(cases, names)
     between = {(one.first, one.second): one for one in found}
     between |= {(one.second, one.first): one for one in found}
-    made.add(paragraph(words("judges_agree_help", metric=lead.title)))
+    made.add(paragraph(words("judges_agree_help", metric=words.title(lead.title))))
     values = [[between[a, b].correlation if a != b else None for b in names] for a in names]
     texts = [[number(value, 2) for value in row] for row in values]
     made.add(figures.heat(names, names, values, texts, (-1.0, 1.0), middle=0.0))
@@ -187,7 +187,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
         [judge, number_cell(mean), number_cell(n)]
         for judge, (mean, n) in sorted(mild.items(), key=lambda kv: -(kv[1][0] or 0))
     ]
-    columns = [words("judge"), Col(words("mean_of", metric=lead.title), numeric=True)]
+    columns = [words("judge"), Col(words("mean_of", metric=words.title(lead.title)), numeric=True)]
     columns.append(Col(words("common_answers"), numeric=True))
     made.add(heading(words("severity")), paragraph(words("severity_help")))
     made.add(table("severity", columns, rows, words, caption=words("severity")))

@@ -33,6 +33,7 @@ from rag_bench.dashboard.tabs.common import (
     settings_choice,
 )
 from rag_bench.dashboard.tabs.models_pairs import differences_part, wins_part
+from rag_bench.dashboard.tabs.models_topics import weighted_part
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
@@ -55,6 +56,7 @@ def page(context: Context) -> Page:
     if any(row.simulated for row in board.rows):
         made.add(said(words("simulated_present"), "warn"))
     _leaderboard(context, board, lines, made)
+    weighted_part(context, board, made)
     wins_part(context, board, lines, judge, made)
     _tradeoffs(context, lines, made)
     differences_part(context, board, lines, judge, made)
@@ -100,7 +102,7 @@ def _leaderboard(
         Col(
             join(
                 [
-                    lead.title,
+                    words.title(lead.title),
                     " ↑ ",
                     words("by"),
                     " ",
@@ -112,7 +114,7 @@ def _leaderboard(
         )
         for one in judges
     ]
-    columns += [metric_col(c.metric, words, c.title) for c in shown]
+    columns += [metric_col(c.metric, words, words.title(c.title)) for c in shown]
     columns += [
         Col(words("latency_ms") + " ↓", numeric=True),
         Col(words("usd_1000") + " ↓", numeric=True),
@@ -123,7 +125,7 @@ def _leaderboard(
         standing = line.standing
         gap: object = words("first") if standing.rank == 1 else ""
         if standing.rank is None:
-            gap = words("not_ranked", reason=standing.reason or "")
+            gap = words("not_ranked", reason=words.sentence(standing.reason or ""))
         elif standing.behind is not None:
             gap = metric_cell(standing.behind.difference.to_json(), words, 2).shown
             if standing.tied:
@@ -147,10 +149,14 @@ def _leaderboard(
     made.add(paragraph(_groups(context, board)))
     made.add(table("models", columns, rows, words, caption=words("leaderboard_caption")))
     scored = {j: [line.by_judge[j] for line in lines] for j in judges} or {
-        lead.title: [line.row.metric(lead) for line in lines]
+        words.title(lead.title): [line.row.metric(lead) for line in lines]
     }
     made.add(heading(words("scores_with_intervals"), 3))
-    made.add(figures.bars([line.model for line in lines], scored, f"{lead.title} ↑", lead.scale))
+    made.add(
+        figures.bars(
+            [line.model for line in lines], scored, f"{words.title(lead.title)} ↑", lead.scale
+        )
+    )
 
 
 def words_help(context: Context, key: str) -> Markup:
@@ -173,7 +179,7 @@ def _groups(context: Context, board: Leaderboard) -> str:
     elif tied:
         parts.append(words("leads_alone", model=tied[0]))
     for judge, reason in ranking.left_out.items():
-        parts.append(words("judge_left_out", judge=judge or "", reason=reason))
+        parts.append(words("judge_left_out", judge=judge or "", reason=words.sentence(reason)))
     return " ".join(parts)
 
 
@@ -210,7 +216,7 @@ def _tradeoffs(context: Context, lines: list[GeneratorLine], made: Page) -> None
             figures.points(
                 {name: found for name, found in groups.items() if found},
                 f"{unit} ↓",
-                f"{lead.title} ↑",
+                f"{words.title(lead.title)} ↑",
                 line=[known[model] for model in best],
                 line_name=words("front"),
             )
@@ -227,7 +233,7 @@ def _tradeoffs(context: Context, lines: list[GeneratorLine], made: Page) -> None
         columns: list[Col | str] = [
             words("model"),
             Col(unit, numeric=True),
-            Col(lead.title, numeric=True),
+            Col(words.title(lead.title), numeric=True),
             words("on_front"),
         ]
         made.add(table(key.replace("_", "-"), columns, rows, words, caption=words(key)))
@@ -245,7 +251,7 @@ def _triples(context: Context, board: Leaderboard) -> list[object]:
         words("benchmark_judge"),
         words("production_judge"),
     ]
-    columns += [metric_col(c.metric, words, c.title) for c in shown]
+    columns += [metric_col(c.metric, words, words.title(c.title)) for c in shown]
     rows = [
         [
             number_cell(row.rank),

@@ -72,7 +72,7 @@ def wins_part(
         found = duels(scores, models)
         rate = {(one.model, one.other): one for one in found}
         shown = models[:_IN_MATRIX]
-        made.add(paragraph(words("win_rates_help", judge=judge or lead.title)))
+        made.add(paragraph(words("win_rates_help", judge=judge or words.title(lead.title))))
         made.add(
             figures.heat(
                 shown,
@@ -104,7 +104,7 @@ def wins_part(
     if not steps:
         made.add(paragraph(words("no_case_scores")))
         return
-    made.add(figures.columns(steps, counts, lead.title, words("answers")))
+    made.add(figures.columns(steps, counts, words.title(lead.title), words("answers")))
     rows = [[Cell(model_name(m, words), m), *(number_cell(n) for n in counts[m])] for m in models]
     made.add(
         table(
@@ -112,7 +112,7 @@ def wins_part(
             [words("model"), *(Col(step, numeric=True) for step in steps)],
             rows,
             words,
-            caption=words("score_spread_caption", metric=lead.title),
+            caption=words("score_spread_caption", metric=words.title(lead.title)),
         )
     )
 

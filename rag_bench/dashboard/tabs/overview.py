@@ -74,11 +74,11 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
     tied = [line.model for line in lines if line.standing.tied]
     told = words("tied_with", models=", ".join(tied)) if tied else words("nobody_tied")
     if leader.standing.rank is None:
-        told = words("not_ranked", reason=leader.standing.reason or "")
+        told = words("not_ranked", reason=words.sentence(leader.standing.reason or ""))
     checked = checked_judges(board)
     lead_text = join(
         [
-            leader.lead.title,
+            words.title(leader.lead.title),
             metric_help(leader.lead.metric, words),
             ": ",
             metric_cell(metric, words, 2).shown,

@@ -91,7 +91,10 @@ def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
     words, view = context.words, context.view
     offset = (view.page - 1) * _PER_PAGE
     found, total = listed(context.engine, wanted, limit=_PER_PAGE, offset=offset)
-    made.add(heading(words("tab_questions")), paragraph(words("questions_help", metric=lead.title)))
+    made.add(
+        heading(words("tab_questions")),
+        paragraph(words("questions_help", metric=words.title(lead.title))),
+    )
     if not total:
         made.add(said(words("no_questions_fit"), "empty"))
         return
@@ -109,7 +112,11 @@ def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
     ]
     columns: list[Col | str] = [words("question_id"), words("question")]
     columns.append(
-        Col(join([words("mean_of", metric=lead.title)]), metric_help(lead.metric, words), True)
+        Col(
+            join([words("mean_of", metric=words.title(lead.title))]),
+            metric_help(lead.metric, words),
+            True,
+        )
     )
     columns += [Col(words(t), numeric=True) for t in ("lowest", "highest", "failed_cases")]
     made.add(table("questions", columns, rows, words, caption=words("questions_caption")))

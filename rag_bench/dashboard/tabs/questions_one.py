@@ -131,7 +131,7 @@ def _answers(context: Context, here: Sequence[questions.Given], reference: str, 
     for one, text in zip(answers, texts, strict=True):
         parts: list[object] = [heading_of(context, one)]
         if one.error_code and not one.answer:
-            [detail] = shown(context, [one.error_detail or ""])
+            [detail] = shown(context, [words.detail(one.error_detail or "")])
             parts.append(said(f"{one.error_code}: {detail}", "bad"))
         else:
             parts.append(Markup('<div class="rb-text">{}</div>').format(text))

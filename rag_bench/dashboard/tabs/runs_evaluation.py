@@ -158,7 +158,13 @@ def _errors(context: Context, found: Mapping[str, Any], made: Page) -> None:
     failures = [(code, detail) for code, detail, n in grouped for _ in range(n) if is_failure(code)]
     cause = most_frequent(failures, _models(found))
     if cause is not None:
-        [text] = shown(context, [str(replace(cause, n=cause.n_failed))])
+        said_so = replace(
+            cause,
+            n=cause.n_failed,
+            words=words.sentence(cause.words),
+            advice=words.sentence(cause.advice),
+        )
+        [text] = shown(context, [str(said_so)])
         if cause.n != cause.n_failed:
             text = words("cause_share", n=cause.n, all=cause.n_failed, cause=text)
         made.add(said(words("main_cause", cause=text), "warn"))
@@ -166,7 +172,7 @@ def _errors(context: Context, found: Mapping[str, Any], made: Page) -> None:
     for code, _, n in grouped:
         codes[code] = codes.get(code, 0) + n
     made.add(bullets(f"{code} {n}: {words.known(f'code_{code}', '')}" for code, n in codes.items()))
-    details = shown(context, [detail for _, detail, _ in grouped[:_DETAILS]])
+    details = shown(context, [words.detail(detail) for _, detail, _ in grouped[:_DETAILS]])
     rows: list[list[Any]] = [
         [code, detail, number_cell(n)]
         for (code, _, n), detail in zip(grouped[:_DETAILS], details, strict=True)

@@ -22,6 +22,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
+from rag_bench.dashboard.tabs.models_topics import pair_choice, shown_pair
 from rag_bench.dashboard.texts import shown
 from rag_bench.evaluation.metrics.source_analytics import TOPICS
 from rag_bench.evaluation.ranking import percent
@@ -31,9 +32,10 @@ from rag_bench.store.evaluations import uses
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
+    from rag_bench.reporting.topic_scores import Pair, TopicScores
     from rag_bench.store.evaluations import StoredEvaluation
 
-_SORTS = ("unanswered", "largest", "least_similar", "least_answered")
+_SORTS = ("unanswered", "largest", "least_similar", "least_answered", "lowest_score")
 _LINES = 6
 # So many questions outside of all topics are a reason to make topics anew.
 _MUCH_OUTSIDE = 0.1
@@ -51,13 +53,22 @@ def page(context: Context) -> Page:
         made.add(said(words("topics_need", topics="; ".join(t["name"] for t in gaps[:5])), "warn"))
     else:
         made.add(said(words("no_gaps")))
+    scores = context.board.by_topic if context.board else None
+    pair = shown_pair(context, scores) if scores else None
+    if scores is not None and pair is not None:
+        scored = {t.key: scores.of_topic(pair, t.key) for t in scores.topics}
+        for topic in topics:
+            topic["score"] = scored.get(topic.get("topic_key", ""))
+        if scores.uncovered > 0:
+            share = percent(scores.uncovered)
+            made.add(said(words("traffic_uncovered", share=share), "warn"))
+    _map(context, topics, scores, pair, made)
     metrics_table(context, found, "topic-metrics", made)
-    _map(context, topics, made)
     sort = view.get("sort") if view.get("sort") in _SORTS else _SORTS[0]
     made.add(heading(words("topics")), paragraph(words("topics_help")))
     options = [(one, words(f"order_{one}")) for one in _SORTS]
     made.add(choices(choice("sort", words("order"), options, sort)))
-    _table(context, sorted(topics, key=lambda t: _key(sort, t)), made)
+    _table(context, sorted(topics, key=lambda t: _key(sort, t)), scores, pair, made)
     _samples(context, topics, gaps, made)
     _changes(context, found, made)
     _months(context, found.id, topics, made)
@@ -81,45 +92,81 @@ def _key(sort: str, topic: Mapping[str, Any]) -> tuple[float, int]:
         "largest": -topic["question_count"],
         "least_similar": topic["mean_best_similarity"] or 0.0,
         "least_answered": topic["with_answers_rate"] or 0.0,
+        # What was not measured stands last.
+        "lowest_score": _value(topic.get("score"), float("inf")),
     }
     return float(by[sort]), topic["topic_id"]
 
 
-def _map(context: Context, topics: Sequence[Mapping[str, Any]], made: Page) -> None:
+def _value(metric: Mapping[str, Any] | None, otherwise: float) -> float:
+    return otherwise if metric is None or metric["value"] is None else float(metric["value"])
+
+
+def _map(
+    context: Context,
+    topics: Sequence[Mapping[str, Any]],
+    scores: TopicScores | None,
+    pair: Pair | None,
+    made: Page,
+) -> None:
+    """Add the map of gaps: traffic, what is answered, what is found, what models make of it."""
     words = context.words
+    made.add(heading(words("gap_map")), paragraph(words("gap_map_help")))
+    if scores is None or pair is None:
+        made.add(said(words("no_topic_scores"), "note"))
+    else:
+        made.add(choices(pair_choice(context, scores, pair)))
+    sizes = {t["name"]: t["question_count"] for t in topics}
     groups: dict[str, list[Any]] = {}
     for topic in topics:
         group = words("gap_topic") if topic["gaps"] else words("covered_topic")
         at = (topic["with_answers_rate"], topic["mean_best_similarity"], topic["name"])
         groups.setdefault(group, []).append(at)
-    sizes = {t["name"]: t["question_count"] for t in topics}
-    made.add(heading(words("gap_map")), paragraph(words("gap_map_help")))
+    few = len(topics) <= 12
     made.add(
         figures.points(
-            groups,
-            words("answered_share"),
-            words("similarity"),
-            sizes=sizes,
-            labels=len(topics) <= 12,
+            groups, words("answered_share"), words("similarity"), sizes=sizes, labels=few
         )
     )
+    if scores is None or pair is None:
+        return
+    title = words.title(scores.column.title)
+    groups = {}
+    for topic in topics:
+        if (value := _value(topic.get("score"), -1.0)) >= 0:
+            group = words("gap_topic") if topic["gaps"] else words("covered_topic")
+            groups.setdefault(group, []).append((topic["with_answers_rate"], value, topic["name"]))
+    if groups:
+        made.add(paragraph(words("gap_map_scores", model=pair[0])))
+        made.add(
+            figures.points(groups, words("answered_share"), f"{title} ↑", sizes=sizes, labels=few)
+        )
 
 
-def _table(context: Context, topics: Sequence[Mapping[str, Any]], made: Page) -> None:
+def _table(
+    context: Context,
+    topics: Sequence[Mapping[str, Any]],
+    scores: TopicScores | None,
+    pair: Pair | None,
+    made: Page,
+) -> None:
     words, view = context.words, context.view
+    n_items = {topic.key: topic.n_items for topic in scores.topics} if scores else {}
     rows: list[list[Any]] = [
         [
-            Cell(link(topic["name"], view.link(topic=topic["topic_id"]), "rb-keep"), topic["name"]),
+            Cell(link(topic["name"], view.link(topic=_name_of(topic)), "rb-keep"), topic["name"]),
             number_cell(topic["question_count"]),
             number_cell(round(_unanswered(topic))),
             metric_cell(topic["metrics"]["with_answers_rate"], words),
             metric_cell(topic["metrics"]["mean_best_similarity"], words),
+            metric_cell(topic.get("score"), words, 2),
+            number_cell(n_items.get(topic.get("topic_key", ""))),
+            ", ".join(words(f"gap_{gap}") for gap in topic["gaps"]),
             metric_cell(topic["metrics"]["satisfied_rate"], words),
             metric_cell(topic["metrics"]["mean_score"], words, 2),
             number_cell(topic["unique_chunks"]),
             number_cell(topic["unique_urls"]),
             number_cell(topic["silhouette"]),
-            ", ".join(words(f"gap_{gap}") for gap in topic["gaps"]),
         ]
         for topic in topics
     ]
@@ -127,10 +174,21 @@ def _table(context: Context, topics: Sequence[Mapping[str, Any]], made: Page) ->
     columns.append(Col(words("unanswered"), numeric=True))
     columns.append(Col(words("answered_share"), metric_help("with_answers_rate", words), True))
     columns.append(Col(words("similarity"), metric_help("mean_best_similarity", words), True))
+    if scores is None or pair is None:
+        columns.append(Col(words("benchmark_score"), numeric=True))
+    else:
+        title = f"{words.title(scores.column.title)} ↑ · {pair[0]}"
+        columns.append(Col(title, metric_help(scores.column.metric, words), True))
+    columns += [Col(words("benchmark_questions"), numeric=True), words("gap")]
     columns.append(Col(words("satisfied"), metric_help("satisfied_rate", words), True))
     columns += [Col(words(t), numeric=True) for t in ("mean_rating", "chunks", "page_urls")]
-    columns.append(Col("silhouette", metric_help("silhouette", words), True))
-    made.add(table("topics", [*columns, words("gap")], rows, words, caption=words("topics")))
+    columns.append(Col(words("silhouette"), metric_help("silhouette", words), True))
+    made.add(table("topics", columns, rows, words, caption=words("topics")))
+
+
+def _name_of(topic: Mapping[str, Any]) -> str:
+    """Return what a link calls a topic: its key, which stays; of older results its number."""
+    return str(topic.get("topic_key", topic["topic_id"]))
 
 
 def _samples(
@@ -140,14 +198,14 @@ def _samples(
     made: Page,
 ) -> None:
     words, wanted = context.words, context.view.get("topic")
-    chosen = next((t for t in topics if str(t["topic_id"]) == wanted), None)
+    chosen = next((t for t in topics if _name_of(t) == wanted), None)
     chosen = chosen or next(iter([*gaps, *topics]), None)
     if chosen is None:
         return
     texts = shown(context, list(chosen["sample_questions"]))
     made.add(heading(words("sample_questions")))
-    options = [(str(t["topic_id"]), t["name"]) for t in topics]
-    made.add(choices(choice("topic", words("topic"), options, str(chosen["topic_id"]), ())))
+    options = [(_name_of(t), t["name"]) for t in topics]
+    made.add(choices(choice("topic", words("topic"), options, _name_of(chosen), ())))
     made.add(paragraph(", ".join(chosen["keywords"])))
     made.add(
         table(

@@ -18,7 +18,7 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
+from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
 from rag_bench.dashboard.tabs.vector_map import map_part
 from rag_bench.dashboard.texts import shown
 from rag_bench.evaluation.metrics.source_analytics import UTILIZATION
@@ -77,6 +77,7 @@ def page(context: Context) -> Page:
     columns = [Col(words(t), numeric=True) for t in ("times_found", "chunks")]
     rows = [[number_cell(times), number_cell(n)] for times, n in counts]
     made.add(table("use-counts", columns, rows, words, caption=words("how_uneven")))
+    months_part(context, result.get("by_month"), made)
     map_part(context, made)
     _chunks(context, found.id, made)
     return made

@@ -9,7 +9,9 @@ from rag_bench.evaluation.metric_spec import COSINE, UNIT, Kind, MetricSpec, ent
 from rag_bench.evaluation.types import Scale
 
 UTILIZATION, TOPICS, DOMAIN = "analytics_utilization", "analytics_topics", "analytics_domain"
-TIERS = (UTILIZATION, TOPICS, DOMAIN)
+#: Of the questions that models are measured on: in which topics of users they are.
+BENCHMARK = "analytics_benchmark"
+TIERS = (UTILIZATION, TOPICS, DOMAIN, BENCHMARK)
 
 
 def _entry(
@@ -111,6 +113,21 @@ METRICS = (
         None,
         None,
         "topics that were born, died, fell apart since the topics were made",
+    ),
+    *_entry(
+        "covered_traffic_rate",
+        (BENCHMARK,),
+        "summary",
+        UNIT,
+        "share of users' questions in topics that have a benchmark question",
+        better=True,
+    ),
+    *_entry(
+        "n_uncovered_topics",
+        (BENCHMARK,),
+        "count",
+        None,
+        "topics of users without a benchmark question",
     ),
     *_entry("total_questions", (TOPICS, DOMAIN), "count", None, "questions"),
     *_entry("satisfied_rate", (DOMAIN,), "rate", UNIT, "share of satisfied among the rated"),

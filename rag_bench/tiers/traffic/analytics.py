@@ -15,7 +15,7 @@ from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.types import Metric
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
-from rag_bench.tiers.traffic.analysis import WORDS_VERSION, Analysis, Found, Questions
+from rag_bench.tiers.traffic.analysis import Analysis, Found, Questions
 from rag_bench.tiers.traffic.topics import known_topics
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 QuestionsSource = Literal["synthetic", "real"]
 
+# Of utilization and domain: they tell of months since.
+MONTHS_VERSION, DOMAIN_VERSION = "4", "5"
 # Of topics: questions go into known ones since.
 TOPICS_VERSION = "5"
 _START_OF_TEXT = 160  # characters
@@ -73,6 +75,7 @@ def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEv
     )
 
     def measure() -> Found:
+        from rag_bench.analytics.months import by_month
         from rag_bench.analytics.utilization import Source, utilization
 
         found = analysis.search(analysis.question_vectors(questions.asked), config.top_k)
@@ -83,7 +86,11 @@ def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEv
             [question.cluster for question in questions.asked],
             top_k=config.top_k,
         )
-        result = {**use.as_json(), "questions_source": config.questions_source}
+        result = {
+            **use.as_json(),
+            "questions_source": config.questions_source,
+            "by_month": by_month(questions.asked, found.indices, found.scores[:, 0]),
+        }
         cases = [
             Case(chunk.chunk_hash, scores={"retrieved": chunk.n_retrieved, "first": chunk.n_first})
             for chunk in use.uses
@@ -95,7 +102,7 @@ def chunk_utilization(analysis: Analysis, config: UtilizationConfig) -> StoredEv
         "question_limit": _limit(questions, config.question_limit),
         "top_k": config.top_k,
     }
-    return analysis.once(UTILIZATION, questions, settings, measure)
+    return analysis.once(UTILIZATION, questions, settings, measure, version=MONTHS_VERSION)
 
 
 def topic_coverage(analysis: Analysis, config: TopicsConfig) -> StoredEvaluation:
@@ -212,9 +219,10 @@ def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluatio
 
     def measure() -> Found:
         from rag_bench.analytics.domain import domain
+        from rag_bench.analytics.months import by_month
 
         found = domain(questions.asked, questions.scale, analysis.public_names)
-        return found.metrics, found.result, []
+        return found.metrics, {**found.result, "by_month": by_month(questions.asked)}, []
 
     # Which words are counted depends on the names that the chunks make public.
     settings = {
@@ -222,7 +230,7 @@ def domain_insights(analysis: Analysis, config: DomainConfig) -> StoredEvaluatio
         "public_names": analysis.snapshot.corpus_hash,
     }
     return analysis.once(
-        DOMAIN, questions, settings, measure, searches=False, version=WORDS_VERSION
+        DOMAIN, questions, settings, measure, searches=False, version=DOMAIN_VERSION
     )
 
 

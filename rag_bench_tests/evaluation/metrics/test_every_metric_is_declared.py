@@ -27,7 +27,7 @@ WITH_LOG = ModelLists(
 )
 # What is computed at all is the same by all kernels, and a whole graph takes long.
 pytestmark = pytest.mark.once
-ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights")
+ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights", "benchmark_topics")
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ from small_world import (
 
 from rag_bench.store.embedded import EmbeddedServer
 
-ANALYTICS = ("chunk_utilization", "topic_coverage", "domain_insights", "vector_map")
+ANALYTICS = (
+    *("chunk_utilization", "topic_coverage", "domain_insights", "vector_map"),
+    "benchmark_topics",
+)
 
 
 @contextmanager

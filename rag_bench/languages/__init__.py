@@ -1,0 +1,1 @@
+"""Our own English words in other languages, for pages that people read."""
