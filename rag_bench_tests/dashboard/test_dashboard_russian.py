@@ -66,7 +66,10 @@ def english(page: Shown, known: set[str]) -> list[str]:
     for figure in page.figures:
         said += texts(json.loads(figure.to_json()))
     found = {text for text in said if SENTENCE.search(text)}
-    return sorted(text for text in found if not any(text in one or one in text for one in known))
+    # A text may be cut, or stand among words of ours.
+    for one in sorted(known, key=len, reverse=True):
+        found = {text.replace(one, "…") for text in found if not one.startswith(text.rstrip("…"))}
+    return sorted(text for text in found if SENTENCE.search(text))
 
 
 @pytest.fixture(scope="module")
