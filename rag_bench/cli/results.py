@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # With more the table does not fit a screen.
 _JUDGES_SHOWN = 4
+_TRIPLES_SHOWN = 20
 
 
 @app.command()
@@ -28,8 +29,16 @@ def leaderboard(
         str,
         typer.Option(help="A settings hash or its beginning; empty: the newest without a limit."),
     ] = "",
+    triples: Annotated[
+        bool,
+        typer.Option(
+            "--triples",
+            help="Also show the combinations of a generation model, a benchmark judge and a "
+            "production judge; most of their rows repeat each other.",
+        ),
+    ] = False,
     rows: Annotated[
-        int | None, typer.Option(help="Also show so many combinations of models.", min=1)
+        int | None, typer.Option(help="So many combinations of models; 20 of --triples.", min=1)
     ] = None,
 ) -> None:
     """Show the models, best first, one row each. Asks no model."""
@@ -41,7 +50,7 @@ def leaderboard(
     if as_json:
         typer.echo(json.dumps(board.as_json(), ensure_ascii=False, indent=1))
     else:
-        show(board, console, rows or 0)
+        show(board, console, rows or (_TRIPLES_SHOWN if triples else 0))
         measured = MeasuredSettings.newest_first(engine)
         newest = measured[0]
         if not settings and newest.settings_hash != board.settings_hash:
@@ -83,12 +92,12 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     if rows:
         printer.print(_combinations(board, rows))
         if len(board.rows) > rows:
-            printer.print(f"… and {len(board.rows) - rows} more (--json)")
+            printer.print(f"… and {len(board.rows) - rows} more (--rows N, --json)")
     for note in notes(board):
         printer.print(note, highlight=False, markup=False)
     if not rows:
         printer.print(
-            f"{len(board.rows)} combinations of models: --rows N, --json.", highlight=False
+            f"{len(board.rows)} combinations of models: --triples, --json.", highlight=False
         )
 
 

@@ -60,6 +60,8 @@ def test_the_leaderboard_as_a_table(rag_bench: RagBench, engine: Engine) -> None
     assert "Models named simulator/sim-* are simulated." in done.out
     assert f"Not checked by tier judge: {', '.join(JUDGES)}." in done.out
     assert "8 combinations of models" in done.out
+    triples = rag_bench("leaderboard", "--triples").out
+    assert len([line for line in triples.splitlines() if "│" in line]) == 6 + 8
     few = rag_bench("leaderboard", "--rows", "3").out
     assert len([line for line in few.splitlines() if "│" in line]) == 6 + 3
     assert "… and 5 more" in few

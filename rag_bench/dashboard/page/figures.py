@@ -1,11 +1,14 @@
 """Plots, as data for the plotly.js that Gradio carries. Plain lists only, no template, no title:
-the heading stands above the plot as text, and colours read on a light and a dark ground.
+the heading stands above the plot as text, and colours read on a light and a dark ground. Without
+any value there is no plot (None): the table beside it says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from rag_bench.dashboard.page.axes import settle
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,7 +27,7 @@ def bars(
     series: Mapping[str, Sequence[Mapping[str, Any] | None]],
     axis: str,
     scale: Sequence[float] | None = None,
-) -> go.Figure:
+) -> go.Figure | None:
     """Return values with their intervals, a group of them per name.
 
     ``series``: metrics as results have them, by what they are of; None where there is none.
@@ -64,7 +67,7 @@ def bars(
     figure.update_yaxes(autorange="reversed", automargin=True)
     if scale:
         figure.update_xaxes(range=[scale[0], scale[1]])
-    return figure
+    return settle(figure)
 
 
 def heat(
@@ -75,7 +78,7 @@ def heat(
     scale: tuple[float, float] | None = None,
     *,
     middle: float | None = None,
-) -> go.Figure:
+) -> go.Figure | None:
     """Return a matrix with its numbers written in; an empty cell has no colour.
 
     ``middle``: what is neither good nor bad, for colours that part there.
@@ -105,7 +108,7 @@ def heat(
     _ruled(figure, "", "", height=110 + 42 * len(rows))
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
     figure.update_xaxes(showgrid=False, automargin=True, side="bottom")
-    return figure
+    return settle(figure)
 
 
 def points(
@@ -118,7 +121,7 @@ def points(
     labels: bool = True,
     small: bool = False,
     sizes: Mapping[str, int] | None = None,
-) -> go.Figure:
+) -> go.Figure | None:
     """Return points (x, y, name) by group, and a line through some of them.
 
     ``sizes``: what the points' areas stand for, by name.
@@ -156,7 +159,7 @@ def points(
             )
         )
     _ruled(figure, x_axis, y_axis, height=620 if small else 420)
-    return figure
+    return settle(figure)
 
 
 def columns(
@@ -167,7 +170,7 @@ def columns(
     *,
     stacked: bool = False,
     lying: bool = False,
-) -> go.Figure:
+) -> go.Figure | None:
     """Return bars of counts or shares, one kind of them or several beside each other."""
     import plotly.graph_objects as go
 
@@ -189,7 +192,7 @@ def columns(
         figure.update_yaxes(autorange="reversed", automargin=True)
     else:
         figure.update_xaxes(type="category", automargin=True)
-    return figure
+    return settle(figure)
 
 
 def lines(
@@ -198,7 +201,7 @@ def lines(
     y_axis: str,
     *,
     marks: Sequence[tuple[Any, str]] = (),
-) -> go.Figure:
+) -> go.Figure | None:
     """Return values over time or number; ``marks``: where something changed, and what."""
     import plotly.graph_objects as go
 
@@ -223,7 +226,7 @@ def lines(
         figure.add_annotation(
             x=where, y=1, yref="paper", text=what, showarrow=False, yanchor="bottom"
         )
-    return figure
+    return settle(figure)
 
 
 def _diameters(
