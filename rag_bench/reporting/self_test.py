@@ -59,6 +59,16 @@ def read_self_test(engine: Engine, found: StoredEvaluation) -> SelfTest:
     return SelfTest(found, of(PROMISE), of(POWER))
 
 
+def as_json(tried: SelfTest | None) -> dict[str, Any]:
+    """Return what the report's file holds of it: ``self_test``, or nothing before the first."""
+    if tried is None:
+        return {}
+    said = f"{tried.n_kept} of {len(tried.promises)} promises of the statistics are kept"
+    tables = {"promises": promises_table(tried), "power": power_table(tried)}
+    shown = {name: [list(columns), *map(list, rows)] for name, (columns, rows) in tables.items()}
+    return {"self_test": {"kept": said, "evaluation_id": tried.evaluation.id, **shown}}
+
+
 def promises_table(tried: SelfTest) -> Table:
     """Return columns and rows of what was promised and found."""
     return _PROMISES, [

@@ -1,0 +1,24 @@
+"""The page of the self-test shows every line that is tried, and no other."""
+
+from __future__ import annotations
+
+import re
+
+from rag_bench.evaluation.self_test.cells import all_cells
+from rag_bench.evaluation.self_test.power import worlds
+from rag_bench.settings import PROJECT_ROOT
+
+PAGE = (PROJECT_ROOT / "docs" / "self_test.md").read_text(encoding="utf-8")
+
+
+def test_promises() -> None:
+    shown = re.findall(
+        r"^\| (.+?) \| (.+?) \| 0\.\d+ \| 0\.\d+ \|", PAGE.split("## Which drops")[0], re.M
+    )
+    assert shown == [(cell.group, cell.world) for cell in all_cells()]
+
+
+def test_power() -> None:
+    row = r"^\| (\d+) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| 0\.\d+ \|"
+    shown = [(int(a), int(b), float(c), float(d)) for a, b, c, d in re.findall(row, PAGE, re.M)]
+    assert shown == [(p.n, p.questions, p.alike, share) for p, share in worlds()]
