@@ -20,7 +20,7 @@ from rag_bench.assets.results import (
 )
 from rag_bench.assets.self_test import statistics as self_test
 from rag_bench.assets.service import eval_run
-from rag_bench.assets.tiers import judge_calibration, judge_canary
+from rag_bench.assets.tiers import judge_bridge, judge_calibration, judge_canary
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
@@ -41,6 +41,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *tier_assets.build(partitions),
             judge_canary.build(partitions),
             judge_calibration.build(partitions),
+            *judge_bridge.ASSETS,
             *retrievers.ASSETS,
             *plan.build(models),
             *lab,

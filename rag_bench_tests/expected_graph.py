@@ -53,6 +53,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     ),
     "judge_canary": ("judges", set(), JUDGES, PAYS),
     "judge_calibration": ("judges", set(), JUDGES, {"postgres", "scipy"}),
+    "judge_bridge": ("judges", set(), NONE, PAYS),
     "tier2_custom_metrics": ("generation", {"tier2_answers"}, GENERATION, {"postgres", "python"}),
     "tier3_custom_metrics": ("end_to_end", {"tier3_answers"}, GENERATION, {"postgres", "python"}),
     "tier2_ragas_scores": ("generation", {"tier2_answers"}, GRID, PAYS | {"ragas"}),
@@ -138,7 +139,7 @@ MEASURED = {
     *(f"tier{tier}_{what}" for tier in "23" for what in ("answers", "scores", "ragas_scores")),
     *("tier2_custom_metrics", "tier3_custom_metrics", "tier3_context_scores"),
     *("production_judge_scores", "benchmark_judge_quality"),
-    *("model_runs", "leaderboard", "benchmark_report", "dataset_health"),
+    *("model_runs", "leaderboard", "benchmark_report", "dataset_health", "judge_bridge"),
     *("comparison", "release_gate", "release_report"),
     *("retrieval_lab", "retriever_comparison"),
 }

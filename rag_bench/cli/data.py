@@ -67,6 +67,23 @@ def import_squad(
     _describe(engine, before)
 
 
+@app.command("import-beir")
+def import_beir(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with corpus.jsonl, queries.jsonl and qrels/.")
+    ],
+    split: Annotated[str, typer.Option(help="Whose judgements: qrels/<split>.tsv.")] = "test",
+) -> None:
+    """Import a BEIR collection: documents as chunks, judged queries as the default dataset."""
+    from rag_bench.store import snapshots
+
+    engine = open_engine()
+    before = snapshots.current_snapshot(engine)
+    config = {"beir_folder": str(folder.absolute()), "beir_split": split}
+    check_stage(open_sweep().materialize("import-beir", _SOURCE, ops={"dump": config}))
+    _describe(engine, before)
+
+
 @app.command("import-dataset")
 def import_dataset(
     path: Annotated[

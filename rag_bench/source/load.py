@@ -12,6 +12,7 @@ from rag_bench.hashing import file_sha256
 from rag_bench.settings import get_settings
 from rag_bench.source.dumps.reader import read_dump
 from rag_bench.source.folder import candidates
+from rag_bench.source.foreign.beir import read_beir
 from rag_bench.source.limits import DEFAULT_LIMITS
 from rag_bench.source.question_files.squad import read_squad
 from rag_bench.store import datasets, snapshots
@@ -118,4 +119,16 @@ def import_squad(engine: Engine, paths: Sequence[Path]) -> tuple[LoadReport, Dat
     dataset = datasets.save_dataset(
         engine, parsed.name, "squad", items, {"files": [path.name for path in paths]}
     )
+    return snapshots.save_snapshot(engine, parsed.to_snapshot(dataset.id)), dataset
+
+
+def import_beir(engine: Engine, folder: Path, split: str) -> tuple[LoadReport, DatasetInfo]:
+    """Turn a BEIR collection into the current snapshot and its default dataset.
+
+    Raises:
+        DumpError: a file is not of that format; nothing was written.
+    """
+    parsed = read_beir(folder, split)
+    source = {"beir": folder.name, "split": split}
+    dataset = datasets.save_dataset(engine, parsed.name, "questions", parsed.items, source)
     return snapshots.save_snapshot(engine, parsed.to_snapshot(dataset.id)), dataset

@@ -101,6 +101,29 @@ def test_the_usual_names_are_read(tmp_path: Path, row: dict[str, Any]) -> None:
     assert found.summary == "1 questions: 1 with a reference answer, 1 with a relevant chunk"
 
 
+def test_a_test_set_of_ragas_is_read_with_its_wrapper_and_who_wrote_it(tmp_path: Path) -> None:
+    """As RAGAS writes its rows, and as tools that save them beside a record of their making."""
+    row = {
+        "user_input": ASKED,
+        "reference": ANSWER,
+        "reference_contexts": [LAKE.text],
+        "synthesizer_name": "single_hop_specific_query_synthesizer",
+        "persona_name": "Анна",
+    }
+    path = tmp_path / "testset.json"
+    path.write_text(json.dumps({"metadata": {"testset_size": 1}, "samples": [row]}), "utf-8")
+    found = read_dataset_file(path, CHUNKS)
+    [item] = found.items
+    assert item.chunk_hashes == (LAKE.chunk_hash,)
+    assert item.details["synthesizer_name"] == "single_hop_specific_query_synthesizer"
+    assert not any("not known" in note for note in found.notes)
+    [line] = read(tmp_path, [row]).items
+    assert (line.question, line.details) == (item.question, item.details)
+    path.write_text(json.dumps({"samples": [{**row, "user_input": 5}]}), "utf-8")
+    with pytest.raises(RagBenchError, match=r"testset\.json, samples 1"):
+        read_dataset_file(path, CHUNKS)
+
+
 def test_what_a_system_said_and_found_is_no_reference(tmp_path: Path) -> None:
     row = {"question": ASKED, "answer": "100 метров", "contexts": [FEE.text]}
     found = read(tmp_path, [row])

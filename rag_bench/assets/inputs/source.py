@@ -49,6 +49,11 @@ class DumpConfig(dg.Config):
         description="SQuAD-format JSON files to import instead (paragraph = chunk), with their "
         "questions as the default dataset.",
     )
+    beir_folder: str | None = Field(
+        default=None,
+        description="A BEIR collection to import instead: corpus.jsonl, queries.jsonl, qrels/.",
+    )
+    beir_split: str = Field(default="test", description="Whose judgements: qrels/<split>.tsv.")
 
 
 @asset(group_name=GROUP, kinds={"postgres", "sql"}, code_version="1")
@@ -62,15 +67,24 @@ def dump(
     and leaves the last good snapshot current; one that only lies in the dumps folder is set
     aside, which `set_aside` says, and the last good one goes on.
     """
-    from rag_bench.source.load import SetAside, import_squad, load_dump, load_newest, reuse_snapshot
+    from rag_bench.source.load import (
+        SetAside,
+        import_beir,
+        import_squad,
+        load_dump,
+        load_newest,
+        reuse_snapshot,
+    )
     from rag_bench.store import snapshots
 
     engine = database.engine
     aside: list[SetAside] = []
     found: LoadReport | None = None
-    if config.path and config.squad_files:
-        raise RagBenchError("Give either path or squad_files, not both.")
-    if config.squad_files:
+    if sum(map(bool, (config.path, config.squad_files, config.beir_folder))) > 1:
+        raise RagBenchError("Give one of path, squad_files and beir_folder.")
+    if config.beir_folder:
+        found, _ = import_beir(engine, Path(config.beir_folder), config.beir_split)
+    elif config.squad_files:
         found, _ = import_squad(engine, [Path(name) for name in config.squad_files])
     elif config.path:
         found = load_dump(engine, Path(config.path))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rag_bench.evaluation.instrument.served import names_of
 from rag_bench.hashing import canonical_json
+from rag_bench.reporting.bridges import detail_between
 from rag_bench.reporting.compared import input_details
 
 if TYPE_CHECKING:
@@ -196,4 +197,6 @@ def _detail(engine: Engine, name: str, a: Side, b: Side) -> dict[str, Any] | Non
         return input_details.chunks(engine, a.dump, b.dump)
     if name.partition(" (")[0] == "prompt_hash":
         return input_details.prompts(engine, one, other)
+    if name == "judge_model":
+        return detail_between(engine, one, other)
     return input_details.fields(one, other)

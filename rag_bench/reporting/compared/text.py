@@ -110,6 +110,10 @@ def _detail(detail: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {line}" for line in one["diff"][:_LINES])
         if len(one["diff"]) > _LINES:
             yield f"    … and {len(one['diff']) - _LINES} more lines (--json)"
+    if "bridge" in detail:
+        ends = detail["bridge"]
+        yield f"  marked: over the bridge from {ends['from']} to {ends['to']}"
+        yield from (f"  {line}" for line in detail["links"])
     if "unknown" in detail:
         yield f"  {detail['unknown']}"
     for one in detail.get("fields", ()):

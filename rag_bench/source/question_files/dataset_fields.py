@@ -53,6 +53,8 @@ _CHUNKS = (
 _PASSED_OVER = (
     *("title", "is_impossible", "plausible_answers", "answers.answer_start", "answer_start"),
     *("unnamed:_0", "index", ""),
+    *("persona_name", "query_style", "query_length"),  # of RAGAS' generator
+    "synthesizer_name",
 )
 KNOWN = frozenset(
     [*ID, *QUESTION, *REFERENCE, *CONTEXT, *SYSTEM, *DEPENDS, *ANSWER, *_OWN, *_PASSED_OVER, SAMPLE]

@@ -26,6 +26,7 @@ _DETAILS = {
     "user_score": "user_score",
     "is_relevant_chunk_matched": "is_relevant_chunk_matched",
     "written_by": "written_by",
+    "synthesizer_name": "synthesizer_name",
     "criticised_by": "criticised_by",
 }
 

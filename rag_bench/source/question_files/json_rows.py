@@ -92,12 +92,26 @@ def json_rows(path: Path, text: str) -> Iterator[Row]:
     else:  # one object: a single line, or spread over several
         if isinstance(whole.get("data"), list):
             raise RagBenchError(f"{path} is a SQuAD file; read it by `rag-bench import-squad`.")
-        if whole:
+        if samples := _samples(whole):
+            for number, value in enumerate(samples, 1):
+                yield _row(f"{path}, samples {number}", value)
+        elif whole:
             yield _row(str(path), whole)
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield _row(f"{path}:{number}", _json(line, str(path), number))
+
+
+def _samples(whole: dict[str, Any]) -> list[Any] | None:
+    """Return the samples of a RAGAS test set that was saved with what it was made by; None: it is
+    one object.
+    """
+    found = whole.get("samples")
+    rows = found if isinstance(found, list) else []
+    if rows and all(isinstance(row, dict) and "user_input" in row for row in rows):
+        return rows
+    return None
 
 
 def _json(text: str, path: str, line: int) -> Any:

@@ -1,0 +1,1 @@
+"""Files of other tools: BEIR's collections, and results of promptfoo and Inspect."""
