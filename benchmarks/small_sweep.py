@@ -13,7 +13,10 @@ flight: what the provider alone would take. 1.3 x the bound is asked. With ``--r
 command is timed once more: there is nothing to ask then.
 
 Shown: the command's own table of stages, the seconds of the whole process and of the table's total,
-how many calls the provider got, and both ratios.
+how many calls the provider got, both ratios; and, as the provider saw it, the phases: the seconds
+before the first call, the calls a second while there were any, the gaps between stages (nothing in
+flight for 50 ms), the seconds after the last reply; and the processor's seconds of the command with
+its encoder, which say more than the clock where the machine has other work.
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +50,7 @@ from rag_bench.settings import PROJECT_ROOT
 
 GENERATORS = ("local/one", "local/two", "local/three")
 JUDGES = ("local/strict", "local/mild", "local/odd")
+SHORTEST_GAP = 0.05  # seconds with nothing in flight
 
 
 class Provider:
@@ -57,10 +63,12 @@ class Provider:
     def __init__(self, latency: float) -> None:
         self.latency = latency
         self.counts: Counter[str] = Counter()
+        self.phases: list[tuple[float, float]] = []  # from a first call to no call in flight
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] == "GET":
-            await _send(send, json.dumps(self.counts).encode())
+            told = {**self.counts, "phases": self.phases}
+            await _send(send, json.dumps(told).encode())
             return
         parts, more = [], True
         while more:
@@ -70,9 +78,16 @@ class Provider:
         body = json.loads(b"".join(parts))
         self.counts["calls"] += 1
         self.counts["now"] += 1
+        if self.counts["now"] == 1:
+            now = time.monotonic()
+            if self.phases and now - self.phases[-1][1] < SHORTEST_GAP:
+                self.phases[-1] = (self.phases[-1][0], now)
+            else:
+                self.phases.append((now, now))
         self.counts["most in flight"] = max(self.counts["most in flight"], self.counts["now"])
         await asyncio.sleep(self.latency)
         self.counts["now"] -= 1
+        self.phases[-1] = (self.phases[-1][0], time.monotonic())
         await _send(send, json.dumps(_completion(_reply(body))).encode())
 
 
@@ -127,17 +142,33 @@ def provider_process(latency: float) -> Iterator[str]:
             process.join()
 
 
-def _counts(url: str) -> dict[str, int]:
+def _counts(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url, timeout=60) as reply:
-        told: dict[str, int] = json.load(reply)
+        told: dict[str, Any] = json.load(reply)
         return told
 
 
-def command(environment: Mapping[str, str], *arguments: str) -> tuple[float, str]:
-    """Run `rag-bench` in a process of its own; return its seconds and what it printed."""
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended: its start and end by the system's monotonic clock, the processor's
+    seconds of it and its children, and what it printed.
+    """
+
+    started: float
+    ended: float
+    processor: float
+    printed: str
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.started
+
+
+def command(environment: Mapping[str, str], *arguments: str) -> Ran:
+    """Run `rag-bench` in a process of its own."""
     # As the console script does it, in whatever checkout this is.
     code = "import sys; from rag_bench.cli import main; sys.argv[0] = 'rag-bench'; main()"
-    started = time.perf_counter()
+    before, started = os.times(), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env={**os.environ, **environment},
@@ -145,10 +176,13 @@ def command(environment: Mapping[str, str], *arguments: str) -> tuple[float, str
         text=True,
         check=False,
     )
-    seconds = time.perf_counter() - started
+    after, ended = os.times(), time.monotonic()
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)}:\n{done.stdout}\n{done.stderr}")
-    return seconds, done.stdout
+    processor = (after.children_user + after.children_system) - (
+        before.children_user + before.children_system
+    )
+    return Ran(started, ended, processor, done.stdout)
 
 
 def main() -> None:
@@ -181,10 +215,11 @@ def main() -> None:
             *("sweep", "--tier", "3", *limit, "--generation-models", ",".join(GENERATORS)),
             *("--judge-models", ",".join(JUDGES)),
         )
-        seconds, printed = command(environment, *sweep)
+        ran = command(environment, *sweep)
         counted = _counts(url)
         bound = counted["calls"] * given.latency / given.in_flight
-        show("sweep", seconds, printed, bound)
+        show("sweep", ran, bound)
+        show_phases(ran, counted, given.in_flight / given.latency)
         print(f"calls {counted['calls']}, most in flight {counted['most in flight']}")
         with psycopg.connect(database) as connection:
             failed = connection.execute(
@@ -192,20 +227,33 @@ def main() -> None:
             ).fetchone()
         print(f"evaluations that did not succeed: {failed[0] if failed else '?'}")
         if given.rerun:
-            seconds, printed = command(environment, *sweep)
-            show("rerun", seconds, printed, bound)
+            show("rerun", command(environment, *sweep), bound)
             print(f"calls {_counts(url)['calls'] - counted['calls']}")
 
 
-def show(what: str, seconds: float, printed: str, bound: float) -> None:
+def show(what: str, ran: Ran, bound: float) -> None:
     """Print a command's stages and its time against the bound."""
-    stages = [line for line in printed.splitlines() if re.search(r" \d+\.\d s\b", line)]
+    stages = [line for line in ran.printed.splitlines() if re.search(r" \d+\.\d s\b", line)]
     print("\n".join(stages))
-    total = re.search(r"^total +([\d.]+) s", printed, re.MULTILINE)
+    total = re.search(r"^total +([\d.]+) s", ran.printed, re.MULTILINE)
     stated = float(total.group(1)) if total else float("nan")
     print(
-        f"{what}: the process {seconds:.1f} s, its stages {stated:.1f} s; bound {bound:.1f} s; "
-        f"{seconds / bound:.2f} and {stated / bound:.2f} x the bound"
+        f"{what}: the process {ran.seconds:.1f} s, its stages {stated:.1f} s; bound {bound:.1f} s; "
+        f"{ran.seconds / bound:.2f} and {stated / bound:.2f} x the bound; "
+        f"{ran.processor:.1f} s of the processor"
+    )
+
+
+def show_phases(ran: Ran, counted: Mapping[str, Any], possible: float) -> None:
+    """Print what the provider saw of a command: when it was asked, and how fast."""
+    phases: Sequence[tuple[float, float]] = counted["phases"]
+    gaps = [later[0] - earlier[1] for earlier, later in pairwise(phases)]
+    asked = sum(end - start for start, end in phases)
+    print(
+        f"before the first call {phases[0][0] - ran.started:.1f} s; "
+        f"{counted['calls'] / asked:.0f} calls a second of {possible:.0f} possible; gaps "
+        f"{', '.join(f'{gap:.1f} s' for gap in gaps) or 'none'}; "
+        f"after the last reply {ran.ended - phases[-1][1]:.1f} s"
     )
 
 

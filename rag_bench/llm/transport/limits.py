@@ -46,6 +46,10 @@ _MAX_ERROR_BYTES = 64_000
 _REFUSALS_OF_THE_PACE = 2
 # So much evidence stands, also when the others have all been answered.
 _SURE = 2
+# Rounds of the event loop that a call needs from its permit to its sending. Replies are read after
+# them: what takes their place in flight leaves first, or the provider would wait for the reading of
+# all replies that came together.
+_ROUNDS_TO_SEND = 3
 # 429s that no waiting mends: OpenAI's for an account without money, and its kin.
 _HOPELESS = tuple(word.encode() for quirk in QUIRKS for word in quirk.hopeless)
 
@@ -218,6 +222,8 @@ class LimitTransport(httpx.AsyncBaseTransport):
             self.queue.advance()
         if unsent:
             return await self._try(request, size, tries)
+        for _ in range(_ROUNDS_TO_SEND):
+            await asyncio.sleep(0)
         elapsed = time.perf_counter() - tries.arrived
         numbers = CallNumbers(
             latency_ms=None if latency is None else latency * 1000,
