@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,19 +29,22 @@ _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
 _OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES", "RAG_BENCH_SELF_TEST_RUNS")
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 
+#: What a module's text has if it reads the store of the whole graph, or one made of that. They all
+#: run on one worker, or another would make that store once more, which takes a minute and more.
+_OF_WHOLE_GRAPH = re.compile(
+    r"\b(whole_graph|done_world|populated|large: Engine)\b|def test_\w+\([^)]*\bui: Ui\b"
+)
 #: Modules that take a minute and more, the longest first. They begin first, so that none of them is
 #: left to one worker when the others have nothing to do any more.
 LONG = (
     "browser/test_all.py",
+    "browser/test_ui.py",
     "cli/test_guide_commands.py",
     "assets/test_fault_matrix.py",
     "assets/test_failures.py",
     "assets/test_kill.py",
     "eval_runs/test_killed_runs.py",
     "test_kernels.py",
-    "browser/test_ui.py",
-    "browser/test_retrievers_ui.py",
-    "dashboard/test_dashboard_in_browser.py",
     "assets/test_first_imports.py",
     "api/test_contract.py",
 )
@@ -69,6 +75,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     places = {here / module: place for place, module in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path, len(LONG)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give workers modules as ``--dist loadfile`` does, those of the whole graph to one."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByStore(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = super()._split_scope(nodeid)
+            return "whole graph" if _reads_whole_graph(config.rootpath / module) else module
+
+    return ByStore(config, log)
+
+
+@cache
+def _reads_whole_graph(module: Path) -> bool:
+    return bool(_OF_WHOLE_GRAPH.search(module.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module", autouse=True)
