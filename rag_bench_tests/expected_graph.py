@@ -84,6 +84,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
         {"postgres", "numpy"},
     ),
     "domain_insights": ("analytics", {"chunk", "question_answer"}, NONE, {"postgres", "python"}),
+    "near_duplicates": ("analytics", {"chunk_embeddings"}, NONE, {"postgres", "numpy"}),
     "vector_map": (
         "analytics",
         {"chunk_embeddings", "question_embeddings"},

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
 from rag_bench.dashboard.page.parts import said
-from rag_bench.dashboard.tabs import questions_drafts
+from rag_bench.dashboard.questions import drafts as questions_drafts
 from rag_bench.errors import RagBenchError
 from rag_bench.store.access.audit import Action, Outcome, record
 

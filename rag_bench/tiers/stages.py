@@ -59,9 +59,9 @@ ANALYTICS = Stage(
 MAP = Stage(
     "map",
     "map of chunks and questions",
-    "Chunks and users' questions on a plane, for the dashboard.",
+    "Chunks and users' questions on a plane, and chunks that nearly repeat each other.",
     "07:45",
-    ("vector_map",),
+    ("vector_map", "near_duplicates"),
 )
 REFRESH = Stage(
     "refresh",

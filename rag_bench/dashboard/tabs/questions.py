@@ -21,10 +21,10 @@ from rag_bench.dashboard.page.parts import (
     search_box,
     table,
 )
+from rag_bench.dashboard.questions.drafts import all_of_them
+from rag_bench.dashboard.questions.one import one_question
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import measured_line, settings_choice
-from rag_bench.dashboard.tabs.questions_drafts import all_of_them
-from rag_bench.dashboard.tabs.questions_one import one_question
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.store.evaluations.questions import FILTERS, ORDERS, Wanted, listed
 

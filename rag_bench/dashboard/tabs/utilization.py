@@ -19,6 +19,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
+from rag_bench.dashboard.tabs.near_duplicates import near_duplicates_part
 from rag_bench.dashboard.tabs.vector_map import map_part
 from rag_bench.dashboard.texts import shown
 from rag_bench.evaluation.metrics.source_analytics import UTILIZATION
@@ -79,6 +80,7 @@ def page(context: Context) -> Page:
     made.add(table("use-counts", columns, rows, words, caption=words("how_uneven")))
     months_part(context, result.get("by_month"), made)
     map_part(context, made)
+    near_duplicates_part(context, found.id, made)
     _chunks(context, found.id, made)
     return made
 

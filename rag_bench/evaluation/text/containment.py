@@ -74,6 +74,19 @@ class Containment:
         _, _, negative, place = min(found)
         return place, -negative
 
+    def all_of(self, text: str) -> list[tuple[int, float]]:
+        """Return (place, similarity) of all texts that share a shingle with a text, by place; of
+        texts with fewer than `FEWEST` shingles none.
+        """
+        wanted = _numbers(text)
+        if len(wanted) < FEWEST:
+            return []
+        return [
+            (place, settled(n / min(len(wanted), int(self._sizes[place]))))
+            for place, n in self._shared(wanted).items()
+            if self._sizes[place] >= FEWEST
+        ]
+
     def _shared(self, wanted: np.ndarray) -> dict[int, int]:
         """Return how many of these shingles each text has, of those that have any."""
         begin = np.searchsorted(self._numbers, wanted, side="left")

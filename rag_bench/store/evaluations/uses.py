@@ -134,6 +134,58 @@ def topic_months(engine: Engine, evaluation_id: int) -> dict[int, dict[str, int]
     return found
 
 
+@dataclass(frozen=True)
+class NearPair:
+    """Two chunks that nearly repeat each other; ``retrieved`` is None where no use is known."""
+
+    cosine: float
+    containment: float
+    chunks: tuple[PairedChunk, PairedChunk]
+
+
+@dataclass(frozen=True)
+class PairedChunk:
+    """One of the two."""
+
+    chunk_hash: str
+    page_url: str | None
+    text: str | None
+    retrieved: int | None
+
+
+_PAIRS = """
+select (pair.scores ->> 'cosine')::float, (pair.scores ->> 'containment')::float,
+    a.hash, one.page_url, one.text, (used_a.scores ->> 'retrieved')::int,
+    b.hash, other.page_url, other.text, (used_b.scores ->> 'retrieved')::int
+from rag_bench.evaluation_case as pair
+join rag_bench.evaluation on evaluation.id = pair.evaluation_id
+cross join lateral (select split_part(pair.case_id, ':', 1) as hash) as a
+cross join lateral (select split_part(pair.case_id, ':', 2) as hash) as b
+left join rag_bench.chunk as one
+    on one.dump_sha256 = evaluation.dump_sha256 and one.chunk_hash = a.hash
+left join rag_bench.chunk as other
+    on other.dump_sha256 = evaluation.dump_sha256 and other.chunk_hash = b.hash
+left join rag_bench.evaluation_case as used_a
+    on used_a.evaluation_id = :used and used_a.case_id = a.hash
+left join rag_bench.evaluation_case as used_b
+    on used_b.evaluation_id = :used and used_b.case_id = b.hash
+where pair.evaluation_id = :evaluation
+order by greatest((pair.scores ->> 'cosine')::float, (pair.scores ->> 'containment')::float) desc,
+    pair.case_id
+limit :limit
+"""
+
+
+def near_pairs(engine: Engine, evaluation_id: int, *, used: int, limit: int) -> list[NearPair]:
+    """Return the most alike pairs with how often the analysis ``used`` found each chunk."""
+    given = {"evaluation": evaluation_id, "used": used, "limit": limit}
+    with engine.connect() as connection:
+        return [
+            NearPair(row[0], row[1], (PairedChunk(*row[2:6]), PairedChunk(*row[6:10])))
+            for row in connection.execute(text(_PAIRS), given)
+        ]
+
+
 def map_points(
     engine: Engine, map_id: int, *, used: int | None, topics: int | None, limit: int
 ) -> list[Placed]:

@@ -22,6 +22,7 @@ from rag_bench.store.embedded import EmbeddedServer
 
 ANALYTICS = (
     *("chunk_utilization", "topic_coverage", "domain_insights", "vector_map"),
+    "near_duplicates",
     "benchmark_topics",
 )
 

@@ -22,9 +22,9 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.page.worddiff import word_diff
+from rag_bench.dashboard.questions.calls import add_calls
+from rag_bench.dashboard.questions.drafts import of_question
 from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
-from rag_bench.dashboard.tabs.questions_calls import add_calls
-from rag_bench.dashboard.tabs.questions_drafts import of_question
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.store.evaluations import questions
 
