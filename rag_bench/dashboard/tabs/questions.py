@@ -21,8 +21,6 @@ from rag_bench.dashboard.page.parts import (
     search_box,
     table,
 )
-from rag_bench.dashboard.questions.drafts import all_of_them
-from rag_bench.dashboard.questions.one import one_question
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import measured_line, settings_choice
 from rag_bench.dashboard.texts import masking_note, shown
@@ -40,6 +38,9 @@ _APART, _LOW = 0.25, 0.5
 
 def page(context: Context) -> Page:
     """Return the page."""
+    # They use what tabs share, so they come after this package.
+    from rag_bench.dashboard.questions.drafts import all_of_them
+    from rag_bench.dashboard.questions.one import one_question
     from rag_bench.reporting.leaderboard import lead_column
 
     words, view, made, board = context.words, context.view, Page(), context.board
