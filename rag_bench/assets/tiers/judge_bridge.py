@@ -33,7 +33,7 @@ def judge_bridge(
     models: ModelsResource,
 ) -> dg.MaterializeResult:
     """Stored answers that one judge scored, scored by its successor as well: how far they agree,
-    the shift, changes of rank, and the link of their means. Calls models, if both are named.
+    the shift, changes of rank, and the link of their means. Calls models.
     """
     from rag_bench.llm.transport.tally import current_tally
     from rag_bench.tiers.judges.bridge import build, rejudge, span_of

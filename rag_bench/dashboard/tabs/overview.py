@@ -162,6 +162,7 @@ def _notes(context: Context, board: Leaderboard) -> list[object]:
     ]
     if unchecked:
         found.append(said(words("unchecked_present", judges=", ".join(unchecked)), "warn"))
+    found += [said(words("instrument_mark", mark=mark), "warn") for mark in board.instrument_marks]
     return found
 
 
