@@ -124,6 +124,7 @@ EXPECTED: dict[str, tuple[str, set[str], str, set[str]]] = {
     "eval_run": ("service", {"chunk_embeddings"}, RUNS, PAYS),
     "baseline": ("releases", {"model_runs"}, NONE, {"postgres"}),
     "comparison": ("releases", {"baseline", "model_runs"}, NONE, {"postgres"}),
+    "causes_of_change": ("releases", {"comparison"}, NONE, PAYS),
     "release_gate": ("releases", {"comparison", "model_runs"}, NONE, PAYS),
     "release_report": ("releases", {"release_gate", "leaderboard"}, NONE, {"json", "html"}),
     "benchmark_report": (

@@ -148,6 +148,58 @@ def _counts(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+class CausesConfig(dg.Config):
+    """Which change is explained, and at what price."""
+
+    a: str = Field(default="", description="Number of the earlier evaluation.")
+    b: str = Field(default="", description="Number of the later one.")
+    run: bool = Field(default=False, description="Measure what is missing; false: only plan it.")
+    max_calls: int | None = Field(default=None, description="Not run if it takes more; empty: any.")
+
+
+@asset(group_name=GROUP, kinds={"postgres", "openai"}, deps=[comparison], code_version="1")
+def causes_of_change(
+    context: dg.AssetExecutionContext,
+    config: CausesConfig,
+    database: DatabaseResource,
+    models: ModelsResource,
+) -> dg.MaterializeResult:
+    """Which of several things that differ changed the scores of evaluation `b` against `a`: the
+    missing combinations of old and new, planned, or with `run` measured, and the change split
+    among its causes. Calls models.
+    """
+    from rag_bench.releases.explaining import evaluations_to_explain, explain
+    from rag_bench.reporting.compared.opening import open_side
+
+    if not config.a or not config.b:
+        said = "Name two evaluations, a and b, in the run config; `comparison` lists their numbers."
+        return dg.MaterializeResult(metadata={"nothing_asked": said})
+    engine = database.engine
+    first, second = evaluations_to_explain(
+        engine, open_side(engine, config.a, "a"), open_side(engine, config.b, "b")
+    )
+    found = models.run(
+        engine,
+        lambda opened: explain(
+            engine,
+            get_settings(),
+            opened,
+            first,
+            second,
+            run=config.run,
+            max_calls=config.max_calls,
+            run_id=context.run.run_id,
+        ),
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "in_words": dg.MetadataValue.md("\n\n".join(found.lines())),
+            "calls": found.n_calls,
+            "explained": dg.MetadataValue.json(found.as_json()),
+        }
+    )
+
+
 @asset(
     group_name=GROUP,
     kinds={"postgres", "openai"},
@@ -284,5 +336,5 @@ def may_be_released(
     )
 
 
-ASSETS = [baseline, comparison, release_gate, release_report]
+ASSETS = [baseline, comparison, causes_of_change, release_gate, release_report]
 CHECKS = [may_be_released]

@@ -42,12 +42,25 @@ def compare(
     lower: Annotated[
         list[str] | None, typer.Option(help="A metric of your own of which less is better.")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            help="Where several things differ: plan the missing combinations of old and new, and "
+            "split the change among its causes where all are measured."
+        ),
+    ] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="With --explain: measure what is missing. Asks models.")
+    ] = False,
+    max_calls: Annotated[
+        int | None, typer.Option(help="With --run: not if it takes more calls.", min=0)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 1: worse; 2: cannot tell; 3: not there.")
     ] = False,
 ) -> None:
-    """Compare two runs or evaluations, case by case: what got worse? Asks no model."""
+    """Compare two runs or evaluations, case by case: what got worse? Only --run asks models."""
     from rag_bench.reporting.compared.comparing import Terms
     from rag_bench.reporting.compared.comparing import compare as compare_both
     from rag_bench.reporting.compared.text import whole
@@ -61,8 +74,20 @@ def compare(
             higher=higher or (),
             lower=lower or (),
         )
-        found = compare_both(open_engine(), a, b, terms).as_json()
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else whole(found))
+        if run and not explain:
+            raise RagBenchError("--run belongs to --explain.")
+        engine = open_engine()
+        found = compare_both(engine, a, b, terms).as_json()
+        causes = None
+        if explain:
+            from rag_bench.cli.eval_runs.explaining import explained
+
+            causes = explained(engine, a, b, run=run, max_calls=max_calls, metrics=metric or None)
+            found["explained"] = causes.as_json()
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        typer.echo("\n".join([whole(found), *(causes.lines() if causes else ())]))
     if exit_code:
         raise typer.Exit(exit_code_of(found["verdict"]))
 

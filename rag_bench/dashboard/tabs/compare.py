@@ -27,7 +27,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
-from rag_bench.dashboard.tabs.compare_inputs import what_differs
+from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError

@@ -34,6 +34,7 @@ from rag_bench.dashboard.tabs.common import (
 )
 from rag_bench.dashboard.tabs.models_pairs import differences_part, wins_part
 from rag_bench.dashboard.tabs.models_topics import weighted_part
+from rag_bench.dashboard.tabs.parts.failing_by_model import failing_part
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
@@ -60,6 +61,7 @@ def page(context: Context) -> Page:
     wins_part(context, board, lines, judge, made)
     _tradeoffs(context, lines, made)
     differences_part(context, board, lines, judge, made)
+    failing_part(context, board.settings_hash, judge, made)
     if context.view.get("rows") == "triples":
         made.add(*_triples(context, board))
     else:

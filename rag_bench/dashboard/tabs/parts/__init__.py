@@ -1,0 +1,1 @@
+"""Parts of tabs that are long enough for modules of their own."""

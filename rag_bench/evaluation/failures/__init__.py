@@ -1,0 +1,1 @@
+"""Where answers fail, told from ids before any judge is believed."""
