@@ -18,19 +18,16 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import scratch
-from eval_service import MEASURED, answered, asked, command_client, free_port
+from eval_service import MEASURED, answered, asked, developing
 from scratch import small_world
-from sqlalchemy import Engine
 
 ASKED = {
     "eval_type": "rubric",
@@ -88,24 +85,6 @@ def _below(root: int) -> set[int]:
                 found.add(pid)
                 waiting.append(pid)
     return found
-
-
-@contextmanager
-def developing(engine: Engine, environment: dict[str, str]) -> Iterator[tuple[int, httpx.Client]]:
-    """Start `rag-bench dev`; yield its process and a client of the API."""
-    port = free_port()
-    ports = ("--port", str(free_port()), "--api-port", str(port), "--dashboard-port", "0")
-    with command_client(engine, environment, port, "dev", *ports, stderr=subprocess.DEVNULL) as (
-        pid,
-        client,
-    ):
-        end = time.monotonic() + 180
-        while client.get("/readyz").json().get("status") != "ready":
-            if time.monotonic() > end:
-                print(f"not ready: {client.get('/readyz').text}")
-                break
-            time.sleep(1)
-        yield pid, client
 
 
 def run(client: httpx.Client, pid: int, kind: str, n: int, first: int) -> dict[str, int]:

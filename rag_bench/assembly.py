@@ -30,6 +30,7 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
     from rag_bench.simulator.app import Simulator
     from rag_bench.simulator.transport import simulator_transport
     from rag_bench.simulator.truth import PostgresTruth
+    from rag_bench.store.eval_runs.model_revisions import revisions
     from rag_bench.tiers.base.models import Models
 
     providers = Providers.from_environment()
@@ -40,7 +41,8 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
             Simulator(answer_key_from_database(engine), PostgresTruth(engine))
         )
 
+    changed = revisions(engine)
     async with ChatModels(
-        providers, url, settings, transports={"simulator": simulated}
+        providers, url, settings, transports={"simulator": simulated}, revisions=changed
     ) as chat_models:
-        yield Models(chat_models, providers, settings.concurrency)
+        yield Models(chat_models, providers, settings.concurrency, revisions=changed)

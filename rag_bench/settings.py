@@ -163,6 +163,10 @@ class Settings(BaseSettings):
     eval_wait_seconds: float = Field(
         default=60.0, gt=0, le=3600, description="Most that a request waits for its run."
     )
+    api_warm: bool = Field(
+        default=True,
+        description="Load what runs need (RAGAS, the encoder, Dagster) when the service starts.",
+    )
     eval_seconds_per_case: float = Field(
         default=0.05,
         gt=0,

@@ -24,6 +24,7 @@ from rag_bench.api.metrics import Metrics
 from rag_bench.api.metrics import router as metrics_router
 from rag_bench.api.pages import add_pages
 from rag_bench.api.problems import Code, Located, Problem, answer, of_input, of_status, pointer
+from rag_bench.api.warming import Warming, steps_of
 from rag_bench.eval_runs.callbacks import deliverer
 from rag_bench.eval_runs.executing import warm_up
 from rag_bench.eval_runs.runner import Runner
@@ -51,6 +52,7 @@ def build(
     daemon: health.Daemon | None = None,
     *,
     executes: bool = False,
+    warms: bool = False,
 ) -> FastAPI:
     """Return the application over one database.
 
@@ -60,6 +62,7 @@ def build(
         daemon: tells whether Dagster's daemon lives, for `/readyz`; None: not known.
         executes: whether this process executes runs and delivers callbacks; if not, another one
             must.
+        warms: whether it loads what runs need when it starts, before it executes any.
 
     Raises:
         ConfigurationError: what the settings say of tokens or secrets is unsafe or contradicts
@@ -87,6 +90,9 @@ def build(
                 delivering.wake()
 
         runner = Runner(engine, settings, told=told)
+    warming = None
+    if runner is not None and warms:
+        warming = Warming(steps_of(settings, daemon), runner.start)
 
     @asynccontextmanager
     async def until_end(app: FastAPI) -> AsyncIterator[None]:
@@ -94,8 +100,13 @@ def build(
             await run_in_threadpool(warm_up)
         works = [one for one in (delivering, runner) if one is not None]
         for one in works:
-            one.start()
+            if warming is None or one is not runner:
+                one.start()
+        if warming is not None:
+            warming.start()
         yield
+        if warming is not None:
+            warming.stop()
         for one in reversed(works):
             await run_in_threadpool(one.stop)
         quick.dispose()
@@ -119,7 +130,7 @@ def build(
             ),
         ],
     )
-    app.include_router(health.router(engine, daemon))
+    app.include_router(health.router(engine, daemon, warming))
     app.include_router(results.router(engine))
     app.include_router(metrics_router(metrics))
     app.include_router(callbacks.router(engine))

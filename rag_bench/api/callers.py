@@ -7,6 +7,7 @@ import binascii
 import ipaddress
 import itertools
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from rag_bench.access.jwks import JwksError
@@ -31,6 +32,8 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 _PAGES = ("/docs", "/openapi.json", "/dashboard")
+#: A run as a page: like those it only reads, and no other site may show it in a frame.
+_REPORT = re.compile(r"/eval/runs/[0-9a-zA-Z-]{1,64}/report")
 
 
 def is_page(path: str) -> bool:
@@ -38,7 +41,9 @@ def is_page(path: str) -> bool:
 
     Nowhere else, as a browser sends a password along with what other sites make it ask.
     """
-    return path in _PAGES or path.startswith(tuple(f"{page}/" for page in _PAGES))
+    if path in _PAGES or path.startswith(tuple(f"{page}/" for page in _PAGES)):
+        return True
+    return _REPORT.fullmatch(path) is not None
 
 
 class Callers:

@@ -12,8 +12,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from rag_bench.api.warming import DAGSTER
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from rag_bench.api.warming import Warming
 
 #: Whether Dagster's daemon gave a sign of life lately; None: not known.
 Daemon = Callable[[], bool | None]
@@ -33,12 +37,14 @@ class Alive(BaseModel):
 class Ready(BaseModel):
     """What the service needs, and whether it is there."""
 
-    status: Literal["ready", "degraded", "unavailable"] = Field(
-        description="degraded: everything but long runs works."
+    status: Literal["ready", "warming", "degraded", "unavailable"] = Field(
+        description="degraded: everything but long runs works. warming: everything is served, and "
+        "runs wait until what they need is loaded."
     )
     database: State
     migrations: State
     dagster_daemon: State
+    warming: list[str] = Field(default=[], description="What is being loaded, in this order.")
     notes: list[str] = Field(description="What follows, in sentences.")
 
 
@@ -46,9 +52,14 @@ class Readiness:
     """Looks at what the service needs, at most once a second."""
 
     def __init__(
-        self, engine: Engine, daemon: Daemon | None, clock: Callable[[], float] = time.monotonic
+        self,
+        engine: Engine,
+        daemon: Daemon | None,
+        clock: Callable[[], float] = time.monotonic,
+        warming: Warming | None = None,
     ) -> None:
         self._engine, self._daemon, self._clock = engine, daemon, clock
+        self._warming = warming
         self._lock = Lock()
         self._found: tuple[float, Ready] | None = None
 
@@ -82,14 +93,21 @@ class Readiness:
                 dagster_daemon="not checked",
                 notes=["The database cannot be reached."],
             )
-        daemon, notes = self._look_at_daemon()
+        loading = self._warming.waiting if self._warming is not None else []
+        # Who asks now would wait for Dagster to be imported.
+        daemon, notes = ("not checked", []) if DAGSTER in loading else self._look_at_daemon()
+        if loading:
+            assert self._warming is not None
+            who = "Runs wait" if self._warming.holds else "Runs that need it wait"
+            notes.insert(0, f"Being loaded: {', '.join(loading)}. {who} for that.")
         if not current:
             notes.insert(0, "The tables are of another version; run `rag-bench db start`.")
         return Ready(
-            status="unavailable" if not current else "ready" if daemon == "ok" else "degraded",
+            status=_status(current, daemon, loading),
             database="ok",
             migrations="ok" if current else "failed",
             dagster_daemon=daemon,
+            warming=loading,
             notes=notes,
         )
 
@@ -109,10 +127,20 @@ class Readiness:
         return ("not checked" if lives is None else "missing"), [note]
 
 
-def router(engine: Engine, daemon: Daemon | None) -> APIRouter:
+def _status(
+    current: bool, daemon: State, loading: list[str]
+) -> Literal["ready", "warming", "degraded", "unavailable"]:
+    if not current:
+        return "unavailable"
+    if loading:
+        return "warming"
+    return "ready" if daemon == "ok" else "degraded"
+
+
+def router(engine: Engine, daemon: Daemon | None, warming: Warming | None = None) -> APIRouter:
     """Return the endpoints that anybody may ask."""
     made = APIRouter(tags=["health"])
-    readiness = Readiness(engine, daemon)
+    readiness = Readiness(engine, daemon, warming=warming)
 
     @made.get("/healthz", summary="Whether the process answers")
     async def healthz() -> Alive:
@@ -125,7 +153,7 @@ def router(engine: Engine, daemon: Daemon | None) -> APIRouter:
         responses={503: {"model": Ready, "description": "Not ready: requests would fail."}},
     )
     def readyz() -> Ready:
-        """200 when ready or degraded, 503 when not: for a probe that sends requests here or not."""
+        """503 when not ready, else 200: for a probe that sends requests here or not."""
         found = readiness.look()
         if found.status == "unavailable":
             return JSONResponse(found.model_dump(), 503)  # type: ignore[return-value]

@@ -20,7 +20,9 @@ from rag_bench.access.webhooks import UnverifiedError, signer
 from rag_bench.api.bodies import too_slow
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
+from rag_bench.errors import ConfigurationError
 from rag_bench.store.eval_runs.hooks import receive
+from rag_bench.store.eval_runs.model_revisions import revise
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 from rag_bench.strict_json.reading import read_json
 
@@ -147,6 +149,9 @@ def _take(
     route = request.url.path
     with engine.begin() as connection:
         new = receive(connection, route, message_id, payload.model_dump(), asked.trace_id)
+        if new and isinstance(payload, ModelUpdated):
+            # With the hook, so that whatever is started by it asks the new one.
+            revise(connection, payload.data.model, f"hook {message_id}")
         note(connection, request)
     return JSONResponse({"id": message_id, "new": new}, 202 if new else 200)
 
@@ -175,7 +180,6 @@ def _known(data: ModelData) -> ModelData:
     Raises:
         InvalidInput: the model, or an option, is not one that there is.
     """
-    from rag_bench.llm.config.providers import Providers, Role
     from rag_bench.tiers import registry
 
     options = [one.name for one in registry.flags()]
@@ -186,18 +190,32 @@ def _known(data: ModelData) -> ModelData:
                 "options",
                 place,
             )
+    try:
+        return data.model_copy(update={"model": configured_model(data.model)})
+    except ConfigurationError as error:
+        raise _impossible(str(error), "model") from None
+
+
+def configured_model(name: str) -> str:
+    """Return the key of a configured model, by its key or by a name that only one provider lists.
+
+    Raises:
+        ConfigurationError: there is none, or several have this name.
+    """
+    from rag_bench.llm.config.providers import Providers, Role
+
     providers = Providers.from_environment()
     roles = (Role.benchmark_judge, Role.production_judge)
     keys = dict.fromkeys(providers.generators())
     keys.update(dict.fromkeys(key for role in roles for key in providers.models_for(role)))
-    found = [key for key in keys if data.model in (key, key.partition("/")[2])]
-    if data.model in keys:
-        found = [data.model]
+    found = [key for key in keys if name in (key, key.partition("/")[2])]
+    if name in keys:
+        found = [name]
     if len(found) == 1:
-        return data.model_copy(update={"model": found[0]})
+        return found[0]
     if found:
-        raise _impossible(f"Several models have this name: {', '.join(found)}.", "model")
-    raise _impossible(f"No such model is configured; there are {', '.join(keys)}.", "model")
+        raise ConfigurationError(f"Several models have this name: {', '.join(found)}.")
+    raise ConfigurationError(f"No such model is configured; there are {', '.join(keys)}.")
 
 
 def _impossible(detail: str, *where: object) -> InvalidInput:

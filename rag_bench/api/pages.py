@@ -38,6 +38,7 @@ class LocatedModel(BaseModel):
     line: int | None = None
     column: int | None = None
     file: str | None = Field(None, description="Which of several.")
+    field: str | None = Field(None, description="What the value is called in the file.")
 
 
 class ProblemModel(BaseModel):

@@ -137,4 +137,4 @@ from rag_bench.cli.datasets import foreign, group, stale  # noqa: E402, F401
 from rag_bench.cli.eval_runs import baseline, comparing, export, failing, gating, managing  # noqa: E402, F401
 from rag_bench.cli.judges import bridge, canary  # noqa: E402, F401
 from rag_bench.cli.labels import drawing, reading  # noqa: E402, F401
-from rag_bench.cli.service import callbacks  # noqa: E402, F401
+from rag_bench.cli.service import callbacks, changed_models  # noqa: E402, F401

@@ -234,7 +234,7 @@ def api(
 
     settings = get_settings()
     engine = open_engine()
-    application = build(engine, settings, _daemon_watch(), executes=True)
+    application = build(engine, settings, _daemon_watch(), executes=True, warms=settings.api_warm)
     typer.echo(f"http://{host}:{port}/docs")
     if _with_dashboard(dashboard, host):
         from rag_bench.dashboard.serving import PATH, beside

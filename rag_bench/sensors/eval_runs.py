@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from rag_bench.assets.service.eval_run import ATTEMPT_TAG, IN_DAGSTER, RUN_TAG
-from rag_bench.assets.service.record import NAME, PARTITIONS, event_of, input_tags
+from rag_bench.assets.service.record import NAME, NO_RUN, PARTITIONS, event_of, input_tags
 from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.sensors.dead_runs import end_if_dead
 from rag_bench.sensors.old_events import wipe_old_events
@@ -129,12 +129,16 @@ def look(
         callbacks.prune(connection, settings.callback_days)
         hooks.prune(connection, settings.callback_days)
     listed = [run_id for run_id in new if run_id not in old]
-    changes: list[Any] = [PARTITIONS.build_add_request(listed)] if listed else []
-    if gone := [run_id for run_id in old if run_id not in new]:
+    partitions = instance.get_dynamic_partitions(str(PARTITIONS.name))
+    added = listed or ([] if partitions else [NO_RUN])
+    changes: list[Any] = [PARTITIONS.build_add_request(added)] if added else []
+    gone = [run_id for run_id in old if run_id not in new]
+    if NO_RUN in partitions and (listed or len(partitions) > 1):
+        gone.append(NO_RUN)
+    if gone:
         changes.append(PARTITIONS.build_delete_request(gone))
     if newest is not None:
-        kept = set(instance.get_dynamic_partitions(str(PARTITIONS.name))) - set(gone)
-        wipe_old_events(instance, newest, kept)
+        wipe_old_events(instance, newest, set(partitions) - set(gone))
     requests = [
         dg.RunRequest(
             run_key=one.key,

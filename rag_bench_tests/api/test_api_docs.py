@@ -12,14 +12,21 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from api_access import a_key, bearer
 from api_served import Served, serving
+from fastapi.testclient import TestClient
 from measured import store_sweep
+from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from rag_bench.access.scopes import ABOUT, ROLES
 from rag_bench.api import problems
+from rag_bench.api.app import build
+from rag_bench.api.eval_runs import models
+from rag_bench.eval_runs.reply import CASE_FIELDS
 from rag_bench.settings import PROJECT_ROOT, Settings
 from rag_bench.store.access.audit import actions
+from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, save_snapshot
 
 DOCS = PROJECT_ROOT / "docs"
 PAGE = (DOCS / "api.md").read_text(encoding="utf-8")
@@ -98,6 +105,51 @@ def test_every_block_of_the_page_works(
         (f"rag-bench keys {name}", "command line")
         for name in ("revoke", "rotate", "create", "create")
     ]
+
+
+def test_every_json_of_the_page_is_what_is_sent_and_answered(
+    engine: Engine, tmp_path: Path
+) -> None:
+    of_error, of_case, of_aliases = (
+        json.loads(block) for kind, block in blocks(PAGE) if kind == "json"
+    )
+    named = of_aliases["aliases"]
+    chunks = [
+        ChunkRecord("a" * 64, 0, int(named[0]["chunk"]), "kb/1", "Доступ."),
+        ChunkRecord(named[1]["chunk"], 1, 2, "kb/2", "Контроль."),
+    ]
+    save_snapshot(engine, NewSnapshot("5" * 64, "kb.sql", "dump", 1, chunks, []))
+    headers = bearer(a_key(engine, ("read", "run", "label")))
+    settings = Settings(eval_results=tmp_path)
+    with TestClient(build(engine, settings, executes=True), headers=headers) as client:
+        wrong = client.get("/model_runs", params={of_error["errors"][0]["parameter"]: "x" * 201})
+        assert wrong.status_code == of_error["status"]
+        assert {**wrong.json(), "trace_id": of_error["trace_id"]} == of_error
+
+        added = client.post("/eval/chunk-aliases", json=of_aliases)
+        assert (added.status_code, added.json()["added"]) == (200, len(named))
+
+        sent = {
+            "question": "Что входит в политику безопасности?",
+            "ground_truth_answer": "Политика включает доступ, логирование и контроль.",
+            "ground_truth_chunks": ["chunk_001", "chunk_007"],
+            "answer": "Политика включает доступ [1].",
+            "contexts": [{"id": "chunk_001", "text": "Доступ."}],
+        }
+        body = {"cases": [sent], "eval_type": "retrieval", "metrics": ["ROUGE"]}
+        reply = client.post("/eval/run", json=body)
+        assert reply.status_code == 200, reply.text
+        [case] = reply.json()["cases"]
+    # The shown case has other numbers; its fields are these, of these kinds, in this order.
+    assert list(case) == list(of_case) == list(CASE_FIELDS)
+    assert case["case_id"] == of_case["case_id"]
+    assert case["citations_used"] == ["chunk_001"]
+    assert case["flags"] == of_case["flags"] == ["missing_chunk"]
+    assert case["lang"] == of_case["lang"]
+    assert type(case["metrics"]["rougeL_f"]) is type(of_case["metrics"]["rougeL_f"])
+    known = TypeAdapter(models.Case)
+    for one in (case, of_case):
+        known.validate_python(one)
 
 
 def test_the_russian_page_says_the_same() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 import pytest
 from api_access import SECRET, IdentityProvider, a_key, bearer, open_client
+from api_runs import a_run
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
@@ -24,12 +25,15 @@ from rag_bench.access.keys import make_key
 from rag_bench.api.app import build
 from rag_bench.api.gate import PUBLIC, SIGNED
 from rag_bench.store.access import keys
+from rag_bench.store.access.audit import actions
 
 #: Pages for people: any key opens them. Everything else needs a scope.
 PAGES = {
     *("/docs", "/openapi.json"),
     *("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon.png"),
 }
+#: A page, too, that needs the scope to read.
+REPORT = "GET /eval/runs/{run_id}/report"
 #: Of each endpoint, by method and path, the scope that it needs, or those of which it needs one.
 SCOPES: dict[str, tuple[str, ...]] = {
     "GET /health": ("read",),
@@ -41,7 +45,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "GET /eval/runs/{run_id}": ("read",),
     "GET /eval/runs/{run_id}/cases": ("read",),
     "GET /eval/runs/{run_id}/events": ("read",),
-    "GET /eval/runs/{run_id}/report": ("read",),
+    REPORT: ("read",),
     "POST /eval/run": ("run", "run:paid"),
     "DELETE /eval/runs/{run_id}": ("run", "run:paid", "admin"),
     "POST /eval/runs/{run_id}/complete": ("run", "run:paid"),
@@ -212,7 +216,7 @@ def test_whoever_is_not_known_gets_nowhere(world: World, kind: str) -> None:
     for asked_by, path in ASKED:
         reply = refusal(world, path, kind, asked_by)
         assert reply.headers["content-type"] == "application/problem+json"
-        page = path in PAGES
+        page = path in (*PAGES, parts(REPORT)[1])
         assert reply.headers["www-authenticate"].startswith("Basic" if page else "Bearer")
         body = reply.json()
         assert set(body) == {
@@ -283,7 +287,30 @@ def test_pages_open_by_any_key_and_by_a_browsers_password(world: World) -> None:
             assert world.client.get(path, headers=wrong).json()["code"] == "INVALID_KEY"
 
 
-@pytest.mark.parametrize("endpoint", sorted(SCOPES))
+def test_a_runs_page_opens_by_a_browsers_password_with_the_scope_to_read(world: World) -> None:
+    a_run(world.engine, "r1")
+    page, key = "/eval/runs/r1/report", a_key(world.engine, ["read"])
+    first = world.client.get(page)
+    assert first.status_code == 401
+    assert first.headers["www-authenticate"].startswith("Basic"), "a browser asks for it"
+    shown = world.client.get(page, headers=basic("anybody", key))
+    assert shown.status_code == 200
+    assert shown.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in shown.headers["content-security-policy"]
+    newest = actions(world.engine)[0]
+    assert (newest.action, newest.run_id, newest.outcome) == (REPORT, "r1", "ok")
+    for other in (["run", "run:paid", "label", "admin"], []):
+        given = basic("anybody", a_key(world.engine, other))
+        assert world.client.get(page, headers=given).json()["code"] == "MISSING_SCOPE"
+    for wrong in (basic("anybody", make_key().text), basic(key, "x"), basic("x", "rb_")):
+        assert world.client.get(page, headers=wrong).status_code == 401
+    # Its address is no key: what stands in it opens nothing, and what is like it is no page.
+    for path in (f"{page}?key={key}", "/eval/runs/r1/report/", "/eval/runs/r1", "/eval/runs"):
+        given = {} if "?" in path else basic("anybody", key)
+        assert world.client.get(path, headers=given).status_code == 401
+
+
+@pytest.mark.parametrize("endpoint", sorted(set(SCOPES) - {REPORT}))
 def test_a_browsers_password_opens_nothing_else(world: World, endpoint: str) -> None:
     """A browser sends it along with whatever another site makes it ask."""
     method, path = parts(endpoint)

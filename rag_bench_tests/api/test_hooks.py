@@ -23,6 +23,7 @@ from rag_bench.partitions import ModelLists
 from rag_bench.sensors.hooks import HOOK_TAG, NAME
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import hooks as stored
+from rag_bench.store.eval_runs.model_revisions import revisions
 
 OLD, NEW, FOREIGN = (f"whsec_{letter * 32}" for letter in "ABC")
 MODEL, DOCUMENTS = "/hooks/model-updated", "/hooks/documents-updated"
@@ -78,6 +79,8 @@ def test_a_signed_hook_is_taken_once(client: TestClient, engine: Engine) -> None
         (f"POST {MODEL}", "ok", "hook"),
     ]
     assert len(told) == 4, "one row each"
+    # What the ledger has of the model answers no more: changed twice, whatever is sent again.
+    assert revisions(engine) == {"simulator/sim-strong": 2}
 
 
 def forged(name: str, body: bytes) -> dict[str, Any]:

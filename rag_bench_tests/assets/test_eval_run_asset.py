@@ -15,7 +15,7 @@ from queued_runs import AGGREGATES, events_of, expire, finish, queued, row_of, s
 from run_processes import asked
 from sqlalchemy import Engine, text
 
-from rag_bench.assets.service.record import KEY
+from rag_bench.assets.service.record import KEY, NO_RUN
 from rag_bench.errors import RagBenchError
 from rag_bench.eval_runs import runner
 from rag_bench.eval_runs.executing import execute
@@ -339,6 +339,15 @@ def test_a_partition_without_a_run_says_so(sensing: Sensing, engine: Engine) -> 
     assert "There is no run nobody." in sensing.daemon.words(ended)
 
 
-def test_nobody_asked_for_anything(sensing: Sensing) -> None:
+def test_nobody_asked_for_anything(sensing: Sensing, engine: Engine) -> None:
     assert sensing.tick() == "Nothing to start; of runs that ended 0 new."
-    assert not sensing.partitions()
+    # Dagster materializes nothing that has no partition, so there is one, which ends well.
+    assert sensing.partitions() == {NO_RUN}
+    ended = sensing.daemon.materialize(["eval_run"])
+    assert ended.status is BulkActionStatus.COMPLETED_SUCCESS
+    [[noted]] = sensing.materialized().values()
+    assert "POST /eval/run makes one" in str(noted.metadata["note"].value)
+    run_id = queued(engine)
+    in_service(engine, run_id)
+    sensing.tick()
+    assert sensing.partitions() == {run_id}

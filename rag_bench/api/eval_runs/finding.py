@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Path, Request
 
 from rag_bench.api.problems import Code, Problem
+from rag_bench.hashing import text_hash
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -33,9 +34,13 @@ def found(request: Request, connection: Connection, run_id: str) -> Mapping[str,
     return row
 
 
-def etag(row: Mapping[str, Any]) -> str:
-    """Return the mark of a run's state. A weak one: what is left is estimated anew each time."""
-    return f'W/"{row["id"]}.{row["version"]}"'
+def etag(row: Mapping[str, Any], *also: str) -> str:
+    """Return the mark of a run's state. A weak one: what is left is estimated anew each time.
+
+    ``also``: what is told of it beside its row.
+    """
+    more = f".{text_hash(chr(10).join(also))[:12]}" if also else ""
+    return f'W/"{row["id"]}.{row["version"]}{more}"'
 
 
 def unchanged(request: Request, mark: str) -> bool:

@@ -15,7 +15,7 @@ from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs import cursors, models
 from rag_bench.api.eval_runs.asking import AskedCases, AskedRuns
 from rag_bench.api.eval_runs.finding import RunId, etag, found, unchanged
-from rag_bench.api.eval_runs.shown import summary
+from rag_bench.api.eval_runs.shown import models_changed, summary
 from rag_bench.eval_runs.reply import case_reply
 from rag_bench.store.eval_runs import reading
 
@@ -56,10 +56,12 @@ def router(engine: Engine) -> APIRouter:
         """Counts and aggregates of the cases so far, cost, what is left; with an `ETag`."""
         with engine.connect() as connection:
             row = found(request, connection, run_id)
-        mark = {"ETag": etag(row), "Cache-Control": "no-cache"}
+            changed = models_changed(connection, row)
+        mark = {"ETag": etag(row, *changed), "Cache-Control": "no-cache"}
         if unchanged(request, mark["ETag"]):
             return Response(status_code=304, headers=mark)
-        return JSONResponse(summary(row), headers=mark)
+        told = summary(row)
+        return JSONResponse({**told, "notes": [*told["notes"], *changed]}, headers=mark)
 
     @made.get(
         "/{run_id}/cases",

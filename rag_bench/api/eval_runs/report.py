@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 from rag_bench.access.scopes import Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs.finding import RunId, found
+from rag_bench.api.eval_runs.shown import models_changed
 from rag_bench.eval_runs.reply import case_reply, summary
 from rag_bench.store.eval_runs import reading
 
@@ -32,16 +33,21 @@ def router(engine: Engine) -> APIRouter:
         summary="A run as a page",
     )
     def report(request: Request, run_id: RunId) -> HTMLResponse:
-        """Metrics with intervals, errors in words, flagged cases, the comparison; loads nothing."""
+        """Metrics with intervals, errors in words, flagged cases, the comparison; loads nothing.
+        A browser asks for a name and a password: any name, a key with `read` as the password.
+        """
         from rag_bench.reporting.run_page import run_page
 
         with engine.connect() as connection:
             row = found(request, connection, run_id)
+            changed = models_changed(connection, row)
             rows = reading.cases(
                 connection, run_id, reading.CaseFilter(noted=True), after=-1, limit=_MOST + 1
             )
         cases = [{**case_reply(one), "question": one["given"]["question"]} for one in rows[:_MOST]]
-        page = run_page(summary(row), cases, more=len(rows) > _MOST)
+        told = summary(row)
+        told["notes"] = [*told["notes"], *changed]
+        page = run_page(told, cases, more=len(rows) > _MOST)
         return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
 
     return made

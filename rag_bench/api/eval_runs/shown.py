@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag_bench.eval_runs import reply
+from rag_bench.store.eval_runs.model_revisions import changed_since
 from rag_bench.store.eval_runs.reading import OPEN
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run without its cases, and how long it will take still."""
     return {**reply.summary(row), "estimate": estimate(row)}
+
+
+def models_changed(connection: Connection, row: Mapping[str, Any]) -> list[str]:
+    """Return a note for each model of a run that was changed behind its name since the run ended:
+    its numbers are of the model of before.
+    """
+    used = ("generation_model", "judge_model")
+    models = {row["config"].get(name) for name in used} - {None}
+    if row["finished_at"] is None or not models:
+        return []
+    changed = changed_since(connection, models, row["finished_at"])
+    return [
+        f"The model {model} was changed behind its name at {at.astimezone(UTC):%Y-%m-%d %H:%M} "
+        "UTC, after this run: its numbers are of the model of before."
+        for model, at in changed.items()
+    ]
 
 
 def estimate(row: Mapping[str, Any]) -> dict[str, Any] | None:

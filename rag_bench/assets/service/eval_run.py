@@ -10,7 +10,15 @@ import dagster as dg
 
 from rag_bench import progress
 from rag_bench.assets.factories.cells import recorded, sweep_asset
-from rag_bench.assets.service.record import CODE_VERSION, INPUT, PARTITIONS, event_of, input_tags
+from rag_bench.assets.service.record import (
+    CODE_VERSION,
+    INPUT,
+    KEY,
+    NO_RUN,
+    PARTITIONS,
+    event_of,
+    input_tags,
+)
 from rag_bench.errors import RagBenchError
 from rag_bench.resources import DatabaseResource
 from rag_bench.settings import get_settings
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
 RUN_TAG, ATTEMPT_TAG = "rag_bench/eval_run", "rag_bench/attempt"
 #: Who a run was cancelled by that was ended in Dagster, which does not say by whom.
 IN_DAGSTER = "somebody in the Dagster UI"
+_NOBODY_ASKED = (
+    "Nobody has asked for a run yet, so there is nothing to do. POST /eval/run makes one "
+    "(docs/api.md), and the sensor eval_run_outbox lists it here in place of this."
+)
 #: Seconds for which calls in flight are waited for when the run is ended from outside.
 _GRACE = 90.0
 
@@ -41,7 +53,8 @@ def eval_run(
 
     Long runs are executed here, short ones by the service itself and only recorded. Materializing
     a partition again asks for what it has no result of; several at once are only recorded, but
-    for those that wait. Calls models.
+    for those that wait. Calls models. As long as nobody has asked for a run, the one partition
+    is `no-run-yet`, which does nothing.
     """
     keys = _keys(context)
     failed = [_one(context, database.engine, key, alone=len(keys) == 1) for key in keys]
@@ -60,6 +73,12 @@ def _one(
     context: dg.AssetExecutionContext, engine: "Engine", run_id: str, *, alone: bool
 ) -> str | None:
     """Execute a run, if it is to be, and record how it stands; return why it failed, if it has."""
+    if run_id == NO_RUN:
+        context.log.info(_NOBODY_ASKED)
+        # Recorded, as Dagster counts what a selection has left out as failed.
+        note = {"note": _NOBODY_ASKED}
+        context.log_event(dg.AssetMaterialization(KEY, partition=NO_RUN, metadata=note))
+        return None
     _execute(context, engine, run_id, resume=alone and _by_hand(context.run))
     row = _row(engine, run_id)
     if row["status"] in ("queued", "running"):

@@ -17,6 +17,9 @@ from rag_bench.hashing import content_hash
 NAME = "eval_run"
 KEY = dg.AssetKey(NAME)
 PARTITIONS = dg.DynamicPartitionsDefinition(name="eval_runs")
+#: The only partition as long as there is no run: Dagster refuses to materialize an asset that has
+#: none, and with it everything that is selected beside it, without a word of what to do.
+NO_RUN = "no-run-yet"
 CODE_VERSION = "1"
 #: What the chunks that runs retrieve come from.
 INPUT = "chunk_embeddings"

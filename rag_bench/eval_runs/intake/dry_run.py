@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +87,6 @@ async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
     benches = Benches(engine, settings, config, wanted, silent)
     shapes = [(one.position, one.given.get("answer") is not None) for one in prepared.cases]
     notes: list[str] = []
-    uncounted = 0
     async with counting(engine, settings, configured_providers(), settings.concurrency) as count:
         for part in parts_of(shapes, whole=config.dataset_id is not None):
             bench = _bench(engine, benches, prepared, part)
@@ -97,8 +95,7 @@ async def _plan(engine: Engine, settings: Settings, prepared: Prepared) -> Plan:
             generator = generator_of(config, given=part.given) if answers else None
             await _walk(walk, bench, config, wanted, generator)
             notes += [*walk.foreseen.notes, *walk.notes]
-            uncounted += walk.n_uncounted * len(part.positions)
-    return replace(count.plan(notes), n_uncounted=uncounted)
+    return count.plan(notes)
 
 
 async def _walk(

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: What the seconds of a case beside its calls rest on.
 MEASURED = "runs"
-#: Stands for the models of calls that cannot be counted before texts are encoded.
-UNKNOWN = "calls that are known once texts are encoded"
 
 
 @dataclass(frozen=True)
@@ -117,18 +115,13 @@ def of_plan(engine: Engine, settings: Settings, prepared: Prepared, plan: Plan |
     latencies: Mapping[tuple[str, float], Latency] = {
         (line.model, line.latency): Latency(line.model, line.latency, line.basis) for line in asked
     }
-    calls, found = plan.seconds, list(latencies.values())
-    if plan.n_uncounted:
-        assumed = settings.assumed_latency_seconds
-        calls += plan.n_uncounted * assumed / settings.concurrency
-        found.append(Latency(UNKNOWN, assumed, ASSUMED))
     return Estimate(
-        calls,
+        plan.seconds,
         n_cases * own,
         basis,
         sum(line.n_in_ledger for line in plan.lines),
-        plan.n_to_send + plan.n_unknown + plan.n_uncounted,
-        found,
+        plan.n_to_send + plan.n_unknown,
+        list(latencies.values()),
     )
 
 

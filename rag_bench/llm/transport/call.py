@@ -8,10 +8,11 @@ key of that form.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -98,13 +99,19 @@ class Answer:
 
 
 def keys_of(
-    wire: Wire, body: dict[str, Any], context: CallContext | None
+    wire: Wire,
+    body: dict[str, Any],
+    context: CallContext | None,
+    revisions: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[tuple[str, ...], int]:
     """Return the keys under which a call may be stored, today's first, and its replicate number.
 
-    Makes the context count the request.
+    Makes the context count the request. ``revisions``: of models that were changed behind their
+    names; the keys of all others are as they always were.
     """
-    hashes = [text_hash(canonical_json(parts)) for parts in wire.hashed(body)]
+    revision = revisions.get(wire.model_key(body))
+    revised = [{"revision": revision}] if revision else []
+    hashes = [text_hash(canonical_json([*parts, *revised])) for parts in wire.hashed(body)]
     replicate = context.next_replicate(hashes[0]) if context else 0
     return tuple(_key(h, replicate) for h in hashes), replicate
 

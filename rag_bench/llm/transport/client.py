@@ -81,6 +81,7 @@ class ChatModels:
             the simulator's is injected here.
         limits: in place of those that follow from the settings.
         budget: the caps of the run, if it has any; by default those of the block that runs.
+        revisions: of models that were changed behind their names, by their keys.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class ChatModels:
         transports: Mapping[str, TransportFactory] | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
+        revisions: Mapping[str, int] | None = None,
     ) -> None:
         settings = settings or Settings()
+        self._revisions = dict(revisions or {})
         self.providers = providers
         self._store = CallStore(database_url)
         self._database_url = database_url
@@ -339,8 +342,13 @@ class ChatModels:
         if provider.kind != "simulator":  # each process has its own
             claims = Claims(self._share(provider, limited, limits))
         sender = Sender(limited, provider, wire)
+        return _Line(sender, self._ledger(sender, provider, wire, claims))
+
+    def _ledger(
+        self, sender: Sender, provider: Provider, wire: Wire, claims: Claims | None
+    ) -> Ledger:
         cost_of = self.providers.cost_usd
-        return _Line(sender, Ledger(sender, self._store, provider, wire, cost_of, claims))
+        return Ledger(sender, self._store, provider, wire, cost_of, claims, self._revisions)
 
 
 def _sdk_client(line: _Line, provider: Provider) -> AsyncOpenAI:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -52,7 +54,10 @@ class Ledger:
         wire: Wire,
         cost_of: CostOf | None = None,
         claims: Claims | None = None,
+        revisions: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        """``revisions``: of models that were changed behind their names, by their keys."""
+        self._revisions = revisions
         self._claims = claims
         self._sender = sender
         self._store = store
@@ -78,7 +83,7 @@ class Ledger:
             Exception: what the transport raises.
         """
         context = current_context()
-        keys, replicate = keys_of(self._wire, body, context)
+        keys, replicate = keys_of(self._wire, body, context, self._revisions)
         call = Call(
             keys,
             replicate,

@@ -37,6 +37,7 @@ IN_WORDS: Mapping[str, str] = {
     "answers_hash": "answers that were judged",
     "git_commit": "commit",
     "served_model": "model that answered",
+    "model_revisions": "revision of the model behind its name",
     "retriever_name": "retriever",
     "retriever": "retriever",
     "limit": "limit of questions",
@@ -52,6 +53,7 @@ Cause = Literal[
 _CAUSES: Mapping[str, Cause] = {
     "generation_model": "model",
     "judge_model": "judge",
+    "model_revisions": "model",
     "production_judge_model": "judge",
     "judge_eval_mode": "judge",
     "dump_sha256": "dump",

@@ -210,3 +210,13 @@ hook = Table(
     Column("dagster_run_id", Text),
     _now("received_at"),
 )
+
+# Models that were changed behind their names, and how often.
+model_revision = Table(
+    "model_revision",
+    metadata,
+    Column("model", Text, primary_key=True),  # its key
+    Column("revision", Integer, nullable=False, server_default=text("1")),
+    Column("cause", Text, nullable=False),
+    _now("changed_at"),
+)

@@ -119,7 +119,7 @@ def _of_models(
             partial(_work, bench, models, step, asking, model),
             Roles(generation_model=model),
             asked=model,
-            inputs=source,
+            inputs={**source, **models.revision_inputs(model)},
         )
         for model in keys
     ]

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_bench.errors import CaseError
-from rag_bench.evaluation.aggregate import CaseRecord, aggregate_cases
+from rag_bench.evaluation.aggregate import aggregate_cases
 from rag_bench.evaluation.catalogue import spec
 from rag_bench.evaluation.metric_spec import Need
 from rag_bench.evaluation.metrics.ragas import RAGAS_ANSWER_NAMES, RAGAS_CONTEXT_NAMES
@@ -23,15 +23,16 @@ from rag_bench.llm.config.providers import Role
 from rag_bench.llm.ragas import prompts
 from rag_bench.llm.ragas.expected import expected_prompts
 from rag_bench.store.datasets import Item
-from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.earlier import Answers, earlier_of
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
 from rag_bench.tiers.answers.ragas_samples import (
+    PREFIX,
     answer_sample,
     context_sample,
     has_contexts,
     not_scored,
+    record_of,
 )
 from rag_bench.tiers.base.bench import Bench, silent
 from rag_bench.tiers.base.case_of import cases_of
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from rag_bench.llm.ragas.library import BenchEmbeddings
     from rag_bench.llm.ragas.metrics import RagasJudge, RagasScore, Sample
 
-PREFIX = "ragas_"
 SIMILARITY = "semantic_similarity"
 NOT_INSTALLED = "ragas is not installed, so nothing was measured: pip install 'rag-bench[ragas]'."
 _NEED_REFERENCE = {
@@ -261,7 +261,7 @@ class _Ragas:
             partial(self._work, judge, subject, sample_of, left_out),
             roles,
             asked=judge,
-            inputs={**inputs, **recorded},
+            inputs={**inputs, **recorded, **self.models.revision_inputs(judge)},
             columns={"prompt_hash": self.instrument.prompt_hash},
             made_from=made_from,
         )
@@ -308,7 +308,7 @@ class _Ragas:
                     by_item.setdefault(item_id, {})[SIMILARITY] = score
             cases = cases_of((item.item_id for item in bench.items), by_item, _scores)
             records = [
-                _record(item, case, by_item.get(item.item_id, {}), subject.names, applies)
+                record_of(item, case, by_item.get(item.item_id, {}), subject.names, applies)
                 for item, case in zip(bench.items, cases, strict=True)
             ]
             return Measured(
@@ -383,26 +383,3 @@ def _applies(item: Item, metric: str) -> bool:
 def _scores(metric: str, result: RagasScore) -> dict[str, Any]:
     scores: dict[str, Any] = {PREFIX + metric: result.value}
     return {**scores, f"evidence_{metric}": result.evidence} if result.evidence else scores
-
-
-def _record(
-    item: Item,
-    case: Case,
-    results: Mapping[str, RagasScore | CaseError],
-    names: Sequence[str],
-    applies: Callable[[Item, str], bool],
-) -> CaseRecord:
-    # Undefined (0/0) is not the same as missing: no judge could have scored it.
-    undefined = {
-        PREFIX + metric
-        for metric, result in results.items()
-        if not isinstance(result, CaseError) and result.value is None
-    }
-    return CaseRecord(
-        item.item_id,
-        item.cluster,
-        {name: value for name, value in case.scores.items() if name.startswith(PREFIX)},
-        case.error_code,
-        case.flags,
-        undefined | {PREFIX + name for name in names if not applies(item, name)},
-    )

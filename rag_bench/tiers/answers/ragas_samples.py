@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import CaseError
+from rag_bench.evaluation.aggregate import CaseRecord
 from rag_bench.store.datasets import Item
+from rag_bench.store.evaluations import Case
 from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.contexts import not_retrieved
 from rag_bench.tiers.answers.earlier import Answers
@@ -14,8 +16,9 @@ from rag_bench.tiers.answers.stored import GIVEN_ANSWER
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:
-    from rag_bench.llm.ragas.metrics import Sample
+    from rag_bench.llm.ragas.metrics import RagasScore, Sample
 
+PREFIX = "ragas_"
 FAITHFULNESS = "faithfulness"
 
 
@@ -64,3 +67,27 @@ def has_contexts(answers: Answers, item: Item) -> bool:
     """Tell whether it is known what an answer was made from; of one that failed it is asked."""
     case = answers.by_item.get(item.item_id)
     return case is None or case.error_code is not None or bool(case.retrieved)
+
+
+def record_of(
+    item: Item,
+    case: Case,
+    results: Mapping[str, RagasScore | CaseError],
+    names: Sequence[str],
+    applies: Callable[[Item, str], bool],
+) -> CaseRecord:
+    """Return a case as it is counted: what is undefined, or does not apply, is not expected."""
+    # Undefined (0/0) is not the same as missing: no judge could have scored it.
+    undefined = {
+        PREFIX + metric
+        for metric, result in results.items()
+        if not isinstance(result, CaseError) and result.value is None
+    }
+    return CaseRecord(
+        item.item_id,
+        item.cluster,
+        {name: value for name, value in case.scores.items() if name.startswith(PREFIX)},
+        case.error_code,
+        case.flags,
+        undefined | {PREFIX + name for name in names if not applies(item, name)},
+    )

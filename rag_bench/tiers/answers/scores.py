@@ -66,7 +66,11 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
         partial(_work, bench, models, step, judge, answers),
         Roles(generation_model=generator, benchmark_judge_model=judge),
         asked=judge,
-        inputs={"answers_evaluation": answers.evaluation, "answers_hash": answers.hash},
+        inputs={
+            "answers_evaluation": answers.evaluation,
+            "answers_hash": answers.hash,
+            **models.revision_inputs(judge),
+        },
         made_from=answers.version,
     )
 

@@ -54,12 +54,13 @@ def target_task(bench: Bench, models: Models, step: Declared, key: str) -> Task[
             step.version,
             {"target": asking.target.content(), "resolver": target_contexts.VERSION},
             *added_inputs(step.tier, bench.wanted),
+            *models.revised(key),
         ),
         step.version,
         asking.work,
         Roles(generation_model=key),
         asked=key,
-        inputs={"target": asking.target.content()},
+        inputs={"target": asking.target.content(), **models.revision_inputs(key)},
     )
 
 

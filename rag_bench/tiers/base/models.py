@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ class Models:
     """An open client with what is configured about its providers.
 
     ``services``: providers of what is no chat model, by name; see `add_service`. ``sends``: False
-    of a plan, which reads the ledger alone.
+    of a plan, which reads the ledger alone. ``revisions``: of models that were changed behind
+    their names.
     """
 
     chat_models: ChatModels
@@ -27,6 +29,7 @@ class Models:
     default_slots: int
     services: dict[str, Provider] = field(default_factory=dict)
     sends: bool = True
+    revisions: Mapping[str, int] = field(default_factory=dict)
 
     def add_service(self, provider: Provider) -> None:
         """Know a provider of what is no chat model: a reranker's, which need not be configured."""
@@ -55,7 +58,19 @@ class Models:
             provider, name = self.providers.split(model)
         except ConfigurationError:
             return ()  # configured no more; what it was measured with by default stays valid
-        return asked_otherwise(provider, name, role, settings)
+        return (*asked_otherwise(provider, name, role, settings), *self.revised(model))
+
+    def revised(self, model: str) -> tuple[dict[str, Any], ...]:
+        """Return which revision a model is of, to be part of an input hash; nothing of one that was
+        never changed behind its name.
+        """
+        revision = self.revisions.get(model)
+        return ({"revision": revision},) if revision else ()
+
+    def revision_inputs(self, *models: str) -> dict[str, Any]:
+        """Return the same of several, to be recorded with what is measured."""
+        found = {one: self.revisions[one] for one in models if self.revisions.get(one)}
+        return {"model_revisions": found} if found else {}
 
     def waits_for(self, model: str) -> bool:
         """Whether a model answers elsewhere: an offline one is work of this process."""

@@ -143,7 +143,7 @@ def examination(
         partial(_work, bench, models, step, sample, judge),
         Roles(benchmark_judge_model=judge),
         asked=judge,
-        inputs=_inputs(sample),
+        inputs={**_inputs(sample), **models.revision_inputs(judge)},
     )
 
 

@@ -58,7 +58,7 @@ def production_judge_tasks(
             partial(_work, bench, models, step, items, judge),
             Roles(production_judge_model=judge),
             asked=judge,
-            inputs=inputs,
+            inputs={**inputs, **models.revision_inputs(judge)},
             columns={"dataset_id": pairs.id},
         )
         for judge in keys

@@ -15,6 +15,7 @@ from rag_bench.llm.config.providers import Providers, Role
 from rag_bench.llm.config.room import limits_of_roles
 from rag_bench.llm.tasks.asking import asks_again
 from rag_bench.store import calls
+from rag_bench.store.eval_runs.model_revisions import revisions
 from rag_bench.tiers import registry
 from rag_bench.tiers.base.evaluate import Blocked, Nothing, Planned, Task
 from rag_bench.tiers.base.models import Models
@@ -63,9 +64,10 @@ class Counting:
     ) -> None:
         self._engine, self._settings = engine, settings
         roles, reask = limits_of_roles(settings), settings.reask_unreadable
-        self._chat = LedgerOnly(providers, store, roles, reask)
+        changed = revisions(engine)
+        self._chat = LedgerOnly(providers, store, roles, reask, changed)
         chat = cast("ChatModels", self._chat)
-        self._models = Models(chat, providers, default_slots, sends=False)
+        self._models = Models(chat, providers, default_slots, sends=False, revisions=changed)
 
     def walk(self, bench: Bench) -> Walk:
         """Return a walk on a bench."""
@@ -108,7 +110,6 @@ class Walk:
         self.foreseen = Foreseen(bench)
         self._bench = PlannedBench.of(bench, self.foreseen)
         self.notes: list[str] = []
-        self.n_uncounted = 0  # tasks whose requests cannot be known before texts are encoded
 
     async def through(self, step: Step, keys: Sequence[Any]) -> None:
         """Count what a step asks for each of its keys."""
@@ -134,7 +135,6 @@ class Walk:
             work = task.prepare()
         except CaseError as error:
             # What is asked about is found by vectors that are not there yet.
-            self.n_uncounted += 1
             self._note(f"{self._chat.asset} is unknown until texts are encoded ({error.detail}).")
             return
         ended = await _run(work.jobs)

@@ -9,6 +9,7 @@ from rag_bench.llm.transport.records import CHARS_PER_TOKEN
 from rag_bench.tiers.plan.lines import ASSUMED, OF_MODEL, OF_PROVIDER, PlanLine
 
 if TYPE_CHECKING:
+    from rag_bench.llm.config.providers import Provider
     from rag_bench.store import calls
     from rag_bench.tiers.base.models import Models
     from rag_bench.tiers.plan.ledger_only import Tally
@@ -50,13 +51,7 @@ def line_of(
         if spent and replies:
             completion_tokens = round(n * spent / replies)
             break
-    # Assistants share nothing but the word that their keys begin with.
-    alike = [] if provider.target else of_provider
-    latency, basis = OFFLINE if provider.kind == "simulator" else assumed, ASSUMED
-    for timed, of in ((same, OF_MODEL), (of_model, OF_MODEL), (alike, OF_PROVIDER)):
-        if (found := _latency(timed)) is not None:
-            latency, basis = found, of
-            break
+    latency, basis = latency_of(provider, name, role, usage, assumed)
     seconds = n * latency / models.slots(provider.name)
     if provider.rpm:
         seconds = max(seconds, n * 60 / provider.rpm)
@@ -78,6 +73,25 @@ def line_of(
         latency,
         basis,
     )
+
+
+def latency_of(
+    provider: Provider, name: str, role: str, usage: Sequence[calls.Usage], assumed: float
+) -> tuple[float, str]:
+    """Return the seconds that a call of a model is taken to last, and what that rests on, as of
+    `PlanLine`: the median of the model's own calls in this role, of its calls, of its provider's.
+
+    ``assumed``: where none was ever timed.
+    """
+    of_provider = [u for u in usage if u.provider == provider.recorded_name and u.n_ok]
+    of_model = [u for u in of_provider if u.model == name]
+    same = [u for u in of_model if u.role == role]
+    # Assistants share nothing but the word that their keys begin with.
+    alike = [] if provider.target else of_provider
+    for timed, of in ((same, OF_MODEL), (of_model, OF_MODEL), (alike, OF_PROVIDER)):
+        if (found := _latency(timed)) is not None:
+            return found, of
+    return (OFFLINE if provider.kind == "simulator" else assumed), ASSUMED
 
 
 def _latency(usage: Sequence[calls.Usage]) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from rag_bench.errors import CaseError, ErrorCode
@@ -73,7 +74,9 @@ class LedgerOnly:
         store: calls.CallStore,
         of_roles: Mapping[str, int],
         reask: str,
+        revisions: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._revisions = revisions
         self._reask = reask
         self._providers = providers
         self._of_roles = of_roles
@@ -128,7 +131,7 @@ class LedgerOnly:
             tally.n_unknown += 1
             _count(tally, wire, body, longest)
             raise NotSentError
-        keys, _ = keys_of(wire, body, context)
+        keys, _ = keys_of(wire, body, context, self._revisions)
         stored = await find_stored(self._store, keys)
         key = keys[0]
         retry = context is not None and context.retry_failed

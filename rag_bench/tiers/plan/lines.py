@@ -56,7 +56,6 @@ class Plan:
     lines: Sequence[PlanLine]
     notes: Sequence[str] = ()
     providers: Mapping[str, str] = field(default_factory=dict)  # of the lines' models
-    n_uncounted: int = 0  # further calls, about, that cannot be known before texts are encoded
 
     @property
     def n_to_send(self) -> int:

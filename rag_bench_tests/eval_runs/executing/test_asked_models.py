@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api_access import a_key, bearer, open_client
 from eval_run_rows import HOLDER, claim, given_case, new_run, rows, run_body
 from small_world import World
+from typer.testing import CliRunner
 from world_data import GOLD
 
+from rag_bench.cli import app as _whole  # noqa: F401
+from rag_bench.cli.app import app
 from rag_bench.eval_runs.executing import execute, execution, parts
 from rag_bench.eval_runs.intake.dry_run import dry_run
 from rag_bench.eval_runs.intake.preparing import prepare
@@ -17,6 +21,7 @@ from rag_bench.eval_runs.reply import reply
 from rag_bench.llm.config import offline
 from rag_bench.llm.transport import stopping
 from rag_bench.partitions import ModelLists
+from rag_bench.reporting.compared.comparing import compare
 from rag_bench.settings import Settings
 
 MODEL, JUDGE = "simulator/extractive", "simulator/sim-judge-sharp"
@@ -318,3 +323,54 @@ def test_a_published_draft_is_run_by_its_name(free_world: World, settings: Setti
     assert told is not None
     assert [case["case_id"] for case in told["cases"]] == [item.item_id]
     assert told["cases"][0]["metrics"]["bleu"] is not None
+
+
+def test_a_model_that_was_changed_behind_its_name_is_asked_anew(
+    free_world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = free_world.engine
+    body = {
+        **{"cases": gold_cases(2), "llm_model": MODEL, "judge_model": JUDGE},
+        **{"eval_type": "rubric", "metrics": ["ROUGE"]},
+    }
+
+    def asked(**more: Any) -> tuple[str, int]:
+        before = free_world.count("llm_call")
+        run_id, told = run_body(engine, settings, {**body, **more})
+        assert told is not None
+        assert told["status"] == "succeeded"
+        return run_id, free_world.count("llm_call") - before
+
+    first, n_first = asked()
+    assert n_first > 2
+    assert asked()[1] == 0
+    with open_client(engine) as client:
+        headers = bearer(a_key(engine))
+        fresh = client.get(f"/eval/runs/{first}", headers=headers)
+        changed = CliRunner().invoke(app, ["model-changed", MODEL.partition("/")[2]])
+        assert changed.exit_code == 0, changed.output
+        assert f"{MODEL} is revision 1" in changed.output
+        told = client.get(
+            f"/eval/runs/{first}", headers={**headers, "If-None-Match": fresh.headers["ETag"]}
+        )
+    assert fresh.json()["notes"] == []
+    assert told.status_code == 200, "what is said of it has changed"
+    assert f"The model {MODEL} was changed behind its name" in told.json()["notes"][0]
+    foreseen = dry_run(engine, settings, prepare(engine, settings, body))
+    by_model = {one["model"]: one["n_to_send"] for one in foreseen["models"]}
+    assert by_model == {MODEL: 2, JUDGE: 0}
+    # It answers as before, so its judge has nothing new to say.
+    again, n_again = asked()
+    assert n_again == 2
+    assert asked()[1] == 0
+    both = [
+        [(case["llm_answer"], case["metrics"]) for case in reply(engine, run_id)["cases"]]
+        for run_id in (first, again)
+    ]
+    assert both[0] == both[1], "what was measured before is read as ever"
+    # What was searched, and what equal answers were scored by, is shared; the answers are not.
+    old, new = (set(_linked(engine, run_id)) for run_id in (first, again))
+    assert old - new
+    assert new - old
+    found = compare(engine, f"run:{first}", f"run:{again}").as_json(limit=5)
+    assert any("model_revisions" in str(one) for one in found["inputs"]), found["inputs"]

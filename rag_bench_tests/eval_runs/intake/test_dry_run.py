@@ -78,3 +78,30 @@ def test_what_is_foreseen_is_asked_and_then_found(free_world: World, settings: S
     by_model = {one["model"]: one["basis"] for one in foreseen["estimate"]["calls"]["latency"]}
     assert by_model == {"simulator/sim-judge-lenient": "provider"}
     assert again["exceeds"] == {"max_calls": None, "max_cost_usd": None}
+
+
+def test_new_questions_are_estimated_by_what_their_metrics_take(
+    free_world: World, settings: Settings
+) -> None:
+    """Nothing is known of what is retrieved for a question that was never encoded."""
+    right = "Пропуск выдаёт бюро."
+    body = {
+        "cases": [
+            {"question": f"Кто выдаёт пропуск номер {n}?", "ground_truth_answer": right}
+            for n in range(4)
+        ],
+        "llm_model": "simulator/extractive",
+        "judge_model": "simulator/sim-judge-sharp",
+        "eval_type": [],
+        "metrics": ["ragas_faithfulness", "ragas_context_precision"],
+        "contexts_per_answer": 2,
+    }
+    config = settings.model_copy(update={"concurrency": 8})
+    prepared = prepare(free_world.engine, config, body)
+    found = estimate(free_world.engine, config, prepared)
+    # An answer, two calls for its faithfulness, one for each of its contexts.
+    assert (found.n_to_send, found.n_in_ledger) == (4 * (1 + 2 + 2), 0)
+    # Offline models that were never timed are taken to need 0.02 s a call, eight at once.
+    assert found.calls == pytest.approx(20 * 0.02 / 8)
+    assert {one.basis for one in found.latencies} == {"assumed"}
+    assert {one.model for one in found.latencies} == {body["llm_model"], body["judge_model"]}

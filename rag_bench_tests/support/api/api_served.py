@@ -40,6 +40,7 @@ def serving(database_url: str, dagster: str, folder: Path, **more: str) -> Itera
         "RAG_BENCH_DAGSTER_DATABASE_URL": dagster,
         "RAG_BENCH_DAGSTER_URL": "",
         "DAGSTER_HOME": "",
+        "RAG_BENCH_API_WARM": "false",
         **more,
     }
     command = [sys.executable, "-c", "from rag_bench.cli import main; main()", "serve"]
