@@ -61,7 +61,6 @@ def gradio() -> Any:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     try:
         import gradio
-        import plotly  # noqa: F401
     except ImportError:
         raise NotInstalledError(
             "The dashboard needs Gradio: pip install 'rag-bench[dashboard]'."

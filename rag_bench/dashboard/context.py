@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rag_bench.settings import Settings
 
 T = TypeVar("T")
-_KEPT = 24
+# Of ten models a role a board is a few megabytes, everything else less.
+_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,21 @@ class Kept:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
 
-    def of(self, engine: Engine, make: Callable[..., T], *given: Hashable) -> T:
+    def of(
+        self, engine: Engine, make: Callable[..., T], *given: Hashable, newest: int | None = None
+    ) -> T:
         """Return ``make(engine, *given)``, made anew when something was measured since.
 
-        Two who ask for one thing at once wait for one making; who asks for another does not wait.
-        What fails is not kept.
+        A tab asks by `Context.keep`, which looks only once for what is new. Two who ask for one
+        thing at once wait for one making; who asks for another does not wait. What fails is not
+        kept.
         """
-        key = (make, *given, evaluations.newest_id(engine))
+        key = (make, *given, evaluations.newest_id(engine) if newest is None else newest)
         with self._lock:
             found: Future[T] | None = self._kept.get(key)
             mine = found is None
+            if found is not None:
+                self._kept.move_to_end(key)
             if found is None:
                 found = self._kept[key] = Future()
                 while len(self._kept) > _KEPT:
@@ -84,9 +90,20 @@ class Context:
     dagster_url: str = ""
 
     @cached_property
+    def newest(self) -> int:
+        """The newest evaluation, by which is told whether something was measured since."""
+        return evaluations.newest_id(self.engine)
+
+    def keep(self, make: Callable[..., T], *given: Hashable) -> T:
+        """Return ``make(engine, *given)``: what is more than a query, kept until something is
+        measured.
+        """
+        return self.kept.of(self.engine, make, *given, newest=self.newest)
+
+    @cached_property
     def measured(self) -> Sequence[evaluations.MeasuredSettings]:
         """The settings under which models were measured, newest first."""
-        return evaluations.MeasuredSettings.newest_first(self.engine)
+        return self.keep(evaluations.MeasuredSettings.newest_first)
 
     @cached_property
     def settings_hash(self) -> str | None:
@@ -114,6 +131,6 @@ class Context:
         if self.settings_hash is None:
             return None
         try:
-            return self.kept.of(self.engine, leaderboard.build, self.settings_hash)
+            return self.keep(leaderboard.build, self.settings_hash)
         except RagBenchError:
             return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.axes import span_of
 
 
@@ -34,17 +35,13 @@ def test_an_axis_of_equal_values_begins_at_zero(
 
 
 def test_costs_that_are_all_zero_are_not_drawn_below_it() -> None:
-    figures = pytest.importorskip("rag_bench.dashboard.page.figures")
-    pytest.importorskip("plotly")
     made = figures.points({"front": [(0.0, 4.0, "a")], "rest": [(0.0, 3.0, "b")]}, "USD", "score")
-    assert list(made.layout.xaxis.range) == [0.0, 1.0]
-    assert made.layout.yaxis.range is None
+    assert made is not None
+    assert made.layout["xaxis"]["range"] == [0.0, 1.0]
+    assert "range" not in made.layout["yaxis"]
 
 
 def test_every_kind_of_plot_with_one_value_equal_values_and_none() -> None:
-    pytest.importorskip("plotly")
-    from rag_bench.dashboard.page import figures
-
     at = datetime(2026, 1, 5, tzinfo=UTC)
     one = [
         figures.bars(["a"], {"j": [metric(0.0)]}, "F1"),
@@ -56,19 +53,19 @@ def test_every_kind_of_plot_with_one_value_equal_values_and_none() -> None:
     sides = ["x", "x", "y", "x", "y"]
     for figure, side in zip(one, sides, strict=True):
         assert figure is not None
-        assert list(figure.layout[f"{side}axis"].range) == [0.0, 1.0]
+        assert figure.layout[f"{side}axis"]["range"] == [0.0, 1.0]
     alone = one[-1]
     assert alone is not None
-    assert alone.layout.xaxis.type == "category", "of one time no milliseconds are shown"
+    assert alone.layout["xaxis"]["type"] == "category", "of one time no milliseconds are shown"
     month = figures.lines({"s": [("2026-01", 1.0)], "t": [("2026-01", 2.0)]}, "x", "y")
     assert month is not None
-    assert month.layout.xaxis.type == "category"
+    assert month.layout["xaxis"]["type"] == "category"
     intervals = figures.bars(["a"], {"j": [metric(3.0, 2.0, 4.0)]}, "F1")
     assert intervals is not None
-    assert intervals.layout.xaxis.range is None, "an interval has a width"
+    assert "range" not in intervals.layout["xaxis"], "an interval has a width"
     scaled = figures.bars(["a"], {"j": [metric(3.0)]}, "score", (1.0, 5.0))
     assert scaled is not None
-    assert list(scaled.layout.xaxis.range) == [1.0, 5.0]
+    assert scaled.layout["xaxis"]["range"] == [1.0, 5.0]
     none = [
         figures.bars(["a"], {"j": [None]}, "F1"),
         figures.bars(["a"], {"j": [metric(None)]}, "F1"),

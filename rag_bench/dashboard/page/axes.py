@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    from rag_bench.dashboard.page.figures import Figure
 
 _CLOSE = 1e-12
 
@@ -29,40 +29,41 @@ def span_of(values: Iterable[object]) -> tuple[float, float] | None:
     return (0.0, 2 * value) if value > 0 else (2 * value, 0.0)
 
 
-def has_values(figure: go.Figure) -> bool:
+def has_values(figure: Figure) -> bool:
     """Whether a figure has anything to be seen: axes without a point look like a measured zero."""
     return any(_is_known(value) for trace in figure.data for value in _measured(trace))
 
 
-def settle(figure: go.Figure) -> go.Figure | None:
+def settle(figure: Figure) -> Figure | None:
     """Give a figure axes that do not mislead; None: it has nothing to show."""
     if not has_values(figure):
         return None
     for side in ("x", "y"):
-        axis = figure.layout[f"{side}axis"]
-        if axis.range is not None or axis.type == "category":
+        axis = figure.layout.get(f"{side}axis", {})
+        if axis.get("range") is not None or axis.get("type") == "category":
             continue
         along = _along(figure, side)
         if len({str(value) for value in along if isinstance(value, (str, date))}) == 1:
-            axis.type = "category"  # of a single time plotly shows milliseconds around it
+            # Of a single time plotly shows milliseconds around it.
+            figure.axis(side, type="category")
             continue
         found = span_of(along)
         # A bar begins at 0 whatever its height.
         if found is not None and not _are_names(figure, side):
-            axis.range = [*reversed(found)] if axis.autorange == "reversed" else list(found)
-            axis.autorange = None
+            turned = axis.get("autorange") == "reversed"
+            figure.axis(side, range=[*reversed(found)] if turned else [*found], autorange=None)
     return figure
 
 
-def _along(figure: go.Figure, side: str) -> list[object]:
+def _along(figure: Figure, side: str) -> list[object]:
     """Return all that is drawn along an axis, ends of intervals too."""
     found: list[object] = []
     for trace in figure.data:
-        values = list(trace[side] if trace[side] is not None else ())
+        values = list(trace.get(side) or ())
         found += values
-        error = trace[f"error_{side}"] if trace.type in ("scatter", "bar") else None
+        error = trace.get(f"error_{side}") or {}
         for sign, ends in ((1, "array"), (-1, "arrayminus")):
-            lengths = (error[ends] if error is not None else None) or ()
+            lengths = error.get(ends) or ()
             found += [
                 value + sign * length
                 for value, length in zip(values, lengths, strict=False)
@@ -71,24 +72,21 @@ def _along(figure: go.Figure, side: str) -> list[object]:
     return found
 
 
-def _measured(trace: go.Trace) -> Iterable[object]:
-    if trace.type == "heatmap":
-        return [value for row in trace.z or () for value in row]
-    lying = (trace.type == "bar" and trace.orientation == "h") or _only_names(trace.y)
-    values, others = (trace.x, trace.y) if lying else (trace.y, trace.x)
-    pairs = zip(
-        values if values is not None else (), others if others is not None else (), strict=True
-    )
+def _measured(trace: dict[str, Any]) -> Iterable[object]:
+    if trace["type"] == "heatmap":
+        return [value for row in trace.get("z") or () for value in row]
+    x, y = trace.get("x") or (), trace.get("y") or ()
+    lying = (trace["type"] == "bar" and trace.get("orientation") == "h") or _only_names(y)
+    pairs = zip(*((x, y) if lying else (y, x)), strict=True)
     return [value for value, other in pairs if other is not None]
 
 
-def _are_names(figure: go.Figure, side: str) -> bool:
+def _are_names(figure: Figure, side: str) -> bool:
     return any(not isinstance(v, Real) and v is not None for v in _along(figure, side))
 
 
-def _only_names(values: object) -> bool:
-    listed = list(values) if values is not None else []  # type: ignore[call-overload]
-    return bool(listed) and all(isinstance(value, str) for value in listed)
+def _only_names(values: Sequence[object]) -> bool:
+    return bool(values) and all(isinstance(value, str) for value in values)
 
 
 def _is_known(value: object) -> bool:

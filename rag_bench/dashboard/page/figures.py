@@ -5,13 +5,14 @@ any value there is no plot (None): the table beside it says so.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 
 from rag_bench.dashboard.page.axes import settle
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Number = float | int | None
 #: Told apart by people who see fewer colours (Okabe and Ito), and by shape or pattern besides.
@@ -22,19 +23,51 @@ _LINE = "rgba(125,133,144,0.35)"
 _TALLEST = 900
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A plot by plotly's schema, against which a test holds it.
+
+    Plotly's own objects check each property as it is set, which takes longer than the queries.
+    """
+
+    data: list[dict[str, Any]] = field(default_factory=list)
+    layout: dict[str, Any] = field(default_factory=dict)
+
+    def trace(self, kind: str, **properties: Any) -> None:
+        """Add a trace."""
+        self.data.append({"type": kind, **properties})
+
+    def axis(self, name: str, **properties: Any) -> None:
+        """Set properties of an axis, ``x`` or ``y``, beside those that it has."""
+        self.layout[f"{name}axis"] = {**self.layout.get(f"{name}axis", {}), **properties}
+
+    def to_json(self) -> str:
+        """Return it as JSON; Gradio asks for it by this name."""
+        return json.dumps(_plain({"data": self.data, "layout": self.layout}), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without what is not set, and with null for what is no number."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items() if one is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def bars(
     groups: Sequence[str],
     series: Mapping[str, Sequence[Mapping[str, Any] | None]],
     axis: str,
     scale: Sequence[float] | None = None,
-) -> go.Figure | None:
+) -> Figure | None:
     """Return values with their intervals, a group of them per name.
 
     ``series``: metrics as results have them, by what they are of; None where there is none.
     """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure = Figure()
     for n, (_name, metrics) in enumerate(series.items()):
         values = [None if m is None else m["value"] for m in metrics]
         up, down = [], []
@@ -44,29 +77,28 @@ def bars(
             down.append(
                 metric["ci_low"] - value if known and metric and value is not None else None
             )
-        figure.add_trace(
-            go.Scatter(
-                x=values,
-                y=short(groups),
-                name=short(list(series))[n],
-                mode="markers",
-                # Those of a group are set apart across: otherwise along, away from their values.
-                orientation="h",
-                marker={"color": _colour(n), "size": 10, "symbol": _SYMBOLS[n % len(_SYMBOLS)]},
-                error_x={
-                    "type": "data",
-                    "array": up,
-                    "arrayminus": [None if d is None else -d for d in down],
-                    "thickness": 1.5,
-                    "width": 4,
-                },
-            )
+        figure.trace(
+            "scatter",
+            x=values,
+            y=short(groups),
+            name=short(list(series))[n],
+            mode="markers",
+            # Those of a group are set apart across: otherwise along, away from their values.
+            orientation="h",
+            marker={"color": _colour(n), "size": 10, "symbol": _SYMBOLS[n % len(_SYMBOLS)]},
+            error_x={
+                "type": "data",
+                "array": up,
+                "arrayminus": [None if d is None else -d for d in down],
+                "thickness": 1.5,
+                "width": 4,
+            },
         )
-    figure.update_layout(scattermode="group", scattergap=0.6)
+    figure.layout.update(scattermode="group", scattergap=0.6)
     _ruled(figure, axis, "", height=90 + 34 * len(groups) * max(1, min(len(series), 3)))
-    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.axis("y", autorange="reversed", automargin=True)
     if scale:
-        figure.update_xaxes(range=[scale[0], scale[1]])
+        figure.axis("x", range=[scale[0], scale[1]])
     return settle(figure)
 
 
@@ -78,36 +110,34 @@ def heat(
     scale: tuple[float, float] | None = None,
     *,
     middle: float | None = None,
-) -> go.Figure | None:
+) -> Figure | None:
     """Return a matrix with its numbers written in; an empty cell has no colour.
 
     ``middle``: what is neither good nor bad, for colours that part there.
     """
-    import plotly.graph_objects as go
-
     # Light, so that dark numbers are read on every cell in both themes.
     parted = [[0, "#F4A582"], [0.5, "#F7F7F7"], [1, "#92C5DE"]]
     rising = [[0, "#F7FBFF"], [1, "#92C5DE"]]
-    figure = go.Figure(
-        go.Heatmap(
-            x=short(columns),
-            y=short(rows),
-            z=[list(row) for row in values],
-            text=[list(row) for row in texts],
-            texttemplate="%{text}",
-            textfont={"color": "#111111"},
-            hovertemplate="%{y} · %{x}: %{text}<extra></extra>",
-            colorscale=parted if middle is not None else rising,
-            zmin=scale[0] if scale else None,
-            zmax=scale[1] if scale else None,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-        )
+    figure = Figure()
+    figure.trace(
+        "heatmap",
+        x=short(columns),
+        y=short(rows),
+        z=[list(row) for row in values],
+        text=[list(row) for row in texts],
+        texttemplate="%{text}",
+        textfont={"color": "#111111"},
+        hovertemplate="%{y} · %{x}: %{text}<extra></extra>",
+        colorscale=parted if middle is not None else rising,
+        zmin=scale[0] if scale else None,
+        zmax=scale[1] if scale else None,
+        showscale=False,
+        xgap=2,
+        ygap=2,
     )
     _ruled(figure, "", "", height=110 + 42 * len(rows))
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
-    figure.update_xaxes(showgrid=False, automargin=True, side="bottom")
+    figure.axis("y", autorange="reversed", automargin=True, showgrid=False)
+    figure.axis("x", showgrid=False, automargin=True, side="bottom")
     return settle(figure)
 
 
@@ -121,42 +151,38 @@ def points(
     labels: bool = True,
     small: bool = False,
     sizes: Mapping[str, int] | None = None,
-) -> go.Figure | None:
+) -> Figure | None:
     """Return points (x, y, name) by group, and a line through some of them.
 
     ``sizes``: what the points' areas stand for, by name.
     """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure = Figure()
     if line:
-        figure.add_trace(
-            go.Scatter(
-                x=[x for x, _ in line],
-                y=[y for _, y in line],
-                mode="lines",
-                name=line_name,
-                line={"dash": "dot", "color": _INK, "shape": "hv"},
-                hoverinfo="skip",
-            )
+        figure.trace(
+            "scatter",
+            x=[x for x, _ in line],
+            y=[y for _, y in line],
+            mode="lines",
+            name=line_name,
+            line={"dash": "dot", "color": _INK, "shape": "hv"},
+            hoverinfo="skip",
         )
     for n, (group, found) in enumerate(groups.items()):
-        figure.add_trace(
-            go.Scatter(
-                x=[x for x, _, _ in found],
-                y=[y for _, y, _ in found],
-                text=short([name for _, _, name in found]),
-                mode="markers+text" if labels else "markers",
-                textposition="top center",
-                name=group,
-                hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
-                marker={
-                    "color": _colour(n),
-                    "size": _diameters(found, sizes) if sizes else 5 if small else 11,
-                    "opacity": 0.75 if small else 1,
-                    "symbol": _SYMBOLS[n % len(_SYMBOLS)],
-                },
-            )
+        figure.trace(
+            "scatter",
+            x=[x for x, _, _ in found],
+            y=[y for _, y, _ in found],
+            text=short([name for _, _, name in found]),
+            mode="markers+text" if labels else "markers",
+            textposition="top center",
+            name=group,
+            hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
+            marker={
+                "color": _colour(n),
+                "size": _diameters(found, sizes) if sizes else 5 if small else 11,
+                "opacity": 0.75 if small else 1,
+                "symbol": _SYMBOLS[n % len(_SYMBOLS)],
+            },
         )
     _ruled(figure, x_axis, y_axis, height=620 if small else 420)
     return settle(figure)
@@ -170,28 +196,25 @@ def columns(
     *,
     stacked: bool = False,
     lying: bool = False,
-) -> go.Figure | None:
+) -> Figure | None:
     """Return bars of counts or shares, one kind of them or several beside each other."""
-    import plotly.graph_objects as go
-
     patterns = ("", "/", ".", "x", "-", "+", "\\", "|")
-    figure = go.Figure()
+    figure = Figure()
     for n, (_name, values) in enumerate(series.items()):
         here = {"x": list(values), "y": list(names), "orientation": "h"}
         standing = {"x": list(names), "y": list(values)}
-        figure.add_trace(
-            go.Bar(
-                **(here if lying else standing),
-                name=short(list(series))[n],
-                marker={"color": _colour(n), "pattern": {"shape": patterns[n % len(patterns)]}},
-            )
+        figure.trace(
+            "bar",
+            **(here if lying else standing),
+            name=short(list(series))[n],
+            marker={"color": _colour(n), "pattern": {"shape": patterns[n % len(patterns)]}},
         )
-    figure.update_layout(barmode="stack" if stacked else "group")
+    figure.layout.update(barmode="stack" if stacked else "group")
     _ruled(figure, x_axis, y_axis, height=110 + 26 * len(names) if lying else 360)
     if lying:
-        figure.update_yaxes(autorange="reversed", automargin=True)
+        figure.axis("y", autorange="reversed", automargin=True)
     else:
-        figure.update_xaxes(type="category", automargin=True)
+        figure.axis("x", type="category", automargin=True)
     return settle(figure)
 
 
@@ -201,31 +224,36 @@ def lines(
     y_axis: str,
     *,
     marks: Sequence[tuple[Any, str]] = (),
-) -> go.Figure | None:
+) -> Figure | None:
     """Return values over time or number; ``marks``: where something changed, and what."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
+    figure = Figure()
     for n, (name, found) in enumerate(series.items()):
-        figure.add_trace(
-            go.Scatter(
-                x=[x for x, _ in found],
-                y=[y for _, y in found],
-                name=name,
-                mode="lines+markers",
-                line={"color": _colour(n)},
-                marker={"symbol": _SYMBOLS[n % len(_SYMBOLS)]},
-            )
+        figure.trace(
+            "scatter",
+            x=[x for x, _ in found],
+            y=[y for _, y in found],
+            name=name,
+            mode="lines+markers",
+            line={"color": _colour(n)},
+            marker={"symbol": _SYMBOLS[n % len(_SYMBOLS)]},
         )
     _ruled(figure, x_axis, y_axis, height=380)
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for where, what in marks:
-        figure.add_shape(
-            type="line", x0=where, x1=where, y0=0, y1=1, yref="paper",
-            line={"dash": "dash", "color": _INK},
-        )  # fmt: skip
-        figure.add_annotation(
-            x=where, y=1, yref="paper", text=what, showarrow=False, yanchor="bottom"
+        shapes.append(
+            {
+                **{"type": "line", "x0": where, "x1": where, "y0": 0, "y1": 1, "yref": "paper"},
+                "line": {"dash": "dash", "color": _INK},
+            }
         )
+        notes.append(
+            {
+                **{"x": where, "y": 1, "yref": "paper", "text": what},
+                **{"showarrow": False, "yanchor": "bottom"},
+            }
+        )
+    figure.layout.update(shapes=shapes, annotations=notes)
     return settle(figure)
 
 
@@ -246,10 +274,9 @@ def _colour(n: int) -> str:
     return COLOURS[n % len(COLOURS)]
 
 
-def _ruled(figure: go.Figure, x_axis: str, y_axis: str, height: int) -> None:
+def _ruled(figure: Figure, x_axis: str, y_axis: str, height: int) -> None:
     axis = {"gridcolor": _LINE, "zerolinecolor": _LINE, "linecolor": _LINE, "automargin": True}
-    figure.update_layout(
-        template=None,
+    figure.layout.update(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": _INK, "family": "system-ui, sans-serif", "size": 13},
@@ -257,9 +284,11 @@ def _ruled(figure: go.Figure, x_axis: str, y_axis: str, height: int) -> None:
         margin={"l": 10, "r": 20, "t": 30, "b": 40},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         showlegend=len(figure.data) > 1,
-        xaxis={**axis, "title": {"text": x_axis}},
-        yaxis={**axis, "title": {"text": y_axis}},
         hoverlabel={"namelength": -1},
         dragmode=False,  # or a finger that scrolls the page would zoom
     )
-    figure.update_traces(cliponaxis=False, selector={"type": "scatter"})
+    figure.axis("x", **axis, title={"text": x_axis})
+    figure.axis("y", **axis, title={"text": y_axis})
+    for trace in figure.data:
+        if trace["type"] == "scatter":
+            trace["cliponaxis"] = False

@@ -89,7 +89,7 @@ def page(context: Context) -> Page:
 def _compared(context: Context, a: str, b: str) -> Compared:
     # Evaluations never change; a run of the service may still be at work.
     if a.isascii() and a.isdigit() and b.isascii() and b.isdigit():
-        return context.kept.of(context.engine, compare, a, b)
+        return context.keep(compare, a, b)
     return compare(context.engine, a, b)
 
 

@@ -29,8 +29,14 @@ from rag_bench.dashboard.tabs.common import (
 from rag_bench.dashboard.tabs.models_pairs import lead_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.board import JudgeLine
+    from rag_bench.reporting.columns import Column
+    from rag_bench.reporting.details.judge_agreement import Agreement
     from rag_bench.reporting.leaderboard import Leaderboard
 
 #: What is looked at together, in the order in which it is read.
@@ -150,7 +156,6 @@ def _group(
 
 
 def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], made: Page) -> None:
-    from rag_bench.reporting.details.judge_agreement import agreements, severity
     from rag_bench.reporting.leaderboard import lead_column
 
     words, lead = context.words, lead_column(board.rows)
@@ -159,8 +164,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     if len(names) < 2 or not lead.metric.startswith("rubric_"):
         made.add(paragraph(words("one_judge_only")))
         return
-    cases = lead_scores(context, board, lead)
-    found = agreements(cases, names)
+    found, mild = context.keep(_agreed, board.settings_hash, lead, tuple(names))
     between = {(one.first, one.second): one for one in found}
     between |= {(one.second, one.first): one for one in found}
     made.add(paragraph(words("judges_agree_help", metric=words.title(lead.title))))
@@ -182,7 +186,6 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     titles = ("common_answers", "rank_correlation", "same_score", "milder_by")
     columns += [Col(words(title), numeric=True) for title in titles]
     made.add(table("agreement", columns, rows, words, caption=words("judges_agree")))
-    mild = severity(cases, names)
     rows = [
         [judge, number_cell(mean), number_cell(n)]
         for judge, (mean, n) in sorted(mild.items(), key=lambda kv: -(kv[1][0] or 0))
@@ -191,3 +194,12 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     columns.append(Col(words("common_answers"), numeric=True))
     made.add(heading(words("severity")), paragraph(words("severity_help")))
     made.add(table("severity", columns, rows, words, caption=words("severity")))
+
+
+def _agreed(
+    engine: Engine, settings_hash: str, lead: Column, judges: Sequence[str]
+) -> tuple[list[Agreement], Mapping[str, tuple[float | None, int]]]:
+    from rag_bench.reporting.details.judge_agreement import agreements, severity
+
+    cases = lead_scores(engine, settings_hash, lead)
+    return agreements(cases, judges), severity(cases, judges)

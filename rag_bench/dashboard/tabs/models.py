@@ -20,6 +20,7 @@ from rag_bench.dashboard.page.parts import (
     metric_col,
     number,
     number_cell,
+    pager,
     paragraph,
     said,
     table,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.board import GeneratorLine
     from rag_bench.reporting.leaderboard import Leaderboard
+
+_PER_PAGE = 100
 
 
 def page(context: Context) -> Page:
@@ -246,6 +249,7 @@ def _triples(context: Context, board: Leaderboard) -> list[object]:
     from rag_bench.reporting.leaderboard import COLUMNS
 
     words, view = context.words, context.view
+    page = min(view.page, max(1, -(-len(board.rows) // _PER_PAGE)))
     shown = all_columns(board, COLUMNS)
     columns: list[Col | str] = [
         Col("#", numeric=True),
@@ -262,13 +266,18 @@ def _triples(context: Context, board: Leaderboard) -> list[object]:
             Cell(model_name(row.production_judge_model, words), row.production_judge_model or ""),
             *(metric_cell(row.metric(c), words) for c in shown),
         ]
-        for row in board.rows
+        for row in board.rows[_PER_PAGE * (page - 1) : _PER_PAGE * page]
     ]
     return [
         heading(words("triples")),
         paragraph(words("triples_help")),
         paragraph(link(words("hide_triples"), view.link(rows=None))),
         table(
-            "triples", columns, rows, words, caption=words("triples_caption", n=number(len(rows)))
+            "triples",
+            columns,
+            rows,
+            words,
+            caption=words("triples_caption", n=number(len(board.rows))),
         ),
+        pager(view, len(board.rows), _PER_PAGE, words),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page import figures
@@ -21,10 +23,12 @@ from rag_bench.dashboard.page.parts import (
 from rag_bench.dashboard.tabs.common import model_name
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.board import GeneratorLine
     from rag_bench.reporting.columns import Column
-    from rag_bench.reporting.details.pairs_of_models import Scores
+    from rag_bench.reporting.details.pairs_of_models import Duel, Scores
     from rag_bench.reporting.leaderboard import Leaderboard
     from rag_bench.store.case_scores import CaseScores
 
@@ -33,23 +37,56 @@ _IN_MATRIX = 15
 _DIFFERENCES = 20
 
 
-def lead_scores(context: Context, board: Leaderboard, lead: Column) -> CaseScores:
-    """Return the scores by the leading measure, case by case."""
+@dataclass(frozen=True)
+class Pairs:
+    """Models by one judge's scores: case by case, every two of them, and how often which score."""
+
+    scores: Scores
+    models: Sequence[str]
+    duels: Sequence[Duel]
+    steps: Sequence[str]
+    counts: Mapping[str, Sequence[int]]
+
+
+def _pairs(
+    engine: Engine,
+    settings_hash: str,
+    lead: Column,
+    judge: str | None,
+    models: Sequence[str],
+) -> Pairs:
+    from rag_bench.reporting.details.pairs_of_models import duels, spread
+
+    found = lead_scores(engine, settings_hash, lead, judge)
+    scores = {model: scored for (model, scorer), scored in found.items() if scorer == judge}
+    there = [model for model in models if model in scores]
+    steps, counts = spread(scores, there, lead.scale)
+    return Pairs(scores, there, duels(scores, there), steps, counts)
+
+
+def lead_scores(
+    engine: Engine, settings_hash: str, lead: Column, judge: str | None = None
+) -> CaseScores:
+    """Return the scores by the leading measure, case by case; ``judge``: only this one's."""
     from rag_bench.store.case_scores import case_scores
 
     return case_scores(
-        context.engine,
-        board.settings_hash,
+        engine,
+        settings_hash,
         tier=lead.tier.removeprefix("tier_"),
         kind="scores" if lead.metric.startswith("rubric_") else "answers",
         metric=lead.metric,
+        judge=judge,
     )
 
 
-def _by_judge(context: Context, board: Leaderboard, lead: Column, judge: str | None) -> Scores:
+def _by_judge(
+    context: Context, board: Leaderboard, lines: list[GeneratorLine], judge: str | None
+) -> Pairs:
+    lead = lines[0].lead
     by = judge if lead.metric.startswith("rubric_") else None
-    found = lead_scores(context, board, lead)
-    return {model: scores for (model, scorer), scores in found.items() if scorer == by}
+    models = tuple(line.model for line in lines)
+    return context.keep(_pairs, board.settings_hash, lead, by, models)
 
 
 def wins_part(
@@ -60,16 +97,13 @@ def wins_part(
     made: Page,
 ) -> None:
     """Add who wins against whom, and how the scores spread."""
-    from rag_bench.reporting.details.pairs_of_models import duels, spread
-
     words, lead = context.words, lines[0].lead
-    scores = _by_judge(context, board, lead, judge)
-    models = [line.model for line in lines if line.model in scores]
+    pairs = _by_judge(context, board, lines, judge)
+    models, found = pairs.models, pairs.duels
     made.add(heading(words("win_rates")))
     if len(models) < 2:
         made.add(paragraph(words("one_model_only")))
     else:
-        found = duels(scores, models)
         rate = {(one.model, one.other): one for one in found}
         shown = models[:_IN_MATRIX]
         made.add(paragraph(words("win_rates_help", judge=judge or words.title(lead.title))))
@@ -99,7 +133,7 @@ def wins_part(
         columns: list[Col | str] = [words("model"), words("against")]
         columns += [Col(words(title), numeric=True) for title in titles]
         made.add(table("wins", columns, rows, words, caption=words("win_rates")))
-    steps, counts = spread(scores, models, lead.scale)
+    steps, counts = pairs.steps, pairs.counts
     made.add(heading(words("score_spread")))
     if not steps:
         made.add(paragraph(words("no_case_scores")))
@@ -128,9 +162,9 @@ def differences_part(
     from rag_bench.dashboard.texts import question_texts
     from rag_bench.reporting.details.pairs_of_models import differences
 
-    words, view, lead = context.words, context.view, lines[0].lead
-    scores = _by_judge(context, board, lead, judge)
-    models = [line.model for line in lines if line.model in scores]
+    words, view = context.words, context.view
+    pairs = _by_judge(context, board, lines, judge)
+    scores, models = pairs.scores, pairs.models
     made.add(heading(words("most_different")))
     if len(models) < 2:
         made.add(paragraph(words("one_model_only")))

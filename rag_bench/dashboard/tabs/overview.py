@@ -22,6 +22,7 @@ from rag_bench.dashboard.page.parts import (
     number,
     number_cell,
     p_cell,
+    pager,
     paragraph,
     said,
     table,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from rag_bench.reporting.leaderboard import Leaderboard
     from rag_bench.store.calls import Usage
     from rag_bench.store.snapshots import SnapshotInfo
+
+
+_PER_PAGE = 50
 
 
 def page(context: Context) -> Page:
@@ -172,7 +176,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
 
     words = context.words
     wanted = tuple((c.tier.removeprefix("tier_"), c.metric) for c in COLUMNS)
-    found = context.kept.of(context.engine, changes, board.settings_hash, wanted)
+    found = context.keep(changes, board.settings_hash, wanted)
     parts: list[object] = [heading(words("what_changed"))]
     if not found:
         return [*parts, paragraph(words("no_earlier"))]
@@ -184,6 +188,8 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
             "bad" if worse else "note",
         )
     )
+    # Clear changes come first.
+    page = min(context.view.page, max(1, -(-len(found) // _PER_PAGE)))
     rows = [
         [
             Cell(
@@ -200,7 +206,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
                 tone={"worse": "bad", "better": "good"}.get(one.verdict, ""),
             ),
         ]
-        for one in found
+        for one in found[_PER_PAGE * (page - 1) : _PER_PAGE * page]
     ]
     columns: list[Col | str] = [
         words("models"),
@@ -212,6 +218,8 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
         words("verdict"),
     ]
     parts.append(table("changes", columns, rows, words, caption=words("changes_caption")))
+    if len(found) > _PER_PAGE:
+        parts.append(pager(context.view, len(found), _PER_PAGE, words))
     return parts
 
 

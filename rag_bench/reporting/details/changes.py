@@ -10,12 +10,11 @@ from rag_bench.evaluation.catalogue import known
 from rag_bench.evaluation.comparison import Comparison, Verdict, compare_paired, holm
 from rag_bench.evaluation.ranking import ALPHA
 from rag_bench.store import datasets, evaluations
+from rag_bench.store.case_scores import scores_of
 from rag_bench.store.evaluations import listing
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-    from rag_bench.store.evaluations import Case
 
 
 @dataclass(frozen=True)
@@ -51,30 +50,42 @@ def changes(engine: Engine, settings_hash: str, metrics: Sequence[tuple[str, str
 
     ``metrics``: (tier, metric) to look at. What was measured only once has no change.
     """
+    shown = [
+        (one, wanted)
+        for one in evaluations.joined(engine, settings_hash)
+        if (wanted := [m for tier, m in metrics if tier == one.tier and m in one.metrics])
+    ]
+    earlier = listing.all_before(engine, [one.id for one, _ in shown])
+    pairs = [
+        (one, before, [metric for metric in wanted if metric in before.metrics])
+        for one, wanted in shown
+        if (before := earlier.get(one.id)) and before.input_hash != one.input_hash
+    ]
+    scores = scores_of(
+        engine,
+        [number for one, before, _ in pairs for number in (one.id, before.id)],
+        sorted({metric for _, _, compared in pairs for metric in compared}),
+    )
+    pages = {
+        dataset: {item.item_id: item.cluster for item in datasets.items_of(engine, dataset)}
+        for dataset in {one.dataset_id for one, _, _ in pairs if one.dataset_id}
+    }
     found = []
-    for one in evaluations.joined(engine, settings_hash):
-        wanted = [m for tier, m in metrics if tier == one.tier and m in one.metrics]
-        earlier = listing.before(engine, one.id) if wanted else None
-        if earlier is None or earlier["input_hash"] == one.input_hash:
-            continue
-        items = datasets.items_of(engine, one.dataset_id) if one.dataset_id else []
-        pages = {item.item_id: item.cluster for item in items}
-        then_cases = evaluations.cases_of(engine, earlier["id"])
-        now_cases = evaluations.cases_of(engine, one.id)
+    for one, before, compared in pairs:
+        page_of = pages.get(one.dataset_id or "", {})
         models = [one.generation_model, one.benchmark_judge_model, one.production_judge_model]
-        for metric in wanted:
-            if metric not in earlier["metrics"]:
-                continue
-            then, now = _scores(then_cases, metric), _scores(now_cases, metric)
-            clusters = {case: pages.get(case, case) for case in then.keys() | now.keys()}
+        for metric in compared:
+            then = scores.get((before.id, metric), {})
+            now = scores.get((one.id, metric), {})
+            clusters = {case: page_of.get(case, case) for case in then.keys() | now.keys()}
             found.append(
                 Change(
                     one.id,
-                    earlier["id"],
+                    before.id,
                     one.tier,
                     metric,
                     " · ".join(filter(None, models)),
-                    earlier["metrics"][metric],
+                    before.metrics[metric],
                     one.metrics[metric],
                     compare_paired(then, now, clusters),
                 )
@@ -87,11 +98,3 @@ def changes(engine: Engine, settings_hash: str, metrics: Sequence[tuple[str, str
     found = [replace(c, p_adjusted=p) for c, p in zip(found, holm(p_values), strict=True)]
     order = {"worse": 0, "better": 1}
     return sorted(found, key=lambda c: (order.get(c.verdict, 2), c.tier, c.metric, c.models))
-
-
-def _scores(cases: Sequence[Case], metric: str) -> dict[str, float | bool | None]:
-    return {
-        case.case_id: value if isinstance(value := case.scores.get(metric), (int, float)) else None
-        for case in cases
-        if case.repeat == 0
-    }

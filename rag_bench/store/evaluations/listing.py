@@ -148,6 +148,31 @@ def before(engine: Engine, evaluation_id: int) -> Mapping[str, Any] | None:
     return None if row is None else dict(row)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """The evaluation before another: as far as the two are compared."""
+
+    id: int
+    input_hash: str | None
+    metrics: Mapping[str, Any]
+
+
+def all_before(engine: Engine, evaluation_ids: Sequence[int]) -> dict[int, Earlier]:
+    """Return what `before` does of many evaluations at once, by their ids; the first is absent."""
+    columns = evaluation.c
+    roles = (columns.generation_model, columns.benchmark_judge_model)
+    same = (columns.tier, columns.kind, columns.production_judge_model, columns.dataset_id, *roles)
+    before_it = func.lag(columns.id).over(partition_by=same, order_by=columns.id)
+    placed = select(columns.id, before_it.label("before")).subquery()
+    query = (
+        select(placed.c.id, columns.id, columns.input_hash, columns.metrics)
+        .join(placed, placed.c.before == columns.id)
+        .where(placed.c.id.in_(evaluation_ids))
+    )
+    with engine.connect() as connection:
+        return {row[0]: Earlier(*row[1:]) for row in connection.execute(query)}
+
+
 def neighbours_in_time(engine: Engine, limit: int) -> list[tuple[int, Listed]]:
     """Return (the evaluation before, the evaluation) of the same models and dataset, newest first.
 
