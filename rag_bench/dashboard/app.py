@@ -79,7 +79,7 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
         context = Context(engine, settings, view, Words(view.lang), viewer, kept, dagster_url)
         if unmasked(context):
             _note_unmasking(engine, context)
-        return _outputs(gr, context)
+        return look_at(context)
 
     def do(sent: str, request: Any) -> list[Any]:
         given = Given.parse(sent or "")
@@ -88,7 +88,7 @@ def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") 
         context = Context(engine, settings, view, Words(view.lang), viewer, kept, dagster_url)
         if unmasked(context):
             _note_unmasking(engine, context)
-        return _outputs(gr, context, act(context, given))
+        return look_at(context, act(context, given))
 
     # Gradio reads what a handler's parameters are from their annotations.
     look.__annotations__ = {"query": str, "request": gr.Request}
@@ -193,11 +193,12 @@ def _note_unmasking(engine: Engine, context: Context) -> None:
         record(connection, action)
 
 
-def _outputs(gr: Any, context: Context, told: Markup | None = None) -> list[Any]:
+def look_at(context: Context, told: Markup | None = None) -> list[Any]:
     """Return the values of the header and of all slots: HTML, figure, HTML, …
 
     ``told``: what became of what was done here.
     """
+    gr = gradio()
     texts: list[list[Markup]] = [[] if told is None else [told]]
     figures: list[Any] = []
     for part in content(context).parts:

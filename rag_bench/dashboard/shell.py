@@ -35,11 +35,13 @@ def header(context: Context) -> Markup:
     )
     return Markup(
         '<div class="rb-loading" role="status"><span>{loading}</span></div>'
-        '<div class="rb-top"><b>rag_bench</b><span>{about}</span><span class="rb-lang">{languages}'
+        '<div class="rb-top"><h1>rag_bench<span class="rb-heard"> · {here}</span></h1>'
+        '<span>{about}</span><span class="rb-lang">{languages}'
         '</span></div><nav class="rb-tabs" aria-label="{tabs_label}">{tabs}</nav>'
         '<span id="rb-header-data" data-title="{title}" data-lang="{lang}" hidden></span>'
     ).format(
         loading=words("loading"),
+        here=words(f"tab_{view.tab}"),
         about=words("about"),
         languages=languages,
         tabs_label=words("tabs"),

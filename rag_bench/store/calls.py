@@ -346,10 +346,14 @@ def usage(
     """
     above = 0
     if newest is not None:
-        last = connection.execute(text("SELECT max(id) FROM rag_bench.llm_call")).scalar()
-        above = max(0, (last or 0) - newest)
+        above = max(0, newest_call(connection) - newest)
     given = {"run_id": run_id, "above": above}
     return [Usage(*row) for row in connection.execute(text(_USAGE), given)]
+
+
+def newest_call(connection: Connection) -> int:
+    """Return the number of the ledger's newest row; 0 if it is empty."""
+    return int(connection.execute(text("SELECT max(id) FROM rag_bench.llm_call")).scalar() or 0)
 
 
 def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:

@@ -40,7 +40,7 @@ def newest_analysis(
     from rag_bench.tiers.traffic.analytics import newest
 
     words = context.words
-    found = newest(context.engine, tier)
+    found = context.keep(newest, tier)
     if found is None:
         made.add(
             said(

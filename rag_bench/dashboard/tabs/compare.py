@@ -33,6 +33,8 @@ from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
 _PER_LIST = 200
 _SUGGESTED = 20
+# Two lists of them are in the page: of more its beginning would be only lists.
+_OFFERED = 100
 _WORDS = {
     "got worse": "got_worse",
     "no worse than the margin": "no_worse",
@@ -94,9 +98,14 @@ def _compared(context: Context, a: str, b: str) -> Compared:
 
 
 def _options(context: Context) -> list[tuple[str, str]]:
+    return context.keep(_named)
+
+
+def _named(engine: Engine) -> list[tuple[str, str]]:
+    """Return the newest evaluations of models, in words."""
     from rag_bench.store.evaluations.listing import listed
 
-    found, _ = listed(context.engine, limit=200)
+    found, _ = listed(engine, limit=_OFFERED)
     return [
         (str(one.id), f"{one.tier} {one.kind} {one.models} {moment(one.finished_at)}")
         for one in found
@@ -108,7 +117,7 @@ def _suggested(context: Context) -> list[object]:
     from rag_bench.store.evaluations.listing import neighbours_in_time
 
     words, view = context.words, context.view
-    found = neighbours_in_time(context.engine, _SUGGESTED)
+    found = context.keep(neighbours_in_time, _SUGGESTED)
     if not found:
         return [paragraph(words("nothing_twice"))]
     rows = [

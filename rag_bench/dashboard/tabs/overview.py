@@ -40,6 +40,8 @@ from rag_bench.dashboard.tabs.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.leaderboard import Leaderboard
     from rag_bench.store.calls import Usage
@@ -230,7 +232,7 @@ def _topics(context: Context) -> list[object]:
     from rag_bench.tiers.traffic.analytics import newest
 
     words = context.words
-    found = newest(context.engine, TOPICS)
+    found = context.keep(newest, TOPICS)
     if found is None:
         return []
     gaps = gaps_of(context, found)
@@ -299,12 +301,20 @@ def _failed(context: Context) -> list[object]:
     return parts
 
 
-def _cost(context: Context) -> list[object]:
+def _usage(engine: Engine) -> list[Usage]:
     from rag_bench.store.calls import usage
+
+    with engine.connect() as connection:
+        return usage(connection)
+
+
+def _cost(context: Context) -> list[object]:
+    from rag_bench.store.calls import newest_call
 
     words = context.words
     with context.engine.connect() as connection:
-        found = usage(connection)
+        newest = newest_call(connection)
+    found = context.kept.of(context.engine, _usage, newest=newest)
     if not found:
         return []
     known = [float(one.cost_usd) for one in found if one.cost_usd is not None]

@@ -71,7 +71,7 @@ def _evaluations(context: Context, made: Page) -> None:
     from rag_bench.store.evaluations.listing import ORDERS, listed, tiers_measured
 
     words, view = context.words, context.view
-    tiers = tiers_measured(context.engine)
+    tiers = context.keep(tiers_measured)
     made.add(heading(words("evaluations")), paragraph(words("evaluations_help")))
     order = view.get("sort") if view.get("sort") in ORDERS else ORDERS[0]
     status = view.get("status") if view.get("status") in _STATUSES else ""
@@ -137,7 +137,7 @@ def _history(context: Context, made: Page) -> None:
     from rag_bench.store.evaluations.listing import history, metrics_of_tier, tiers_measured
 
     words, view, board = context.words, context.view, context.board
-    tiers = tiers_measured(context.engine)
+    tiers = context.keep(tiers_measured)
     made.add(heading(words("history")))
     if not tiers:
         made.add(said(words("no_evaluations"), "empty"))
@@ -145,7 +145,7 @@ def _history(context: Context, made: Page) -> None:
     lead = lead_column(board.rows) if board else None
     standard = lead.tier.removeprefix("tier_") if lead else tiers[0]
     tier = view.get("kind") if view.get("kind") in tiers else standard
-    names = metrics_of_tier(context.engine, tier)
+    names = context.keep(metrics_of_tier, tier)
     first = lead.metric if lead and lead.metric in names else next(iter(names), "")
     metric = view.get("metric") if view.get("metric") in names else first
     made.add(
@@ -155,9 +155,9 @@ def _history(context: Context, made: Page) -> None:
         )
     )
     dataset = board.dataset.id if board else None
-    found = history(context.engine, tier=tier, metric=metric, dataset_id=dataset)
+    found = context.keep(history, tier, metric, dataset)
     if not found:
-        found = history(context.engine, tier=tier, metric=metric, dataset_id=None)
+        found = context.keep(history, tier, metric, None)
     if not found:
         made.add(paragraph(words("no_value")))
         return

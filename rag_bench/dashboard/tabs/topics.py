@@ -47,7 +47,7 @@ def page(context: Context) -> Page:
     found = newest_analysis(context, TOPICS, "rag-bench analyze-topic-coverage", made)
     if found is None:
         return made
-    topics = [dict(case.scores) for case in evaluations.cases_of(context.engine, found.id)]
+    topics = [dict(case.scores) for case in context.keep(evaluations.cases_of, found.id)]
     gaps = gaps_of(context, found)
     if gaps:
         made.add(said(words("topics_need", topics="; ".join(t["name"] for t in gaps[:5])), "warn"))
@@ -77,7 +77,7 @@ def page(context: Context) -> Page:
 
 def gaps_of(context: Context, found: StoredEvaluation) -> list[dict[str, Any]]:
     """Return the topics that look uncovered, the most unanswered questions first."""
-    topics = [dict(case.scores) for case in evaluations.cases_of(context.engine, found.id)]
+    topics = [dict(case.scores) for case in context.keep(evaluations.cases_of, found.id)]
     return sorted((t for t in topics if t["gaps"]), key=_unanswered, reverse=True)
 
 

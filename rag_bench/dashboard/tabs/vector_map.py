@@ -38,12 +38,12 @@ def map_part(context: Context, made: Page) -> None:
     """Add the map, or how to get one."""
     words, view = context.words, context.view
     made.add(heading(words("vector_map")))
-    found = newest(context.engine, TIER)
+    found = context.keep(newest, TIER)
     if found is None:
         command = Markup("<code>vector_map</code>")
         made.add(said(join([words("no_map"), " ", command]), "empty"))
         return
-    used, topics = (newest(context.engine, tier) for tier in (UTILIZATION, TOPICS))
+    used, topics = (context.keep(newest, tier) for tier in (UTILIZATION, TOPICS))
     points = uses.map_points(
         context.engine,
         found.id,

@@ -225,7 +225,7 @@ def failures_by_detail(
 
 
 def history(
-    engine: Engine, *, tier: str, metric: str, dataset_id: str | None, limit: int = 500
+    engine: Engine, tier: str, metric: str, dataset_id: str | None, limit: int = 500
 ) -> list[Point]:
     """Return a metric of a tier over time, oldest first; the newest ``limit`` if there are more."""
     columns = evaluation.c

@@ -27,6 +27,12 @@ ANALYTICS = (
 )
 
 
+def analysed(world: World) -> None:
+    """Measure and analyse everything in an empty world."""
+    results = [*world.run_all(), world.run(("benchmark_judge_quality",)), world.run(ANALYTICS)]
+    assert all(result.success for result in results)
+
+
 @contextmanager
 def measured_twice(
     server: EmbeddedServer, whole: Done, data: Path, reports: Path
