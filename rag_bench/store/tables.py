@@ -210,6 +210,7 @@ llm_call = Table(
     Column("system_fingerprint", Text),
     Index("llm_call_one_reply_per_key", "key", unique=True, postgresql_where=text("status = 'ok'")),
     Index("llm_call_by_model", "provider", "model", "role"),
+    Index("llm_call_by_run", "dagster_run_id"),
 )
 
 evaluation = Table(

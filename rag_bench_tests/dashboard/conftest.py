@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,9 @@ from sqlalchemy import Engine
 
 from rag_bench.store.database import make_engine
 from rag_bench.store.embedded import EmbeddedServer
+from rag_bench.store.evaluations import Case, NewEvaluation, save_evaluation
+
+REFUSED = "acme/large: http 401: wrong key"
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +45,21 @@ def large(server: EmbeddedServer, populated: World) -> Iterator[Engine]:
     yield engine
     engine.dispose()
     drop_database(server, name)
+
+
+@pytest.fixture
+def failed(engine: Engine) -> Engine:
+    """A store in which everything failed."""
+    new = NewEvaluation(
+        tier="3",
+        kind="answers",
+        settings_hash="f" * 64,
+        settings={"limit": None},
+        input_hash="a" * 64,
+        started_at=datetime.now(UTC),
+        generation_model="acme/large",
+        metrics={"rougeL_f": {"value": None, "n_scored": 0, "n_expected": 3}},
+    )
+    cases = [Case(f"q{n}", error_code="LLM_FAILED", error_detail=REFUSED) for n in range(3)]
+    save_evaluation(engine, new, cases, n_scored=0)
+    return engine

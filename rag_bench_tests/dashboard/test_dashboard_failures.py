@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from dashboard_pages import shown
 from sqlalchemy import Engine
 
 from rag_bench.dashboard.address import TABS
-from rag_bench.store.evaluations import Case, NewEvaluation, save_evaluation
-
-REFUSED = "acme/large: http 401: wrong key"
-
-
-@pytest.fixture
-def failed(engine: Engine) -> Engine:
-    new = NewEvaluation(
-        tier="3",
-        kind="answers",
-        settings_hash="f" * 64,
-        settings={"limit": None},
-        input_hash="a" * 64,
-        started_at=datetime.now(UTC),
-        generation_model="acme/large",
-        metrics={"rougeL_f": {"value": None, "n_scored": 0, "n_expected": 3}},
-    )
-    cases = [Case(f"q{n}", error_code="LLM_FAILED", error_detail=REFUSED) for n in range(3)]
-    save_evaluation(engine, new, cases, n_scored=0)
-    return engine
 
 
 def test_it_says_that_it_failed_and_why(failed: Engine) -> None:

@@ -11,7 +11,7 @@ from local_provider import served
 from small_world import World
 from sqlalchemy import Engine
 
-from rag_bench.dashboard.address import TABS
+from rag_bench.dashboard.address import TABS, View
 from rag_bench.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -47,12 +47,36 @@ AWAY = """
         });
     });
 """
+#: A view of each tab with what may be chosen on it.
+LINKS = (
+    "?tab=overview&lang=ru",
+    "?tab=runs&sort=oldest&status=succeeded&kind=3",
+    "?tab=runs&evaluation={evaluation}&lang=ru",
+    "?tab=models&rows=triples&lang=ru",
+    "?tab=judges",
+    "?tab=gates&judge=simulator/sim-gate-strict&lang=ru",
+    "?tab=compare",
+    "?tab=questions&filter=low&sort=worst",
+    "?tab=questions&case={case}&lang=ru",
+    "?tab=utilization&filter=never&kind=page",
+    "?tab=topics&sort=largest&lang=ru",
+    "?tab=domain",
+)
 EMPTY = {
     "utilization": "This was not analysed yet",
     "topics": "This was not analysed yet",
     "domain": "This was not analysed yet",
     "runs": "Nothing here was measured",
     "compare": "Nothing was measured twice yet",
+}
+
+FAILED = {
+    "overview": "Measurements that failed: 1",
+    "runs": "LLM_FAILED 3",
+    "compare": "Nothing was measured twice yet",
+    "utilization": "This was not analysed yet",
+    "topics": "This was not analysed yet",
+    "domain": "This was not analysed yet",
 }
 
 
@@ -95,6 +119,30 @@ def test_marks_of_several_series_stand_at_their_values(page: Dashboard) -> None:
     away = page.run(AWAY)
     assert len(away) >= 8
     assert max(away) < 1
+
+
+def test_links_of_all_views_open_them_in_a_new_server(
+    page: Dashboard, populated: World, tmp_path: Path
+) -> None:
+    [row] = populated.rows(
+        "select e.id, c.case_id from rag_bench.evaluation e join rag_bench.evaluation_case c "
+        "on c.evaluation_id = e.id where e.tier = '3' and e.kind = 'answers' limit 1"
+    )
+    links = [one.format(evaluation=row["id"], case=row["case_id"]) for one in LINKS]
+    assert {View.parse(link).tab for link in links} == set(TABS)
+    seen = {}
+    for link in links:
+        page.open(link)
+        seen[page.run("return location.search")] = page.words()
+    with (
+        served(dashboard(populated.engine), lifespan="on") as url,
+        chromium(tmp_path / "fresh") as browser,
+    ):
+        again = Dashboard(browser, f"{url}/")
+        for link, words in seen.items():
+            again.open(link)
+            assert again.words() == words, link
+        assert again.problems() == []
 
 
 def test_a_link_opens_the_same_view_in_a_new_server(
@@ -176,3 +224,41 @@ def test_an_empty_store_says_what_to_do(engine: Engine, tmp_path: Path) -> None:
             assert EMPTY.get(tab, "rag-bench demo") in text, tab
             assert "could not be shown" not in text, tab
         assert empty.problems() == []
+
+
+def test_only_failures_are_shown_as_such(failed: Engine, tmp_path: Path) -> None:
+    with (
+        served(dashboard(failed), lifespan="on") as url,
+        chromium(tmp_path / "failed") as browser,
+    ):
+        page = Dashboard(browser, f"{url}/")
+        for tab in TABS:
+            page.open(f"?tab={tab}")
+            assert FAILED.get(tab, "rag-bench") in page.text(), tab
+            assert page.drawn() == 0, tab
+        page.open("?tab=runs")
+        page.run("document.querySelector('#rb-evaluations tbody a').click()")
+        page.settled()
+        assert "check the key" in page.text().lower()
+        assert page.problems() == []
+
+
+def test_every_tab_of_a_large_store(large: Engine, tmp_path: Path) -> None:
+    with (
+        served(dashboard(large), lifespan="on") as url,
+        chromium(tmp_path / "large") as browser,
+    ):
+        page = Dashboard(browser, f"{url}/")
+        for tab, (words, _, plots) in CONTENT.items():
+            page.open(f"?tab={tab}")
+            assert words in page.text(), tab
+            assert page.drawn() >= plots, tab
+            rows = page.run("return document.querySelectorAll('.rb-page tbody tr').length")
+            assert rows <= 1500, f"{tab}: no table above 500, no page of many of them"
+        page.open("?tab=models&rows=triples")
+        assert page.run("return document.querySelectorAll('#rb-triples tbody tr').length") == 100
+        page.run("document.querySelector('.rb-pager a').click()")
+        page.settled()
+        first = "return document.querySelector('#rb-triples tbody td').textContent"
+        assert page.run(first) == "101"
+        assert page.problems() == []

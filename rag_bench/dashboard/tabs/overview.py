@@ -286,12 +286,12 @@ def _failed(context: Context) -> list[object]:
     if not n_failed and not n_partial:
         return []
     parts: list[object] = [heading(words("what_failed"))]
+    counted = (("failed", n_failed), ("partial", n_partial))
     parts.append(
         bullets(
-            [
-                link(words("n_failed", n=n_failed), view.link("runs", status="failed")),
-                link(words("n_partial", n=n_partial), view.link("runs", status="partial")),
-            ]
+            link(words(f"n_{status}", n=n), view.link("runs", status=status))
+            for status, n in counted
+            if n
         )
     )
     parts += [

@@ -190,7 +190,12 @@ def neighbours_in_time(engine: Engine, limit: int) -> list[tuple[int, Listed]]:
             .label("input_before"),
             columns.input_hash,
         )
-        .where(columns.status.in_(["succeeded", "partial"]), columns.dataset_id.is_not(None))
+        .where(
+            columns.status.in_(["succeeded", "partial"]),
+            columns.dataset_id.is_not(None),
+            # Without a model it is retrieval, and one after the other are other retrievers.
+            or_(*(role.is_not(None) for role in (*roles, columns.production_judge_model))),
+        )
         .subquery()
     )
     names = Listed.__dataclass_fields__
