@@ -286,12 +286,13 @@ def _failed(context: Context) -> list[object]:
     if not n_failed and not n_partial:
         return []
     parts: list[object] = [heading(words("what_failed"))]
-    counted = (("failed", n_failed), ("partial", n_partial))
+    counted = (
+        ("failed", n_failed, words("n_failed", n=n_failed)),
+        ("partial", n_partial, words("n_partial", n=n_partial)),
+    )
     parts.append(
         bullets(
-            link(words(f"n_{status}", n=n), view.link("runs", status=status))
-            for status, n in counted
-            if n
+            link(said_of, view.link("runs", status=status)) for status, n, said_of in counted if n
         )
     )
     parts += [
