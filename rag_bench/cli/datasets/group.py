@@ -178,3 +178,30 @@ def _show_telling(found: dict[str, Any] | None) -> None:
             f"best model: {found['best_model']}, {best:.0%} right; of the best answer to each "
             f"{ceiling:.0%}{exhausted}"
         )
+
+
+@dataset_app.command("carried")
+def carried(
+    evaluation: Annotated[int, typer.Argument(help="An evaluation's number.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which cases of an evaluation were asked anew, and why; the others were carried.
+
+    After a new dump only what retrieves other chunks, or is asked otherwise, costs a call.
+    """
+    from rag_bench.tiers.datasets.carried import carried_in
+
+    found = carried_in(open_engine(), evaluation)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return
+    against = f"against evaluation {found.before}" if found.before else "the first of its models"
+    typer.echo(
+        f"evaluation {found.evaluation_id}, {against}: {len(found.carried)} carried, "
+        f"{found.n_asked} asked anew"
+    )
+    for why, ids in found.asked.items():
+        more = " …" if len(ids) > _SHOWN else ""
+        typer.echo(f"  {why}: {len(ids)} ({', '.join(ids[:_SHOWN])}{more})")
+    if found.unrecorded:
+        typer.echo(f"  not recorded, as they are of an earlier version: {found.unrecorded}")
