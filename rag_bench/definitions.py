@@ -24,6 +24,7 @@ from rag_bench.assets.service import eval_run
 from rag_bench.assets.tiers import judge_bridge, judge_calibration, judge_canary
 from rag_bench.llm.config.providers import Providers
 from rag_bench.partitions import ModelLists, Partitions
+from rag_bench.processes import look_for_garbage_rarely
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 
 
@@ -78,4 +79,5 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
     )
 
 
+look_for_garbage_rarely()  # each run has a process, which loads much that stays
 defs = build_defs()

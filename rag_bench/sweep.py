@@ -145,14 +145,14 @@ class Sweep:
         not stop the next, which goes on with what there is; a stage without partitions does.
         """
         from rag_bench.tiers.answers.ahead import judged_next
+        from rag_bench.tiers.base.cells import from_both_ends
 
         _load_encoder_if_wanted(request)
-        results = []
+        results, some_known = [], False
         for stage in self._stages(request):
             announce(stage.name)
-            with judged_next(
-                request.models.benchmark_judges if stage.name == ANSWERS.title else ()
-            ):
+            judges = request.models.benchmark_judges if stage.name == ANSWERS.title else ()
+            with judged_next(judges) as following, from_both_ends(some_known):
                 result = self.materialize(
                     stage.name,
                     stage.assets,
@@ -160,6 +160,7 @@ class Sweep:
                     benchmark=request.benchmark,
                     skip_checks=request.skip_checks,
                 )
+            some_known = following.asked
             results.append(result)
             if result.errors and stage.partitions is None:
                 break

@@ -14,7 +14,7 @@ import pytest
 from rag_bench.errors import CaseError, ConfigurationError, ErrorCode, RagBenchError
 from rag_bench.llm.transport.budget import CapReachedError
 from rag_bench.llm.transport.context import current_watch
-from rag_bench.tiers.base.cells import Cell, run_cells
+from rag_bench.tiers.base.cells import Cell, from_both_ends, run_cells
 from rag_bench.tiers.base.health import GIVE_UP_AFTER
 
 Job = Callable[[], Awaitable[Any]]
@@ -73,6 +73,23 @@ def test_results_stand_in_the_order_of_the_jobs() -> None:
     # Later jobs end first.
     jobs = [partial(give, n, turns=40 - n) for n in range(40)]
     assert run([cell("a", "x", jobs)], slots=8) == [("a", list(range(40)))]
+
+
+def test_what_the_ledger_may_have_is_read_in_turn_with_what_it_has_not() -> None:
+    begun: list[int] = []
+
+    async def job(number: int) -> int:
+        begun.append(number)
+        return await give(number)
+
+    cells = [cell("a", "x", [partial(job, n) for n in range(3)])]
+    cells += [cell("b", "x", [partial(job, n) for n in range(10, 13)])]
+    with from_both_ends():
+        assert sorted(run(cells, slots=1)) == [("a", [0, 1, 2]), ("b", [10, 11, 12])]
+    assert begun == [0, 10, 1, 11, 2, 12]
+    begun.clear()
+    run(cells, slots=1)
+    assert begun == [0, 1, 2, 10, 11, 12]
 
 
 def test_a_failed_case_is_a_result_among_the_others() -> None:

@@ -26,17 +26,27 @@ if TYPE_CHECKING:
     from rag_bench.tiers.base.bench import Bench
     from rag_bench.tiers.base.models import Models
 
-_judges: ContextVar[tuple[str, ...]] = ContextVar("rag_bench_judged_next", default=())
+
+@dataclass
+class Next:
+    """The judges that come next, and whether they were asked already."""
+
+    judges: tuple[str, ...] = ()
+    asked: bool = False
+
+
+_next: ContextVar[Next | None] = ContextVar("rag_bench_judged_next", default=None)
 
 
 @contextmanager
-def judged_next(judges: Sequence[str]) -> Iterator[None]:
+def judged_next(judges: Sequence[str]) -> Iterator[Next]:
     """Say, for the steps in the block, which judges read their answers after them."""
-    token = _judges.set(tuple(judges))
+    said = Next(tuple(judges))
+    token = _next.set(said)
     try:
-        yield
+        yield said
     finally:
-        _judges.reset(token)
+        _next.reset(token)
 
 
 @dataclass(frozen=True)
@@ -57,9 +67,11 @@ def cells_ahead(
     Nothing for judges that answer in this process, where nobody waits; nor where failed replies are
     asked for again, which each stage does once.
     """
-    judges = [judge for judge in _judges.get() if models.waits_for(judge)]
+    said = _next.get() or Next()
+    judges = [judge for judge in said.judges if models.waits_for(judge)]
     if bench.retry_failed or not judges:
         return []
+    said.asked = True
     seen = copy(bench)  # with all that it has loaded
     seen.foreseen = _JustAnswered(bench, Answers(answers))
     pairs = [(generation_model, judge) for judge in judges]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -28,6 +29,21 @@ R = TypeVar("R")
 
 #: Workers per call in flight: while one waits for its reply to be committed, another calls.
 _WORKERS_PER_SLOT = 2
+
+
+_both_ends: ContextVar[bool] = ContextVar("rag_bench_both_ends", default=False)
+
+
+@contextmanager
+def from_both_ends(wanted: bool = True) -> Iterator[None]:
+    """Take jobs of the first cell and the last in turn, where the ledger has the first ones: they
+    are read beside calls. Else the provider would wait for the reading of all of them.
+    """
+    token = _both_ends.set(wanted)
+    try:
+        yield
+    finally:
+        _both_ends.reset(token)
 
 
 @dataclass
@@ -80,12 +96,15 @@ class _Work(Generic[R]):
         self._left = [(cell, list(reversed(range(len(cell.jobs))))) for cell in cells]
         self._health = ProviderHealth({cell.asked: ModelHealth() for cell in cells})
         self._changed = asyncio.Event()
+        self._both_ends = _both_ends.get()
+        self._from_the_end = False
 
     async def next(self) -> tuple[Cell[R], int] | None:
         """Return a job that may begin now, waiting for one; None if there are no more."""
         while self._left:
             place = self._choose()
             if place is not None:
+                self._from_the_end = self._both_ends and not self._from_the_end
                 cell, indexes = self._left[place]
                 index = indexes.pop()
                 if not indexes:
@@ -121,11 +140,14 @@ class _Work(Generic[R]):
         self._changed.set()
 
     def _choose(self) -> int | None:
-        """Return the place of the first cell whose model may be asked; where there is trouble,
-        of the one that failed least, so that a model that works is found behind one that does not.
+        """Return the place of the first cell, or the last, whose model may be asked; where there is
+        trouble, of the one that failed least, so that a model that works is found behind one that
+        does not.
         """
         health, best, fewest = self._health, None, 0
-        for place, (cell, _) in enumerate(self._left):
+        places = range(len(self._left))
+        for place in reversed(places) if self._from_the_end else places:
+            cell = self._left[place][0]
             if health.why_not(cell.asked) is not None:
                 return place  # nothing is sent
             failed = health.failures_that_count(cell.asked)
