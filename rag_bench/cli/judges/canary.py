@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rag_bench.tiers.judges.canary import CanaryPlan
 
 _ASSET = "judge_canary"
+_WIDTH = 130  # characters: all columns in full
 
 
 @app.command("judge-canary")
@@ -145,4 +147,5 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
             number(result["noise"], 2),
             f"one point in {sees} of {result['n_cases']}" if sees else "nothing",
         )
-    console.print(table)
+    # Cut columns would hide the judges' names.
+    Console(width=max(console.width, _WIDTH)).print(table)
