@@ -65,6 +65,8 @@ def served() -> Iterator[str]:
                 httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
                 break
             except httpx.TransportError:
+                if process.poll() is not None:
+                    raise SystemExit("`rag-bench dashboard` did not start.") from None
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/"
     finally:

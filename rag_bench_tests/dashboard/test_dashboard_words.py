@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import rag_bench.dashboard
 from rag_bench.dashboard.address import LANGUAGES, PARAMETERS, TABS, View
+from rag_bench.settings import PROJECT_ROOT
 
 HERE = Path(rag_bench.dashboard.__file__).parent
 WORDS = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
@@ -92,3 +93,19 @@ def test_plotly_is_of_the_release_that_gradio_draws() -> None:
     [bundle] = assets.glob("PlotlyPlot-*.js")
     major, minor, _ = get_plotlyjs_version().split(".")
     assert re.search(rf"[\"'`]{major}\.{minor}\.\d+[\"'`]", bundle.read_text(encoding="utf-8"))
+
+
+def test_pictures_that_pages_show_are_there_and_small() -> None:
+    pages = [PROJECT_ROOT / name for name in ("README.md", "README.ru.md")]
+    pages += (PROJECT_ROOT / "docs").glob("*.md")
+    shown = {
+        (page.parent / place).resolve()
+        for page in pages
+        for place in re.findall(r"[(\"]((?:docs/)?images/[^)\"]+)", page.read_text("utf-8"))
+    }
+    there = {place.resolve() for place in (PROJECT_ROOT / "docs" / "images").iterdir()}
+    assert shown, "the README has pictures"
+    assert shown == there
+    sizes = [place.stat().st_size for place in there]
+    assert max(sizes) < 150_000
+    assert sum(sizes) < 600_000

@@ -100,6 +100,11 @@ def number_cell(value: float | int | None, digits: int = 3, **more: Any) -> Cell
     return Cell(number(value, digits), "" if value is None else value, True, **more)
 
 
+def long_cell(text: str) -> Cell:
+    """Return a cell with a text that is read whole, which has room on a phone as well."""
+    return Cell(Markup('<div class="rb-long">{}</div>').format(text), text)
+
+
 def p_cell(value: float | None) -> Cell:
     """Return a cell with a p-value, which is never quite 0."""
     small = value is not None and value < 0.001

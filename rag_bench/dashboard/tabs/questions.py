@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     heading,
     join,
     link,
+    long_cell,
     metric_help,
     number_cell,
     pager,
@@ -103,7 +104,7 @@ def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
     rows: list[list[Any]] = [
         [
             Cell(link(one.case_id, view.link(case=one.case_id)), one.case_id),
-            text,
+            long_cell(text),
             number_cell(one.mean, 2),
             number_cell(one.low, 2),
             number_cell(one.high, 2),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
     Cell,
@@ -13,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     choice,
     choices,
     heading,
+    join,
     link,
     metric_cell,
     metric_help,
@@ -113,7 +116,8 @@ def _map(
     words = context.words
     made.add(heading(words("gap_map")), paragraph(words("gap_map_help")))
     if scores is None or pair is None:
-        made.add(said(words("no_topic_scores"), "note"))
+        command = Markup("<code>rag-bench analyze-topic-coverage</code>")
+        made.add(said(join([words("no_topic_scores"), " ", command]), "note"))
     else:
         made.add(choices(pair_choice(context, scores, pair)))
     sizes = {t["name"]: t["question_count"] for t in topics}
