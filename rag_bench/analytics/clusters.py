@@ -70,6 +70,7 @@ def cluster(
     reduction: Reduction = "pca",
     seed: int = SEED,
     public_names: PublicNames = NOBODY,
+    start: np.ndarray | None = None,
 ) -> Clusters:
     """Group questions by meaning and name the groups with BERTopic's c-TF-IDF.
 
@@ -80,6 +81,9 @@ def cluster(
     as density clustering would. At most as many topics as there are different vectors. No personal
     data names a topic; ``public_names`` may.
 
+    ``start``: int, shape (n,): groups to start from in place of those of KMeans; then ``n_topics``
+    and ``reduction`` say nothing.
+
     Raises:
         ValueError: no questions, or ``n_topics`` below 1.
         NotInstalledError: BERTopic is not installed.
@@ -89,14 +93,15 @@ def cluster(
         raise ValueError("topics need questions and a number of topics of at least 1")
     if find_spec("bertopic") is None:
         raise NotInstalledError("Topics need BERTopic: pip install 'rag-bench[topics]'")
-    from sklearn.cluster import KMeans
+    if start is None:
+        from sklearn.cluster import KMeans
 
-    reduced = reduce_dimensions(vectors, reduction, seed)
-    # Texts of the same tokens have vectors that differ by rounding, and more once reduced.
-    k = min(n_topics, len(np.unique(np.round(vectors, _EQUAL_DIGITS), axis=0)))
-    started = KMeans(n_clusters=k, random_state=seed, n_init=10).fit_predict(reduced)
+        reduced = reduce_dimensions(vectors, reduction, seed)
+        # Texts of the same tokens have vectors that differ by rounding, and more once reduced.
+        k = min(n_topics, len(np.unique(np.round(vectors, _EQUAL_DIGITS), axis=0)))
+        start = KMeans(n_clusters=k, random_state=seed, n_init=10).fit_predict(reduced)
     directions = directions_from(vectors, common_centre(vectors))
-    labels = _by_size(_settled_groups(directions, np.asarray(started)))
+    labels = _by_size(_settled_groups(directions, np.asarray(start)))
     documents = [" ".join(words) for words in content_words(texts, public_names)]
     return measured(directions, labels, _keywords(documents, labels), seed)
 

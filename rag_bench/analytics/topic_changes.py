@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rag_bench.analytics.clusters import mean_directions
 from rag_bench.analytics.topic_model import Assigned, TopicModel, short_hash, telling_words
 from rag_bench.analytics.traffic import SEED
 from rag_bench.evaluation.precision import settled
@@ -22,6 +23,9 @@ from rag_bench.evaluation.types import Metric
 #: Of so few questions no topic is made, and none is said to have died or split.
 LEAST = 10
 SAME, PART = 0.5, 0.25
+#: Cosine of the mean directions from which two topics are one for a new generation. Between those
+#: of real questions it is seldom above a half.
+MERGED = 0.8
 #: A topic that gets at most so much of the questions that its share promised has died: each
 #: question goes to its nearest topic, so some always stray in.
 FADED = 0.1
@@ -105,35 +109,94 @@ def since_made(
     from promised, where it promised `LEAST`. A topic has split whose halves are further apart than
     they were. Of the questions that the topics were made from nothing of this is said.
     """
-    n = len(texts)
+    rest = [words[i] for i in np.flatnonzero(~placed.outside).tolist()]
+    born = []
+    for members in _born(placed):
+        name = telling_words([words[i] for i in members], rest)
+        key = short_hash(min(texts[i] for i in members))
+        born.append({"key": key, "name": ", ".join(name), "n_questions": len(members)})
+    split = []
+    for number, first, second in _split(model, placed):
+        parts = [
+            {
+                "name": ", ".join(
+                    telling_words([words[i] for i in one], [words[i] for i in other])
+                ),
+                "n_questions": len(one),
+            }
+            for one, other in ((first, second), (second, first))
+        ]
+        topic, n = model.topics[number], len(first) + len(second)
+        split.append({"key": topic.key, "name": topic.name, "n_questions": n, "into": parts})
     return TopicChanges(
-        born=_born(texts, words, placed),
+        born=born,
         died=[
-            {"key": topic.key, "name": topic.name, "n_questions": now, "expected": round(due, 1)}
-            for topic, now, due in _expected(model, placed, n)
-            if due >= LEAST and now <= FADED * due
+            {
+                "key": model.topics[number].key,
+                "name": model.topics[number].name,
+                "n_questions": now,
+                "expected": round(due, 1),
+            }
+            for number, now, due in _faded(model, placed)
         ],
-        split=_split(model, words, placed),
+        split=split,
         outside=rate_metric([bool(out) for out in placed.outside], clusters=clusters),
     )
 
 
-def _expected(model: TopicModel, placed: Assigned, n: int) -> list[tuple[Any, int, float]]:
-    """Return each topic with its questions now, those outside apart, and those it promised."""
+def changed_groups(model: TopicModel, placed: Assigned) -> np.ndarray:
+    """Return the groups that a new generation starts from, int, shape (n,): a model's topics with
+    what was born, without those that died, cut where they split, joined where they came together.
+    """
+    labels = placed.labels.copy()
+    gone = [number for number, _, _ in _faded(model, placed)]
+    if gone and len(gone) < len(model.topics):
+        distances = 1 - placed.directions @ model.centroids.T
+        distances[:, gone] = np.inf
+        strays = np.isin(labels, gone)
+        labels[strays] = np.argmin(settled(distances[strays]), axis=1)
+    added = len(model.topics)
+    for _, _, smaller in _split(model, placed):
+        labels[smaller] = added
+        added += 1
+    for members in _born(placed):
+        labels[members] = added
+        added += 1
+    return _joined(placed.directions, labels)
+
+
+def _joined(directions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Join groups whose mean directions have come together, the nearest first."""
+    while True:
+        numbers, labels = np.unique(labels, return_inverse=True)
+        if len(numbers) < 2:
+            return np.asarray(labels)
+        means = mean_directions(directions, labels, len(numbers))
+        alike = settled(means @ means.T)
+        np.fill_diagonal(alike, -1.0)
+        one, other = np.unravel_index(int(np.argmax(alike)), alike.shape)
+        if alike[one, other] < MERGED:
+            return np.asarray(labels)
+        labels = np.where(labels == other, one, labels)
+
+
+def _faded(model: TopicModel, placed: Assigned) -> list[tuple[int, int, float]]:
+    """Return the topics that have died: number, questions now (those outside apart), and those
+    that its share promised.
+    """
     made_of = sum(topic.n_questions for topic in model.topics)
-    inside = placed.labels[~placed.outside]
-    now = np.bincount(inside, minlength=len(model.topics))
+    now = np.bincount(placed.labels[~placed.outside], minlength=len(model.topics)).tolist()
+    due = [len(placed.labels) * topic.n_questions / made_of for topic in model.topics]
     return [
-        (topic, int(now[number]), n * topic.n_questions / made_of)
-        for number, topic in enumerate(model.topics)
+        (number, now[number], due[number])
+        for number in range(len(model.topics))
+        if due[number] >= LEAST and now[number] <= FADED * due[number]
     ]
 
 
-def _born(
-    texts: Sequence[str], words: Sequence[Sequence[str]], placed: Assigned
-) -> list[dict[str, Any]]:
-    """Group the questions outside of all topics among themselves."""
-    outside = np.flatnonzero(placed.outside)
+def _born(placed: Assigned) -> list[np.ndarray]:
+    """Group the questions outside of all topics among themselves; positions, largest first."""
+    outside = np.flatnonzero(placed.outside & placed.directions.any(axis=1))
     if len(outside) < LEAST:
         return []
     from sklearn.cluster import AgglomerativeClustering
@@ -142,48 +205,26 @@ def _born(
     cutter = AgglomerativeClustering(
         n_clusters=None, metric="cosine", linkage="average", distance_threshold=SAME
     )
-    directions = placed.directions[outside]
-    has_one = directions.any(axis=1)
-    outside, directions = outside[has_one], directions[has_one]
-    if len(outside) < LEAST:
-        return []
-    labels = cutter.fit_predict(directions)
-    rest = [w for i, w in enumerate(words) if i not in set(outside.tolist())]
-    found = []
-    for group in range(int(labels.max()) + 1):
-        members = outside[labels == group].tolist()
-        if len(members) >= LEAST:
-            inside = [words[i] for i in members]
-            found.append(
-                {
-                    "key": short_hash(min(texts[i] for i in members)),
-                    "name": ", ".join(telling_words(inside, rest)),
-                    "n_questions": len(members),
-                }
-            )
-    return sorted(found, key=lambda one: (-one["n_questions"], one["key"]))
+    labels = cutter.fit_predict(placed.directions[outside])
+    groups = [outside[labels == group] for group in range(int(labels.max()) + 1)]
+    return sorted(
+        (members for members in groups if len(members) >= LEAST),
+        key=lambda members: (-len(members), int(members[0])),
+    )
 
 
-def _split(
-    model: TopicModel, words: Sequence[Sequence[str]], placed: Assigned
-) -> list[dict[str, Any]]:
+def _split(model: TopicModel, placed: Assigned) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Return the topics that have split: number, positions of the larger half, of the smaller."""
     found = []
     for number, topic in enumerate(model.topics):
         members = np.flatnonzero((placed.labels == number) & ~placed.outside)
         cut = halves(placed.directions[members])
         # A topic that could not be halved when it was made was of one piece, or small.
         before = topic.halves or 0.0
-        if cut.silhouette is None or cut.silhouette < max(_APART, before + _MORE_APART):
-            continue
-        parts: list[dict[str, Any]] = []
-        for half in (0, 1):
-            mine, other = members[cut.labels == half], members[cut.labels != half]
-            name = telling_words([words[i] for i in mine], [words[i] for i in other])
-            parts.append({"name": ", ".join(name), "n_questions": len(mine)})
-        parts.sort(key=lambda part: (-part["n_questions"], part["name"]))
-        found.append(
-            {"key": topic.key, "name": topic.name, "n_questions": len(members), "into": parts}
-        )
+        if cut.silhouette is not None and cut.silhouette >= max(_APART, before + _MORE_APART):
+            parts = [members[cut.labels == half] for half in (0, 1)]
+            parts.sort(key=lambda part: (-len(part), int(part[0])))
+            found.append((number, parts[0], parts[1]))
     return found
 
 

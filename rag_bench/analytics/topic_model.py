@@ -172,15 +172,19 @@ def new_model(
         reduction: how the start of the grouping is found.
         seed: of that.
         public_names: these may name a topic.
-        parent: the generation before. Its topics that are found again (most of either's questions
-            are the other's) keep their key and name.
+        parent: the generation before. The new one starts from its topics: those that have died go,
+            those that split are cut, what was born is added, those that have come together are
+            one; made from nothing, most questions would change their topic, as they shade into
+            each other. Topics that are found again (most of either's questions are the other's)
+            keep their key and name.
 
     Raises:
         as `clusters.cluster`.
     """
-    from rag_bench.analytics.topic_changes import halves, same_topics
+    from rag_bench.analytics.topic_changes import changed_groups, halves, same_topics
 
-    found = cluster(texts, vectors, n_topics, reduction, seed, public_names)
+    start = None if parent is None else changed_groups(parent, assign(parent, texts, vectors))
+    found = cluster(texts, vectors, n_topics, reduction, seed, public_names, start)
     source = made_from(encoder, texts, n_topics, reduction, seed)
     model_id = content_hash([source, parent.id if parent else None])
     generation = parent.generation + 1 if parent else 1
