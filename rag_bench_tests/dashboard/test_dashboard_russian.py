@@ -77,8 +77,8 @@ def words_of_others(populated: World) -> set[str]:
     """Texts that models, judges and users wrote, and the names of datasets."""
     rows = populated.rows(
         "select answer as text from rag_bench.evaluation_case where answer is not null "
-        "union select name from rag_bench.dataset union select question from rag_bench.dataset_item "
-        "union select text from rag_bench.chunk"
+        "union select name from rag_bench.dataset union select text from rag_bench.chunk "
+        "union select question from rag_bench.dataset_item"
     )
     return {" ".join(str(row["text"]).split()) for row in rows if str(row["text"]).strip()}
 

@@ -172,15 +172,28 @@ def test_a_sweep_finds_all_of_it_and_asks_nothing(
 def test_analyses_are_found(
     old_store: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = counts(old_store)
-    rag_bench(monkeypatch, capfd, "analyze-chunk-utilization")
-    assert counts(old_store) == before
-    # Names are masked since: it is made anew, once, and without a call.
-    rag_bench(monkeypatch, capfd, "analyze-real-users-domain")
-    after = {**before, "evaluation": before["evaluation"] + 1}
-    assert counts(old_store) == after
-    rag_bench(monkeypatch, capfd, "analyze-real-users-domain")
-    assert counts(old_store) == after
+    # Both tell of months since, and names are masked: they are made anew, once, without a call.
+    n_chunks = count_of_chunks(old_store)
+    for command, n_cases in (
+        ("analyze-chunk-utilization", n_chunks),
+        ("analyze-real-users-domain", 0),
+    ):
+        before = counts(old_store)
+        rag_bench(monkeypatch, capfd, command)
+        after = {
+            **before,
+            "evaluation": before["evaluation"] + 1,
+            "evaluation_case": before["evaluation_case"] + n_cases,
+        }
+        assert counts(old_store) == after
+        rag_bench(monkeypatch, capfd, command)
+        assert counts(old_store) == after
+
+
+def count_of_chunks(engine: Engine) -> int:
+    from rag_bench.store.snapshots import chunks_of, require_current
+
+    return len(chunks_of(engine, require_current(engine).sha256))
 
 
 def test_a_change_of_what_is_shown_would_be_seen() -> None:
