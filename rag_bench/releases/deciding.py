@@ -13,7 +13,7 @@ from rag_bench.releases.again import Released
 from rag_bench.releases.replay import CannotReplayError
 from rag_bench.reporting.compared.gate import Gated, gate_sides, measured
 from rag_bench.reporting.compared.pinned import as_json, evaluations_of
-from rag_bench.reporting.compared.policy import Policy, read_policy
+from rag_bench.reporting.compared.policy import Policy
 from rag_bench.reporting.compared.several import of_several
 from rag_bench.store.evaluations.comparing import find_evaluation
 from rag_bench.store.releases import verdicts
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
     from rag_bench.tiers.base.models import Models
 
-#: What decides where no file of rules is named: one confirmatory metric of tier 3.
-DEFAULT_RULES = Policy({"critical": ("rubric_e2e_quality",), "supporting": (), "advisory": ()})
 
 SAME = "These are the baseline's own results: nothing is new."
 
@@ -130,11 +128,6 @@ class Decided:
             if one.first != one.gated.outcome:
                 yield f"  Before it was asked again: {one.first}."
             yield from (f"  {line}" for line in one.again.lines())
-
-
-def rules(settings: Settings) -> Policy:
-    """Return the gate's rules of these settings; raises ConfigurationError for a bad file."""
-    return DEFAULT_RULES if settings.gate is None else read_policy(settings.gate)
 
 
 async def decide_release(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,25 @@ def test_what_is_wrong_is_located(
     reply = client.get("/eval/compare", params=parameters)
     assert reply.status_code == status, reply.text
     assert [one["parameter"] for one in reply.json()["errors"]] == [where]
+
+
+def test_the_gate_answers_where_it_is_asked(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By default one metric of tier 3 decides, which these runs do not have.
+    found = asked(client, a=A, b=B, gate=True)
+    assert found.keys() == {*FIELDS, "gate"}
+    assert (found["gate"]["outcome"], found["gate"]["missing"]) == (
+        "held",
+        {"rubric_e2e_quality": "critical"},
+    )
+    rules = tmp_path / "gate.toml"
+    rules.write_text('[critical]\nragas_faithfulness = "default"\n', encoding="utf-8")
+    monkeypatch.setenv("RAG_BENCH_GATE", str(rules))
+    gate = asked(client, a=A, b=B, gate=True)["gate"]
+    assert (gate["outcome"], gate["may_i_release"]) == ("failed", "Do not release.")
+    assert gate["metrics"][0]["class"] == "critical"
+    # Sixty pages that all agree do not rule a margin of five points out: that is not a pass.
+    same = asked(client, a=A, b=A, gate=True)["gate"]
+    assert (same["outcome"], same["may_i_release"]) == ("held", "Do not release yet.")
+    assert "would decide" in same["metrics"][0]["reason"]

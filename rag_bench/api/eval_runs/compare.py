@@ -12,6 +12,7 @@ from rag_bench.access.scopes import Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.problems import Code, Located, Problem
 from rag_bench.evaluation.paired.words import MARGIN, Word
+from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -71,6 +72,11 @@ class AskedComparison(BaseModel):
         [], max_length=50, description="Metrics of your own of which more is better."
     )
     lower: list[Name] = Field([], max_length=50, description="Those of which less is better.")
+    gate: bool = Field(
+        False,
+        description="Also say whether `b` may be released instead of `a`, by the rules of "
+        "RAG_BENCH_GATE: the field `gate` of the reply. Nothing is asked again for it.",
+    )
     limit: int = Field(50, ge=1, le=1000, description="At most so many cases of each list.")
     offset: int = Field(0, ge=0, le=1_000_000, description="Where each list of cases begins.")
 
@@ -121,6 +127,13 @@ def router(engine: Engine) -> APIRouter:
             raise Problem(Code.INVALID_INPUT, str(error), errors=[where]) from None
         if found.b.kind == "run":
             request.state.asked.run_id = found.b.id
-        return JSONResponse(found.as_json(limit=asked.limit, offset=asked.offset))
+        said = found.as_json(limit=asked.limit, offset=asked.offset)
+        if asked.gate:
+            from rag_bench.reporting.compared.gate import gated
+            from rag_bench.reporting.compared.policy import rules
+
+            verdict = gated(engine, found.a, found.b, rules(get_settings())).as_json()
+            said["gate"] = {name: verdict[name] for name in verdict if name != "compared"}
+        return JSONResponse(said)
 
     return made

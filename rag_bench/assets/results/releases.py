@@ -217,9 +217,9 @@ def release_gate(
     says no, it asks again: fresh answers of the cases that decide, at most at the price of its
     caps. Calls models.
     """
-    from rag_bench.releases.deciding import Asking, decide_release, rules, store
+    from rag_bench.releases.deciding import Asking, decide_release, store
     from rag_bench.reporting.compared.pinned import HOW_TO_PIN
-    from rag_bench.reporting.compared.policy import read_policy
+    from rag_bench.reporting.compared.policy import read_policy, rules
 
     settings, engine = get_settings(), database.engine
     bench = benchmark.open(engine, context.run.run_id)

@@ -118,6 +118,14 @@ def gate_sides(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
     return Gated(metrics, compared)
 
 
+def gated(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
+    """Hold a side against another by rules that may name what was not measured; such a metric
+    holds the gate up where it decides.
+    """
+    kept, missing = measured(policy, a.metrics | b.metrics)
+    return replace(gate_sides(engine, a, b, kept), missing=missing)
+
+
 def measured(policy: Policy, there: Collection[str]) -> tuple[Policy, dict[str, Class]]:
     """Return the rules without the metrics that are not there, and these."""
     bare = {bare_name(name) for name in there} | set(there)

@@ -6,11 +6,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.paired.detectable import ALPHA
 from rag_bench.evaluation.paired.words import MARGIN
+
+if TYPE_CHECKING:
+    from rag_bench.settings import Settings
 
 Class = Literal["critical", "supporting", "advisory"]
 CLASSES: tuple[Class, ...] = get_args(Class)
@@ -43,6 +46,15 @@ class Policy:
     least_paired: float = LEAST_PAIRED
     higher: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
+
+
+#: What decides where no file of rules is named: one confirmatory metric of tier 3.
+DEFAULT_RULES = Policy({"critical": ("rubric_e2e_quality",), "supporting": (), "advisory": ()})
+
+
+def rules(settings: Settings) -> Policy:
+    """Return the gate's rules of these settings; raises ConfigurationError for a bad file."""
+    return DEFAULT_RULES if settings.gate is None else read_policy(settings.gate)
 
 
 def read_policy(path: Path) -> Policy:
