@@ -55,11 +55,11 @@ class Gated:
             "missing": dict(self.missing),
             "metrics": [
                 {
+                    **one.metric.as_json(),
                     "class": one.of,
                     "outcome": one.outcome,
-                    "reason": one.reason,
+                    "reason": one.reason or one.metric.decision.reason,
                     "paired": round(one.paired, 4),
-                    **one.metric.as_json(),
                 }
                 for one in self.metrics
             ],
