@@ -33,7 +33,7 @@ def test_the_log_as_json_lines_has_who_asked_and_the_trace(
 ) -> None:
     key = a_key(engine, user="anna\n{}")
     with serving(database_url, dagster_storage, tmp_path, RAG_BENCH_LOG_FORMAT="json") as served:
-        with httpx.Client(base_url=served.url, headers=bearer(key)) as client:
+        with httpx.Client(base_url=served.url, headers=bearer(key), timeout=60) as client:
             trace = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
             reply = client.get("/datasets", headers={**trace, "X-Forwarded-For": "203.0.113.9"})
             assert reply.status_code == 200

@@ -113,11 +113,16 @@ def as_tested_now(before: Any) -> Any:
     """Return what was shown, with p by the tests of today.
 
     What was the p-value is the exact one now, beside the mid-p by which it is decided; what could
-    have been detected has another formula.
+    have been detected has another formula. A difference without an interval has none that
+    is called too narrow.
     """
     if isinstance(before, Mapping):
         changed = {"p_value", "p_adjusted", "minimum_detectable"}
         kept = {key: as_tested_now(value) for key, value in before.items() if key not in changed}
+        if "p_value" in before and before["ci_low"] is None and kept.get("note"):
+            pages = re.search(r"\((\d+)\)", kept["note"])
+            assert pages
+            kept["note"] = f"too few pages or users ({pages[1]}) for an interval"
         return kept | ({"p_exact": before["p_value"]} if "p_value" in before else {})
     return [as_tested_now(one) for one in before] if isinstance(before, list) else before
 
