@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 
 from rag_bench.access.tokens import token_rules
-from rag_bench.api import callbacks, health, hooks, results
+from rag_bench.api import callbacks, health, hooks, labels, results
 from rag_bench.api.bodies import Bodies
 from rag_bench.api.callers import Callers
 from rag_bench.api.eval_runs.following import Following
@@ -132,6 +132,7 @@ def build(
     )
     app.include_router(health.router(engine, daemon, warming))
     app.include_router(results.router(engine))
+    app.include_router(labels.router(engine))
     app.include_router(metrics_router(metrics))
     app.include_router(callbacks.router(engine))
     app.include_router(hooks.router(engine, settings))

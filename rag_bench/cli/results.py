@@ -86,7 +86,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     # Wide enough for the models' names, also where the output goes into a file.
     printer = to if to.is_terminal else Console(file=to.file, width=210)
     printer.print(_generators(board))
-    for table in (*_baseline(board), _judges(board), _gates(board)):
+    for table in (*_baseline(board), _judges(board), _corrected(board), _gates(board)):
         if table.row_count:
             printer.print(table)
     if rows:
@@ -192,6 +192,18 @@ def _judges(board: Leaderboard) -> Table:
             ("yes" if line.counts else f"no: {line.reason}")
             + ("" if line.metrics else " (not checked by tier judge)"),
         )
+    return table
+
+
+def _corrected(board: Leaderboard) -> Table:
+    from rag_bench.reporting.corrected import corrected_table
+
+    columns, rows = corrected_table(board.corrections)
+    table = Table(title="Scores corrected by people's labels", title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
+from rag_bench.dashboard.labels import following, labelling
 from rag_bench.dashboard.page.parts import said
 from rag_bench.dashboard.questions import drafts as questions_drafts
 from rag_bench.errors import RagBenchError
@@ -50,6 +51,9 @@ class Act:
 ACTIONS: Mapping[str, Act] = {
     "draft_add": Act(questions_drafts.SCOPES, questions_drafts.add),
     "draft_remove": Act(questions_drafts.SCOPES, questions_drafts.remove),
+    "label_case": Act(labelling.SCOPES, labelling.store),
+    "label_settle": Act(labelling.SCOPES, labelling.settle),
+    "label_draw": Act(labelling.SCOPES, following.draw_new),
 }
 
 

@@ -21,6 +21,7 @@ from rag_bench.reporting.columns import SHOW_F1 as SHOW_F1
 from rag_bench.reporting.columns import Column as Column
 from rag_bench.reporting.columns import Metrics, columns_of, ranked_by
 from rag_bench.reporting.columns import column as column
+from rag_bench.reporting.corrected import corrected_json, corrections_of
 from rag_bench.reporting.instruments import board_marks
 from rag_bench.reporting.production import Baseline, baseline_of
 from rag_bench.reporting.topic_scores import TopicScores, topic_scores
@@ -30,6 +31,8 @@ from rag_bench.store.case_scores import CaseScores, case_scores
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from rag_bench.store.labels.judged import Corrections
 
 
 def ordered_by(rows: Sequence[Row]) -> list[str]:
@@ -100,6 +103,7 @@ class Leaderboard:
     if it is not known. ``baseline``: the models against what users got; None where that was not
     measured. ``instrument_marks``: which models did not stay the same while they were asked.
     ``by_topic``: scores by topic of users' traffic; None where the questions are in no topics.
+    ``corrections``: scores corrected by people's labels; None where nobody labelled.
     """
 
     settings_hash: str
@@ -112,6 +116,7 @@ class Leaderboard:
     baseline: Baseline | None = None
     instrument_marks: Sequence[str] = ()
     by_topic: TopicScores | None = None
+    corrections: Corrections | None = None
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -153,6 +158,7 @@ class Leaderboard:
             "ordered_by": ordered_by(self.rows),
             "rows": [row.as_json() for row in self.rows],
             **board_json(self),
+            **corrected_json(self.corrections),
         }
 
     def matrix(self, column: Column) -> tuple[list[str], list[str], dict[tuple[str, str], Any]]:
@@ -230,6 +236,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         baseline_of(engine, settings_hash, pages),
         board_marks(engine, settings_hash),
         topic_scores(engine, dataset_id, lead_column(rows), cases, pages),
+        corrections_of(engine, settings_hash, rows),
     )
 
 

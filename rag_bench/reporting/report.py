@@ -24,6 +24,7 @@ from rag_bench.reporting.board import (
     notes,
 )
 from rag_bench.reporting.board import judges as judge_lines
+from rag_bench.reporting.corrected import corrected_table
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     Column,
@@ -291,6 +292,7 @@ def render(
         shades=_shades(lines, judges),
         examined=judge_lines(board),
         gates=gates(board),
+        corrected=corrected_table(board.corrections),
         notes=notes(board),
         against=against_table(board.baseline) if board.baseline else ([], []),
         rated=ratings_table(board.baseline.ratings) if board.baseline else ([], []),

@@ -60,6 +60,11 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "DELETE /eval/drafts/{name}": ("label", "run"),
     "DELETE /eval/drafts/{name}/cases/{item_id}": ("label", "run"),
     "POST /eval/drafts/{name}/publish": ("label", "run"),
+    "GET /eval/draws": ("read",),
+    "POST /eval/draws": ("label",),
+    "GET /eval/draws/{draw_id}/next": ("label",),
+    "POST /eval/draws/{draw_id}/labels": ("label",),
+    "GET /eval/labels": ("read",),
 }
 
 

@@ -37,7 +37,7 @@
     if (!form) return;
     event.preventDefault();
     if (document.body.dataset.rbLoading || !window.rbAct) return;
-    const fields = Object.fromEntries(new FormData(form));
+    const fields = Object.fromEntries(new FormData(form, event.submitter));
     // A field of the form may be called `dataset`, which then hides the form's own.
     const act = form.getAttribute("data-act");
     focused = null;
@@ -78,6 +78,9 @@
       document.querySelectorAll("details.rb-help[open]").forEach(one => { one.open = false; });
     }
     if (field || event.ctrlKey || event.metaKey || event.altKey) return;
+    const button = /^[0-9]$/.test(event.key) &&
+      document.querySelector(`button[data-key="${event.key}"]`);
+    if (button) { event.preventDefault(); button.click(); return; }
     const where = {ArrowRight: "next", n: "next", ArrowLeft: "prev", p: "prev"}[event.key];
     // There the arrows scroll a wide table.
     if (target.closest(".rb-scroll") && event.key.startsWith("Arrow")) return;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from rag_bench.answer_sources import source_of
+from rag_bench.dashboard.labels.following import labelled_judges
 from rag_bench.dashboard.page.parts import choice, mark, paragraph
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def judge_name(judge: str | None, words: Words, *, checked: bool) -> Markup:
     )
 
 
-def checked_judges(board: Leaderboard) -> set[str]:
+def checked_judges(context: Context, board: Leaderboard) -> set[str]:
     """Return the judges whose scores were compared with people's labels."""
-    return {
+    return labelled_judges(context) | {
         row.benchmark_judge_model
         for row in board.rows
         if row.benchmark_judge_model

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.dashboard.labels.following import corrected_section, draws_section, stale_note
+from rag_bench.dashboard.labels.labelling import draw_page
 from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
     Cell,
@@ -68,6 +70,8 @@ def page(context: Context) -> Page:
     from rag_bench.reporting.board import judges
 
     words, made, board = context.words, Page(), context.board
+    if context.view.get("draw"):
+        return draw_page(context)
     if board is None:
         made.add(without_results(context))
         return made
@@ -76,11 +80,14 @@ def page(context: Context) -> Page:
     if not lines:
         made.add(said(words("no_judges"), "empty"))
         return made
-    checked = checked_judges(board)
+    checked = checked_judges(context, board)
     unchecked = [line.model for line in lines if line.model not in checked]
     if unchecked:
         made.add(said(words("unchecked_present", judges=", ".join(unchecked)), "warn"))
     _trust(context, lines, checked, made)
+    stale_note(context, [line.model for line in lines], made)
+    corrected_section(context, board, made)
+    draws_section(context, made)
     for group, names in GROUPS.items():
         _group(context, lines, checked, group, names, made)
     _agreement(context, board, lines, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -138,6 +139,7 @@ def draw(
     n_shared: int | None = None,
     purpose: Purpose = "check",
     user_id: str | None = None,
+    connection: Connection | None = None,
 ) -> Draw:
     """Draw cases at random and keep which.
 
@@ -155,6 +157,7 @@ def draw(
         n_shared: Cases that all of them label; None: all, which is also meant with one annotator.
         purpose: What its labels may be used for.
         user_id: Who draws.
+        connection: With a transaction that it is to be a part of; None: one of its own.
 
     Raises:
         DrawError: nothing to draw from, or a size or a part that cannot be.
@@ -188,7 +191,7 @@ def draw(
         "guideline_version": guideline.version,
         "user_id": user_id,
     }
-    with engine.begin() as connection:
+    with engine.begin() if connection is None else nullcontext(connection) as connection:
         made = insert(label_draw).values(values).returning(label_draw.c.id)
         draw_id = connection.execute(made).scalar_one()
         connection.execute(

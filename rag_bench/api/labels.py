@@ -1,0 +1,244 @@
+"""People's labels: `/eval/draws`, `/eval/labels`. Cases are drawn, read blind and labelled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from rag_bench.access.scopes import Principal, Scope
+from rag_bench.api.allowed import needs
+from rag_bench.api.problems import Code, Problem
+from rag_bench.api.recording import note
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.people.guidelines import rubric_guideline, rubric_of
+from rag_bench.store.labels import agreeing, draws, labels
+from rag_bench.store.labels.guidelines import keep_guideline
+from rag_bench.store.labels.labelling import case_to_label, label_case, progress
+from rag_bench.store.labels.listing import masked
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_GREATEST = 2**63 - 1
+DrawId = Annotated[int, Path(description="Of the draw.", ge=1, le=_GREATEST)]
+_RUBRIC = "rubric_e2e_quality"
+_Text = r"^[^\x00]*$"
+
+
+class NewDraw(BaseModel):
+    """How many cases of which evaluation are drawn, for whom."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"evaluation_id": 12, "size": 100, "annotators": ["anna", "boris"]}
+        },
+    )
+
+    evaluation_id: int = Field(ge=1, le=_GREATEST, description="Of answers, or of scores of them.")
+    metric: str = Field(_RUBRIC, max_length=200, description="The rubric's.")
+    size: int = Field(100, ge=1, le=100_000)
+    seed: int = Field(0, ge=0, le=_GREATEST)
+    annotators: list[Annotated[str, Field(min_length=1, max_length=200, pattern=_Text)]] = Field(
+        default_factory=list, max_length=50, description="User ids; empty: whoever labels."
+    )
+    shared: int | None = Field(None, ge=0, le=100_000, description="Cases that all label.")
+    purpose: Literal["check", "tune"] = "check"
+
+
+class MadeDraw(BaseModel):
+    """A draw that was made."""
+
+    draw: int
+    evaluation_id: int = Field(description="Of the answers.")
+    metric: str
+    guideline: str
+    n_cases: int
+    drawn_from: int
+
+
+class NextCase(BaseModel):
+    """What an annotator reads: neither the model's name nor a verdict. Masked, but for `admin`."""
+
+    case_id: str | None = Field(description="Null: the caller has labelled all of theirs.")
+    n_done: int
+    n_cases: int
+    question: str | None = None
+    answer: str | None = None
+    reference_answer: str | None = None
+    contexts: list[str] = Field(default_factory=list)
+
+
+class GivenLabel(BaseModel):
+    """A label of a drawn case by the caller; a later one supersedes an earlier one."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"case_id": "q17", "value": 4}}
+    )
+
+    case_id: str = Field(min_length=1, max_length=300, pattern=_Text)
+    value: int | None = Field(ge=1, le=5, description="Null: could not tell.")
+    note: str | None = Field(None, max_length=10_000, pattern=_Text)
+    settles: bool = Field(False, description="Whether it decides what annotators differ on.")
+
+
+class StoredLabel(BaseModel):
+    """A label as it counts now."""
+
+    evaluation_id: int
+    case_id: str
+    metric: str
+    value: float | None
+    annotator: str
+    annotator_kind: str
+    settles: bool
+    guideline: str | None
+    guideline_version: int | None
+    note: str | None
+    at: datetime
+
+
+class Labels(BaseModel):
+    """Labels in the order in which they were stored."""
+
+    labels: list[StoredLabel]
+
+
+class Draws(BaseModel):
+    """All draws, newest first: progress, agreement, disputes."""
+
+    draws: list[dict[str, Any]]
+
+
+class Took(BaseModel):
+    """What was stored."""
+
+    draw: int
+    case_id: str
+    annotator: str
+
+
+def router(engine: Engine) -> APIRouter:
+    """Return the endpoints over one database."""
+    made = APIRouter(prefix="/eval", tags=["data"])
+
+    @made.get("/draws", dependencies=[needs(Scope.READ)], summary="Draws for labelling")
+    def list_draws() -> Draws:
+        """Newest first, with progress, agreement, and what annotators differ on."""
+        found = draws.draws(engine)
+        return Draws(draws=[agreeing.standing(engine, one).as_json() for one in found])
+
+    @made.post("/draws", summary="Draw cases at random")
+    def draw(
+        request: Request, given: NewDraw, caller: Annotated[Principal, needs(Scope.LABEL)]
+    ) -> MadeDraw:
+        """By the guideline that the judge itself is told."""
+        try:
+            metric = rubric_of(given.metric).metric.name
+        except ValueError as error:
+            raise Problem(Code.NOT_FOUND, f"metric: {error}") from None
+        try:
+            with engine.begin() as connection:
+                guideline = keep_guideline(
+                    connection, metric, rubric_guideline(metric), caller.user_id
+                )
+                one = draws.draw(
+                    engine,
+                    given.evaluation_id,
+                    metric,
+                    guideline,
+                    size=given.size,
+                    seed=given.seed,
+                    annotators=given.annotators,
+                    n_shared=given.shared,
+                    purpose=given.purpose,
+                    user_id=caller.user_id,
+                    connection=connection,
+                )
+                note(connection, request, status=200)
+        except draws.DrawError as error:
+            raise Problem(Code.CONFLICT, str(error)) from None
+        return MadeDraw(
+            draw=one.id,
+            evaluation_id=one.evaluation_id,
+            metric=metric,
+            guideline=str(guideline),
+            n_cases=one.size,
+            drawn_from=one.n_cases,
+        )
+
+    @made.get("/draws/{draw_id}/next", summary="The caller's next case")
+    def next_case(draw_id: DrawId, caller: Annotated[Principal, needs(Scope.LABEL)]) -> NextCase:
+        """In an order of their own; without the model's name and any verdict."""
+        one = _found(engine, draw_id)
+        try:
+            done = progress(engine, one, caller.user_id)
+        except draws.DrawError as error:
+            raise Problem(Code.CONFLICT, str(error)) from None
+        case = done.next_after()
+        n_done, n_cases = done.n_done, len(done.cases)
+        if case is None:
+            return NextCase(case_id=None, n_done=n_done, n_cases=n_cases)
+        seen = case_to_label(engine, one, case)
+        texts = [seen.question, seen.answer, seen.reference, *seen.contexts]
+        if Scope.ADMIN not in caller.scopes:
+            texts = masked(engine, texts)
+        return NextCase(
+            case_id=case,
+            question=texts[0],
+            answer=texts[1],
+            reference_answer=texts[2] or None,
+            contexts=texts[3:],
+            n_done=n_done,
+            n_cases=n_cases,
+        )
+
+    @made.post("/draws/{draw_id}/labels", summary="Label a drawn case")
+    def add_label(
+        request: Request,
+        draw_id: DrawId,
+        given: GivenLabel,
+        caller: Annotated[Principal, needs(Scope.LABEL)],
+    ) -> Took:
+        """As the caller, of kind person. What was said before is kept and counts no more."""
+        one = _found(engine, draw_id)
+        try:
+            with engine.begin() as connection:
+                label_case(
+                    connection,
+                    one,
+                    given.case_id,
+                    given.value,
+                    caller.user_id,
+                    note=given.note,
+                    settles=given.settles,
+                )
+                note(connection, request, status=200)
+        except RagBenchError as error:
+            raise Problem(Code.CONFLICT, str(error)) from None
+        return Took(draw=one.id, case_id=given.case_id, annotator=caller.user_id)
+
+    @made.get("/labels", dependencies=[needs(Scope.READ)], summary="Labels as they count now")
+    def list_labels(
+        metric: Annotated[str | None, Query(max_length=200, description="Of this rubric.")] = None,
+    ) -> Labels:
+        """The newest of each annotator and case, of persons and of models."""
+        found = labels.current_labels(engine, metric=metric)
+        names = list(StoredLabel.model_fields)
+        return Labels(
+            labels=[StoredLabel(**{name: getattr(one, name) for name in names}) for one in found]
+        )
+
+    return made
+
+
+def _found(engine: Engine, draw_id: int) -> draws.Draw:
+    try:
+        return draws.get_draw(engine, draw_id)
+    except draws.DrawError:
+        raise Problem(
+            Code.NOT_FOUND, "There is no draw of this number; GET /eval/draws lists them."
+        ) from None

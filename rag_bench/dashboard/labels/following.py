@@ -1,0 +1,204 @@
+"""What follows from labels: draws and how far they are, corrected scores, marks of judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from rag_bench.dashboard.page.parts import (
+    Cell,
+    Col,
+    Page,
+    form,
+    heading,
+    join,
+    link,
+    mark,
+    metric_cell,
+    number_cell,
+    paragraph,
+    said,
+    table,
+)
+from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.people.guidelines import labelled_metrics, rubric_guideline, rubric_of
+from rag_bench.store.labels.agreeing import standing
+from rag_bench.store.labels.draws import draw as draw_cases
+from rag_bench.store.labels.draws import draws
+from rag_bench.store.labels.guidelines import keep_guideline
+from rag_bench.store.labels.judged import Corrections, corrections, judges_with_labels
+from rag_bench.store.labels.kept_calibrations import stale
+from rag_bench.store.labels.labels import newest_label_id
+from rag_bench.store.labels.listing import labelable_evaluations
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from rag_bench.dashboard.context import Context
+    from rag_bench.evaluation.people.corrected import Correction
+    from rag_bench.reporting.leaderboard import Leaderboard
+
+_DRAWN = 100
+_OFFERED = 200
+
+
+def labelled_judges(context: Context) -> set[str]:
+    """Return the judges that scored answers which people labelled."""
+    newest = newest_label_id(context.engine)
+    return context.kept.of(context.engine, _labelled_judges, newest) if newest else set()
+
+
+def _labelled_judges(engine: Engine, newest: int) -> set[str]:
+    return set(judges_with_labels(engine, labelled_metrics()))
+
+
+def corrected_of(context: Context, board: Leaderboard) -> Corrections | None:
+    """Return the corrected scores of a board's leading measure; None if it is no rubric's."""
+    from rag_bench.reporting.leaderboard import lead_column
+
+    lead = lead_column(board.rows)
+    if lead.metric not in labelled_metrics():
+        return None
+    newest = newest_label_id(context.engine)
+    tier = lead.tier.removeprefix("tier_")
+    return context.kept.of(
+        context.engine, _corrections, board.settings_hash, tier, lead.metric, newest
+    )
+
+
+def _corrections(engine: Engine, settings: str, tier: str, metric: str, newest: int) -> Corrections:
+    return corrections(engine, settings, tier, metric)
+
+
+def corrected_section(context: Context, board: Leaderboard, made: Page) -> None:
+    """Add raw scores beside corrected ones, where there are labels; else what labels are for."""
+    words, found = context.words, corrected_of(context, board)
+    if found is None:
+        return
+    made.add(heading(words("corrected_scores")), paragraph(words("corrected_scores_help")))
+    if not any(one.n_labels for one in found.found.values()):
+        made.add(said(words("no_labels_yet"), "empty"))
+        return
+    rows: list[list[Any]] = [
+        [
+            model,
+            judge,
+            metric_cell(one.raw_mean.to_json(), words),
+            metric_cell(one.mean.to_json() if one.mean else None, words),
+            metric_cell(one.raw_good.to_json(), words),
+            metric_cell(one.good.to_json() if one.good else None, words),
+            number_cell(one.n_labels),
+            Cell(_how(context, one), one.method or one.reason or ""),
+        ]
+        for (model, judge), one in found.found.items()
+    ]
+    columns: list[Col | str] = [words("generation_model"), words("judge")]
+    titles = ("score_raw", "score_corrected", "good_raw", "good_corrected", "n_labels")
+    columns += [Col(words(title), numeric=True) for title in titles]
+    columns.append(words("label_method"))
+    made.add(table("corrected", columns, rows, words, caption=words("corrected_scores")))
+
+
+def _how(context: Context, one: Correction) -> Markup:
+    words = context.words
+    text = Markup("{}").format(words(f"label_how_{one.method or one.reason}"))
+    if one.method == "rogan_gladen":
+        text += mark(words("errs_alike"), words("errs_alike_title"))
+        verdict = one.transport.verdict if one.transport else "too_few"
+        text += Markup(" <small>{}</small>").format(words(f"label_transport_{verdict}"))
+    if one.n_disputed:
+        text += Markup(" <small>{}</small>").format(words("label_disputed", n=one.n_disputed))
+    return text
+
+
+def draws_section(context: Context, made: Page) -> None:
+    """Add the draws with how far they are, and a form that draws, for who may label."""
+    from rag_bench.dashboard.labels.labelling import SCOPES
+
+    words, view = context.words, context.view
+    made.add(heading(words("people_labels"), anchor="rb-labels"), paragraph(words("labels_help")))
+    rows: list[list[Any]] = []
+    for one in draws(context.engine):
+        stands = standing(context.engine, one)
+        kappa = next((pair["kappa"].to_json() for pair in stands.pairs.values()), None)
+        alpha = stands.alpha.to_json() if stands.alpha else None
+        rows.append(
+            [
+                Cell(link(str(one.id), view.link(draw=one.id, case=None)), one.id),
+                number_cell(one.evaluation_id),
+                one.metric,
+                f"{one.guideline} {one.guideline_version}",
+                f"{stands.n_labelled}/{one.size}",
+                ", ".join(f"{name} {len(cases)}" for name, cases in stands.labels.items()),
+                metric_cell(kappa, words),
+                metric_cell(alpha, words),
+                number_cell(len(stands.to_settle)),
+            ]
+        )
+    columns: list[Col | str] = [words("label_draw"), Col(words("evaluation"), numeric=True)]
+    columns += [
+        words(w) for w in ("label_rubric", "label_guideline_title", "label_done", "label_by")
+    ]
+    columns += [
+        Col(words("people_kappa"), numeric=True),
+        Col(words("label_alpha"), numeric=True),
+        Col(words("to_settle"), numeric=True),
+    ]
+    if rows:
+        made.add(table("draws", columns, rows, words, caption=words("people_labels")))
+    if SCOPES & context.viewer.scopes:
+        offered = [f"{row['id']}" for row in labelable_evaluations(context.engine, _OFFERED)]
+        if offered:
+            fields = {"size": str(_DRAWN)}
+            made.add(
+                form(
+                    "label_draw",
+                    words("label_draw_new", n=_DRAWN),
+                    fields,
+                    ("evaluation", words("label_of_evaluation"), offered[0], offered),
+                )
+            )
+
+
+def stale_note(context: Context, judges: list[str], made: Page) -> None:
+    """Say which kept calibrations are stale, and why."""
+    found = [one for one in stale(context.engine, judges) if one.reasons]
+    if found:
+        lines = join([Markup("<li>{}</li>").format(str(one)) for one in found])
+        text = Markup("{}<ul>{}</ul>").format(context.words("calibration_stale"), lines)
+        made.add(said(text, "warn"))
+
+
+def draw_new(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
+    """Draw cases of an evaluation by the rubric that models are ranked by."""
+    from rag_bench.reporting.leaderboard import lead_column
+
+    words, board = context.words, context.board
+    given = fields.get("evaluation", "").strip()
+    if not given.isdigit() or len(given) > 18:
+        raise RagBenchError(words("label_bad_evaluation"))
+    lead = lead_column(board.rows).metric if board is not None else ""
+    metric = lead if lead in labelled_metrics() else labelled_metrics()[0]
+    guideline = keep_guideline(connection, metric, rubric_guideline(metric), context.viewer.user_id)
+    made = draw_cases(
+        context.engine,
+        int(given),
+        rubric_of(metric).metric.name,
+        guideline,
+        size=_DRAWN,
+        user_id=context.viewer.user_id,
+        connection=connection,
+    )
+    query = context.view.link("judges", draw=made.id, case=None)
+    return said(
+        join(
+            [
+                words("label_drawn", n=made.size, all=made.n_cases),
+                " ",
+                link(words("label_start"), query),
+            ]
+        ),
+        "note",
+    )

@@ -1,0 +1,229 @@
+"""Labelling a draw's cases: blind to model and verdict, the guideline at hand, by keyboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from rag_bench.access.scopes import Scope
+from rag_bench.dashboard.page.parts import Page, form, heading, join, link, paragraph, said
+from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.errors import RagBenchError
+from rag_bench.store.labels.agreeing import standing
+from rag_bench.store.labels.draws import Draw, get_draw
+from rag_bench.store.labels.guidelines import get_guideline
+from rag_bench.store.labels.labelling import Progress, case_to_label, label_case, progress
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from rag_bench.dashboard.context import Context
+
+SCOPES = frozenset({Scope.LABEL})
+VALUES = ("1", "2", "3", "4", "5")
+COULD_NOT_TELL = "?"
+
+
+def annotator_of(context: Context, given: str = "") -> str:
+    """Return who labels: the key's owner; on one's own machine whoever the view names."""
+    if context.viewer.user_id:
+        return context.viewer.user_id
+    return given or context.view.get("annotator") or os.environ.get("BENCHMARK_RUN_AUTHOR", "local")
+
+
+def draw_page(context: Context) -> Page:
+    """Return the page of a draw: the next case to label, or what is to be settled."""
+    words, view, made = context.words, context.view, Page()
+    made.add(
+        Markup('<nav class="rb-pager" aria-label="{}">{}</nav>').format(
+            words("pages"),
+            link(words("back_to_judges"), view.link(draw=None, case=None, annotator=None)),
+        )
+    )
+    if not SCOPES & context.viewer.scopes:
+        made.add(said(words("label_no_scope"), "bad"))
+        return made
+    try:
+        draw = get_draw(context.engine, _number(view.get("draw")))
+    except RagBenchError as error:
+        made.add(said(str(error), "warn"))
+        return made
+    try:
+        done = progress(context.engine, draw, annotator_of(context))
+    except RagBenchError as error:
+        # Somebody else may still settle what annotators differ on.
+        made.add(said(str(error), "warn"))
+        _choose_annotator(context, draw, made)
+        _disputes(context, draw, made)
+        return made
+    made.add(heading(words("label_draw_n", n=draw.id, metric=draw.metric)))
+    made.add(
+        paragraph(
+            words(
+                "label_progress",
+                done=done.n_done,
+                all=len(done.cases),
+                who=annotator_of(context),
+            )
+        )
+    )
+    _bar(done, made)
+    case = view.get("case") if view.get("case") in done.cases else done.next_after()
+    if case is None:
+        made.add(said(words("label_all_done"), "note"))
+        _disputes(context, draw, made)
+        return made
+    _case(context, draw, done, case, made)
+    _guideline(context, draw, made)
+    return made
+
+
+def _choose_annotator(context: Context, draw: Draw, made: Page) -> None:
+    if context.viewer.user_id:
+        return
+    names = [link(name, context.view.link(annotator=name)) for name in draw.annotators]
+    made.add(paragraph(join([context.words("label_as"), " ", join(names, " · ")])))
+
+
+def _bar(done: Progress, made: Page) -> None:
+    made.add(
+        Markup('<progress class="rb-progress" max="{}" value="{}">{}/{}</progress>').format(
+            len(done.cases), done.n_done, done.n_done, len(done.cases)
+        )
+    )
+
+
+def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -> None:
+    words, view = context.words, context.view
+    one = case_to_label(context.engine, draw, case)
+    texts = shown(context, [one.question, one.answer, one.reference, *one.contexts])
+    before, behind = done.neighbours(case)
+    steps = [
+        Markup('<a href="{}" data-go rel="{}">{}</a>').format(
+            view.link(case=other), rel, words(text)
+        )
+        for rel, other, text in (("prev", before, "previous"), ("next", behind, "next"))
+        if other is not None
+    ]
+    place = words("label_place", n=done.cases.index(case) + 1, all=len(done.cases))
+    made.add(
+        Markup('<nav class="rb-pager" aria-label="{}">{} {}</nav>').format(
+            words("pages"), place, join(steps, " ")
+        )
+    )
+    made.add(_block(words("question"), texts[0]))
+    for n, text in enumerate(texts[3:], 1):
+        made.add(_block(words("label_context", n=n), text))
+    if one.reference:
+        made.add(_block(words("reference_answer"), texts[2]))
+    made.add(_block(words("label_answer"), texts[1], "rb-to-label"))
+    made.add(_values(context, draw, case, done.values.get(case)))
+    made.add(Markup("<p><small>{}</small></p>").format(words("label_keys_help")))
+    made.add(masking_note(context))
+
+
+def _block(title: str, text: str, kind: str = "") -> Markup:
+    return Markup('<h3>{}</h3><div class="rb-text {}">{}</div>').format(title, kind, text)
+
+
+def _values(context: Context, draw: Draw, case: str, now: float | None) -> Markup:
+    """Return the buttons; the value that is stored already is marked."""
+    words = context.words
+    buttons = join(
+        Markup(
+            '<button name="value" value="{0}" data-key="{1}" aria-pressed="{2}"{3}>{4}</button>'
+        ).format(
+            value,
+            key,
+            "true" if pressed else "false",
+            Markup(' class="rb-pressed"') if pressed else "",
+            text,
+        )
+        for value, key, text, pressed in (
+            *((v, v, v, now == float(v)) for v in VALUES),
+            (COULD_NOT_TELL, "0", words("could_not_tell"), False),
+        )
+    )
+    return Markup(
+        '<form class="rb-act rb-label" data-act="label_case" aria-label="{0}">'
+        '<input type="hidden" name="draw" value="{1}"><input type="hidden" name="case" value="{2}">'
+        '<input type="hidden" name="annotator" value="{3}"><b>{0}</b> {4} '
+        '<label><span>{5}</span> <input name="note" maxlength="1000"></label></form>'
+    ).format(
+        words("label_value"), draw.id, case, annotator_of(context), buttons, words("label_note")
+    )
+
+
+def _guideline(context: Context, draw: Draw, made: Page) -> None:
+    found = get_guideline(context.engine, draw.guideline, draw.guideline_version)
+    if found is not None:
+        made.add(
+            Markup(
+                '<details open><summary>{}</summary><div class="rb-text">{}</div></details>'
+            ).format(context.words("label_guideline", name=str(found)), found.text)
+        )
+
+
+def _disputes(context: Context, draw: Draw, made: Page) -> None:
+    """Add the cases on which annotators differ: for those who have labelled all of theirs."""
+    words, stands = context.words, standing(context.engine, draw)
+    if not stands.pairs:
+        return
+    made.add(heading(words("to_settle")))
+    if not stands.to_settle:
+        made.add(said(words("nothing_to_settle"), "empty"))
+    for dispute in stands.to_settle:
+        one = case_to_label(context.engine, draw, dispute.case_id)
+        question, answer, reference = shown(context, [one.question, one.answer, one.reference])
+        differing = ", ".join(f"{name} {value:g}" for name, value in dispute.said.items())
+        parts: list[object] = [
+            Markup("<h3>{}: {}</h3>").format(dispute.case_id, differing),
+            _block(words("question"), question),
+        ]
+        if reference:
+            parts.append(_block(words("reference_answer"), reference))
+        parts.append(_block(words("label_answer"), answer))
+        fields = {
+            "draw": str(draw.id),
+            "case": dispute.case_id,
+            "annotator": annotator_of(context),
+        }
+        parts.append(
+            form(
+                "label_settle",
+                words("label_settle"),
+                fields,
+                ("value", words("label_value"), "", VALUES),
+            )
+        )
+        made.add(Markup('<section class="rb-answer">{}</section>').format(join(parts)))
+
+
+def store(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
+    """Store a label; the page then shows the next case without one."""
+    return _store(context, connection, fields, settles=False)
+
+
+def settle(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
+    """Settle a case on which annotators differ."""
+    return _store(context, connection, fields, settles=True)
+
+
+def _store(
+    context: Context, connection: Connection, fields: Mapping[str, str], *, settles: bool
+) -> Markup:
+    words, value = context.words, fields.get("value", "").strip()
+    if value not in (*VALUES, COULD_NOT_TELL):
+        raise RagBenchError(words("label_bad_value"))
+    draw, case = get_draw(context.engine, _number(fields.get("draw", ""))), fields.get("case", "")
+    number = None if value == COULD_NOT_TELL else float(value)
+    who = annotator_of(context, fields.get("annotator", ""))
+    label_case(connection, draw, case, number, who, note=fields.get("note"), settles=settles)
+    return said(words("label_stored", case=case, value=value, who=who), "note")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
