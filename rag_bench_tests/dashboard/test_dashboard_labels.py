@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser_ui import until
 from dashboard_browser import Dashboard, chromium
 from dashboard_pages import shown
 from labelled_world import JUDGE_KEY, METRIC, MODELS, SETTINGS, TIER, LabelledWorld, labelled_world
@@ -115,12 +115,11 @@ def browsed(world: LabelledWorld, tmp_path: Path) -> Iterator[Dashboard]:
         yield Dashboard(browser, f"{url}/")
 
 
+_SETTLES = "document.querySelector('form[data-act=label_settle]')"
+
+
 def _wait(page: Dashboard, text: str) -> None:
-    for _ in range(200):
-        if text in page.text():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{text!r} did not come: {page.text()[:500]}")
+    until(f"the words {text!r}", 60, lambda: text in page.text())
 
 
 def test_two_annotators_one_by_file_and_one_by_keyboard(
@@ -159,13 +158,11 @@ def test_two_annotators_one_by_file_and_one_by_keyboard(
     assert before.n_disputed == len(differing) > 0
     for _ in differing:
         browsed.settled()
-        case = standing(world.engine, made).to_settle[0].case_id
-        field = browsed.browser.find_element(
-            By.CSS_SELECTOR, "form[data-act=label_settle] input[name=value]"
-        )
-        field.send_keys(str(world.truth[FIRST][case]))
-        field.submit()
-        _wait(browsed, f"{case} is labelled")
+        case = str(browsed.run(f"return {_SETTLES}.elements['case'].value"))
+        true = str(world.truth[FIRST][case])
+        browsed.run(f"{_SETTLES}.elements['value'].value = arguments[0]", true)
+        browsed.run(f"{_SETTLES}.querySelector('button').click()")
+        _wait(browsed, f"{case} is labelled {true}")
     after = corrections(world.engine, SETTINGS, TIER, METRIC).found[FIRST, JUDGE_KEY]
     assert after.n_disputed == 0
     assert after.mean is not None
