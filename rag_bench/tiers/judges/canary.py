@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from rag_bench.tiers.base.models import Models
 
 VERSION = "1"
+#: In its inputs: the keys of the calls that were asked again. (`calls` counts what it asked.)
+CALLS = "asked_again"
 N_CASES = 30
 _SEED = "canary"
 _LOOKED_AT = 20  # stored calls per case, as not each reply is a rubric's score
@@ -113,7 +115,7 @@ def plan_of(engine: Engine, models: Models, judge: str, n_cases: int = N_CASES) 
     """
     provider, model = models.split(judge)
     before = canaries_of(engine, judge)
-    kept = calls_named(engine, before[0].inputs["calls"]) if before else []
+    kept = calls_named(engine, before[0].inputs.get(CALLS, ())) if before else []
     if len(kept) >= min(n_cases, N_CASES):
         chosen = kept[:n_cases]
     else:
@@ -256,7 +258,7 @@ def task_of(engine: Engine, models: Models, plan: CanaryPlan, run_id: str | None
         partial(_work, models, plan, run_id),
         Roles(benchmark_judge_model=plan.judge),
         asked=plan.judge,
-        inputs={"calls": [call.key for call in plan.calls]},
+        inputs={CALLS: [call.key for call in plan.calls]},
         under=conditions(engine, plan.judge, run_id),
     )
 

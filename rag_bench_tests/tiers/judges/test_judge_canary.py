@@ -27,6 +27,7 @@ from rag_bench.tiers.base.evaluate import evaluate
 from rag_bench.tiers.base.models import Models
 from rag_bench.tiers.judges.benchmark_judge import examination, sample_of
 from rag_bench.tiers.judges.canary import (
+    CALLS,
     NothingToAskAgainError,
     conditions,
     plan_of,
@@ -115,7 +116,8 @@ def test_a_judge_is_asked_again_beside_the_ledger_and_found_the_same_or_changed(
     second, sent = asked.canary(judge)
     assert sent == n
     assert second.inputs["result"]["n_reference"] == 3
-    assert second.inputs["calls"] == first.inputs["calls"]
+    assert second.inputs[CALLS] == first.inputs[CALLS]
+    assert len(second.inputs[CALLS]) == n
     assert second.inputs["result"]["since"] == result["seen"]
     assert changes(asked.world.engine) == []
 
