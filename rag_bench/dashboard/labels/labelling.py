@@ -114,7 +114,7 @@ def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -
             words("pages"), place, join(steps, " ")
         )
     )
-    made.add(_block(words("question"), texts[0]))
+    made.add(_block(words("label_question"), texts[0]))
     for n, text in enumerate(texts[3:], 1):
         made.add(_block(words("label_context", n=n), text))
     if one.reference:
@@ -181,7 +181,7 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
         differing = ", ".join(f"{name} {value:g}" for name, value in dispute.said.items())
         parts: list[object] = [
             Markup("<h3>{}: {}</h3>").format(dispute.case_id, differing),
-            _block(words("question"), question),
+            _block(words("label_question"), question),
         ]
         if reference:
             parts.append(_block(words("reference_answer"), reference))
