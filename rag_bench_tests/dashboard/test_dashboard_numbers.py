@@ -224,6 +224,22 @@ def test_compared_as_by_the_command(populated: World) -> None:
     assert len(page.tables["cases"]) == len(said.worse)
 
 
+def test_where_answers_fail_is_told_as_by_the_command(populated: World) -> None:
+    from rag_bench.reporting.failing import failing
+
+    page = shown(populated.engine, "?tab=models&judge=simulator/sim-judge-sharp")
+    said = {
+        (one.model, count.place): len(count.cases)
+        for one in failing(populated.engine)
+        if one.judge in ("simulator/sim-judge-sharp", None)
+        for count in one.counts
+    }
+    found = {
+        (row["model"], row["place"]): int(float(row["cases"])) for row in page.tables["failing"]
+    }
+    assert found == said
+
+
 def test_analyses(populated: World) -> None:
     used = populated.rows(
         "select metrics, inputs -> 'result' as result from rag_bench.evaluation where tier = "
