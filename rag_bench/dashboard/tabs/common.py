@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from rag_bench.answer_sources import source_of
 from rag_bench.dashboard.labels.following import labelled_judges
-from rag_bench.dashboard.page.parts import choice, mark, paragraph
+from rag_bench.dashboard.page.parts import choice, link, mark, paragraph
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
@@ -68,6 +68,20 @@ def settings_choice(context: Context) -> Markup:
     return choice(
         "settings", words("settings"), options, context.settings_hash or "", ("page", "case")
     )
+
+
+def measured_elsewhere(context: Context, tier: str, tab: str) -> Markup:
+    """Return a link to the newest settings under which a tier of judges was measured, where it was
+    not under those that are shown; nothing where it never was.
+    """
+    from rag_bench.store.evaluations import settings_seen
+
+    shown = {one.settings_hash for one in context.measured}
+    for found, _ in settings_seen(context.engine, tier=tier, kind="scores"):
+        if found in shown and found != context.settings_hash:
+            text = context.words("measured_elsewhere", settings=found[:SHORT])
+            return link(text, context.view.link(tab, settings=found))
+    return Markup("")
 
 
 def measured_line(context: Context, board: Leaderboard) -> Markup:

@@ -12,6 +12,7 @@ from rag_bench.dashboard.page.parts import (
     choice,
     choices,
     heading,
+    join,
     metric_cell,
     metric_col,
     number,
@@ -22,7 +23,12 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.shell import without_results
-from rag_bench.dashboard.tabs.common import measured_line, model_name, settings_choice
+from rag_bench.dashboard.tabs.common import (
+    measured_elsewhere,
+    measured_line,
+    model_name,
+    settings_choice,
+)
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
@@ -46,7 +52,8 @@ def page(context: Context) -> Page:
     made.add(choices(settings_choice(context)), measured_line(context, board))
     lines = gates(board)
     if not lines:
-        made.add(said(words("no_gates"), "empty"))
+        there = measured_elsewhere(context, "judge_pipeline", "gates")
+        made.add(said(join([words("no_gates"), " ", there]), "empty"))
         return made
     _table(context, lines, made)
     _confusion(context, lines, made)

@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     Page,
     choices,
     heading,
+    join,
     metric_cell,
     metric_col,
     number,
@@ -25,6 +26,7 @@ from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
     checked_judges,
     judge_name,
+    measured_elsewhere,
     measured_line,
     settings_choice,
 )
@@ -83,7 +85,9 @@ def page(context: Context) -> Page:
     checked = checked_judges(context, board)
     unchecked = [line.model for line in lines if line.model not in checked]
     if unchecked:
-        made.add(said(words("unchecked_present", judges=", ".join(unchecked)), "warn"))
+        told = words("unchecked_present", judges=", ".join(unchecked))
+        there = measured_elsewhere(context, "judge", "judges")
+        made.add(said(join([told, " ", there]), "warn"))
     _trust(context, lines, checked, made)
     stale_note(context, [line.model for line in lines], made)
     corrected_section(context, board, made)

@@ -31,6 +31,7 @@ from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
     checked_judges,
     judge_name,
+    measured_elsewhere,
     measured_line,
     model_name,
     moment,
@@ -111,7 +112,8 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
     if counting:
         first = counting[0]
         kappa = (first.metrics or {}).get("label_kappa")
-        text: object = words("never_checked")
+        elsewhere = measured_elsewhere(context, "judge", "judges")
+        text: object = join([words("never_checked"), ". ", elsewhere])
         if kappa and kappa["value"] is not None:
             text = join(
                 [
@@ -145,6 +147,9 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
                 text,
             )
         )
+    elif there := measured_elsewhere(context, "judge_pipeline", "gates"):
+        title = link(words("production_judge"), view.link("gates"))
+        items.append((title, words("not_measured_here"), there))
     if snapshot is not None:
         text = words(
             "dump_holds",
