@@ -40,3 +40,17 @@ def test_judges_of_earlier_settings_are_a_link_away(done_world: World) -> None:
     assert f"?tab=judges&amp;settings={before}" in shown(done_world.engine, "?tab=judges").html
     there = shown(done_world.engine, f"?tab=gates&settings={before}")
     assert there.tables["gates"]
+
+
+def test_who_comes_for_a_topic_or_a_change_finds_it(populated: World) -> None:
+    topics = populated.rows(
+        "select scores ->> 'topic_key' as key, scores ->> 'name' as name from "
+        "rag_bench.evaluation_case where evaluation_id = (select max(id) from "
+        "rag_bench.evaluation where tier = 'analytics_topics') order by 1"
+    )
+    for topic in topics:
+        page = shown(populated.engine, f"?tab=topics&topic={topic['key']}")
+        first = page.html.index(f": {topic['name']}</h2>")
+        assert first < page.html.index('id="rb-topics"'), "the topic that was asked for comes first"
+    # A change opens the comparison of its two measurements, with the questions that moved.
+    assert "?tab=compare&amp;a=" in shown(populated.engine, "?tab=overview").html

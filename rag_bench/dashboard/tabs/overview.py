@@ -172,7 +172,9 @@ def _notes(context: Context, board: Leaderboard) -> list[object]:
         if judge is not None and judge not in checked_judges(context, board)
     ]
     if unchecked:
-        found.append(said(words("unchecked_present", judges=", ".join(unchecked)), "warn"))
+        told = words("unchecked_present", judges=", ".join(unchecked))
+        there = measured_elsewhere(context, "judge", "judges")
+        found.append(said(join([told, " ", there]), "warn"))
     found += [said(words("instrument_mark", mark=mark), "warn") for mark in board.instrument_marks]
     return found
 
@@ -200,7 +202,10 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
     rows = [
         [
             Cell(
-                link(one.models, context.view.link("runs", evaluation=one.evaluation_id)),
+                link(
+                    one.models,
+                    context.view.link("compare", a=one.before_id, b=one.evaluation_id),
+                ),
                 one.models,
             ),
             join([one.metric, metric_help(one.metric, words)]),
@@ -232,7 +237,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
 
 def _topics(context: Context) -> list[object]:
     """Return the topics to look at first; nothing where topics were not analysed."""
-    from rag_bench.dashboard.tabs.topics import gaps_of
+    from rag_bench.dashboard.tabs.topics import gaps_of, name_of
     from rag_bench.evaluation.metrics.source_analytics import TOPICS
     from rag_bench.tiers.traffic.analytics import newest
 
@@ -247,7 +252,7 @@ def _topics(context: Context) -> list[object]:
     lines = [
         link(
             words("gap_line", name=topic["name"], n=topic["question_count"]),
-            context.view.link("topics", topic=topic["topic_id"]),
+            context.view.link("topics", topic=name_of(topic)),
         )
         for topic in gaps[:5]
     ]

@@ -65,6 +65,8 @@ def page(context: Context) -> Page:
         if scores.uncovered > 0:
             share = percent(scores.uncovered)
             made.add(said(words("traffic_uncovered", share=share), "warn"))
+    if view.get("topic"):  # who comes for one topic finds it first
+        _samples(context, topics, gaps, made)
     _map(context, topics, scores, pair, made)
     metrics_table(context, found, "topic-metrics", made)
     sort = view.get("sort") if view.get("sort") in _SORTS else _SORTS[0]
@@ -72,7 +74,8 @@ def page(context: Context) -> Page:
     options = [(one, words(f"order_{one}")) for one in _SORTS]
     made.add(choices(choice("sort", words("order"), options, sort)))
     _table(context, sorted(topics, key=lambda t: _key(sort, t)), scores, pair, made)
-    _samples(context, topics, gaps, made)
+    if not view.get("topic"):
+        _samples(context, topics, gaps, made)
     _changes(context, found, made)
     _months(context, found.id, topics, made)
     return made
@@ -158,7 +161,7 @@ def _table(
     n_items = {topic.key: topic.n_items for topic in scores.topics} if scores else {}
     rows: list[list[Any]] = [
         [
-            Cell(link(topic["name"], view.link(topic=_name_of(topic)), "rb-keep"), topic["name"]),
+            Cell(link(topic["name"], view.link(topic=name_of(topic))), topic["name"]),
             number_cell(topic["question_count"]),
             number_cell(round(_unanswered(topic))),
             metric_cell(topic["metrics"]["with_answers_rate"], words),
@@ -190,7 +193,7 @@ def _table(
     made.add(table("topics", columns, rows, words, caption=words("topics")))
 
 
-def _name_of(topic: Mapping[str, Any]) -> str:
+def name_of(topic: Mapping[str, Any]) -> str:
     """Return what a link calls a topic: its key, which stays; of older results its number."""
     return str(topic.get("topic_key", topic["topic_id"]))
 
@@ -202,14 +205,14 @@ def _samples(
     made: Page,
 ) -> None:
     words, wanted = context.words, context.view.get("topic")
-    chosen = next((t for t in topics if _name_of(t) == wanted), None)
+    chosen = next((t for t in topics if name_of(t) == wanted), None)
     chosen = chosen or next(iter([*gaps, *topics]), None)
     if chosen is None:
         return
     texts = shown(context, list(chosen["sample_questions"]))
-    made.add(heading(words("sample_questions")))
-    options = [(_name_of(t), t["name"]) for t in topics]
-    made.add(choices(choice("topic", words("topic"), options, _name_of(chosen), ())))
+    made.add(heading(words("sample_questions") + ": " + chosen["name"]))
+    options = [(name_of(t), t["name"]) for t in topics]
+    made.add(choices(choice("topic", words("topic"), options, name_of(chosen), ())))
     made.add(paragraph(", ".join(chosen["keywords"])))
     made.add(
         table(
