@@ -12,7 +12,7 @@ from command_line import RagBench
 from sqlalchemy import Engine, text
 
 from rag_bench import definitions
-from rag_bench.assets.results.analytics import ASSETS
+from rag_bench.assets.results import analytics, benchmark_topics
 from rag_bench.tiers.stages import ANALYTICS
 
 
@@ -20,7 +20,7 @@ from rag_bench.tiers.stages import ANALYTICS
 def _only_analytics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build no more of the graph than these commands use: it takes seconds."""
     made = dg.Definitions(
-        assets=ASSETS,
+        assets=[*analytics.ASSETS, *benchmark_topics.ASSETS],
         resources=definitions.defs.resources,
         executor=dg.in_process_executor,
         # The run is one of the stage's job, as in the project's own definitions.
