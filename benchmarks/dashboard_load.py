@@ -86,7 +86,9 @@ class Handlers:
         context = Context(
             self._engine, self._settings, view, Words(view.lang), Viewer(), self.kept, ""
         )
-        look_at(context)
+        shown = str(look_at(context))
+        if "could not be shown" in shown or "Не удалось показать" in shown:
+            raise SystemExit(f"{query} could not be shown")
 
     def statements(self, query: str) -> Statements:
         """Return what a look asks where nothing is kept."""

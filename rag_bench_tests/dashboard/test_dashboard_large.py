@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from rag_bench.dashboard.address import TABS
 from rag_bench.store.evaluations import measured_triples, model_runs
+from rag_bench.store.evaluations.listing import neighbours_in_time
 
 pytestmark = pytest.mark.timeout(600)
 MOST_ROWS = 500
@@ -54,3 +55,11 @@ def test_no_table_is_longer_than_a_browser_bears(large: Engine, tab: str) -> Non
     assert "could not be shown" not in page.text
     assert page.tables
     assert max(len(rows) for rows in page.tables.values()) <= MOST_ROWS
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_evaluations_of_two_dumps_are_compared(large: Engine, lang: str) -> None:
+    [(before, newest)] = neighbours_in_time(large, 1)
+    page = shown(large, f"?tab=compare&a={before}&b={newest.id}&lang={lang}")
+    assert page.tables["inputs"], "the dump differs"
+    assert page.tables["chunks_differ"]

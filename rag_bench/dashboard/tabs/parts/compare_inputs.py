@@ -96,5 +96,5 @@ def _chunks(context: Context, detail: Mapping[str, Any]) -> list[object]:
         ]
         for n, one in enumerate(listed)
     ]
-    columns = [words(t) for t in ("what", "page", "side_a", "side_b")]
+    columns = [words(t) for t in ("what", "page_url", "side_a", "side_b")]
     return [paragraph(counts), table("chunks_differ", columns, rows, words, caption=counts)]
