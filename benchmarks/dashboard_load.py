@@ -12,9 +12,9 @@ world (`rag_bench_tests/support/dashboard/large_store.py`).
    median and 95th percentile. Beside it its bare SQL: the statements that its figures rest on,
    which is what it asks where nothing is kept, one after the other with all rows fetched. Asked in
    turns, so that whatever else the machine does is the same for both. At most 3 is asked.
-2. Four people at once on the served page, each on a tab of their own: how long each waits, against
-   the same request alone. Two cores do two things at once, so at most 2 would be no waiting at all;
-   who waited for the others' turn would have 4. At most 3 is asked of the median.
+2. Four people at once on the served page, each on a tab of their own: how long one turn of all four
+   takes, against the four requests one after the other. Who waited for the others' turn would have
+   1 and more; what the database and the other core do meanwhile is the gain. At most 1 is asked.
 3. Usable: from the start of the navigation in headless Chromium until the view is there and all its
    plots are drawn, cold browser, warm server. Two seconds are asked on two quiet cores.
 
@@ -52,7 +52,7 @@ from dashboard_browser import Dashboard, chromium
 from dashboard_world import analysed
 from large_store import Size, enlarge
 
-MOST_RATIO, MOST_WAITING, MOST_SECONDS = 3.0, 3.0, 2.0
+MOST_RATIO, MOST_WAITING, MOST_SECONDS = 3.0, 1.0, 2.0
 #: Of each tab the address that asks for most.
 WORST = {
     "overview": "?tab=overview&page=9999",
@@ -152,11 +152,10 @@ def measure_handlers(engine: Engine, queries: dict[str, str], repeats: int) -> l
     return ratios
 
 
-def look_by_http(client: httpx.Client, query: str) -> None:
-    """Ask for a view as the page does: join the queue, and read the stream to its answer."""
+def look_by_http(client: httpx.Client, number: int, query: str) -> None:
+    """Ask for a view as the page does: join the queue of the event, and read the stream."""
     session = f"load{threading.get_ident()}{time.monotonic_ns()}"
-    [load] = [one for one in client.get("/config").json()["dependencies"] if _loads(one)]
-    body = {"data": [query], "fn_index": load["id"], "session_hash": session}
+    body = {"data": [query], "fn_index": number, "session_hash": session}
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
     with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
         for line in stream.iter_lines():
@@ -174,15 +173,18 @@ def _loads(dependency: dict[str, Any]) -> bool:
 def measure_people(url: str, queries: Sequence[str], repeats: int) -> float:
     """Print how long four wait at once, and alone; return the ratio to what is asked."""
 
+    config = httpx.get(f"{url}/config", timeout=60).json()
+    [number] = [one["id"] for one in config["dependencies"] if _loads(one)]
+
     def patient(client: httpx.Client, query: str, waited: list[float]) -> None:
         for _ in range(repeats):
-            waited.append(taken(lambda: look_by_http(client, query)))
+            waited.append(taken(lambda: look_by_http(client, number, query)))
 
     alone: list[list[float]] = [[] for _ in queries]
     together: list[list[float]] = [[] for _ in queries]
     with _clients(url, len(queries)) as clients:
         for client, query, waited in zip(clients, queries, alone, strict=True):
-            look_by_http(client, query)
+            look_by_http(client, number, query)
             patient(client, query, waited)
         threads = [
             threading.Thread(target=patient, args=given)
@@ -192,12 +194,13 @@ def measure_people(url: str, queries: Sequence[str], repeats: int) -> float:
             thread.start()
         for thread in threads:
             thread.join()
-    ratios = []
     for query, single, four in zip(queries, alone, together, strict=True):
         one, many = statistics.median(single), statistics.median(four)
-        ratios.append(many / one)
-        print(f"{query:22} alone {one:7.0f} ms, four at once {many:7.0f} ms: {many / one:.2f}")
-    return statistics.median(ratios) / MOST_WAITING
+        print(f"{query:22} alone {one:7.0f} ms, four at once {many:7.0f} ms")
+    turn = max(statistics.median(four) for four in together)
+    ratio = turn / sum(statistics.median(single) for single in alone)
+    print(f"{'a turn of all four':22} against one after the other: {ratio:.2f}")
+    return ratio / MOST_WAITING
 
 
 @contextmanager
