@@ -108,6 +108,18 @@ def test_a_draw_is_made_from_the_page(world: LabelledWorld) -> None:
     assert "There is no evaluation 999" in done(world, ANN, "label_draw", evaluation="999")
 
 
+def test_corrected_scores_stand_beside_raw_ones(world: LabelledWorld) -> None:
+    assert "corrected" not in shown(world.engine, "?tab=models").tables
+    made = _drawn(world)
+    for case in made.cases:
+        value = str(world.truth[FIRST][case])
+        done(world, ANN, "label_case", draw=str(made.id), case=case, value=value)
+    for tab in ("models", "judges"):
+        [row] = shown(world.engine, f"?tab={tab}").tables["corrected"]
+        assert row["labels"] == "40"
+        assert row["how"] == "prediction_powered"
+
+
 @pytest.fixture
 def browsed(world: LabelledWorld, tmp_path: Path) -> Iterator[Dashboard]:
     app = local(world.engine, Settings(), "127.0.0.1")

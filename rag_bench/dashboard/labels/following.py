@@ -72,13 +72,18 @@ def _corrections(engine: Engine, settings: str, tier: str, metric: str, newest: 
     return corrections(engine, settings, tier, metric)
 
 
-def corrected_section(context: Context, board: Leaderboard, made: Page) -> None:
-    """Add raw scores beside corrected ones, where there are labels; else what labels are for."""
+def corrected_section(
+    context: Context, board: Leaderboard, made: Page, *, without_labels: bool = True
+) -> None:
+    """Add raw scores beside corrected ones, where there are labels; else what labels are for, or
+    nothing.
+    """
     words, found = context.words, corrected_of(context, board)
-    if found is None:
+    labels = found is not None and any(one.n_labels for one in found.found.values())
+    if found is None or not (labels or without_labels):
         return
     made.add(heading(words("corrected_scores")), paragraph(words("corrected_scores_help")))
-    if not any(one.n_labels for one in found.found.values()):
+    if not labels:
         made.add(said(words("no_labels_yet"), "empty"))
         return
     rows: list[list[Any]] = [

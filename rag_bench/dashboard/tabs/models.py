@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from rag_bench.dashboard.labels.following import corrected_section
 from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
     Cell,
@@ -60,6 +61,7 @@ def page(context: Context) -> Page:
     if any(row.simulated for row in board.rows):
         made.add(said(words("simulated_present"), "warn"))
     _leaderboard(context, board, lines, made)
+    corrected_section(context, board, made, without_labels=False)
     weighted_part(context, board, made)
     wins_part(context, board, lines, judge, made)
     _tradeoffs(context, lines, made)
