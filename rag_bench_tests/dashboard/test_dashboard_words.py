@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rag_bench.dashboard
@@ -50,6 +50,7 @@ def test_no_word_is_left_over() -> None:
     } == set()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(
     st.sampled_from(TABS),
     st.dictionaries(
