@@ -158,7 +158,7 @@ def test_pairs_of_one_page_are_not_independent() -> None:
     assert again == clustered
     one = show_metrics(predicted[:6], truth[:6], clusters=pages[:6])
     assert all(one[name].ci_low is None for name in RATIOS)
-    assert "fewer than 10 pages" in one["f1_score"].to_json()["note"]
+    assert "too few pages or users (1)" in one["f1_score"].to_json()["note"]
     with pytest.raises(ValueError, match="cluster labels"):
         show_metrics([True], [True], clusters=[])
 
