@@ -113,23 +113,15 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
     for number, stage in enumerate(every, 1):
         # The UI lists jobs by name; the number tells in what order to run them.
         stage = replace(stage, description=f"Stage {number} of {len(every)}. {stage.description}")
-        job = dg.define_asset_job(
-            stage.name,
-            selection=dg.AssetSelection.assets(*stage.assets),
-            description=stage.description,
-            config=shown_config(
-                {name for asset in stage.assets for name in uses[dg.AssetKey(asset)]}, stage.assets
-            ),
-        )
+        used = {name for asset in stage.assets for name in uses[dg.AssetKey(asset)]}
+        job = _job(stage, shown_config(used, stage.assets))
         jobs[stage.name] = job
         schedules.append(_weekly(stage, job))
-    canary, canary_job = _canary(partitions)
-    schedules.append(_weekly(canary, canary_job))
-    calibration, calibration_job = _calibration(partitions)
-    schedules.append(_weekly(calibration, calibration_job))
+    of_judges = _of_judges(partitions)
+    schedules += [_weekly(stage, job) for stage, job in of_judges]
     asked_for = eval_run_job()
     return Automation(
-        [*jobs.values(), canary_job, calibration_job, asked_for],
+        [*jobs.values(), *(job for _, job in of_judges), asked_for],
         schedules,
         [
             dump_sensor(jobs["refresh"]),
@@ -140,45 +132,33 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
     )
 
 
-def _canary(
+def _of_judges(
     partitions: Partitions,
-) -> tuple[Scheduled, "UnresolvedAssetJobDefinition"]:
-    """Return the canary of the judges: no stage of a benchmark, as it asks anew each time."""
-    stage = Scheduled(
-        "canary",
-        "Stored calls of every benchmark judge asked again: is it still the same? (calls models)",
-        [CANARY],
-        "15 0 * * 1",  # before the week's scores
-        True,
-        partitions.by(Axis.JUDGE),
+) -> list[tuple[Scheduled, "UnresolvedAssetJobDefinition"]]:
+    """Return what tells of the judges beside the stages: the canary, as it asks anew each time,
+    before the week's scores; and the calibration, of labels, which come when people have time.
+    """
+    judges = partitions.by(Axis.JUDGE)
+    canary = (
+        "Stored calls of every benchmark judge asked again: is it still the same? (calls models)"
     )
-    job = dg.define_asset_job(
+    people = "Every benchmark judge against people's labels."
+    return [
+        (stage, _job(stage, shown_config({"models"}, stage.assets) if stage.pays else None))
+        for stage in (
+            Scheduled("canary", canary, [CANARY], "15 0 * * 1", True, judges),
+            Scheduled("calibration", people, [CALIBRATION], "45 5 * * 1", False, judges),
+        )
+    ]
+
+
+def _job(stage: Scheduled, config: Mapping[str, Any] | None) -> "UnresolvedAssetJobDefinition":
+    return dg.define_asset_job(
         stage.name,
         selection=dg.AssetSelection.assets(*stage.assets),
         description=stage.description,
-        config=shown_config({"models"}, stage.assets),
+        config=config,
     )
-    return stage, job
-
-
-def _calibration(
-    partitions: Partitions,
-) -> tuple[Scheduled, "UnresolvedAssetJobDefinition"]:
-    """Return the calibration of the judges: of labels, which come when people have time."""
-    stage = Scheduled(
-        "calibration",
-        "Every benchmark judge against people's labels.",
-        [CALIBRATION],
-        "45 5 * * 1",  # after the week's scores
-        False,
-        partitions.by(Axis.JUDGE),
-    )
-    job = dg.define_asset_job(
-        stage.name,
-        selection=dg.AssetSelection.assets(*stage.assets),
-        description=stage.description,
-    )
-    return stage, job
 
 
 def _weekly(stage: Scheduled, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
