@@ -245,6 +245,11 @@ def answering() -> tuple[Step, ...]:
     return tuple(step for step in steps() if step.kind == "answers")
 
 
+def scoring() -> tuple[Step, ...]:
+    """Return the steps in which a benchmark judge scores answers by rubrics."""
+    return tuple(step for step in steps() if step.by is Axis.PAIR and step.kind == "scores")
+
+
 def answers_read_by(step: Step) -> str | None:
     """Return the asset, partitioned by generation model, that a step's cells are made from."""
     by_generator = {one.asset for one in steps() if one.by is Axis.GENERATOR}

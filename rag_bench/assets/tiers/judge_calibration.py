@@ -8,6 +8,7 @@ import dagster as dg
 from rag_bench.assets.factories.cells import keys_of, log_progress, recorded, sweep_asset
 from rag_bench.partitions import Partitions
 from rag_bench.resources import DatabaseResource
+from rag_bench.tiers import registry
 from rag_bench.tiers.registry import Axis
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def build(partitions: Partitions) -> dg.AssetsDefinition:
     @sweep_asset(
         name=NAME,
         group_name="judges",
+        # What it is about; and a partitioned asset of no input would have the UI's "Materialize
+        # all" ask for its partitions alone.
+        deps=[step.asset for step in registry.scoring()],
         kinds={"postgres", "scipy"},
         partitions_def=partitions.by(Axis.JUDGE),
         code_version="1",

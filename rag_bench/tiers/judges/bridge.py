@@ -30,7 +30,7 @@ from rag_bench.tiers.base.evaluate import (
     evaluate_one,
 )
 from rag_bench.tiers.base.text_vectors import Progress, silent
-from rag_bench.tiers.registry import Axis, Step
+from rag_bench.tiers.registry import Step
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -58,11 +58,6 @@ class Span:
         return [(generator, self.new) for generator in self.steps[asset]]
 
 
-def scoring_steps() -> list[Step]:
-    """Return the steps in which a benchmark judge scores answers by rubrics."""
-    return [step for step in registry.steps() if step.by is Axis.PAIR and step.kind == "scores"]
-
-
 def span_of(bench: Bench, old: str, new: str) -> Span:
     """Return what the new judge has to score, so that both have scored the same answers.
 
@@ -73,7 +68,7 @@ def span_of(bench: Bench, old: str, new: str) -> Span:
     if old == new:
         raise ConfigurationError("A bridge has two ends: name two judges.")
     found: dict[str, list[str]] = {}
-    for step in scoring_steps():
+    for step in registry.scoring():
         rows = evaluations.latest_of_kind(
             bench.engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
         )
@@ -145,7 +140,7 @@ def build(bench: Bench, old: str, new: str) -> StoredEvaluation:
     pages = {item.item_id: item.cluster for item in bench.items}
     bridges: dict[str, Bridge] = {}
     versions: list[Any] = []
-    for step in scoring_steps():
+    for step in registry.scoring():
         rows = evaluations.latest_of_kind(
             bench.engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
         )
