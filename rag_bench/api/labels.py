@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
+from rag_bench.api.pages import PROBLEMS
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
 from rag_bench.errors import RagBenchError
@@ -22,7 +23,7 @@ from rag_bench.store.labels.listing import masked
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-_GREATEST = 2**63 - 1
+_GREATEST = 2**53 - 1  # that every reader of JSON keeps exactly
 DrawId = Annotated[int, Path(description="Of the draw.", ge=1, le=_GREATEST)]
 _RUBRIC = "rubric_e2e_quality"
 _Text = r"^[^\x00]*$"
@@ -131,7 +132,7 @@ def router(engine: Engine) -> APIRouter:
         found = draws.draws(engine)
         return Draws(draws=[agreeing.standing(engine, one).as_json() for one in found])
 
-    @made.post("/draws", summary="Draw cases at random")
+    @made.post("/draws", openapi_extra={PROBLEMS: [409]}, summary="Draw cases at random")
     def draw(
         request: Request, given: NewDraw, caller: Annotated[Principal, needs(Scope.LABEL)]
     ) -> MadeDraw:
@@ -170,7 +171,9 @@ def router(engine: Engine) -> APIRouter:
             drawn_from=one.n_cases,
         )
 
-    @made.get("/draws/{draw_id}/next", summary="The caller's next case")
+    @made.get(
+        "/draws/{draw_id}/next", openapi_extra={PROBLEMS: [409]}, summary="The caller's next case"
+    )
     def next_case(draw_id: DrawId, caller: Annotated[Principal, needs(Scope.LABEL)]) -> NextCase:
         """In an order of their own; without the model's name and any verdict."""
         one = _found(engine, draw_id)
@@ -196,7 +199,9 @@ def router(engine: Engine) -> APIRouter:
             n_cases=n_cases,
         )
 
-    @made.post("/draws/{draw_id}/labels", summary="Label a drawn case")
+    @made.post(
+        "/draws/{draw_id}/labels", openapi_extra={PROBLEMS: [409]}, summary="Label a drawn case"
+    )
     def add_label(
         request: Request,
         draw_id: DrawId,
