@@ -142,6 +142,10 @@ def command_client(
             )
         headers = {"Authorization": f"Bearer {made.text}"}
         with httpx.Client(base_url=address, headers=headers, timeout=600) as client:
+            # What it loads after its start would be measured with the first requests.
+            end = time.monotonic() + 120
+            while client.get("/readyz").json().get("warming") and time.monotonic() < end:
+                time.sleep(0.5)
             yield process.pid, client
     finally:
         process.terminate()
