@@ -220,6 +220,20 @@ def test_wilson_is_the_closed_formula(n: int) -> None:
         assert wilson_interval(k, n) == pytest.approx(closed_wilson(k, n), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_is_the_published_one(k: int, n: int, low: float, high: float) -> None:
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", method 3.
+    assert wilson_interval(k, n) == pytest.approx((low, high), abs=5e-5)
+
+
 def test_wilson_is_scipys() -> None:
     from scipy.stats import binomtest
 
