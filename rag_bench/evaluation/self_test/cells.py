@@ -11,7 +11,7 @@ from rag_bench.evaluation.comparison import compare_paired
 from rag_bench.evaluation.metrics.production_judge import show_metrics
 from rag_bench.evaluation.people.prediction_powered import corrected_mean
 from rag_bench.evaluation.people.rogan_gladen import corrected_share
-from rag_bench.evaluation.self_test.simulation import Cell, Look
+from rag_bench.evaluation.self_test.simulation import Cell
 from rag_bench.evaluation.self_test.worlds import (
     HIGHEST,
     LOWEST,
@@ -205,10 +205,13 @@ def _corrections() -> list[Cell]:
         ("share corrected by labels from elsewhere (Rogan-Gladen), judge alike", carried, 200),
     ]
     return [
-        Cell(group, f"{n_labels} labels", 0.95, _with(look, n_labels), True, None, _APPROXIMATE)
+        Cell(
+            group,
+            f"{n_labels} labels",
+            0.95,
+            partial(look, n_labels=n_labels),
+            at_least=True,
+            tolerance=_APPROXIMATE,
+        )
         for group, look, n_labels in looks
     ]
-
-
-def _with(look: Callable[..., bool | None], n_labels: int) -> Look:
-    return partial(look, n_labels=n_labels)
