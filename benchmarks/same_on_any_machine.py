@@ -31,7 +31,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMERIC = (
-    *("evaluation", "analytics", "retrieval", "tiers/test_bertscore.py", "tiers/test_ux_tier.py"),
+    *(
+        "evaluation",
+        "analytics",
+        "retrieval",
+        "tiers/answers/test_bertscore.py",
+        "tiers/test_ux_tier.py",
+    ),
     *("test_kernels.py", "privacy"),
 )
 #: What a shell may have set already; taken out, or all switches would be one.

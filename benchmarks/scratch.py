@@ -23,6 +23,10 @@ from rag_bench.store.migrate import migrate
 # The small world, the local provider and the killing of sweeps are the tests' own.
 sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support"))
 
+from folders import support_folders
+
+sys.path.extend(support_folders())
+
 import killed_sweep
 import small_world
 from local_provider import LocalProvider

@@ -57,7 +57,7 @@ def live_assistant(key: str) -> AnswerSource:
     """Return an assistant that runs already, as a source."""
     return AnswerSource(
         key,
-        "rag_bench.tiers.answers.target_tasks:target_task",
+        "rag_bench.tiers.answers.targets.target_tasks:target_task",
         "a live assistant",
         f"{key} is a live assistant, and its retrieval is its own: it was given a question and "
         "nothing else, so ours (tier 1) and tier 2 say nothing of it.",

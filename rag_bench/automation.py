@@ -11,10 +11,10 @@ import dagster as dg
 from rag_bench.assets.factories.cells import RANGE_END, RANGE_START
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
-from rag_bench.report_sensor import report_sensor
 from rag_bench.resources import BenchmarkResource, ModelsResource
 from rag_bench.sensors.eval_runs import eval_run_job, outbox_sensor
 from rag_bench.sensors.hooks import hook_sensor
+from rag_bench.sensors.report_sensor import report_sensor
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
 from rag_bench.tiers import registry

@@ -43,12 +43,15 @@ def named() -> tuple[str, ...]:
 def modules(room: str) -> list[ModuleType]:
     """Return a room's modules: the built-in ones by name, then those of each extension by name.
 
-    A module whose name begins with an underscore declares nothing and is left out.
+    A module whose name begins with an underscore declares nothing and is left out. A built-in room
+    may have rooms inside; an extension's may not, as its packages may be anything.
 
     Raises:
         ConfigurationError: an extension that cannot be imported, or a module of it that raises.
     """
-    found = list(_modules_of(f"{_PACKAGE}.{room}"))
+    built_in = _modules_of(f"{_PACKAGE}.{room}", inside=True)
+    # By the file's own name: in which folder it lies is no part of an order that people see.
+    found = sorted(built_in, key=lambda module: module.__name__.rpartition(".")[2])
     for extension in named():
         if _has_room(extension, ROOMS[room]):
             found += _guarded_modules(extension, f"{extension}.{ROOMS[room]}")
@@ -70,9 +73,14 @@ def folders(room: str) -> list[Path]:
     return found
 
 
-def _modules_of(package: str) -> Iterator[ModuleType]:
-    for name in sorted(info.name for info in pkgutil.iter_modules(import_module(package).__path__)):
-        if not name.startswith("_"):
+def _modules_of(package: str, inside: bool = False) -> Iterator[ModuleType]:
+    found = {one.name: one for one in pkgutil.iter_modules(import_module(package).__path__)}
+    for name in sorted(found):
+        if name.startswith("_"):
+            continue
+        if inside and found[name].ispkg:
+            yield from _modules_of(f"{package}.{name}", inside)
+        else:
             yield import_module(f"{package}.{name}")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from folders import support_folders
 
 from rag_bench.settings import PROJECT_ROOT
 
@@ -38,3 +41,9 @@ def test_no_two_modules_of_tests_have_one_name() -> None:
     """Their folders are no packages: pytest would collect one of the two, and fail the other."""
     names = Counter(path.name for path in modules() if path.name.startswith("test_"))
     assert {name: n for name, n in names.items() if n > 1} == {}
+
+
+def test_tests_find_all_that_they_share() -> None:
+    options = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = options["tool"]["pytest"]["ini_options"]["pythonpath"]
+    assert sorted(str(PROJECT_ROOT / one) for one in declared) == sorted(support_folders())

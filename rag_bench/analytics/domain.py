@@ -11,9 +11,9 @@ from typing import Any
 
 from rag_bench.analytics.text import content_words
 from rag_bench.analytics.traffic import Asked
-from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, quantile_metric, rate_metric
 from rag_bench.evaluation.text.text_folding import compounds
+from rag_bench.evaluation.traffic.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.privacy.public_names import NOBODY, PublicNames
 

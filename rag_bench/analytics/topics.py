@@ -12,8 +12,8 @@ from rag_bench.analytics.clusters import Clusters
 from rag_bench.analytics.text import sample_text
 from rag_bench.analytics.traffic import Asked
 from rag_bench.evaluation.precision import settled
-from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
+from rag_bench.evaluation.traffic.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.privacy.public_names import NOBODY, PublicNames
 

@@ -117,24 +117,20 @@ def check_stage(result: StageResult) -> None:
 
 
 from rag_bench.cli import (  # noqa: E402
-    access,  # noqa: F401
     analytics,  # noqa: F401
     benchmark,  # noqa: F401
     data,  # noqa: F401
     database,  # noqa: F401
-    drafts,  # noqa: F401
     embedding,  # noqa: F401
-    generating,  # noqa: F401
     results,  # noqa: F401
     retrievers,  # noqa: F401
     self_test,  # noqa: F401
     serve,  # noqa: F401
     sweeping,  # noqa: F401
     targets,  # noqa: F401
-    traffic,  # noqa: F401
 )
-from rag_bench.cli.datasets import foreign, group, stale  # noqa: E402, F401
+from rag_bench.cli.datasets import drafts, foreign, generating, group, stale, traffic  # noqa: E402, F401
 from rag_bench.cli.eval_runs import baseline, comparing, export, failing, gating, managing  # noqa: E402, F401
 from rag_bench.cli.judges import bridge, canary  # noqa: E402, F401
 from rag_bench.cli.labels import drawing, reading  # noqa: E402, F401
-from rag_bench.cli.service import callbacks, changed_models  # noqa: E402, F401
+from rag_bench.cli.service import access, callbacks, changed_models  # noqa: E402, F401

@@ -132,7 +132,7 @@ def _start_beside(
 
 def say_how_to_ask(engine: Engine, home: Path, host: str, port: int) -> None:
     """Make the development key, if there is none that is good, and print how to use it."""
-    from rag_bench.cli.development_key import development_key
+    from rag_bench.cli.service.development_key import development_key
 
     path = shlex.quote(str(development_key(engine, home.absolute())))
     typer.echo(f"API: http://{host}:{port}/docs (name: any; password: the key in {path}), or")

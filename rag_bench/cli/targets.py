@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rag_bench.llm.config.targets import Target
     from rag_bench.llm.transport.call import Answer
     from rag_bench.store.snapshots import ChunkRecord
-    from rag_bench.tiers.answers.target_contexts import Resolved
+    from rag_bench.tiers.answers.targets.target_contexts import Resolved
 
 target_app = typer.Typer(help="Live assistants that are measured as they are.")
 app.add_typer(target_app, name="target")
@@ -76,7 +76,7 @@ def check(
     """Ask an assistant one question and show what is understood of its reply."""
     from rag_bench.llm.config.targets import PREFIX
     from rag_bench.llm.reading.target_reply import understand
-    from rag_bench.tiers.answers.target_contexts import Resolver
+    from rag_bench.tiers.answers.targets.target_contexts import Resolver
 
     providers = _providers()
     key = PREFIX + name.removeprefix(PREFIX).lower()

@@ -20,7 +20,7 @@ from rag_bench.eval_runs.holding import BEAT, Held, holding
 from rag_bench.observing.trace import tracing
 from rag_bench.processes import process_identity
 from rag_bench.store.eval_runs import queueing
-from rag_bench.store.leases import LeaseError
+from rag_bench.store.sharing.leases import LeaseError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -67,13 +67,18 @@ def known(name: str) -> MetricSpec | None:
 
 def families() -> list[str]:
     """Return the names of the families: a module's own for ours, the full one for extensions'."""
-    return [module.__name__.removeprefix(_OURS) for module in _FAMILIES]
+    return [_family_of(module) for module in _FAMILIES]
+
+
+def _family_of(module: ModuleType) -> str:
+    name = module.__name__
+    return name.rpartition(".")[2] if name.startswith(_OURS) else name
 
 
 def family(name: str) -> tuple[MetricSpec, ...]:
     """Return what a family declares, in its order. Raises KeyError for one that is not there."""
     for module in _FAMILIES:
-        if module.__name__.removeprefix(_OURS) == name:
+        if _family_of(module) == name:
             return tuple(_entries_of(module))
     raise KeyError(name)
 

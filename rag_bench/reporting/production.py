@@ -17,8 +17,8 @@ from rag_bench.evaluation.against import Against, against
 from rag_bench.evaluation.catalogue import known
 from rag_bench.evaluation.metrics.refusals import ANSWERED
 from rag_bench.evaluation.ranking import Judge
-from rag_bench.evaluation.ratings import RatedScores, scores_by_rating
 from rag_bench.evaluation.rubrics import PREFIX, RUBRICS, SCALE
+from rag_bench.evaluation.traffic.ratings import RatedScores, scores_by_rating
 from rag_bench.llm.tasks.pipeline import REFUSED
 from rag_bench.store import evaluations
 from rag_bench.store.case_scores import case_scores

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.comparison import Contrast
 from rag_bench.evaluation.precision import settled
-from rag_bench.evaluation.retriever_comparison import RetrievedRun, compare_retrievers
+from rag_bench.evaluation.retrievers.retriever_comparison import RetrievedRun, compare_retrievers
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import FEW_CLUSTERS, Metric
 from rag_bench.hashing import content_hash
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import DatasetInfo
-from rag_bench.store.retriever_costs import costs_under
+from rag_bench.store.retrieving.retriever_costs import costs_under
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

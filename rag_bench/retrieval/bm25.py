@@ -30,7 +30,7 @@ from rag_bench.evaluation.text.search_terms import TERMS_VERSION, terms_of
 from rag_bench.hashing import text_hash
 from rag_bench.retrieval.search import NOT_FOUND, TopK
 from rag_bench.retrievers import Bm25
-from rag_bench.store.chunk_terms import save_terms, stored_terms
+from rag_bench.store.retrieving.chunk_terms import save_terms, stored_terms
 
 #: The lower bounds of Lv and Zhai: what a term adds for being there at all.
 DELTA = {"bm25l": 0.5, "bm25+": 1.0}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from rag_bench.evaluation.ratings import SCALES, RatingScale, recognise
+from rag_bench.evaluation.traffic.ratings import SCALES, RatingScale, recognise
 from rag_bench.settings import get_settings
 from rag_bench.store.ids import id_order
 from rag_bench.store.snapshots import QuestionRecord, get_snapshot, questions_of

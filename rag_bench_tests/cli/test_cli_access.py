@@ -15,7 +15,7 @@ from command_line import RagBench
 from sqlalchemy import Engine, text
 
 from rag_bench.access.keys import id_of
-from rag_bench.cli.development_key import SCOPES, development_key
+from rag_bench.cli.service.development_key import SCOPES, development_key
 from rag_bench.store.access.keys import list_keys
 
 HEAVY = ("fastapi", "starlette", "uvicorn", "jwt", "cryptography", "httpx", "sqlalchemy", "dagster")

@@ -18,6 +18,7 @@ import pytest
 from backfills import opened_daemon
 from dagster_runs import Sensing
 from embedded_servers import postmaster
+from folders import support_folders
 from local_provider import LocalProvider
 from queued_runs import events_of, expire, row_of, wait_for
 from run_processes import (
@@ -117,8 +118,7 @@ def sensing(
     """Dagster's daemon whose runs are processes."""
     monkeypatch.setenv("RAG_BENCH_DATABASE_URL", database_url)
     launcher = {"module": "run_processes", "class": "ProcessLauncher"}
-    support = [str(Path(__file__).parents[1] / "support" / part) for part in ("", "api")]
-    paths = os.pathsep.join([*support, os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([*support_folders(), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", paths)
     with opened_daemon(tmp_path / "dagster", launcher) as daemon:
         yield Sensing(daemon)

@@ -6,7 +6,7 @@ import pytest
 
 from rag_bench.evaluation.against import against
 from rag_bench.evaluation.comparison import compare_paired
-from rag_bench.evaluation.ratings import scores_by_rating
+from rag_bench.evaluation.traffic.ratings import scores_by_rating
 
 CASES = [f"c{n}" for n in range(12)]
 CLUSTERS = {case: case for case in CASES}

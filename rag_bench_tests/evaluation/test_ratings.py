@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_bench.evaluation.ratings import FIVE, NONE, SCALES, recognise
+from rag_bench.evaluation.traffic.ratings import FIVE, NONE, SCALES, recognise
 
 COUNTS = {
     "1-5": [

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from rag_bench.evaluation.retrieval_costs import METRICS, cost_metrics
+from rag_bench.evaluation.retrievers.retrieval_costs import METRICS, cost_metrics
 
 
 def test_quantiles_of_queries_and_of_their_parts() -> None:

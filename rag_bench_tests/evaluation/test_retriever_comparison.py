@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_bench.evaluation.metrics.retrieval import RetrievalCase, score_retrieval
-from rag_bench.evaluation.retriever_comparison import (
+from rag_bench.evaluation.retrievers.retriever_comparison import (
     RetrievedRun,
     compare_retrievers,
     compared_measures,

@@ -8,7 +8,7 @@ import pytest
 
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.judge_requirements import REQUIREMENTS
-from rag_bench.evaluation.ratings import SCALES
+from rag_bench.evaluation.traffic.ratings import SCALES
 from rag_bench.languages.translated import catalogue, formula, sentence, title
 from rag_bench.tiers.base import causes
 

@@ -8,10 +8,10 @@ from measured import dataset, store
 from sqlalchemy import Engine
 
 from rag_bench.evaluation.metrics.retrieval import RetrievalCase, score_retrieval
-from rag_bench.evaluation.retrieval_costs import cost_metrics
+from rag_bench.evaluation.retrievers.retrieval_costs import cost_metrics
 from rag_bench.reporting.retriever_board import Asked, RetrieverBoard, build
 from rag_bench.store.evaluations import Case
-from rag_bench.store.retriever_costs import save_costs
+from rag_bench.store.retrieving.retriever_costs import save_costs
 
 N = 12
 #: At which rank each retriever finds a question's only chunk: below 10 it is not found.

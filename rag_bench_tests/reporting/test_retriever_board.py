@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from rag_bench.reporting.retriever_board import Asked, NothingToCompareError, notes
 from rag_bench.reporting.retriever_plot import plot
-from rag_bench.store.retriever_costs import costs_under
+from rag_bench.store.retrieving.retriever_costs import costs_under
 
 
 @pytest.fixture

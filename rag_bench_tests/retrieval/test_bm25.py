@@ -20,7 +20,7 @@ from rag_bench.retrieval.bm25 import Bm25Index, content, open_index
 from rag_bench.retrieval.search import NOT_FOUND
 from rag_bench.retrievers import Bm25
 from rag_bench.source.question_files.squad import read_squad
-from rag_bench.store.chunk_terms import stored_terms
+from rag_bench.store.retrieving.chunk_terms import stored_terms
 
 METHODS = get_args(Bm25.model_fields["method"].annotation)
 

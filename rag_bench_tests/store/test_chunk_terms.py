@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from rag_bench.hashing import text_hash
-from rag_bench.store import chunk_terms
-from rag_bench.store.chunk_terms import save_terms, stored_terms
+from rag_bench.store.retrieving import chunk_terms
+from rag_bench.store.retrieving.chunk_terms import save_terms, stored_terms
 
 ONE, TWO, THREE = (text_hash(name) for name in ("один", "два", "три"))
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import Engine, text
 
-from rag_bench.store import leases
-from rag_bench.store.leases import LeaseError, LeaseRow, LeaseStore
+from rag_bench.store.sharing import leases
+from rag_bench.store.sharing.leases import LeaseError, LeaseRow, LeaseStore
 
 _CONNECTIONS = "from pg_stat_activity where application_name = 'rag_bench leases'"
 _OURS = f"{_CONNECTIONS} and datname = current_database()"

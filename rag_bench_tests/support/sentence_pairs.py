@@ -17,7 +17,7 @@ from pathlib import Path
 import regex
 from sample_sentences import SENTENCES
 
-from rag_bench.evaluation.metrics.judge_labels import auc_of
+from rag_bench.evaluation.metrics.judges.judge_labels import auc_of
 from rag_bench.evaluation.text.sentences import sentences
 from rag_bench.evaluation.text.text_scripts import SPACED, script_of
 

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rag_bench.api.eval_runs import (
-    aliases,
-    changing,
-    compare,
-    datasets,
-    drafts,
-    events,
-    reads,
-    report,
-    run,
-)
+from rag_bench.api.datasets import aliases, datasets, drafts
+from rag_bench.api.eval_runs import changing, compare, events, reads, report, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:

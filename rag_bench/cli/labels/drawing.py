@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rag_bench.cli.access import note, operator, printer
 from rag_bench.cli.app import app, console, open_engine
+from rag_bench.cli.service.access import note, operator, printer
 from rag_bench.errors import ConfigurationError, RagBenchError
 
 if TYPE_CHECKING:

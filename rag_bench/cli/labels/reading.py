@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from rag_bench.cli.access import note, operator, printer
 from rag_bench.cli.app import console, open_engine
 from rag_bench.cli.labels.drawing import _DEFAULT, Annotator, AsJson, Metric, checked_metric, label
+from rag_bench.cli.service.access import note, operator, printer
 from rag_bench.errors import ConfigurationError, RagBenchError
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The file; .jsonl or .csv.")]

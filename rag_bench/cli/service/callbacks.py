@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rag_bench.cli.access import note, printer
 from rag_bench.cli.app import app, open_engine
+from rag_bench.cli.service.access import note, printer
 from rag_bench.errors import ConfigurationError
 
 callbacks = typer.Typer(

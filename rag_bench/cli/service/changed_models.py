@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rag_bench.cli.access import note
 from rag_bench.cli.app import app, open_engine
+from rag_bench.cli.service.access import note
 
 
 @app.command("model-changed")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag_bench.evaluation.metric_spec import UNIT, Target, entries
-from rag_bench.evaluation.retrieval_costs import METRICS as COSTS
+from rag_bench.evaluation.retrievers.retrieval_costs import METRICS as COSTS
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag_bench.evaluation.dialogs import Repeat, Turn, agreement, dialogs_of, repeats_of
 from rag_bench.evaluation.metric_spec import COSINE, UNIT, entries
 from rag_bench.evaluation.nearest import best_match, unit_vectors
 from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
+from rag_bench.evaluation.traffic.dialogs import Repeat, Turn, agreement, dialogs_of, repeats_of
 from rag_bench.evaluation.types import Metric
 
 # How users ask is no quality; that the same question is answered alike is.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag_bench.evaluation.metrics.judge_labels import label_metrics
-from rag_bench.evaluation.metrics.judge_scores import GOOD_FROM
+from rag_bench.evaluation.metrics.judges.judge_labels import label_metrics
+from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 from rag_bench.evaluation.people.agreement import cohen_kappa
 from rag_bench.evaluation.people.rogan_gladen import Counts
 from rag_bench.evaluation.rubrics import SCALE

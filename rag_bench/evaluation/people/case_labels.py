@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag_bench.evaluation.metrics.judge_scores import GOOD_FROM
+from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rag_bench.evaluation.metric_spec import UNIT
-from rag_bench.evaluation.metrics.judge_scores import GOOD_FROM
+from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 from rag_bench.evaluation.people.calibration import LabelledScore, confusion
 from rag_bench.evaluation.people.case_labels import CaseLabel
 from rag_bench.evaluation.people.prediction_powered import FEWEST, Corrected, corrected_mean

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_bench.evaluation.ratings import RatingScale
 from rag_bench.evaluation.statistics import rate_interval
+from rag_bench.evaluation.traffic.ratings import RatingScale
 
 _LONGEST = 12
 

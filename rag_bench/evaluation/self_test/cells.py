@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from rag_bench.evaluation.comparison import compare_paired
-from rag_bench.evaluation.metrics.production_judge import show_metrics
+from rag_bench.evaluation.metrics.judges.production_judge import show_metrics
 from rag_bench.evaluation.people.prediction_powered import corrected_mean
 from rag_bench.evaluation.people.rogan_gladen import corrected_share
 from rag_bench.evaluation.self_test.simulation import Cell

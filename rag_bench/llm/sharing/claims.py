@@ -14,7 +14,7 @@ from contextlib import suppress
 from rag_bench.llm.sharing.leases import Leases
 from rag_bench.llm.transport.stopping import StoppedError, current_stop
 from rag_bench.store.calls import StoredReply
-from rag_bench.store.leases import LeaseError
+from rag_bench.store.sharing.leases import LeaseError
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5  # seconds from one look to the next
 

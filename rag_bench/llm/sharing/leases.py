@@ -23,7 +23,13 @@ from rag_bench.hashing import text_hash
 from rag_bench.llm.sharing import shares
 from rag_bench.llm.transport.pacing import Learned
 from rag_bench.llm.transport.queueing import Gate, Queue, clock
-from rag_bench.store.leases import AccountState, LearnedRow, LeaseError, LeaseRow, LeaseStore
+from rag_bench.store.sharing.leases import (
+    AccountState,
+    LearnedRow,
+    LeaseError,
+    LeaseRow,
+    LeaseStore,
+)
 
 _STEADY, _MOVING, _SHORTEST = 0.5, 0.1, 0.03  # seconds from one renewal to the next
 _MOVING_FOR = 3.0  # seconds, then the calls in flight are long ones

@@ -16,7 +16,7 @@ from decimal import Decimal
 from rag_bench.errors import ConfigurationError
 from rag_bench.llm.transport.budget import Budget, CapReachedError, Reservation
 from rag_bench.llm.transport.stopping import StoppedError, current_stop
-from rag_bench.store.budgets import BudgetStore, Granted, Share
+from rag_bench.store.sharing.budgets import BudgetStore, Granted, Share
 
 _BLOCK = 32  # calls, at most
 _PART = 8  # of what is left

@@ -16,7 +16,7 @@ from rag_bench.errors import CaseError
 from rag_bench.evaluation.precision import settled
 from rag_bench.hashing import text_hash
 from rag_bench.retrieval.search import NOT_FOUND, TopK
-from rag_bench.store import rerank_scores
+from rag_bench.store.retrieving import rerank_scores
 
 Scores = np.ndarray | CaseError
 """A question's scores, float64, one per candidate in their order; or why it has none."""

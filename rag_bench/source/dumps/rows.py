@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rag_bench.evaluation.ratings import RatingScale, recognise
 from rag_bench.evaluation.text.text_folding import fold
+from rag_bench.evaluation.traffic.ratings import RatingScale, recognise
 from rag_bench.hashing import chunk_hash, corpus_hash
 from rag_bench.source.limits import listed, quoted
 from rag_bench.store.snapshots import ChunkRecord, NewSnapshot, QuestionRecord

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.metrics.judge_scores import GOOD_FROM
+from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 from rag_bench.evaluation.people.agreement import agreement_metrics, alpha_metric
 from rag_bench.evaluation.rubrics import SCALE
 from rag_bench.evaluation.types import Metric

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.metrics.judge_labels import CALIBRATION_PREFIX as PREFIX
-from rag_bench.evaluation.metrics.judge_labels import CALIBRATION_TIER as TIER
+from rag_bench.evaluation.metrics.judges.judge_labels import CALIBRATION_PREFIX as PREFIX
+from rag_bench.evaluation.metrics.judges.judge_labels import CALIBRATION_TIER as TIER
 from rag_bench.evaluation.people.guidelines import labelled_metrics
 from rag_bench.hashing import content_hash
 from rag_bench.store import evaluations

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from rag_bench.analytics.text import is_answer
 from rag_bench.evaluation.people.user_ratings import Selection, UserAnswer, selection_of
-from rag_bench.evaluation.ratings import NONE
+from rag_bench.evaluation.traffic.ratings import NONE
 from rag_bench.store.snapshots import current_snapshot, questions_of
 from rag_bench.store.traffic import rating_scale
 

@@ -29,7 +29,7 @@ from rag_bench.tiers.answers.stored import (
     is_generated,
     was_called_for,
 )
-from rag_bench.tiers.answers.target_answers import SOURCES_APART
+from rag_bench.tiers.answers.targets.target_answers import SOURCES_APART
 from rag_bench.tiers.base.bench import Bench
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any
 
 from rag_bench.errors import CaseError, RagBenchError
-from rag_bench.evaluation.metrics.judge_biases import (
+from rag_bench.evaluation.metrics.judges.judge_biases import (
     BothOrders,
     Place,
     order_metrics,
     preference_accuracy,
     sensitivity_metrics,
 )
-from rag_bench.evaluation.metrics.judge_labels import label_metrics
-from rag_bench.evaluation.metrics.judge_scores import (
+from rag_bench.evaluation.metrics.judges.judge_labels import label_metrics
+from rag_bench.evaluation.metrics.judges.judge_scores import (
     Score,
     distribution_metrics,
     overall,

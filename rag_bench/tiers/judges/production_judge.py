@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 from rag_bench.errors import CaseError
+from rag_bench.evaluation.metrics.judges.production_judge import show_metrics
 from rag_bench.evaluation.metrics.latency import latency_metrics
-from rag_bench.evaluation.metrics.production_judge import show_metrics
 from rag_bench.llm.config.providers import Role
 from rag_bench.llm.tasks.pipeline import Verdict, show_or_hide
 from rag_bench.store import datasets

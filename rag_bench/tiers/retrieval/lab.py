@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.retrieval_costs import WHOLE, cost_metrics
+from rag_bench.evaluation.retrievers.retrieval_costs import WHOLE, cost_metrics
 from rag_bench.retrievers import HttpReranker, retrievers
 from rag_bench.store.evaluations import StoredEvaluation
-from rag_bench.store.retriever_costs import save_costs
+from rag_bench.store.retrieving.retriever_costs import save_costs
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import Blocked, Declared, Planned, Task
 from rag_bench.tiers.retrieval.alone import opened

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from rag_bench.evaluation.retrieval_costs import WHOLE
+from rag_bench.evaluation.retrievers.retrieval_costs import WHOLE
 
 
 class Stopwatch:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.analytics.traffic import SEED, Asked, Population, take
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.ratings import FIVE, RatingScale
+from rag_bench.evaluation.traffic.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots

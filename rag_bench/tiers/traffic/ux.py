@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag_bench.evaluation.dialogs import Repeat, Turn
 from rag_bench.evaluation.metrics.ux import UxCase, count, dialog_metrics
 from rag_bench.evaluation.nearest import unit_vectors
 from rag_bench.evaluation.precision import settled
-from rag_bench.evaluation.ratings import FIVE, RatingScale
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
+from rag_bench.evaluation.traffic.dialogs import Repeat, Turn
+from rag_bench.evaluation.traffic.ratings import FIVE, RatingScale
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.llm.tasks.pipeline import is_refusal

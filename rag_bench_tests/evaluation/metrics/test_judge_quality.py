@@ -10,20 +10,24 @@ from scipy.stats import entropy, mannwhitneyu, norm
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, recall_score, roc_auc_score
 
 from rag_bench.evaluation.catalogue import CATALOGUE
-from rag_bench.evaluation.metrics.judge_biases import (
+from rag_bench.evaluation.metrics.judges.judge_biases import (
     BothOrders,
     order_metrics,
     preference_accuracy,
     sensitivity_metrics,
 )
-from rag_bench.evaluation.metrics.judge_labels import (
+from rag_bench.evaluation.metrics.judges.judge_labels import (
     Metric,
     auc_interval,
     auc_of,
     kappa_of,
     label_metrics,
 )
-from rag_bench.evaluation.metrics.judge_scores import distribution_metrics, overall, repeat_metrics
+from rag_bench.evaluation.metrics.judges.judge_scores import (
+    distribution_metrics,
+    overall,
+    repeat_metrics,
+)
 from rag_bench.evaluation.statistics import wilson_interval
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag_bench.evaluation.metrics.judges.production_judge import show_metrics
 from rag_bench.evaluation.metrics.latency import latency_metrics
-from rag_bench.evaluation.metrics.production_judge import show_metrics
 from rag_bench.evaluation.statistics import wilson_interval
 
 RATIOS = ("accuracy", "precision", "recall", "specificity", "f1_score")

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_bench.evaluation.catalogue import CATALOGUE
-from rag_bench.evaluation.dialogs import (
+from rag_bench.evaluation.metrics.ux import UX_NAMES, dialog_metrics, unrelated_similarity
+from rag_bench.evaluation.nearest import best_match, unit_vectors
+from rag_bench.evaluation.traffic.dialogs import (
     DIALOG_GAP_SECONDS,
     SAME_QUESTION,
     Turn,
@@ -20,8 +22,6 @@ from rag_bench.evaluation.dialogs import (
     dialogs_of,
     repeats_of,
 )
-from rag_bench.evaluation.metrics.ux import UX_NAMES, dialog_metrics, unrelated_similarity
-from rag_bench.evaluation.nearest import best_match, unit_vectors
 
 NOON = datetime(2025, 9, 1, 12, 0, tzinfo=UTC)
 

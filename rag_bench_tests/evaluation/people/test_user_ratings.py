@@ -3,7 +3,7 @@
 import pytest
 
 from rag_bench.evaluation.people.user_ratings import UserAnswer, selection_of
-from rag_bench.evaluation.ratings import FIVE, NONE
+from rag_bench.evaluation.traffic.ratings import FIVE, NONE
 
 
 def _answers() -> list[UserAnswer]:

@@ -15,7 +15,7 @@ from rag_bench.llm.sharing.leases import Leases
 from rag_bench.llm.sharing.shares import Division
 from rag_bench.llm.transport.pacing import Pace
 from rag_bench.llm.transport.queueing import Queue
-from rag_bench.store.leases import LeaseError
+from rag_bench.store.sharing.leases import LeaseError
 
 SLOTS = 8
 

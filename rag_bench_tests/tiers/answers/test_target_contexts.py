@@ -6,7 +6,7 @@ import pytest
 
 from rag_bench.llm.reading.target_reply import Named
 from rag_bench.store.snapshots import ChunkRecord
-from rag_bench.tiers.answers.target_contexts import Resolver
+from rag_bench.tiers.answers.targets.target_contexts import Resolver
 
 PAGE = "https://uni.example/help/spravka"
 OTHER = "https://uni.example/help/hostel"

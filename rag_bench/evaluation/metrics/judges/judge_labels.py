@@ -9,8 +9,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rag_bench.evaluation.metric_spec import COSINE, UNIT, entries
-from rag_bench.evaluation.metrics.judge_scores import GOOD_FROM, Score
-from rag_bench.evaluation.metrics.production_judge import show_metrics
+from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM, Score
+from rag_bench.evaluation.metrics.judges.production_judge import show_metrics
 from rag_bench.evaluation.rubrics import SCALE
 from rag_bench.evaluation.statistics import (
     CONFIDENCE,

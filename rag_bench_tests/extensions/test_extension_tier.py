@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import support_folders
 from small_world import World
 
 from rag_bench import extensions
+from rag_bench.settings import PROJECT_ROOT
 
 GENERATORS = ["simulator/sim-strong", "simulator/sim-weak"]
 JUDGE, GATE = "simulator/sim-judge-sharp", "simulator/sim-gate-balanced"
@@ -222,8 +224,7 @@ def package(tmp_path: Path) -> Path:
 
 def run(package: Path, named: str = "house_tier") -> Mapping[str, Any]:
     """Return what the process printed."""
-    here = Path(__file__).parent
-    paths = [package, here / "support", here.parent]
+    paths = [package, *support_folders(), PROJECT_ROOT]
     found = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps([GENERATORS, JUDGE, GATE])],
         env=os.environ

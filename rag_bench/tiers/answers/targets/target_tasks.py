@@ -18,7 +18,6 @@ from rag_bench.llm.tasks.pipeline import Answer
 from rag_bench.llm.tasks.target import ask_target
 from rag_bench.store.datasets import Item
 from rag_bench.store.evaluations import Case
-from rag_bench.tiers.answers import target_contexts
 from rag_bench.tiers.answers.ahead import cells_ahead
 from rag_bench.tiers.answers.asked import (
     added_inputs,
@@ -29,8 +28,9 @@ from rag_bench.tiers.answers.asked import (
 )
 from rag_bench.tiers.answers.earlier import Answers, first_answers
 from rag_bench.tiers.answers.measuring import measured_cases, metrics_of, rows_of
-from rag_bench.tiers.answers.target_answers import TargetAnswer, read_target_answer
-from rag_bench.tiers.answers.target_contexts import Resolver
+from rag_bench.tiers.answers.targets import target_contexts
+from rag_bench.tiers.answers.targets.target_answers import TargetAnswer, read_target_answer
+from rag_bench.tiers.answers.targets.target_contexts import Resolver
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.evaluate import Declared, Measured, Roles, Task, Work, n_retryable
 from rag_bench.tiers.base.models import Models

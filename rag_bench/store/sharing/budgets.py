@@ -2,7 +2,7 @@
 
 A grant counts until its process gives the unspent part back; that of a dead process counts for
 good, as it may have been spent. Statements stand for themselves, as those of
-`rag_bench.store.leases`.
+`rag_bench.store.sharing.leases`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rag_bench.store.leases import LeaseStore
+from rag_bench.store.sharing.leases import LeaseStore
 
 _JOIN = "INSERT INTO rag_bench.budget (name) VALUES (%s) ON CONFLICT (name) DO NOTHING"
 _READ = """

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from small_world import LAB, World, failure, materializations, value
 
-from rag_bench.evaluation.retrieval_costs import METRICS, TIER
+from rag_bench.evaluation.retrievers.retrieval_costs import METRICS, TIER
 from rag_bench.resources import BenchmarkResource
 from rag_bench.retrievers import retrievers
 from rag_bench.settings import get_settings
 from rag_bench.store import evaluations
-from rag_bench.store.retriever_costs import costs_under
+from rag_bench.store.retrieving.retriever_costs import costs_under
 from rag_bench.tiers.retrieval.retrieval import retrieved
 from rag_bench.tiers.retrieval.stopwatch import Stopwatch
 

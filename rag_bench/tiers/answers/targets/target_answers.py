@@ -17,7 +17,7 @@ from rag_bench.llm.tasks.pipeline import (
     split_citations,
 )
 from rag_bench.tiers.answers.own_contexts import OwnContexts
-from rag_bench.tiers.answers.target_contexts import Resolved, Resolver
+from rag_bench.tiers.answers.targets.target_contexts import Resolved, Resolver
 
 #: Flags of a case: its sources are named beside the text, so that what it cites is not known; a
 #: context is no chunk or page.

@@ -12,7 +12,7 @@ from small_world import ANSWERS, LAB, OFFLINE, PRODUCTION, SCORES, World, failur
 
 from rag_bench.definitions import build_defs
 from rag_bench.partitions import ModelLists
-from rag_bench.report_sensor import NAME
+from rag_bench.sensors.report_sensor import NAME
 
 STRONG = "simulator/sim-strong"
 MODELS = ModelLists([STRONG], OFFLINE.benchmark_judges[:1], OFFLINE.production_judges[:1])

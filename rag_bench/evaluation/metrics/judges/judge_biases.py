@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rag_bench.evaluation.metric_spec import UNIT, entries
-from rag_bench.evaluation.metrics.judge_scores import DISTANCE, Score, minus
+from rag_bench.evaluation.metrics.judges.judge_scores import DISTANCE, Score, minus
 from rag_bench.evaluation.statistics import mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric, Scale
 

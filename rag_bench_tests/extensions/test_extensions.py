@@ -11,11 +11,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from folders import support_folders
 from small_world import ANSWERS, PRODUCTION, SCORES, World, failure
 
 from rag_bench import extensions
 from rag_bench.definitions import build_defs
 from rag_bench.partitions import ModelLists
+from rag_bench.settings import PROJECT_ROOT
 
 MODELS = ModelLists(
     ["simulator/sim-strong", "simulator/sim-weak"],
@@ -134,16 +136,11 @@ def extension(tmp_path: Path) -> Path:
 
 def with_extension(world: World, extension: Path) -> dict[str, Any]:
     """Run the graph in a process that names the extension; return what it printed."""
-    here = Path(__file__).parent
+    here = str(Path(__file__).parent)
+    paths = [str(extension), here, *support_folders(), str(PROJECT_ROOT)]
     found = subprocess.run(
         [sys.executable, "-c", RUN, world.url, str(world.data), str(world.reports)],
-        env=os.environ
-        | {
-            extensions.VARIABLE: "house",
-            "PYTHONPATH": os.pathsep.join(
-                [str(extension), str(here), str(here / "support"), str(here.parent)]
-            ),
-        },
+        env=os.environ | {extensions.VARIABLE: "house", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.retrieval_costs import TIER
+from rag_bench.evaluation.retrievers.retrieval_costs import TIER
 from rag_bench.hashing import content_hash
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import NewEvaluation, StoredEvaluation
@@ -34,7 +34,7 @@ def save_costs(
         engine: The database.
         identity: The columns that evaluations under the settings that were measured share
             (`rag_bench.tiers.base.bench.Bench.identity`).
-        metrics: As of `rag_bench.evaluation.retrieval_costs.cost_metrics`.
+        metrics: As of `rag_bench.evaluation.retrievers.retrieval_costs.cost_metrics`.
         inputs: How they were measured.
         started: When measuring began.
     """

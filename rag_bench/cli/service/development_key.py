@@ -26,7 +26,7 @@ def development_key(engine: Engine, home: Path) -> Path:
 
     The key of the file is kept while this database knows it and it is good for another day.
     """
-    from rag_bench.cli.access import note, operator
+    from rag_bench.cli.service.access import note, operator
     from rag_bench.store.access import keys
 
     home.mkdir(parents=True, exist_ok=True)

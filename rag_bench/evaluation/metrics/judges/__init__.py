@@ -1,0 +1,1 @@
+"""Families of metrics of judges, a file each."""

@@ -1,0 +1,1 @@
+"""Retrievers beside each other: what they cost, and which of them finds more."""

@@ -1,0 +1,1 @@
+"""What users' questions are told by: turns of dialogs, and the scale of their ratings."""

@@ -1,0 +1,1 @@
+"""What processes share while they call: limits of providers, and budgets."""

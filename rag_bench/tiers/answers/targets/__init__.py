@@ -1,0 +1,1 @@
+"""Tier 3 of live assistants, who retrieve by themselves."""
