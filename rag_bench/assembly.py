@@ -28,6 +28,7 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
     from rag_bench.llm.transport.client import ChatModels
     from rag_bench.simulator.answer_key import answer_key_from_database
     from rag_bench.simulator.app import Simulator
+    from rag_bench.simulator.serving import current_serving
     from rag_bench.simulator.transport import simulator_transport
     from rag_bench.simulator.truth import PostgresTruth
     from rag_bench.store.eval_runs.model_revisions import revisions
@@ -36,10 +37,11 @@ async def open_models(settings: Settings, engine: Engine) -> AsyncIterator[Model
     providers = Providers.from_environment()
     url = engine.url.render_as_string(hide_password=False)
 
+    serving = current_serving()
+
     def simulated() -> httpx.AsyncBaseTransport:
-        return simulator_transport(
-            Simulator(answer_key_from_database(engine), PostgresTruth(engine))
-        )
+        key, truth = answer_key_from_database(engine), PostgresTruth(engine)
+        return simulator_transport(Simulator(key, truth, serving=serving))
 
     changed = revisions(engine)
     async with ChatModels(

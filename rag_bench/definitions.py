@@ -19,7 +19,7 @@ from rag_bench.assets.results import (
     retrievers,
     vector_map,
 )
-from rag_bench.assets.self_test import statistics as self_test
+from rag_bench.assets.self_test import planted, statistics
 from rag_bench.assets.service import eval_run
 from rag_bench.assets.tiers import judge_bridge, judge_calibration, judge_canary
 from rag_bench.llm.config.providers import Providers
@@ -55,7 +55,8 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
             *near_duplicates.ASSETS,
             *benchmark_topics.ASSETS,
             *eval_run.ASSETS,
-            *self_test.ASSETS,
+            *statistics.ASSETS,
+            *planted.ASSETS,
         ]
     )
     automated = automation.build(partitions, assets)
@@ -64,7 +65,8 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
         asset_checks=[
             *checks.build(lab[0], models),
             *releases.CHECKS,
-            *self_test.CHECKS,
+            *statistics.CHECKS,
+            *planted.CHECKS,
         ],
         resources={
             "database": DatabaseResource(),

@@ -80,6 +80,7 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
         Raises:
             RagBenchError: no snapshot, no such dataset or retriever, or an impossible number.
         """
+        from rag_bench.llm.transport.context import first_repeat
         from rag_bench.store import snapshots
         from rag_bench.tiers.base.bench import resolve_dataset
         from rag_bench.tiers.base.opening import open_bench
@@ -94,6 +95,7 @@ class BenchmarkResource(BenchmarkFields, dg.ConfigurableResource):
             snapshot,
             dataset,
             run_id=run_id,
+            replicate=first_repeat(),
             reopen=lambda name: self._by_retriever(name).open(engine, run_id),
         )
 

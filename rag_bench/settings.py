@@ -237,6 +237,10 @@ class Settings(BaseSettings):
     self_test_runs: int = Field(
         default=2000, ge=1, description="Simulations of each line of the self-test."
     )
+    self_test_faults: str = Field(
+        default="all",
+        description="Faults that the self-test plants: all, none, or names separated by commas.",
+    )
     callback_days: int = Field(
         default=90,
         ge=1,

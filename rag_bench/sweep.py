@@ -57,12 +57,25 @@ class SweepRequest:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What an asset check said."""
+
+    asset: str
+    name: str
+    passed: bool
+    said: str
+
+
+@dataclass(frozen=True)
 class StageResult:
-    """How a stage ended: seconds, and what went wrong in the words of the failed steps."""
+    """How a stage ended: seconds, what went wrong in the words of the failed steps, and what its
+    asset checks said.
+    """
 
     name: str
     seconds: float
     errors: tuple[str, ...] = ()
+    checks: tuple[Checked, ...] = ()
 
 
 Announce = Callable[[str], None]
@@ -107,7 +120,8 @@ class Sweep:
         errors = tuple(_failures(result, with_checks=not skip_checks))
         if not result.success and not errors:
             errors = (f"the run {result.run_id} failed; see it in the UI",)
-        return StageResult(name, time.monotonic() - started, errors)
+        checks = tuple(_checked(result))
+        return StageResult(name, time.monotonic() - started, errors, checks)
 
     def _execute(
         self, assets: frozenset[str], run_config: Mapping[str, Any], tags: Mapping[str, str]
@@ -261,6 +275,17 @@ def _failures(result: JobExecutionResult, with_checks: bool) -> list[str]:
                 said = f": {check.description}" if check.description else ""
                 messages.append(f"The check {check.check_name} of {asset} failed{said}.")
     return messages
+
+
+def _checked(result: JobExecutionResult) -> Iterator[Checked]:
+    """Yield what each check of a run said."""
+    import dagster as dg
+
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            asset = check.asset_key.to_user_string()
+            yield Checked(asset, check.check_name, check.passed, check.description or "")
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

@@ -26,7 +26,10 @@ pytest_plugins = ["small_world"]
 # What a developer's own environment may hold must not change what the tests see.
 _FOREIGN_PREFIXES = ("PROVIDER_", "RAG_BENCH_", "GENERATION_", "JUDGE_", "BENCHMARKS_JUDGE_")
 _FOREIGN_SUFFIXES = ("_GEN_MODELS", "_JUDGE_MODELS")
-_OWN = ("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES", "RAG_BENCH_SELF_TEST_RUNS")
+_OWN = (
+    *("RAG_BENCH_HOME", "RAG_BENCH_ENV_FILES"),
+    *("RAG_BENCH_SELF_TEST_RUNS", "RAG_BENCH_SELF_TEST_FAULTS"),
+)
 _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 
 #: What a module's text has if it reads the store of the whole graph, or one made of that. They all
@@ -68,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["RAG_BENCH_ENV_FILES"] = "0"
     # Whoever materializes everything tries the self-test, too; twenty of each line are quick.
     os.environ["RAG_BENCH_SELF_TEST_RUNS"] = "20"
+    os.environ["RAG_BENCH_SELF_TEST_FAULTS"] = "none"
     look_for_garbage_rarely()
 
 

@@ -39,6 +39,7 @@ from rag_bench.simulator.ragas_replies import ragas_reply
 from rag_bench.simulator.roster import Catalogue
 from rag_bench.simulator.schema_filler import fill, schema_in_messages
 from rag_bench.simulator.sections import Sections, message_text, read_sections
+from rag_bench.simulator.serving import Serving
 from rag_bench.simulator.truth import WORTH, MemoryTruth, Quality, TruthStore
 
 _TURN = 500  # replicates of one turn of a conversation
@@ -63,8 +64,9 @@ class Simulator:
     Args:
         key: the answer key, or a function that returns the current one.
         truth: where labels of made-up answers are kept; unset: in this process.
-        catalogue: the models served.
+        catalogue: the models served; unset: those of ``serving``.
         latency_seconds: what every reply waits, so that calls can be seen in flight.
+        serving: how they are served; unset: as the roster says.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class Simulator:
         truth: TruthStore | None = None,
         catalogue: Catalogue | None = None,
         latency_seconds: float = 0.0,
+        serving: Serving | None = None,
     ) -> None:
+        self._serving = serving or Serving()
         fixed = key if isinstance(key, AnswerKey) else AnswerKey()
         self._key: Callable[[], AnswerKey] = key if callable(key) else lambda: fixed
         self.truth: TruthStore = truth or MemoryTruth()
-        self.catalogue = catalogue or Catalogue()
+        self.catalogue = catalogue or self._serving.catalogue
         self.latency_seconds = latency_seconds
         self.by_model: Counter[str] = Counter()
         self.by_body: Counter[str] = Counter()
@@ -135,6 +139,8 @@ class Simulator:
         if isinstance(model, Gate):
             quality = await self._recall(asked)
             return gate_reply(model, asked, quality, self._key(), replicate)
+        if self._serving.cites_if_asked and not any(map(_shows_how_to_cite, messages)):
+            model = replace(model, no_citation=1.0)
         return await self._generate(model, asked, replicate)
 
     async def _judge(
@@ -200,6 +206,7 @@ class Simulator:
             self.by_model[body["model"]] += 1
             self.by_body[address] += 1
             self.by_call[f"{address}:{replicate}"] += 1
+            self._may_fail(f"{address}:{replicate}")
             if self.latency_seconds:
                 await asyncio.sleep(self.latency_seconds)
             text = await self.reply(body["model"], body, replicate)
@@ -215,7 +222,14 @@ class Simulator:
                 },
                 status_code=error.status,
             )
-        return JSONResponse(_completion(body, text, f"{address}:{replicate}"))
+        reply = _completion(body, text, f"{address}:{replicate}")
+        reply["model"] = self._serving.named.get(body["model"], body["model"])
+        return JSONResponse(reply)
+
+    def _may_fail(self, call: str) -> None:
+        failing = self._serving.failing
+        if failing is not None and failing.fails(call, self.by_call[call]):
+            raise RefusedRequestError(failing.status, "The simulated provider failed here.")
 
     async def _models(self, request: Request) -> Response:
         data = [
@@ -252,6 +266,10 @@ def _asked_first(
     turns = roles.count("assistant")
     first = messages[: roles.index("assistant")] if turns else messages
     return first, replicate + _TURN * turns
+
+
+def _shows_how_to_cite(message: Mapping[str, Any]) -> bool:
+    return message["role"] == "system" and "[1]" in message_text(message)
 
 
 def _checked(raw: bytes) -> dict[str, Any]:

@@ -148,9 +148,10 @@ RELEASE = Stage(
 SELF_TEST = Stage(
     "self_test",
     "self-test",
-    "The bench tries its own statistics on worlds whose truth is known; asks no model.",
+    "The bench tries its own statistics on worlds whose truth is known, and plants faults to see "
+    "which are found; asks no provider.",
     "08:00",
-    ("self_test_statistics",),
+    ("self_test_statistics", "self_test_planted_faults"),
 )
 
 #: Those that have assets of no tier; the others exist by the steps that name them.

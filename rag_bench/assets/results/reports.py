@@ -27,9 +27,10 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, database: DatabaseResource, benchmark: BenchmarkResource
     ) -> dg.MaterializeResult:
         """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
-        from rag_bench.reporting import report, self_test
+        from rag_bench.reporting import report
         from rag_bench.reporting.dataset_health import sentences
         from rag_bench.reporting.leaderboard import build as read
+        from rag_bench.reporting.self_test import planted, statistics
         from rag_bench.store.evaluations import version_of_all
         from rag_bench.tiers.datasets.health import health_of
 
@@ -41,7 +42,8 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         )
         health = health_of(bench)
         content |= {"dataset_health": health, "dataset_notes": sentences(health)}
-        content |= self_test.as_json(self_test.newest_self_test(database.engine))
+        content |= statistics.as_json(statistics.newest_self_test(database.engine))
+        content |= planted.as_json(planted.newest_planted(database.engine))
         written = report.write(content, board, get_settings().reports_dir, retrievers)
         version = version_of_all(database.engine, bench.run.hash)
         if retrievers is not None:

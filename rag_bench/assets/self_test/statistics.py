@@ -25,7 +25,7 @@ def self_test_statistics(
     context: dg.AssetExecutionContext, config: StatisticsRunConfig, database: DatabaseResource
 ) -> dg.MaterializeResult:
     """Coverage, false alarms and power on made-up worlds whose truth is known."""
-    from rag_bench.reporting.self_test import power_table, promises_table, read_self_test
+    from rag_bench.reporting.self_test.statistics import power_table, promises_table, read_self_test
     from rag_bench.settings import get_settings
     from rag_bench.tiers.self_test.statistics import try_statistics
 
@@ -52,7 +52,7 @@ def self_test_statistics(
 @asset_check(asset=self_test_statistics, name="promises_are_kept")
 def promises_are_kept(database: DatabaseResource) -> dg.AssetCheckResult:
     """Nothing is claimed that does not hold, but where it is marked beside the number."""
-    from rag_bench.reporting.self_test import newest_self_test
+    from rag_bench.reporting.self_test.statistics import newest_self_test
 
     tried = newest_self_test(database.engine)
     if tried is None:

@@ -31,6 +31,11 @@ def fresh_replicates(first_repeat: int) -> Iterator[None]:
         _first_repeat.reset(token)
 
 
+def first_repeat() -> int:
+    """Return the number of the first repeat here: 0, but in a block of `fresh_replicates`."""
+    return _first_repeat.get()
+
+
 @dataclass(frozen=True)
 class CallContext:
     """One case, metric and repeat. Calls inside it are numbered, so that they are replicates.

@@ -1,0 +1,1 @@
+"""What the bench found when it tried itself: its statistics, and faults that were planted."""
