@@ -28,6 +28,15 @@ def look_for_garbage_rarely() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])
 
 
+def keep_out_of_garbage() -> None:
+    """Have no look for garbage go through what this process has loaded by now.
+
+    Libraries stay until its end, and a look through a million objects holds up each request.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def process_identity(pid: int) -> str | None:
     """Return ``host:pid:start`` of a live process of this machine, None if there is none.
 

@@ -17,6 +17,9 @@ from rag_bench.strict_json.reading import read_json
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+#: Bytes of JSON that are read in less time than a thread takes to begin.
+_SHORT = 8192
+
 
 class Bodies:
     """Middleware: refuses bodies that are too long, too slow or no JSON before others read them.
@@ -76,8 +79,10 @@ class Bodies:
             if len(body) > self._most_bytes:
                 raise _too_large(self._most_bytes)
         whole = bytes(body)
-        if whole:
+        if len(whole) > _SHORT:
             scope["state"]["json"] = await run_in_threadpool(read_json, whole, self._most_depth)
+        elif whole:
+            scope["state"]["json"] = read_json(whole, self._most_depth)
         return _replay(whole, None, receive)
 
 

@@ -109,7 +109,6 @@ class Callers:
                     rates.prune(connection)
                 found = keys.find_and_count(connection, key_id, hash_of(given), self._per_minute)
                 key = self._good(found[:2] if found else None, given, asked)
-                keys.used(connection, key)
                 return key.principal(), found is not None and found[2]
         except SQLAlchemyError:
             _log.exception("Requests cannot be counted.", extra={"trace_id": asked.trace_id})

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
+from rag_bench.processes import keep_out_of_garbage
 
 if TYPE_CHECKING:
     from rag_bench.settings import Settings
@@ -82,6 +83,7 @@ class Warming:
                     continue
             self._load(step)
             self._waiting.remove(step)
+        keep_out_of_garbage()
 
     def _load(self, step: Step) -> None:
         began = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,8 +43,12 @@ def write(settings: Settings, told: Mapping[str, Any], cases: Iterable[Mapping[s
         OSError: the folder cannot be written.
     """
     path = path_of(settings, told["run_id"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
+    name = path.with_name(f".{path.stem}.{secrets.token_hex(8)}")
+    try:
+        handle = _new_file(name)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _new_file(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(_json(told)[:-1])  # without its closing brace
@@ -53,11 +57,16 @@ def write(settings: Settings, told: Mapping[str, Any], cases: Iterable[Mapping[s
                 file.write(",\n" if number else "\n")
                 file.write(_json(case))
             file.write("\n]}\n")
-        Path(name).replace(path)
+        name.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
     return path
+
+
+def _new_file(path: Path) -> int:
+    # What users wrote stands in it: nobody else of this machine reads it.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _json(value: Any) -> str:

@@ -77,12 +77,13 @@ def make_engine(url: str | None = None, *, application_name: str = "rag_bench") 
     """Return an SQLAlchemy engine on psycopg 3 for ``url`` (default: the configured one)."""
     from sqlalchemy import create_engine
 
-    return create_engine(
+    engine = create_engine(
         parse_url(url or database_url(), "psycopg"),
-        pool_pre_ping=True,
         pool_use_lifo=True,  # the one used last knows the statements, and others may close
         connect_args={"application_name": application_name},
     )
+    replace_lost_connections(engine)
+    return engine
 
 
 def quick_engine(engine: Engine) -> Engine:
@@ -93,16 +94,41 @@ def quick_engine(engine: Engine) -> Engine:
     """
     from sqlalchemy import create_engine
 
-    return create_engine(
+    quick = create_engine(
         engine.url,
         isolation_level="AUTOCOMMIT",
-        pool_pre_ping=True,
         pool_use_lifo=True,
         connect_args={
             "application_name": "rag_bench",
             "options": "-c lock_timeout=1s -c synchronous_commit=off",
         },
     )
+    replace_lost_connections(quick)
+    return quick
+
+
+def replace_lost_connections(engine: Engine) -> None:
+    """Let an engine's pool give out no connection that the server has ended.
+
+    As `pool_pre_ping`, which asks the server each time, does; but it is asked only if a connection
+    that should be silent has something to say, as one does that was ended (end of file) or is
+    about to be (a notice). So a connection that is taken costs no way to the server and back.
+    """
+    from select import POLLIN, poll
+
+    import psycopg
+    from sqlalchemy import event
+    from sqlalchemy.exc import InvalidatePoolError
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: psycopg.Connection, record: object, proxy: object) -> None:
+        try:
+            looked = poll()
+            looked.register(connection.fileno(), POLLIN)
+            if looked.poll(0):
+                engine.dialect.do_ping(connection)  # type: ignore[arg-type]
+        except psycopg.Error as error:  # the others are of the same server, most likely
+            raise InvalidatePoolError() from error
 
 
 def libpq_url(url: str) -> str:

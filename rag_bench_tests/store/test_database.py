@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -24,6 +24,7 @@ from rag_bench.store.database import (
     make_engine,
     only_one,
     parse_url,
+    quick_engine,
 )
 from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.migrate import migrate
@@ -245,3 +246,51 @@ def test_one_run_at_a_time_and_a_lost_session_gives_the_lock_back(
     thread.join(30)
     assert order == ["first", "second"]
     other.dispose()
+
+
+def _process(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("select pg_backend_pid()")).scalar_one())
+
+
+@pytest.fixture
+def lone(empty_database: str) -> Iterator[Engine]:
+    engine = make_engine(empty_database)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("engine_of", [lambda engine: engine, quick_engine])
+def test_connections_that_the_server_ended_are_replaced_unnoticed(
+    lone: Engine, empty_database: str, engine_of: Callable[[Engine], Engine]
+) -> None:
+    engine = engine_of(lone)
+    with engine.connect() as one, engine.connect() as other:  # two in the pool
+        pids = {c.execute(text("select pg_backend_pid()")).scalar_one() for c in (one, other)}
+    with psycopg.connect(libpq_url(empty_database), autocommit=True) as other_client:
+        for pid in pids:
+            other_client.execute("select pg_terminate_backend(%s, 5000)", [pid])
+    with engine.connect() as one, engine.connect() as other:
+        later = {c.execute(text("select pg_backend_pid()")).scalar_one() for c in (one, other)}
+    assert len(later) == 2
+    assert not later & pids
+    engine.dispose()
+
+
+def test_taking_a_connection_sends_nothing(lone: Engine, empty_database: str) -> None:
+    pid = _process(lone)
+    with lone.connect(), psycopg.connect(libpq_url(empty_database)) as other_client:
+        last = other_client.execute("select query from pg_stat_activity where pid = %s", [pid])
+        # What the pool sent last, when it took the connection back.
+        assert last.fetchone() == ("ROLLBACK",)
+
+
+def test_a_connection_with_something_to_tell_is_kept_if_it_lives(
+    lone: Engine, empty_database: str
+) -> None:
+    with lone.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("listen heard"))
+    pid = _process(lone)
+    with psycopg.connect(libpq_url(empty_database), autocommit=True) as other_client:
+        other_client.execute("notify heard")
+    assert _process(lone) == pid

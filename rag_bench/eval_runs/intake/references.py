@@ -23,10 +23,12 @@ NO_DUMP = (
     "or give every case an answer."
 )
 
+_CURRENT_DUMP = select(current_snapshot.c.dump_sha256)
+
 
 def current_dump(connection: Connection) -> str | None:
     """Return the hash of the current snapshot; None: nothing is loaded."""
-    return connection.execute(select(current_snapshot.c.dump_sha256)).scalar()
+    return connection.execute(_CURRENT_DUMP).scalar()
 
 
 def named_baseline(connection: Connection, request: EvalRequest, errors: list[Place]) -> str | None:

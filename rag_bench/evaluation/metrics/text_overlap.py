@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from rag_bench.evaluation.answer_metrics import AnswerCase, AnswerMetrics
@@ -137,6 +138,7 @@ def _without(*names: str) -> Iterator[None]:
         sys.modules.update(loaded)
 
 
+@cache
 def _rouge_scorer_class() -> Any:
     """Import rouge-score's scorer, and keep the log handler that comes with it from our streams.
 

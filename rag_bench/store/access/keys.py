@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, insert, select, update
 
 from rag_bench.access.keys import NewKey, make_key
 from rag_bench.access.scopes import Principal, expand
@@ -17,9 +17,6 @@ from rag_bench.store.access.tables import api_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Row
-
-#: How old the time of the last use may be: a write per request would cost more than it tells.
-_USED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -90,20 +87,6 @@ def find_and_count(
     """
     row = rates.take_of_key(connection, key_id, secret_hash, per_minute)
     return (_stored(row), row.secret_hash, row.taken) if row else None
-
-
-def used(connection: Connection, key: StoredKey) -> None:
-    """Note that a key was used, if that was not noted within the last minute."""
-    if key.last_used_at and datetime.now(UTC) - key.last_used_at < _USED / 2:
-        return  # this process's clock may be wrong by a little; the database's decides
-    connection.execute(
-        update(api_key)
-        .where(
-            api_key.c.id == key.id,
-            or_(api_key.c.last_used_at.is_(None), api_key.c.last_used_at < func.now() - _USED),
-        )
-        .values(last_used_at=func.now())
-    )
 
 
 def create(

@@ -23,7 +23,8 @@ _TAKE = text("""
     where r.free_at <= clock_timestamp() + make_interval(secs => 60 - :cost)
     returning 1
 """)
-# The same for a key that is good, together with the key: a request of one costs one statement.
+# The same for a key that is good, together with the key: a request of one costs one statement. When
+# it was used is noted with it, to the minute: a write per request would cost more than it tells.
 _TAKE_OF_KEY = text("""
     with found as (
         select *, expires_at <= now() as past from rag_bench.api_key where id = :id
@@ -40,6 +41,9 @@ _TAKE_OF_KEY = text("""
         where r.free_at
             <= clock_timestamp() + make_interval(secs => 60 - (select seconds from cost))
         returning 1
+    ), used as (
+        update rag_bench.api_key k set last_used_at = now() from cost
+        where k.id = :id and coalesce(k.last_used_at < now() - interval '1 minute', true)
     )
     select found.*, exists(select from taken) as taken from found
 """)
@@ -66,7 +70,7 @@ def take(connection: Connection, subject: str, per_minute: int) -> int | None:
 def take_of_key(
     connection: Connection, key_id: str, secret_hash: str, per_minute: int
 ) -> Row | None:
-    """Count one request of a key and return the key's row; None: there is no such key.
+    """Count one request of a key, note its use and return its row; None: there is no such key.
 
     ``taken`` of the row: whether the request may go on. It was not counted where the hash is
     another's or the key is not good any more. ``per_minute``: of keys without their own number.

@@ -117,9 +117,11 @@ _MEASURED = f""", there as (
     from run, (select id from made union all select id from there) as one
     on conflict do nothing
 )
-select * from run
 """
-_END, _MAKE = text(_THERE + _MEASURED), text(_NEW + _MEASURED)
+_END = text(f"{_THERE}{_MEASURED} select * from run")
+_MAKE = text(f"{_NEW}{_MEASURED} select created_at, started_at, finished_at from run")
+# What a run that asks nobody has at its end, beside what is written of it.
+_NOTHING = {"error_code": None, "error_detail": None, "n_calls": 0, "n_attempts": 0, "cost_usd": 0}
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,8 @@ def make_at_once(
         "started": Jsonb({"attempt": 1, "resumed": False}),
         "seconds": time.monotonic() - made.began,
     }
-    return dict(connection.execute(_MAKE, values).mappings().one())
+    times = connection.execute(_MAKE, values).mappings().one()
+    return {**columns, **standing.as_columns(), **_NOTHING, "status": status, **times}
 
 
 def _values(status: str, standing: Standing, evaluated: Evaluated) -> dict[str, Any]:
