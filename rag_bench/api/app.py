@@ -130,14 +130,15 @@ def build(
             ),
         ],
     )
+    # In the order in which a request is looked for: runs are asked for most often.
+    for made in eval_routers(engine, settings, following, runner):
+        app.include_router(made)
     app.include_router(health.router(engine, daemon, warming))
     app.include_router(results.router(engine))
     app.include_router(labels.router(engine))
     app.include_router(metrics_router(metrics))
     app.include_router(callbacks.router(engine))
     app.include_router(hooks.router(engine, settings))
-    for made in eval_routers(engine, settings, following, runner):
-        app.include_router(made)
     add_pages(app)
     _tell_problems(app)
     trace_requests(app)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from rag_bench.errors import CaseError, ErrorCode, RagBenchError
 from rag_bench.evaluation.rubrics import HeaderError, hashed_text, prompt_files, split_header
@@ -186,7 +186,12 @@ def prompt_hash(names: Iterable[str]) -> str:
     A rubric's declaration is not in it: where a score is shown changes no score.
     """
     texts = {name: load(name).hashed for name in names}
-    return note(content_hash(texts), texts)
+    return note(_hash_of(tuple(texts.items())), texts)
+
+
+@lru_cache(maxsize=64)
+def _hash_of(texts: tuple[tuple[str, str], ...]) -> str:
+    return content_hash(dict(texts))
 
 
 def _block(template: Template, field: str, value: str | Sequence[str]) -> str:
