@@ -6,7 +6,7 @@ import dagster as dg
 
 from rag_bench import automation, checks
 from rag_bench.assets.factories import labels, tier_assets
-from rag_bench.assets.inputs import datasets, embeddings, source, traffic
+from rag_bench.assets.inputs import chunk_checks, datasets, embeddings, source, traffic
 from rag_bench.assets.results import (
     analytics,
     benchmark_topics,
@@ -64,6 +64,7 @@ def build_defs(models: ModelLists | None = None) -> dg.Definitions:
         assets=assets,
         asset_checks=[
             *checks.build(lab[0], models),
+            *chunk_checks.CHECKS,
             *releases.CHECKS,
             *statistics.CHECKS,
             *planted.CHECKS,

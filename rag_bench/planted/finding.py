@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.evaluation.aggregate import is_failure
 from rag_bench.evaluation.paired.words import FAILED, GOT_WORSE, HELD, MAY_I_RELEASE
 from rag_bench.planted.world import Ran, World
+from rag_bench.reporting.compared.inputs import IN_WORDS
 from rag_bench.resources import BenchmarkResource
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Of the model that answered, as a comparison names it.
 _SERVED = "served_model"
-#: What the trial changes by itself to have everything asked anew, and what is a number only.
-_OWN = ("replicate", "retrieval_evaluation")
 #: Passes only if the gate's verdict does, which is looked at by itself: held up is not failed.
 _GATE = "may_be_released"
 
@@ -198,5 +197,6 @@ def _differing(seen: Seen) -> dict[str, tuple[Any, Any]]:
 def _differing_words(seen: Seen) -> Iterator[str]:
     for cell in seen.compared.cells if seen.compared else ():
         for one in cell.compared.inputs if cell.compared else ():
-            if one.cause != "result" and not one.name.startswith((_SERVED, *_OWN)):
-                yield one.in_words.partition(" (")[0]
+            name = one.name.partition(" (")[0]
+            if one.cause != "result" and name in IN_WORDS and name != _SERVED:
+                yield IN_WORDS[name]

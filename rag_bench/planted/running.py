@@ -88,9 +88,8 @@ def _row(scratch: Scratch, baseline: Baseline, folder: Path, plant: Plant) -> di
                     if plant.dump is not None:
                         target = folder / "planted.dump"
                         ran.extend(world.load(edited(baseline.dump, target, plant.dump)))
-                    if not ran.errors:
-                        ran.extend(world.measure())
-                        ran.extend(world.watch())
+                    ran.extend(world.measure())
+                    ran.extend(world.watch())
                     seen = look(world, baseline.ran, ran)
             except RagBenchError as error:
                 ran.errors.append(str(error))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.sweep import SOURCE, Checked, StageResult, Sweep, SweepRequest
 from rag_bench.tiers.registry import Axis
 
 if TYPE_CHECKING:
+    from dagster import PartitionsDefinition
     from sqlalchemy import Engine
 
 #: One model of each role: what is tried is the path, not a choice among models.
@@ -57,10 +58,8 @@ class World:
     def load(self, dump: Path) -> Ran:
         """Load a dump and read the questions that are about it, as the graph does."""
         ran = Ran()
-        ran.add([self._sweep.materialize("dump", SOURCE, ops={"dump": {"path": str(dump)}})])
-        if not ran.errors:
-            assets = ("manual_dataset", "show_hide_dataset")
-            ran.add([self._sweep.materialize("datasets", assets)])
+        ran.add([self._run("dump", SOURCE, {"dump": {"path": str(dump)}})])
+        ran.add([self._run("datasets", ("manual_dataset", "show_hide_dataset"))])
         return ran
 
     def measure(self) -> Ran:
@@ -77,17 +76,22 @@ class World:
         """Ask what a user asks beside the scores: the canary, and what follows from all results."""
         ran = Ran()
         judges = Partitions.of(MODELS).by(Axis.JUDGE)
-        ran.add(
-            [
-                self._sweep.materialize(
-                    "canary", ["judge_canary"], partitions=judges, skip_checks=True
-                )
-            ]
-        )
-        # One by one: a check that blocks would keep others from being asked.
-        for assets in (["model_runs"], ["dataset_health"], ["comparison"], ["release_gate"]):
-            ran.add([self._sweep.materialize(assets[0], assets, skip_checks=True)])
+        ran.add([self._run("canary", ["judge_canary"], partitions=judges)])
+        # Apart, as a check that blocks would keep others from being asked.
+        ran.add([self._run("report", ["model_runs", "dataset_health"])])
+        ran.add([self._run("gate", ["release_gate"])])
         return ran
+
+    def _run(
+        self,
+        name: str,
+        assets: Sequence[str],
+        ops: Mapping[str, Any] | None = None,
+        partitions: PartitionsDefinition[str] | None = None,
+    ) -> StageResult:
+        return self._sweep.materialize(
+            name, assets, partitions=partitions, ops=ops, skip_checks=True
+        )
 
     def pin(self) -> None:
         """Hold what is measured to be good."""

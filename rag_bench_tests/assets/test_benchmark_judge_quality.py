@@ -96,6 +96,11 @@ def test_the_asset_from_plan_to_rerun(free_world: World, provider: LocalProvider
     assert not alike.passed
     assert alike.severity.value == "WARN"
     assert value(alike.metadata, "share_of_one_score") == {STUBBORN: 1.0}
+    moved = checks["only_content_moves_judges"]
+    assert not moved.passed
+    assert moved.severity.value == "WARN"
+    assert set(value(moved.metadata, "moved")) == {f"{STUBBORN}: first_position_rate"}
+    assert f"{STUBBORN}: first_position_rate +1.00" in moved.description
 
     asked = free_world.count("llm_call")
     again = run(free_world)

@@ -152,6 +152,8 @@ MEASURED = {
     *("retrieval_lab", "retriever_comparison"),
 }
 CHECKS = {
+    ("chunk", "texts_can_be_read"),
+    ("chunk", "no_chunk_was_cut"),
     ("chunk_embeddings", "every_chunk_is_embedded"),
     ("question_embeddings", "every_question_is_embedded"),
     ("show_hide_dataset", "enough_labelled_pairs"),
@@ -171,6 +173,7 @@ CHECKS = {
     ("production_judge_scores", "replies_are_readable"),
     ("benchmark_judge_quality", "replies_are_readable"),
     ("benchmark_judge_quality", "scores_are_not_all_alike"),
+    ("benchmark_judge_quality", "only_content_moves_judges"),
     ("benchmark_judge_quality", "checked_against_people"),
     ("judge_canary", "judges_are_unchanged"),
     ("dataset_health", "no_answer_is_stale"),

@@ -46,6 +46,47 @@ def scores_are_not_all_alike(step: Step) -> StepCheck:
     )
 
 
+#: How much a judge is moved by what is not content; by value at which it is not at all.
+UNMOVED = {"length_sensitivity": 0.0, "style_sensitivity": 0.0, "first_position_rate": 0.5}
+
+
+def only_content_moves_judges(step: Step) -> StepCheck:
+    """Check that neither length nor style nor order moves a judge, beyond chance."""
+
+    def check(bench: "Bench") -> dg.AssetCheckResult:
+        from rag_bench.store import evaluations
+
+        found = evaluations.latest_of_kind(
+            bench.engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
+        )
+        if not found:
+            return nothing_to_check()
+        moved = {}
+        for row in found:
+            for name, unmoved in UNMOVED.items():
+                metric = row.metrics.get(name, {})
+                low, high = metric.get("ci_low"), metric.get("ci_high")
+                if low is not None and high is not None and not low <= unmoved <= high:
+                    moved[f"{row.benchmark_judge_model}: {name}"] = [metric["value"], low, high]
+        said = [
+            f"{name} {value:+.2f} [{low:+.2f}, {high:+.2f}]"
+            for name, (value, low, high) in moved.items()
+        ]
+        return dg.AssetCheckResult(
+            passed=not moved,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(said) or "neither length nor style nor order moves a judge",
+            metadata={"moved": dg.MetadataValue.json(moved)},
+        )
+
+    return StepCheck(
+        "only_content_moves_judges",
+        "Neither polite words around an answer, nor Markdown, nor the order of two answers moves a "
+        "judge: the interval holds no effect.",
+        check,
+    )
+
+
 def checked_against_people(step: Step) -> StepCheck:
     """Check that people's labels stand behind what is said of the judges."""
 

@@ -30,6 +30,7 @@ TIER = TierSpec(
             checks=(
                 "rag_bench.assets.factories.step_checks:replies_are_readable",
                 "rag_bench.assets.tiers.judges:scores_are_not_all_alike",
+                "rag_bench.assets.tiers.judges:only_content_moves_judges",
                 "rag_bench.assets.tiers.judges:checked_against_people",
             ),
             instrument="tier judge",
