@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import scratch
 from scratch import small_world
@@ -47,7 +48,7 @@ def many_models(n_generators: int, n_judges: int) -> ModelLists:
     return ModelLists(keys[0], keys[1], ["simulator/unused"])
 
 
-def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, int]) -> None:
+def directly(world: small_world.World, models: ModelLists, benchmark: dict[str, Any]) -> None:
     """Make all cells by the tiers' own functions."""
     from evaluated import evaluated
 
