@@ -36,7 +36,8 @@ class Asking:
 
     Attributes:
         ask: False: only its price is told.
-        max_calls: more are not made; the first verdict then stands. None: no cap.
+        max_calls: where more might be made, none is, and the first verdict stands; a judge's call
+            counts twice, as an unreadable reply is asked for once more. None: no cap.
         max_cost_usd: likewise; a price that is not known counts as too high.
     """
 
@@ -69,9 +70,8 @@ class Again:
             if self.why_not:
                 yield self.why_not
             return
-        cost = self.plan["cost_usd"]
-        usd = "an unknown price" if cost is None else f"{cost:.4f} USD"
-        price = f"{self.plan['calls']} calls, at most {usd}"
+        price = f"{self.plan['calls']} calls for about {_usd(self.plan['cost_usd'])}, at most "
+        price += f"{self.plan['most_calls']} for {_usd(self.plan['most_usd'])}"
         done = "was asked again" if self.asked else "would be asked again"
         yield f"{self.n_cases} cases decide; with fresh answers of both sides it {done}: {price}."
         if self.why_not:
@@ -198,16 +198,17 @@ async def _again(
     note = Again(n_cases=len({case for one in asked for case in one.cases}))
     try:
         plan = await again.price(engine, settings, models, asked)
-        calls = plan.n_to_send + plan.n_unknown
-        cost = None if plan.cost_usd is None else float(plan.cost_usd)
+        told = plan.to_json()
         note.plan = {
-            "calls": calls,
-            "cost_usd": cost,
+            "calls": plan.n_to_send + plan.n_unknown,
+            "most_calls": plan.n_most,
+            "cost_usd": told["cost_usd"],
+            "most_usd": told["most_usd"],
             "seconds": plan.seconds,
-            "lines": [line.to_json() for line in plan.lines],
-            "notes": list(plan.notes),
+            "lines": told["lines"],
+            "notes": told["notes"],
         }
-        note.why_not = _why_not(asking, calls, cost)
+        note.why_not = _why_not(asking, plan.n_most, told["most_usd"])
         if note.why_not:
             return first, note
         fresh = await again.ask(engine, models, asked, run_id)
@@ -222,11 +223,15 @@ def _why_not(asking: Asking, calls: int, cost: float | None) -> str | None:
     if not asking.ask:
         return "only the price was asked for."
     if asking.max_calls is not None and calls > asking.max_calls:
-        return f"{calls} calls are more than the cap of {asking.max_calls} (max_calls)."
+        return f"up to {calls} calls are more than the cap of {asking.max_calls} (max_calls)."
     if asking.max_cost_usd is not None and calls and (cost is None or cost > asking.max_cost_usd):
-        said = "an unknown price" if cost is None else f"{cost:.4f} USD"
+        said = "an unknown price" if cost is None else f"up to {_usd(cost)}"
         return f"{said} is more than the cap of {asking.max_cost_usd} USD (max_cost_usd)."
     return None
+
+
+def _usd(cost: float | None) -> str:
+    return "an unknown price" if cost is None else f"{cost:.4f} USD"
 
 
 def _newer(sides: Released) -> bool:

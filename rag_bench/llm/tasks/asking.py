@@ -22,6 +22,8 @@ Reask = Literal["judges", "all", "none"]
 #: Flag of a case: a reply could not be read, and the model was asked once more.
 ASKED_AGAIN = "asked_again"
 _KEPT = 2_000  # characters of the unreadable reply that the model is shown
+#: Characters by which a second question is longer than the first: that reply, and what was wrong.
+LONGER_BY = _KEPT + 500
 _RUSSIAN = re.compile("[а-яё]", re.IGNORECASE)
 _AGAIN = {
     True: "Этот ответ нельзя прочесть: {}. Ответь ещё раз, ровно в том виде, о котором просили, "

@@ -80,7 +80,15 @@ class Counting:
             usage = calls.usage(connection, newest=_NEWEST)
         assumed = settings.assumed_latency_seconds
         lines = [
-            line_of(key, tally, models, usage, assumed) for key, tally in self._chat.tallies.items()
+            line_of(
+                key,
+                tally,
+                models,
+                usage,
+                assumed,
+                again=asks_again(settings.reask_unreadable, key[1]),
+            )
+            for key, tally in self._chat.tallies.items()
         ]
         judged = any(
             line.role == Role.benchmark_judge and line.n_to_send + line.n_unknown for line in lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rag_bench.llm.tasks.asking import LONGER_BY
 from rag_bench.llm.transport.records import CHARS_PER_TOKEN
 from rag_bench.tiers.plan.lines import ASSUMED, OF_MODEL, OF_PROVIDER, PlanLine
 
@@ -25,6 +26,8 @@ def line_of(
     models: Models,
     usage: Sequence[calls.Usage],
     assumed: float,
+    *,
+    again: bool = False,
 ) -> PlanLine:
     """Return the line of one asset, role and model.
 
@@ -34,6 +37,7 @@ def line_of(
         models: for addresses, prices and limits.
         usage: what the ledger holds of all.
         assumed: seconds of a call where none of the model or its provider was ever timed.
+        again: whether the model is asked once more where its reply cannot be read.
     """
     asset, role, model = key
     provider, name = models.split(model)
@@ -58,6 +62,15 @@ def line_of(
     cost = models.providers.cost_usd(
         model, prompt_tokens, completion_tokens, tally.search_units, n_calls=n
     )
+    # Each call once more, with the reply that could not be read and why.
+    times, longer = (2, round(n * LONGER_BY / CHARS_PER_TOKEN)) if again else (1, 0)
+    most = models.providers.cost_usd(
+        model,
+        times * prompt_tokens + longer,
+        times * tally.longest,
+        times * tally.search_units,
+        n_calls=times * n,
+    )
     return PlanLine(
         asset,
         role,
@@ -72,6 +85,8 @@ def line_of(
         seconds if n else 0.0,
         latency,
         basis,
+        n if again else 0,
+        most,
     )
 
 

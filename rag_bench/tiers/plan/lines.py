@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,9 @@ class PlanLine:
         prompt_tokens: of what will be sent, unknown ones included; an estimate.
         completion_tokens: likewise.
         cost_usd: likewise; None: the model's price is unknown.
+        n_again: so many of what will be sent, unknown ones included, may be sent once more each, as
+            a judge whose reply cannot be read is asked again; on top of them.
+        most_usd: the cost if they all were, and every reply were as long as it may be.
         seconds: of this asset's calls at the provider's calls in flight.
         latency: seconds that one call is taken to last.
         basis: what that rests on: measured calls of the ``model``, or of others of its
@@ -42,11 +45,16 @@ class PlanLine:
     seconds: float
     latency: float = 0.0
     basis: str = ASSUMED
+    n_again: int = 0
+    most_usd: Decimal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the line with plain numbers."""
-        cost = None if self.cost_usd is None else float(self.cost_usd)
-        return {**asdict(self), "cost_usd": cost}
+        return {
+            **asdict(self),
+            "cost_usd": _plain(self.cost_usd),
+            "most_usd": _plain(self.most_usd),
+        }
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,22 @@ class Plan:
         return sum(line.n_unknown for line in self.lines)
 
     @property
+    def n_most(self) -> int:
+        """Calls at most: those unknown, and a second one wherever a judge may be asked again."""
+        return self.n_to_send + self.n_unknown + sum(line.n_again for line in self.lines)
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """What it may cost in all; None: a price is unknown."""
-        costs = [line.cost_usd for line in self.lines if line.n_to_send or line.n_unknown]
+        return self._sum(lambda line: line.cost_usd)
+
+    @property
+    def most_usd(self) -> Decimal | None:
+        """What it costs at most, prompts estimated as ever; None: a price is unknown."""
+        return self._sum(lambda line: line.most_usd)
+
+    def _sum(self, of: Callable[[PlanLine], Decimal | None]) -> Decimal | None:
+        costs = [of(line) for line in self.lines if line.n_to_send or line.n_unknown]
         return None if None in costs else sum((c for c in costs if c is not None), Decimal(0))
 
     @property
@@ -95,12 +116,17 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan for metadata and `--json`."""
-        cost = self.cost_usd
         return {
             "lines": [line.to_json() for line in self.lines],
             "n_to_send": self.n_to_send,
             "n_unknown": self.n_unknown,
-            "cost_usd": None if cost is None else float(cost),
+            "n_most": self.n_most,
+            "cost_usd": _plain(self.cost_usd),
+            "most_usd": _plain(self.most_usd),
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
+
+
+def _plain(cost: Decimal | None) -> float | None:
+    return None if cost is None else float(cost)

@@ -80,6 +80,11 @@ def test_a_plan_is_what_the_sweep_then_asks(free_world: World) -> None:
     # Judges whose replies could not be read were asked once more.
     again = free_world.count("llm_call", 'request::text like \'%"role": "assistant"%\'')
     assert free_world.count("llm_call") == asked + second.n_to_send + again
+    # The most has room for all of them, whichever they are.
+    assert again > 0
+    assert free_world.count("llm_call") <= asked + second.n_most
+    asked_twice = {line.role for line in second.lines if line.n_again}
+    assert asked_twice == {"benchmark_judge"}
     timed = {line.role: line.basis for line in second.lines if line.n_to_send}
     assert timed == {"benchmark_judge": "provider", "production_judge": "provider"}
 
@@ -112,7 +117,14 @@ def test_money_and_time_of_a_paid_model(done_world: World) -> None:
     answers = lines["tier2_answers", "shop/dear"]
     tokens = 3 * answers.prompt_tokens + 6 * answers.completion_tokens
     assert answers.cost_usd == Decimal(tokens) / 1_000_000
+    # At most: replies as long as they may be, of a generator that is asked once.
+    assert answers.n_again == 0
+    assert answers.most_usd is not None
+    assert answers.most_usd >= answers.cost_usd
     assert lines["tier2_scores", "shop/unpriced"].cost_usd is None
+    assert lines["tier2_scores", "shop/unpriced"].most_usd is None
+    assert lines["tier2_scores", "shop/unpriced"].n_again == 3 * N
+    assert made.most_usd is None
     assert made.cost_usd is None
     # No call to this provider was ever timed, and one a second is the most that it takes.
     assert (answers.basis, answers.latency) == ("assumed", 3.0)
