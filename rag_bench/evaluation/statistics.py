@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,8 @@ _ALPHA = 1 - CONFIDENCE
 _SCALE_TOLERANCE = 1e-6
 # How many cells of the resampling matrix are held at once (8 bytes each).
 _BLOCK_CELLS = 1_000_000
+# Draws of so many cells are kept for the next metric of as many clusters: 8 MB.
+_KEPT_CELLS = 1_000_000
 
 
 def mean_metric(
@@ -164,8 +167,12 @@ def cluster_bootstrap_means(
     ``sums`` and ``counts`` have one entry per cluster (total score and number of scored cases,
     at least one); a resampled mean is the ratio of the resampled totals.
     """
-    rng = np.random.default_rng(seed)
     n_clusters = len(sums)
+    if resamples * n_clusters <= _KEPT_CELLS:
+        times = _times_drawn(n_clusters, seed, resamples)
+        found: np.ndarray = (times @ sums) / (times @ counts)
+        return found
+    rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     step = max(1, _BLOCK_CELLS // n_clusters)
     for start in range(0, resamples, step):
@@ -175,17 +182,43 @@ def cluster_bootstrap_means(
     return means
 
 
+@lru_cache(maxsize=4)
+def _times_drawn(n_clusters: int, seed: int, resamples: int) -> np.ndarray:
+    """Return how often each cluster is in each resample, (resamples, clusters), read-only.
+
+    Kept, as a bench asks for the same draws at every metric of the same pages.
+    """
+    drawn = np.random.default_rng(seed).integers(0, n_clusters, size=(resamples, n_clusters))
+    flat = drawn + n_clusters * np.arange(resamples)[:, None]
+    times = np.bincount(flat.ravel(), minlength=resamples * n_clusters).astype(np.float64)
+    times.flags.writeable = False
+    return times.reshape(resamples, n_clusters)
+
+
 def resampled_clusters(n_clusters: int, *, seed: int, resamples: int) -> np.ndarray:
     """Return how often each cluster is drawn in each of ``resamples`` bootstrap samples.
 
-    Int, shape (resamples, n_clusters); times a table of totals per cluster it gives those of the
-    resampled data.
+    Int, shape (resamples, n_clusters), read-only; times a table of totals per cluster it
+    gives those of the resampled data.
     """
+    if resamples * n_clusters <= _KEPT_CELLS:
+        return _kept_resamples(n_clusters, seed, resamples)
+    return _resampled(n_clusters, seed, resamples)
+
+
+def _resampled(n_clusters: int, seed: int, resamples: int) -> np.ndarray:
     chances = np.full(n_clusters, 1 / n_clusters)
-    return np.random.default_rng(seed).multinomial(n_clusters, chances, size=resamples)
+    drawn = np.random.default_rng(seed).multinomial(n_clusters, chances, size=resamples)
+    drawn.flags.writeable = False
+    return drawn
 
 
-def totals_by_cluster(labels: Sequence[Hashable], rows: Sequence[Sequence[float]]) -> np.ndarray:
+_kept_resamples = lru_cache(maxsize=4)(_resampled)
+
+
+def totals_by_cluster(
+    labels: Sequence[Hashable], rows: Sequence[Sequence[float]] | np.ndarray
+) -> np.ndarray:
     """Return the sums of ``rows`` per label, shape (clusters, columns), in an order of their own.
 
     Sorted, so that the order of the cases cannot change what is resampled from them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +14,8 @@ _EXACT_CLUSTERS = 14
 # Beyond this many the sum of random signs is normal to three decimals of p, and costs nothing.
 _NORMAL_CLUSTERS = 2_000
 _BLOCK_CELLS = 4_000_000
+# Signs are drawn for a multiple of so many clusters, so that the next test can have the same ones.
+_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,11 @@ def sign_flips(
 ) -> PValue:
     """Return the p of "the mean difference is 0", flipping the sign of whole clusters.
 
-    Under no effect a cluster's total is as likely to have either sign. All 2^G patterns are
-    tried for up to 14 clusters; beyond that ``permutations`` random ones, where the observed one
-    counts as one of them, so p is never 0 (Phipson and Smyth 2010); beyond 2,000 clusters the
-    normal distribution of that sum is used. With a case per cluster and differences of one size
-    it is McNemar's test.
+    Under no effect a cluster's total is as likely to have either sign. Clusters whose total is 0
+    add nothing to any sum and are left out. All 2^G patterns are tried for up to 14 others; beyond
+    that ``permutations`` random ones, where the observed one counts as one of them, so p is never 0
+    (Phipson and Smyth 2010); beyond 2,000 clusters the normal distribution of that sum is used.
+    With a case per cluster and differences of one size it is McNemar's test.
 
     Raises ValueError for unequal lengths or no difference at all.
     """
@@ -83,6 +86,8 @@ def sign_flips(
         sums.setdefault(label, []).append(float(difference))
     # Sorted, so that the order of the cases cannot move a random p.
     totals = np.array(sorted(math.fsum(group) for group in sums.values()))
+    # A total of nought has no sign to flip.
+    totals = totals[np.abs(totals) > 0]
     observed = abs(math.fsum(totals))
     # Sums of the same numbers in another order differ by rounding and still tie.
     rounding = 1e-9 * max(1.0, float(np.abs(totals).sum()))
@@ -99,15 +104,35 @@ def sign_flips(
         beyond, same = _as_extreme((1 - 2 * patterns) @ totals, observed, rounding)
         n = len(patterns)
     else:
-        rng = np.random.default_rng(seed)
         beyond, same, n = 0, 1, permutations + 1
-        step = max(1, _BLOCK_CELLS // n_clusters)
-        for start in range(0, permutations, step):
-            rows = min(step, permutations - start)
-            signs = 1 - 2 * rng.integers(0, 2, size=(rows, n_clusters), dtype=np.int8)
+        for signs in _signs(n_clusters, permutations, seed):
             more, ties = _as_extreme(signs @ totals, observed, rounding)
             beyond, same = beyond + more, same + ties
     return PValue((beyond + same) / n, (beyond + same / 2) / n)
+
+
+def _signs(n_clusters: int, permutations: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield random signs, (patterns, clusters) of 1 and -1, some at a time."""
+    width = -(-n_clusters // _WIDTH) * _WIDTH
+    if permutations * width <= _BLOCK_CELLS:
+        yield _kept_signs(width, permutations, seed)[:, :n_clusters]
+        return
+    rng = np.random.default_rng(seed)
+    step = max(1, _BLOCK_CELLS // width)
+    for start in range(0, permutations, step):
+        yield _drawn_signs(rng, min(step, permutations - start), width)[:, :n_clusters]
+
+
+@lru_cache(maxsize=4)
+def _kept_signs(width: int, permutations: int, seed: int) -> np.ndarray:
+    """Return signs that are drawn once, read-only."""
+    signs = _drawn_signs(np.random.default_rng(seed), permutations, width).astype(np.float64)
+    signs.flags.writeable = False
+    return signs
+
+
+def _drawn_signs(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
+    return 1 - 2 * rng.integers(0, 2, size=(rows, width), dtype=np.int8)
 
 
 def _as_extreme(sums: np.ndarray, observed: float, rounding: float) -> tuple[int, int]:
