@@ -2,7 +2,8 @@
 
     python benchmarks/gate_false_alarms.py [--quarters 154]
 
-At the default 2,002 gates a line, all lines in a minute or two; no change for the worse unless the line says so.
+At the default 2,002 gates a line, all lines in a minute or two; no change for the worse unless the
+line says so.
 """
 
 from __future__ import annotations

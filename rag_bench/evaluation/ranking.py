@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rag_bench.evaluation.comparison import Comparison, compare_paired
-from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.paired.places import Place, Places, places
 from rag_bench.evaluation.precision import settled
 
 #: A model is ranked if at least this share of its cases has a score.
 LEAST_SCORED = 0.95
-#: From which p-value on, after Holm's correction, a model cannot be told from the first.
+#: From which adjusted p-value on a model cannot be told from the first.
 ALPHA = 0.05
 
 Judge = str | None
@@ -62,8 +61,9 @@ class Standing:
     ``standardised``: its mean over judges and common cases in units of the judges' spread, 0 being
     the mean of the ranked models; None if it is not ranked. ``behind``: its paired difference from
     the first, first minus this one, None for the first itself and without cases.
-    ``p_adjusted``: Holm's over all the others. ``tied``: whether it cannot be told from the first;
-    None where that was not tested.
+    ``p_adjusted``: adjusted for all pairs of models (max-T), as the first was chosen for being
+    first: Holm's over the others would tell alike models apart too often. ``tied``: whether it
+    cannot be told from the first; None where that was not tested.
     """
 
     model: str
@@ -144,8 +144,9 @@ def rank(
     # Rounded, or the last bits of a sum would decide between equal models.
     ranked.sort(key=lambda m: (-place[m], [-settled(v) for v in ties.get(m, ())], m))
     standings = [Standing(model, n, None, place[model]) for n, model in enumerate(ranked, 1)]
+    sure = places(worth, [clusters.get(case, case) for case in cases]) if cases else None
     if cases:
-        standings = _told_apart(standings, worth, cases, clusters)
+        standings = _told_apart(standings, worth, cases, clusters, sure)
 
     def at_worst(model: str) -> float:
         found = [
@@ -168,7 +169,7 @@ def rank(
         n_cases=max((cell.n_expected for cell in chosen.values()), default=0),
         n_clusters=len({clusters.get(case, case) for case in cases}),
         independent=independent,
-        places=places(worth, [clusters.get(case, case) for case in cases]) if cases else None,
+        places=sure,
     )
 
 
@@ -282,6 +283,7 @@ def _told_apart(
     worth: Mapping[str, np.ndarray],
     cases: Sequence[str],
     clusters: Mapping[str, Hashable],
+    sure: Places | None,
 ) -> list[Standing]:
     """Compare every model with the first, case by case, pages resampled together."""
     if len(standings) < 2:
@@ -292,13 +294,13 @@ def _told_apart(
     for standing in standings[1:]:
         mine = dict(zip(cases, worth[standing.model].tolist(), strict=True))
         found.append(compare_paired(mine, first, pages))
-    p_values = [1.0 if one.p_value is None else one.p_value for one in found]
     # One page says nothing about how pages differ: nothing is told apart by it.
-    p_values = [p if one.n_clusters > 1 else 1.0 for p, one in zip(p_values, found, strict=True)]
+    of_first = {} if sure is None else sure.p[standings[0].model]
+    p_values = [of_first.get(standing.model, 1.0) for standing in standings[1:]]
     return [
         standings[0],
         *(
             replace(standing, behind=one, p_adjusted=p, tied=p >= ALPHA)
-            for standing, one, p in zip(standings[1:], found, holm(p_values), strict=True)
+            for standing, one, p in zip(standings[1:], found, p_values, strict=True)
         ),
     ]

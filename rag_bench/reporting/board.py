@@ -231,7 +231,7 @@ def notes(board: Leaderboard) -> list[str]:
     if tied:
         said.append(
             f"= cannot be told from the first ({', '.join(tied)}): paired by question, clustered "
-            f"by page, Holm's p at least {ALPHA:g}."
+            f"by page, p adjusted for all pairs at least {ALPHA:g}."
         )
     if len(ranking.judges) > 1 and not ranking.independent:
         said.append(

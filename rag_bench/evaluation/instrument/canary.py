@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Canary:
         p: of both, by Holm.
         changed: p is below `ALPHA`.
         detectable: in how many cases the verdict has to move by one point, all in one direction,
-            for this test to find it with a chance of 80 %; None: not even in all.
+            for this test to find it with a chance of 80 %; None: not even in all, or not asked.
     """
 
     n_cases: int
@@ -79,7 +80,9 @@ class Canary:
         return {**vars(self), "shift": self.shift.to_json(), "alpha": ALPHA}
 
 
-def examine(reference: Draws, new: Draws, *, scale: Scale, seed: int = 0) -> Canary:
+def examine(
+    reference: Draws, new: Draws, *, scale: Scale, seed: int = 0, plan: bool = True
+) -> Canary:
     """Compare new draws with those of the reference, case by case.
 
     Args:
@@ -87,6 +90,7 @@ def examine(reference: Draws, new: Draws, *, scale: Scale, seed: int = 0) -> Can
         new: one or more draws of the same cases.
         scale: least and greatest score.
         seed: of the permutations.
+        plan: also say what could be found (``detectable``), which takes most of the time.
 
     Raises ValueError for fewer than `LEAST_CASES` cases, or draws that are not as many everywhere.
     """
@@ -123,7 +127,9 @@ def examine(reference: Draws, new: Draws, *, scale: Scale, seed: int = 0) -> Can
         p_scatter=p_scatter,
         p=p,
         changed=p < ALPHA,
-        detectable=detectable(pool, old.shape[1], now.shape[1], scale=scale, seed=seed),
+        detectable=detectable(pool, old.shape[1], now.shape[1], scale=scale, seed=seed)
+        if plan
+        else None,
     )
 
 
@@ -178,8 +184,12 @@ def permutations(n: int, n_reference: int, n_new: int, *, seed: int = 0) -> np.n
     return _places(n, n_reference, n_new, _SIMULATED_PERMUTATIONS, seed)
 
 
+@lru_cache(maxsize=4)
 def _places(n: int, n_old: int, n_new: int, permutations: int, seed: int) -> np.ndarray:
-    """Return which draws are called new, (1 + permutations, n, draws) of bool: as it was, first."""
+    """Return which draws are called new, (1 + permutations, n, draws) of bool: as it was, first.
+
+    Kept, as all metrics of a judge are examined by the same draws; not to be changed.
+    """
     import numpy as np
 
     generator = np.random.default_rng([seed, n, n_old, n_new, permutations])

@@ -72,7 +72,7 @@ def simulate(world: World, *, quarters: int, margin: float = MARGIN, seed: int =
     runs.
     """
     rng = np.random.default_rng(seed)
-    words = [_gate(world, margin, rng) for _ in range(quarters * WEEKS)]
+    words = [gate_words(world, margin, rng) for _ in range(quarters * WEEKS)]
     first = np.array([one == GOT_WORSE for one, _ in words]).reshape(quarters, WEEKS)
     after = np.array([one == GOT_WORSE for _, one in words]).reshape(quarters, WEEKS)
     return Rates(
@@ -86,7 +86,7 @@ def simulate(world: World, *, quarters: int, margin: float = MARGIN, seed: int =
     )
 
 
-def _gate(world: World, margin: float, rng: np.random.Generator) -> tuple[Word, Word]:
+def gate_words(world: World, margin: float, rng: np.random.Generator) -> tuple[Word, Word]:
     """Return the word of one gate, and the word after its cases were asked again."""
     n = world.pages * world.per_page
     page = np.repeat(np.arange(world.pages), world.per_page)

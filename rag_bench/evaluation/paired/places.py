@@ -1,9 +1,9 @@
-"""How sure a ranking is: the ranks that a model may have, and how often it would be first."""
+"""How sure a ranking is: the ranks that a model may have, and how likely it is to be the best."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,8 +20,8 @@ class Place:
     """One model's place.
 
     ``low``, ``high``: its rank lies between them, for all models together with 95 %: 1 + the models
-    that are better beyond chance, and all but those that are worse. ``first``: in which share of
-    resampled sets of questions it would be first; ties are split.
+    that are better beyond chance, and all but those that are worse. ``first``: how likely it is
+    truly the best; models that are the same share it.
     """
 
     low: int
@@ -45,12 +45,16 @@ def place_json(place: Place | None) -> dict[str, int | float | None]:
 
 @dataclass(frozen=True)
 class Places:
-    """All models' places; ``optimism``: by how much the score of whoever comes first is too high
-    on average, because it was chosen for being the highest; in the units of the scores.
+    """All models' places.
+
+    ``optimism``: by how much the score of whoever comes first is too high on average, because it
+    was chosen for being the highest; in the units of the scores. ``p``: by model, then by another,
+    of "the one is not better than the other", adjusted for all pairs.
     """
 
     by_model: Mapping[str, Place]
     optimism: float
+    p: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def said(self, model: str, *, leads: bool) -> str:
         """Return how sure a model's rank is, in words behind others; empty where it has none."""
@@ -71,8 +75,9 @@ def places(
 
     Every pair of models is tested by the same sign flips of whole clusters as `sign_flips`, and
     adjusted for all pairs by the largest of their statistics (single-step max-T of Westfall and
-    Young), which knows that two models that are alike are two tests of nearly one thing. "First"
-    and the optimism are of 2,000 bootstrap samples of clusters.
+    Young), which knows that two models that are alike are two tests of nearly one thing. The
+    optimism is of 2,000 bootstrap samples of clusters. "First" is of as many draws of the true
+    means: see `_best`.
 
     Args:
         scores: (n,) by model, of the same cases in the same order.
@@ -95,12 +100,12 @@ def places(
     # In an order that neither the cases' nor the pages' can change, as signs are drawn in it.
     order = np.lexsort((*np.round(totals, 9), counts))
     totals, counts = totals[:, order], counts[order]
-    better = _better(totals, alpha, seed)
+    p = _p_of_pairs(totals, seed)
+    better = p < alpha
     means = totals.sum(axis=1) / counts.sum()
     drawn = resampled_clusters(len(labels), seed=seed, resamples=_PATTERNS)
     resampled = (drawn @ totals.T) / (drawn @ counts)[:, None]
-    leads = resampled >= resampled.max(axis=1, keepdims=True) - 1e-9
-    first = (leads / leads.sum(axis=1, keepdims=True)).mean(axis=0)
+    first = _best(means, resampled, len(labels))
     ahead = resampled.argmax(axis=1)
     optimism = float((resampled[np.arange(len(ahead)), ahead] - means[ahead]).mean())
     k = len(models)
@@ -114,11 +119,50 @@ def places(
             for number, model in enumerate(models)
         },
         max(0.0, optimism),
+        {
+            model: dict(zip(models, row, strict=True))
+            for model, row in zip(models, p.tolist(), strict=True)
+        },
     )
 
 
-def _better(totals: np.ndarray, alpha: float, seed: int) -> np.ndarray:
-    """Return which model (row) is better than which other (column) beyond chance."""
+def _best(means: np.ndarray, resampled: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return how likely each model is to have the highest true mean.
+
+    The share of bootstrap samples in which a model is first is too bold: seen means differ more
+    than true ones do, by their own error. So the true means are drawn as they are likely to be, by
+    a normal model of means with one variance of the true ones: with v = (variance of the error) /
+    (that of seen means) and its uniform prior (Daniels 1999, "A prior for the variance in
+    hierarchical models"), v given the spread of k seen means S is gamma with shape (k + 1) / 2 and
+    rate (k - 1) S / (2 error variance), cut at 1; the means' differences shrink by 1 - v, and their
+    errors, taken from the bootstrap, by its root.
+    """
+    from scipy.special import gammainc, gammaincinv
+
+    n, k = resampled.shape
+    apart = means - means.mean()
+    errors = resampled - resampled.mean(axis=1, keepdims=True)
+    errors = (errors - errors.mean(axis=0)) * np.sqrt(n_clusters / (n_clusters - 1))
+    of_error = float((errors**2).sum(axis=1).mean()) / (k - 1)
+    seen = float((apart**2).sum()) / (k - 1)
+    kept = np.ones(n)
+    if of_error > 1e-12 * max(1.0, seen):
+        # Each of n equal parts of v's distribution once, in an order that is none of the samples'.
+        parts = (np.random.default_rng(0).permutation(n) + 0.5) / n
+        shape, rate = (k + 1) / 2, (k - 1) * seen / (2 * of_error)
+        if rate > 1e-9:
+            shrunk = gammaincinv(shape, parts * gammainc(shape, rate)) / rate
+        else:
+            shrunk = parts ** (1 / shape)
+        kept = np.clip(1 - shrunk, 0.0, 1.0)
+    drawn = kept[:, None] * apart + np.sqrt(kept)[:, None] * errors
+    leads = drawn >= drawn.max(axis=1, keepdims=True) - 1e-9
+    found: np.ndarray = (leads / leads.sum(axis=1, keepdims=True)).mean(axis=0)
+    return found
+
+
+def _p_of_pairs(totals: np.ndarray, seed: int) -> np.ndarray:
+    """Return the p of "the model of the row is not better than that of the column", adjusted."""
     products = totals @ totals.T
     squares = np.diag(products)
     lengths = np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * products, 0.0))
@@ -136,7 +180,7 @@ def _better(totals: np.ndarray, alpha: float, seed: int) -> np.ndarray:
     largest.sort()
     beyond = len(largest) - np.searchsorted(largest, observed - 1e-9)
     p = (beyond + (totals.shape[1] > _EXACT_CLUSTERS)) / n
-    found: np.ndarray = (observed > 0) & (p < alpha)
+    found: np.ndarray = np.where(observed > 0, p, 1.0)
     return found
 
 

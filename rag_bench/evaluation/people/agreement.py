@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
+from functools import partial
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
 
-from rag_bench.evaluation.statistics import expanded_percentiles, rate_metric, resampled_clusters
+from rag_bench.evaluation.people.count_tables import (
+    Weights,
+    alphas,
+    kappas,
+    tables_of,
+    with_interval,
+)
+from rag_bench.evaluation.statistics import rate_metric, totals_by_cluster
 from rag_bench.evaluation.types import Metric, Scale
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
-Weights = Literal["none", "linear", "quadratic"]
-Measure = Callable[[np.ndarray, np.ndarray], float | None]
-_AGREEMENT: Scale = (-1.0, 1.0)
-_RESAMPLES = 1000
 
 
 def cohen_kappa(
@@ -22,22 +27,11 @@ def cohen_kappa(
 ) -> float | None:
     """Return Cohen's kappa of a square table of counts; None where chance explains everything.
 
-    Weighted (Cohen 1968, Psychological Bulletin 70:213): a disagreement counts by the distance of
-    the two values, or by its square.
+    ``weights``: see `kappas`.
     """
     counts = np.asarray(table, dtype=np.float64)
-    n = counts.sum()
-    if n == 0:
-        return None
-    places = np.asarray(values, dtype=np.float64)
-    apart = np.abs(places[:, None] - places[None, :])
-    if weights == "none":
-        apart = (apart > 0).astype(np.float64)
-    elif weights == "quadratic":
-        apart = apart**2
-    by_chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
-    expected = float((apart * by_chance).sum())
-    return 1 - float((apart * counts).sum()) / expected if expected > 0 else None
+    [found] = kappas(counts[None], np.asarray(values, dtype=np.float64), weights)
+    return None if np.isnan(found) else float(found)
 
 
 def krippendorff_alpha(ratings: np.ndarray, level: Level) -> float | None:
@@ -73,55 +67,18 @@ def agreement_metrics(
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     labels = list(clusters) if clusters is not None else list(range(len(a)))
     graded = scale != (0.0, 1.0)
-    measures: dict[str, Measure] = {"kappa": lambda x, y: kappa_of_labels(x, y, "none")}
-    if graded:
-        measures["kappa_linear"] = lambda x, y: kappa_of_labels(x, y, "linear")
-        measures["kappa_quadratic"] = lambda x, y: kappa_of_labels(x, y, "quadratic")
-        if good_from is not None:
-            measures["kappa_good"] = lambda x, y: kappa_of_labels(
-                (x >= good_from).astype(float), (y >= good_from).astype(float), "none"
-            )
-    level: Level = "interval" if graded else "nominal"
-    measures["alpha"] = lambda x, y: krippendorff_alpha(np.vstack([x, y]), level)
     found = {"agreement": rate_metric((a == b).tolist(), clusters=labels)}
-    if graded and good_from is not None:
-        same = ((a >= good_from) == (b >= good_from)).tolist()
-        found["agreement_good"] = rate_metric(same, clusters=labels)
-    return found | with_intervals(measures, a, b, labels, seed)
-
-
-def with_intervals(
-    measures: Mapping[str, Measure],
-    a: np.ndarray,
-    b: np.ndarray,
-    labels: Sequence[Hashable],
-    seed: int = 0,
-) -> dict[str, Metric]:
-    """Return measures of two annotators with intervals, all of the same resampled clusters.
-
-    Where every sample says the same, resampling sees no spread: then there is no interval.
-    """
-    n, order = len(a), sorted(range(len(a)), key=lambda i: (str(labels[i]), a[i], b[i]))
-    places: dict[Hashable, int] = {}
-    of_group = np.array([places.setdefault(labels[i], len(places)) for i in order], dtype=int)
-    rows, n_groups = np.array(order, dtype=int), len(places)
-    samples: list[np.ndarray] = []
-    if n_groups > 1:
-        drawn = resampled_clusters(n_groups, seed=seed, resamples=_RESAMPLES)
-        samples = [np.repeat(rows, times[of_group]) for times in drawn]
-    found: dict[str, Metric] = {}
-    for name, measure in measures.items():
-        value = measure(a, b) if n else None
-        if value is None:
-            found[name] = Metric(None, n, n, scale=_AGREEMENT, n_clusters=n_groups or None)
-            continue
-        seen = [one for s in samples if (one := measure(a[s], b[s])) is not None]
-        low = high = None
-        if seen and max(seen) > min(seen):
-            ends = np.quantile(seen, expanded_percentiles(n_groups))
-            low, high = min(float(ends[0]), value), max(float(ends[1]), value)
-        found[name] = Metric(value, n, n, low, high, scale=_AGREEMENT, n_clusters=n_groups)
-    return found
+    found["kappa"] = _kappa(a, b, labels, "none", seed)
+    if graded:
+        found["kappa_linear"] = _kappa(a, b, labels, "linear", seed)
+        found["kappa_quadratic"] = _kappa(a, b, labels, "quadratic", seed)
+        if good_from is not None:
+            good = (a >= good_from).astype(float), (b >= good_from).astype(float)
+            same = (good[0] == good[1]).tolist()
+            found["agreement_good"] = rate_metric(same, clusters=labels)
+            found["kappa_good"] = _kappa(*good, labels, "none", seed)
+    level: Level = "interval" if graded else "nominal"
+    return found | {"alpha": _alpha(np.vstack([a, b]), labels, level, seed)}
 
 
 def alpha_metric(
@@ -137,18 +94,54 @@ def alpha_metric(
     table = np.array(
         [[np.nan if one is None else one for one in row] for row in ratings], dtype=np.float64
     )
-    places = np.arange(table.shape[1])
-
-    def measure(here: np.ndarray, _: np.ndarray) -> float | None:
-        return krippendorff_alpha(table[:, here.astype(int)], "interval")
-
-    [found] = with_intervals({"alpha": measure}, places, places, clusters, seed).values()
-    return found
+    return _alpha(table, clusters, "interval", seed)
 
 
 def kappa_of_labels(a: np.ndarray, b: np.ndarray, weights: Weights = "none") -> float | None:
     """Return Cohen's kappa of two annotators' labels of the same cases."""
-    values, places = np.unique(np.concatenate([a, b]), return_inverse=True)
-    table = np.zeros((len(values), len(values)))
-    np.add.at(table, (places[: len(a)], places[len(a) :]), 1)
+    if not len(a):
+        return None
+    values, [table] = tables_of(a, b, [0] * len(a))
     return cohen_kappa(table, values.tolist(), weights)
+
+
+def _kappa(
+    a: np.ndarray, b: np.ndarray, clusters: Sequence[Hashable], weights: Weights, seed: int
+) -> Metric:
+    value = kappa_of_labels(a, b, weights)
+    if not len(a):
+        return Metric(None, 0, 0, scale=(-1.0, 1.0))
+    values, tables = tables_of(a, b, clusters)
+    measure = partial(kappas, values=values, weights=weights)
+    return with_interval(value, tables, measure, len(a), seed=seed)
+
+
+def _alpha(ratings: np.ndarray, clusters: Sequence[Hashable], level: Level, seed: int) -> Metric:
+    """Return alpha at the nominal or interval level, with its interval."""
+    n = ratings.shape[1]
+    if not n:
+        return Metric(None, 0, 0, scale=(-1.0, 1.0))
+    values, tables = coincidences_of(ratings, clusters)
+    measure = partial(alphas, values=values, nominal=level == "nominal")
+    return with_interval(krippendorff_alpha(ratings, level), tables, measure, n, seed=seed)
+
+
+def coincidences_of(
+    ratings: np.ndarray, clusters: Sequence[Hashable]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values that occur, and by cluster Krippendorff's table of coincidences.
+
+    Args:
+        ratings: annotators x cases, NaN where there is none.
+        clusters: of each case.
+    """
+    there = ~np.isnan(ratings)
+    values = np.unique(ratings[there])
+    places = np.searchsorted(values, np.where(there, ratings, values[:1].sum()))
+    k, n = len(values), ratings.shape[1]
+    rows = np.zeros((n, k * k))
+    others = np.maximum(there.sum(axis=0) - 1, 1)
+    for one, other in permutations(range(len(ratings)), 2):
+        [cases] = np.nonzero(there[one] & there[other])
+        rows[cases, places[one, cases] * k + places[other, cases]] += 1 / others[cases]
+    return values, totals_by_cluster(clusters, rows).reshape(-1, k, k)

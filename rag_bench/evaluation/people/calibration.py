@@ -5,21 +5,30 @@ Of labels of drawn cases only, and only of draws that nobody tunes a prompt on: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from rag_bench.evaluation.metrics.judges.judge_labels import label_metrics
 from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
-from rag_bench.evaluation.people.agreement import cohen_kappa
+from rag_bench.evaluation.people.count_tables import (
+    kappas,
+    spearmans,
+    tables_of,
+    with_interval,
+)
 from rag_bench.evaluation.people.rogan_gladen import Counts
 from rag_bench.evaluation.rubrics import SCALE
-from rag_bench.evaluation.statistics import expanded_percentiles, mean_metric, resampled_clusters
+from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric
 
 PREFIX = "calibration"
-_RESAMPLES = 1000
+#: Answers that a rank correlation needs.
+FEWEST_RANKED = 3
+_PERMUTATIONS = 1999
 _GAP = (SCALE[0] - SCALE[1], SCALE[1] - SCALE[0])
 
 
@@ -98,8 +107,6 @@ def alike(
     The smaller of two permutation tests by the chi-square statistic, of the good answers and of the
     bad ones, times two (Bonferroni).
     """
-    from scipy.stats import PermutationMethod, chi2_contingency
-
     found: list[float] = []
     for kind in (True, False):
         tally: dict[str, list[int]] = {}
@@ -109,58 +116,44 @@ def alike(
                 tally.setdefault(key(row), [0, 0])[int(right)] += 1
         table = np.array([tally[name] for name in sorted(tally)])
         if len(table) > 1 and table.sum(axis=0).min() > 0:
-            method = PermutationMethod(n_resamples=1999, rng=np.random.default_rng(seed))
-            result = chi2_contingency(table, correction=False, method=method)
-            found.append(float(result.pvalue))
+            found.append(_p_of_one_share(table, seed))
     return min(1.0, len(found) * min(found)) if found else None
+
+
+def _p_of_one_share(table: np.ndarray, seed: int) -> float:
+    """Return the permutation p of "all rows of (wrong, right) have one share".
+
+    With rows and columns of fixed sums a permutation's rights are multivariate hypergeometric.
+    """
+    n, right = table.sum(axis=1), int(table[:, 1].sum())
+    rng = np.random.default_rng(seed)
+    drawn = rng.multivariate_hypergeometric(n, right, size=_PERMUTATIONS)
+    # Of fixed sums, chi-square rises with this alone.
+    seen, others = (
+        ((rights - right * n / n.sum()) ** 2 / n).sum(axis=-1) for rights in (table[:, 1], drawn)
+    )
+    return float((1 + (others >= seen - 1e-9).sum()) / (1 + _PERMUTATIONS))
 
 
 def _of_grades(rows: Sequence[LabelledScore], seed: int) -> dict[str, Metric]:
     there = [row for row in rows if row.score is not None]
-    pairs = sorted((str(r.cluster), float(r.score or 0), r.label) for r in there)
-    values = [float(v) for v in range(int(SCALE[0]), int(SCALE[1]) + 1)]
-    measures: Mapping[str, Callable[[np.ndarray], float | None]] = {
-        "kappa_quadratic": lambda x: _weighted(x, values),
-        "spearman": _spearman,
-    }
-    table = np.array([pair[1:] for pair in pairs], dtype=np.float64).reshape(-1, 2)
-    places: dict[str, int] = {}
-    of_group = np.array([places.setdefault(pair[0], len(places)) for pair in pairs], dtype=int)
-    rows_of, n_groups = np.arange(len(pairs)), len(places)
-    samples: list[np.ndarray] = []
-    if n_groups > 1:
-        drawn = resampled_clusters(n_groups, seed=seed, resamples=_RESAMPLES)
-        samples = [np.repeat(rows_of, times[of_group]) for times in drawn]
+    if not there:
+        nothing = Metric(None, 0, len(rows), scale=(-1.0, 1.0))
+        return {"kappa_quadratic": nothing, "spearman": nothing}
+    scores = np.array([float(row.score or 0) for row in there])
+    labels = np.array([row.label for row in there])
+    clusters = [str(row.cluster) for row in there]
+    values, tables = tables_of(scores, labels, clusters)
+    whole = tables.sum(axis=0)[None]
     found: dict[str, Metric] = {}
-    for name, measure in measures.items():
-        value = measure(table)
-        low = high = None
-        if value is not None:
-            seen = [one for s in samples if (one := measure(table[s])) is not None]
-            if seen and max(seen) > min(seen):
-                ends = np.quantile(seen, expanded_percentiles(n_groups))
-                low, high = min(float(ends[0]), value), max(float(ends[1]), value)
-        n = len(there) if value is not None else 0
-        found[name] = Metric(
-            value, n, len(rows), low, high, scale=(-1.0, 1.0), n_clusters=n_groups or None
+    for name, measure in (
+        ("kappa_quadratic", partial(kappas, values=values, weights="quadratic")),
+        ("spearman", spearmans),
+    ):
+        # Of two pairs a rank correlation is 1 or -1, whatever they are.
+        least = FEWEST_RANKED if name == "spearman" else 1
+        value = float(measure(whole)[0]) if len(there) >= least else math.nan
+        found[name] = with_interval(
+            None if math.isnan(value) else value, tables, measure, len(there), len(rows), seed=seed
         )
     return found
-
-
-def _weighted(pairs: np.ndarray, values: Sequence[float]) -> float | None:
-    counts = np.zeros((len(values), len(values)))
-    places = np.clip(np.round(pairs).astype(int) - int(values[0]), 0, len(values) - 1)
-    np.add.at(counts, (places[:, 0], places[:, 1]), 1)
-    return cohen_kappa(counts, values, "quadratic")
-
-
-def _spearman(pairs: np.ndarray) -> float | None:
-    """Pearson's correlation of mid-ranks; None where one side is always the same."""
-    from scipy.stats import rankdata
-
-    if len(pairs) < 3:
-        return None
-    ranks = rankdata(pairs, axis=0)
-    ranks = ranks - ranks.mean(axis=0)
-    spread = float((ranks**2).sum(axis=0).prod())
-    return float((ranks[:, 0] * ranks[:, 1]).sum() / np.sqrt(spread)) if spread > 0 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,6 +28,11 @@ class Pages:
     def labels(self) -> list[int]:
         """The page of each question."""
         return np.repeat(np.arange(self.n), self.questions).tolist()
+
+    @property
+    def size(self) -> int:
+        """Questions in all."""
+        return self.n * self.questions
 
     def __str__(self) -> str:
         return f"{self.n} pages x {self.questions}, correlation {self.alike:g}"
@@ -102,3 +107,65 @@ def judged(
 ) -> np.ndarray:
     """Return what a judge of known error rates says of true yes and no."""
     return rng.random(truth.shape) < np.where(truth, sensitivity, 1 - specificity)
+
+
+def uneven(rng: np.random.Generator, pages: Pages, values: np.ndarray) -> tuple[list, list[int]]:
+    """Return values and pages of as uneven a set of questions as users' are: of each page the first
+    few, one in three pages with one question only.
+    """
+    kept = rng.integers(1, pages.questions + 1, pages.n)
+    kept[rng.random(pages.n) < 1 / 3] = 1
+    there = np.arange(pages.questions)[None, :] < kept[:, None]
+    rows = np.broadcast_to(np.arange(pages.n)[:, None], there.shape)
+    return values[there].tolist(), rows[there].tolist()
+
+
+@dataclass(frozen=True)
+class TwoGraders:
+    """Two who grade the same answers from 1 to 5, each with an error of their own.
+
+    An answer has a worth, normal about ``centre``; either sees it with an error (``noise``: its
+    deviation) and rounds; the second is ``shift`` stricter or kinder.
+    """
+
+    centre: float = 3.7
+    spread: float = 1.0
+    noise: tuple[float, float] = (0.4, 0.6)
+    shift: float = 0.0
+
+    def draw(self, rng: np.random.Generator, pages: Pages) -> np.ndarray:
+        """Return both one's grades, shape (2, pages * questions)."""
+        page = rng.standard_normal((pages.n, 1)) * math.sqrt(pages.alike)
+        own = rng.standard_normal((pages.n, pages.questions)) * math.sqrt(1 - pages.alike)
+        worth = self.centre + self.spread * (page + own).ravel()
+        errors = np.array(self.noise)[:, None] * rng.standard_normal((2, pages.size))
+        shifts = np.array([[0.0], [self.shift]])
+        return np.clip(np.rint(worth + shifts + errors), LOWEST, HIGHEST)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """The true share of each pair of grades, (5, 5), by quadrature over the worth."""
+        from scipy.special import ndtr
+
+        nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+        worth = self.centre + self.spread * nodes
+        borders = np.concatenate([[-np.inf], np.arange(LOWEST + 0.5, HIGHEST), [np.inf]])
+
+        def chances(middle: np.ndarray, noise: float) -> np.ndarray:
+            return np.diff(ndtr((borders - middle[:, None]) / noise), axis=1)
+
+        first = chances(worth, self.noise[0])
+        second = chances(worth + self.shift, self.noise[1])
+        found: np.ndarray = np.einsum("n,ni,nj->ij", weights, first, second) / weights.sum()
+        return found
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """The true means of both."""
+        values = np.arange(LOWEST, HIGHEST + 1)
+        table = self.table
+        return float(table.sum(axis=1) @ values), float(table.sum(axis=0) @ values)
+
+
+#: The grades that a table of two graders has.
+GRADES = np.arange(float(LOWEST), float(HIGHEST) + 1)

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import cohen_kappa_score
 
 from rag_bench.evaluation.people.agreement import (
     agreement_metrics,
     cohen_kappa,
-    kappa_of_labels,
+    coincidences_of,
     krippendorff_alpha,
-    with_intervals,
 )
 from rag_bench.evaluation.people.case_labels import resolved
+from rag_bench.evaluation.people.count_tables import alphas, kappas, spearmans, tables_of
 
 NONE = np.nan
 #: Krippendorff (2011, "Computing Krippendorff's Alpha-Reliability"), his example of 4 x 12.
@@ -87,7 +89,7 @@ def test_the_interval_of_kappa_holds_the_truth() -> None:
     for _ in range(runs):
         truth = rng.random(100) < 0.5
         a, b = (np.where(rng.random(100) < 0.9, truth, ~truth).astype(float) for _ in range(2))
-        [metric] = with_intervals({"kappa": kappa_of_labels}, a, b, range(100)).values()
+        metric = agreement_metrics(a.tolist(), b.tolist(), scale=(0.0, 1.0))["kappa"]
         held += metric.ci_low <= 0.64 <= metric.ci_high
     assert held / runs >= 0.95 - 3 * (0.95 * 0.05 / runs) ** 0.5
 
@@ -103,3 +105,34 @@ def test_what_is_settled_replaces_what_annotators_said() -> None:
     assert alike is not None
     assert alike.settled
     assert resolved([]) is None
+
+
+def test_measures_of_tables_are_those_of_labels_in_every_resample() -> None:
+    """What is resampled equals krippendorff's, scikit-learn's and SciPy's of the same cases."""
+    rng, values = np.random.default_rng(4), np.arange(1.0, 6.0)
+    a = rng.integers(1, 6, 36).astype(float)
+    b = np.clip(a + rng.integers(-2, 3, 36), 1, 5)
+    c = np.where(rng.random(36) < 0.4, NONE, np.clip(a + rng.integers(-1, 2, 36), 1, 5))
+    for _ in range(20):
+        rows = rng.integers(0, 36, 36)
+        x, y, ratings = a[rows], b[rows], np.vstack([a, b, c])[:, rows]
+        table = np.array([[((x == v) & (y == w)).sum() for w in values] for v in values])[None]
+        for weights in ("none", "linear", "quadratic"):
+            theirs = cohen_kappa_score(x, y, weights=None if weights == "none" else weights)
+            assert kappas(table, values, weights)[0] == pytest.approx(theirs, abs=1e-12)
+        assert spearmans(table)[0] == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
+        seen, [pairs] = coincidences_of(ratings, [0] * 36)
+        for nominal in (True, False):
+            theirs = krippendorff_alpha(ratings, "nominal" if nominal else "interval")
+            found = alphas(pairs[None], seen, nominal=nominal)[0]
+            assert found == pytest.approx(theirs, abs=1e-12)
+
+
+def test_tables_of_pages_add_up_to_the_whole() -> None:
+    a, b, pages = np.array([1.0, 2, 2, 5]), np.array([1.0, 2, 5, 5]), [7, 7, 8, 8]
+    values, tables = tables_of(a, b, pages)
+    assert values.tolist() == [1, 2, 5]
+    assert tables.sum(axis=0).tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+    assert sorted(table.sum() for table in tables) == [2, 2]
+    assert np.isnan(kappas(np.array([[[4.0]]]), np.array([1.0]), "none")).all()
+    assert np.isnan(spearmans(np.array([[[4.0, 2.0], [0.0, 0.0]]]))).all()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from rag_bench.evaluation.self_test.worlds import (
+    GRADES,
     Pages,
+    TwoGraders,
     before_and_after,
     changes,
     grades,
     judged,
     mean_grade,
+    uneven,
     yes_no,
 )
 
@@ -70,3 +75,25 @@ def test_a_judge_errs_as_often_as_stated() -> None:
     said = judged(rng, truth, 0.9, 0.7)
     assert said[truth].mean() == pytest.approx(0.9, abs=0.01)
     assert said[~truth].mean() == pytest.approx(0.3, abs=0.015)
+
+
+def test_two_graders_have_the_table_that_they_state() -> None:
+    world = TwoGraders(noise=(0.3, 0.6), shift=-0.4)
+    first, second = world.draw(np.random.default_rng(4), Pages(40_000, 5, 0.1))
+    assert world.table.sum() == pytest.approx(1, abs=1e-9)
+    seen = np.array([[((first == v) & (second == w)).mean() for w in GRADES] for v in GRADES])
+    assert world.table == pytest.approx(seen, abs=0.005)
+    assert world.means == pytest.approx((first.mean(), second.mean()), abs=0.01)
+    # Worth and error together are normal, so either one's mean is known without the table.
+    own = mean_grade(3.7, math.hypot(1, 0.3)), mean_grade(3.3, math.hypot(1, 0.6))
+    assert world.means == pytest.approx(own, abs=1e-9)
+
+
+def test_uneven_pages_have_one_question_often_and_all_sometimes() -> None:
+    pages = Pages(3000, 6, 0.2)
+    rng = np.random.default_rng(5)
+    values, labels = uneven(rng, pages, np.tile(np.arange(3000.0)[:, None], 6))
+    assert values == labels
+    counts = np.bincount(labels, minlength=3000)
+    assert (counts.min(), counts.max()) == (1, 6)
+    assert (counts == 1).mean() == pytest.approx(1 / 3 + 2 / 3 / 6, abs=0.03)

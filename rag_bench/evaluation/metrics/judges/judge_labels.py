@@ -154,8 +154,13 @@ def auc_of(good: Sequence[float], bad: Sequence[float]) -> float | None:
     """Return the share of (good, bad) pairs in which the good one is higher, ties half."""
     if not good or not bad:
         return None
-    wins = sum((g > b) + (g == b) / 2 for g in good for b in bad)
-    return wins / (len(good) * len(bad))
+    return float(_beats(good, bad).mean())
+
+
+def _beats(good: Sequence[float], bad: Sequence[float]) -> np.ndarray:
+    """Return, good by bad, 1 where the good one is higher, half where both are the same."""
+    apart = np.subtract.outer(np.asarray(good, float), np.asarray(bad, float))
+    return (apart > 0) + (apart == 0) / 2
 
 
 def auc_interval(auc: float, n_good: float, n_bad: float) -> tuple[float, float]:
@@ -306,7 +311,7 @@ def auc_design_effect(
     auc = auc_of(good, bad)
     if auc is None or len(good) < 2 or len(bad) < 2:
         return 1.0
-    beats = np.array([[(g > b) + (g == b) / 2 for b in bad] for g in good])
+    beats = _beats(good, bad)
     ends = (
         (beats.mean(axis=1) - auc, of_good),
         (beats.mean(axis=0) - auc, of_bad),
