@@ -38,7 +38,8 @@ class Cell:
             of a stated power; of an estimate the mean error, 0.
         look: Draws a world and says whether the interval held (or the test cried).
         at_least: It may hold more often than promised: an interval that is wide, a test that is
-            careful. An interval that states exactly 95 % and one that states at least 95 % differ.
+            careful; an estimate may be too low. An interval that states exactly 95 % and one that
+            states at least 95 % differ.
         outside: Why this world is outside of the stated range of use; such a number is marked
             where it is shown, and is not to hold.
         tolerance: What is allowed besides chance, as the method is an approximation; stated.
@@ -116,7 +117,8 @@ class Held:
         allowed = _ERRORS * self.error + cell.tolerance
         over = self.share - cell.promised
         # An interval must hold the truth often enough; a test must not cry too often.
-        short = {"test": over, "estimate": abs(over)}.get(cell.what, -over)
+        too_high = over if cell.at_least else abs(over)
+        short = {"test": over, "estimate": too_high}.get(cell.what, -over)
         too_little, too_much = _WORDS[cell.what]
         if short > allowed:
             return "marked" if cell.outside else too_little

@@ -76,6 +76,8 @@ def test_cells_of_one_look_are_answered_by_the_same_worlds() -> None:
     assert (biased.verdict, biased.is_kept) == ("off", False)
     allowed = replace(biased.cell, tolerance=0.6)
     assert replace(biased, cell=allowed).verdict == "holds"
+    low = replace(biased, held=-biased.held, cell=replace(biased.cell, at_least=True))
+    assert (low.verdict, replace(low, held=biased.held).verdict) == ("holds", "off")
 
 
 def test_a_plan_that_sees_less_than_it_says_is_found() -> None:
@@ -95,7 +97,8 @@ def test_every_published_kind_of_interval_is_tried_and_none_is_far_off() -> None
         assert held.claimed > runs / 2, cell.name
         assert held.share is not None
         if cell.what == "estimate":
-            assert abs(held.share) < cell.tolerance + 5 * held.error, cell.name
+            assert held.share < cell.tolerance + 5 * held.error, cell.name
+            assert cell.at_least or -held.share < cell.tolerance + 5 * held.error, cell.name
             continue
         # So few looks only catch what is far off; the command makes two thousand.
         bad: Literal["less", "greater"] = "greater" if cell.what == "test" else "less"
