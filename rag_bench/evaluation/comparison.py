@@ -30,7 +30,8 @@ class Comparison:
     ``p_value``: two-sided, mid-p, by which it is decided; None with no pair. ``method``: what made
     it. ``minimum_detectable``: the true difference that this many cases would show with the stated
     power; None when it cannot be known. ``p_exact``: the same test's conservative p. ``spread``:
-    what more cases would have to overcome; None where all pairs agree.
+    what more cases would have to overcome; None where all pairs agree. ``link_error``: standard
+    error of the bridge that one side's mean came over (`rag_bench.evaluation.paired.across`).
     """
 
     difference: Metric
@@ -40,6 +41,7 @@ class Comparison:
     minimum_detectable: float | None
     p_exact: float | None = None
     spread: Spread | None = None
+    link_error: float = 0.0
 
 
 def compare_paired(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.paired.asked_again import cases_that_decide, with_fresh, word_after
 from rag_bench.evaluation.paired.words import PASSED
 from rag_bench.releases.replay import FRESH, Conditions, count, measure, replayed
+from rag_bench.reporting.compared.across import Carried
 from rag_bench.reporting.compared.gate import Gated, gate_sides, outcome_of
 from rag_bench.reporting.compared.policy import Policy
 from rag_bench.reporting.compared.shapes import MetricCompared
@@ -29,18 +30,24 @@ if TYPE_CHECKING:
 class Question:
     """One evaluation of either side that is asked again, in part.
 
-    ``names``: by the metric's name there, the name that it has in the comparison.
+    ``names``: by the metric's name there, the name that it has in the comparison. ``carried_a``,
+    ``carried_b``: by that name, the bridge that a side's new scores cross as the first ones did.
     """
 
     a: EvaluationToCompare
     b: EvaluationToCompare
     names: Mapping[str, str]
     cases: Sequence[str]
+    carried_a: Mapping[str, Carried] = field(default_factory=dict)
+    carried_b: Mapping[str, Carried] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Released:
-    """Two sides and the evaluations that they are made of; names as `of_several` gives them."""
+    """Two sides and the evaluations that they are made of.
+
+    Names are those of `of_several`, and what two judges scored has crossed (`across`).
+    """
 
     a: Side
     b: Side
@@ -56,15 +63,15 @@ def questions(found: Gated, sides: Released) -> list[Question]:
     wanted = {one.metric.name for one in found.metrics if one.outcome != PASSED}
     asked = []
     for b in sides.of_b:
-        a = next((one for one in sides.of_a if _alike(one, b)), None)
+        a = next((one for one in sides.of_a if _alike(one, b, sides)), None)
         if a is None or b.generation_model is None or a.generation_model is None:
             continue
-        named = _names(b)
+        named = _named(a, b, sides)
         names = {name: named[name] for name in b.metrics if named[name] in wanted}
         metrics = frozenset(names.values())
         cases = cases_that_decide(_scores(sides.a), _scores(sides.b), metrics) if names else []
         if cases:
-            asked.append(Question(a, b, names, cases))
+            asked.append(Question(a, b, names, cases, sides.a.carried, sides.b.carried))
     return asked
 
 
@@ -90,7 +97,10 @@ async def ask(
     """Ask again; returns by side, then by case, the new scores by the comparison's names."""
     fresh: dict[str, dict[str, dict[str, float]]] = {"a": {}, "b": {}}
     for one in asked:
-        for side, evaluation in (("a", one.a), ("b", one.b)):
+        for side, evaluation, carried in (
+            ("a", one.a, one.carried_a),
+            ("b", one.b, one.carried_b),
+        ):
             wanted = Conditions.of(evaluation)
             with replayed(engine, wanted, only=one.cases, replicate=FRESH, run_id=run_id) as bench:
                 stored = await measure(bench, models, wanted)
@@ -99,7 +109,9 @@ async def ask(
                 for name, called in one.names.items():
                     value = case.scores.get(name)
                     if case.repeat == 0 and isinstance(value, (bool, int, float)):
-                        scores[called] = float(value)
+                        crosses = carried.get(called)
+                        number = float(value)
+                        scores[called] = crosses.link.carried(number) if crosses else number
     return fresh
 
 
@@ -164,8 +176,33 @@ def _scores(side: Side) -> dict[str, Mapping[str, float]]:
     return {case.asked.case_id: case.scores for case in side.cases}
 
 
-def _alike(a: EvaluationToCompare, b: EvaluationToCompare) -> bool:
-    return (a.tier, a.kind, a.benchmark_judge_model) == (b.tier, b.kind, b.benchmark_judge_model)
+def _alike(a: EvaluationToCompare, b: EvaluationToCompare, sides: Released) -> bool:
+    """Whether two evaluations are of one cell, or of one whose judges a bridge links."""
+    if (a.tier, a.kind) != (b.tier, b.kind):
+        return False
+    judges = (a.benchmark_judge_model, b.benchmark_judge_model)
+    return judges[0] == judges[1] or bool(_crossed(a, b, sides))
+
+
+def _named(a: EvaluationToCompare, b: EvaluationToCompare, sides: Released) -> dict[str, str]:
+    """Return, by the metric's name in ``b``, that in the comparison: the end's of a bridge."""
+    crossed = _crossed(a, b, sides)
+    of_a, of_b = _names(a), _names(b)
+    return {
+        name: of_a[name] if of_a.get(name) in crossed else called for name, called in of_b.items()
+    }
+
+
+def _crossed(a: EvaluationToCompare, b: EvaluationToCompare, sides: Released) -> set[str]:
+    """Return the comparison's names of what crossed between the judges of two evaluations."""
+    first, second = a.benchmark_judge_model, b.benchmark_judge_model
+    names = {*_names(a).values(), *_names(b).values()}
+    return {
+        name
+        for side, ends in ((sides.a, (first, second)), (sides.b, (second, first)))
+        for name, by in side.carried.items()
+        if (by.old, by.new) == ends and name in names
+    }
 
 
 def _names(one: EvaluationToCompare) -> dict[str, str]:

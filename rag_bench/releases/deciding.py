@@ -11,6 +11,7 @@ from rag_bench.evaluation.paired.words import PASSED, Outcome
 from rag_bench.releases import again
 from rag_bench.releases.again import Released
 from rag_bench.releases.replay import CannotReplayError
+from rag_bench.reporting.compared.across import across
 from rag_bench.reporting.compared.gate import Gated, gate_sides, measured
 from rag_bench.reporting.compared.pinned import as_json, evaluations_of
 from rag_bench.reporting.compared.policy import Policy
@@ -156,23 +157,67 @@ async def decide_release(
     Raises:
         RagBenchError: nothing that decides is measured of the model, or of the baseline.
     """
+    begun = _first(engine, settings_hash, policy, model)
+    if begun is None:
+        return None
+    pinned, first = begun
+    found = []
+    for one in first:
+        if one.gated.outcome == PASSED:
+            found.append(one.verdict)
+            continue
+        gated, note = await _again(
+            engine, settings, models, one.sides, one.gated, one.policy, asking, run_id
+        )
+        found.append(Verdict(one.model, gated, one.gated.outcome, note))
+    return Decided(pinned, settings_hash, found)
+
+
+def decide_by_stored(
+    engine: Engine, settings_hash: str, policy: Policy, *, model: str = ""
+) -> Decided | None:
+    """Say what `decide_release` says before it asks again: nothing is asked, nothing is paid.
+
+    Raises as it does.
+    """
+    begun = _first(engine, settings_hash, policy, model)
+    if begun is None:
+        return None
+    pinned, first = begun
+    return Decided(pinned, settings_hash, [one.verdict for one in first])
+
+
+@dataclass(frozen=True)
+class _First:
+    """What is said of a model by what is stored; ``policy``: the rules that could be held."""
+
+    model: str
+    sides: Released
+    gated: Gated
+    policy: Policy
+    note: Again
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(self.model, self.gated, self.gated.outcome, self.note)
+
+
+def _first(
+    engine: Engine, settings_hash: str, policy: Policy, model: str
+) -> tuple[Baseline, list[_First]] | None:
     pinned = current_baseline(engine)
     if pinned is None:
         return None
-    released = _released(engine, pinned, settings_hash, model)
     found = []
-    for name, sides in released.items():
+    for name, sides in _released(engine, pinned, settings_hash, model).items():
         if not _newer(sides):
-            found.append(Verdict(name, Gated([], {}), PASSED, Again(why_not=SAME)))
+            found.append(_First(name, sides, Gated([], {}), policy, Again(why_not=SAME)))
             continue
         kept, missing = measured(policy, sides.a.metrics | sides.b.metrics)
         first = gate_sides(engine, sides.a, sides.b, kept)
         first = Gated(first.metrics, first.compared, missing)
-        gated, note = first, Again()
-        if first.outcome != PASSED:
-            gated, note = await _again(engine, settings, models, sides, first, kept, asking, run_id)
-        found.append(Verdict(name, gated, first.outcome, note))
-    return Decided(pinned, settings_hash, found)
+        found.append(_First(name, sides, first, kept, Again()))
+    return pinned, found
 
 
 def store(engine: Engine, found: Decided, run_id: str | None) -> int:
@@ -261,7 +306,7 @@ def _released(
         if a is None or b is None:
             what = "the baseline" if a is None else f"the settings {settings_hash[:12]}"
             raise RagBenchError(f"Of {name} nothing is measured in {what}; there: {_list(there)}.")
-        found[str(name)] = Released(a[0], b[0], a[1], b[1])
+        found[str(name)] = Released(*across(engine, a[0], b[0]), a[1], b[1])
     if not found:
         raise RagBenchError(
             f"No model of the baseline {pinned.side} is measured under these settings; there: "

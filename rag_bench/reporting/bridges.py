@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.instrument.bridge import Link
+from rag_bench.evaluation.rubrics import PREFIX
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+# A judge that hardly tells answers apart links nothing.
+_LEAST_SLOPE = 1e-6
 
 
 def detail_between(engine: Engine, a: str | None, b: str | None) -> dict[str, Any] | None:
@@ -54,14 +58,36 @@ def line(one: Mapping[str, Any]) -> str:
     return said + (f"; order turned: {', '.join(turned)}" if turned else "")
 
 
-def crossed(
-    engine: Engine, old: str, new: str, metric: str, value: float
-) -> tuple[float, float, float] | None:
-    """Return a mean by the old judge on the new one's scale, with its interval; None: no bridge, or
-    it links no means of this metric (``tier_<tier>.<name>``).
+def link_between(
+    engine: Engine, old: str, new: str, tier: str, metric: str
+) -> tuple[int, str, str, Link] | None:
+    """Return the newest bridge from one judge to another, its ends, and its link of a metric.
+
+    None: there is none, or it links no means of this metric: too few answers, or a judge that
+    always says the same.
     """
     from rag_bench.store.evaluations.bridges import bridge_between
 
     found = bridge_between(engine, old, new)
-    one = found.inputs["result"]["metrics"].get(metric) if found else None
-    return Link.from_json(one["link"]).at(value) if one and one["link"] else None
+    one = found.inputs["result"]["metrics"].get(f"tier_{tier}.{metric}") if found else None
+    if found is None or one is None or not one["link"]:
+        return None
+    link = Link.from_json(one["link"])
+    return (found.id, old, new, link) if link.slope > _LEAST_SLOPE else None
+
+
+def linked(engine: Engine, a: str, b: str) -> bool:
+    """Whether there is a bridge between two judges, in either direction."""
+    from rag_bench.store.evaluations.bridges import bridge_between
+
+    return any(bridge_between(engine, *ends) is not None for ends in ((a, b), (b, a)))
+
+
+def how_to_link(engine: Engine, a: str, b: str, metric: str) -> str:
+    """Return why scores of two judges are not on one scale, and what to do."""
+    said = f"two judges scored it, {a} and {b}"
+    if not metric.startswith(PREFIX):
+        return f"{said}, and a bridge links rubrics only: let one judge score both sides"
+    if not linked(engine, a, b):
+        return f"{said}: link them by rag-bench judge-bridge {a} {b}"
+    return f"{said}, and their bridge links no means of it: let one judge score both sides"

@@ -29,6 +29,7 @@ OF_A_METRIC = {
     *("metric", "verdict", "better", "reason", "higher_is_better", "a", "b", "difference"),
     *("ci_low", "ci_high", "margin", "p_value", "p_exact", "p_adjusted", "method"),
     *("minimum_detectable", "n_pairs", "n_expected", "n_pages", "needed", "unpaired", "note"),
+    "across_bridge",
 }
 
 

@@ -58,10 +58,18 @@ class Link:
 
         ``error``: standard error of the mean itself, which the slope stretches.
         """
-        variance = self.var_intercept + 2 * old * self.cov + old * old * self.var_slope
-        width = _Z * math.sqrt(max(0.0, variance) + (self.slope * error) ** 2)
-        value = self.intercept + self.slope * old
+        width = _Z * math.hypot(self.error_at(old), self.slope * error)
+        value = self.carried(old)
         return value, value - width, value + width
+
+    def carried(self, old: float) -> float:
+        """Return a mean by the old judge on the new one's scale."""
+        return self.intercept + self.slope * old
+
+    def error_at(self, old: float) -> float:
+        """Return the link's own standard error at a mean by the old judge."""
+        variance = self.var_intercept + 2 * old * self.cov + old * old * self.var_slope
+        return math.sqrt(max(0.0, variance))
 
     def as_json(self) -> dict[str, float]:
         """Return it for the record."""

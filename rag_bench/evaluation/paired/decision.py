@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag_bench.evaluation.comparison import Comparison
+from rag_bench.evaluation.paired.across import link_detectable
 from rag_bench.evaluation.paired.detectable import ALPHA, Needed, clusters_if_alike, needed
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE, Word
 from rag_bench.evaluation.types import Scale
@@ -61,7 +63,10 @@ def decide(
     reason = "too few questions or pages"
     if high < 0:
         reason = "worse if it were the only metric; among all that are tested it may be chance"
-    return Decision(CANNOT_TELL, better, reason, _needed(found, value, margin, scale))
+    more = _needed(found, value, margin, scale)
+    if more is None and found.link_error and high >= 0:
+        reason = "the bridge's own error is too wide: let one judge score both sides"
+    return Decision(CANNOT_TELL, better, reason, more)
 
 
 def overall(words: Iterable[Word]) -> Word:
@@ -81,4 +86,6 @@ def _needed(found: Comparison, value: float, margin: float, scale: Scale | None)
         return Needed(-(-pages * n // clusters), pages)
     # Between 0 and the margin both are to be told from what was seen; else the one from the other.
     apart = max(-value, margin + value) if -margin < value < 0 else margin
-    return needed(found.spread, apart)
+    # More questions make the bridge no surer: what it takes is left out of what they must show.
+    left = apart**2 - link_detectable(found.link_error) ** 2
+    return needed(found.spread, math.sqrt(left)) if left > 0 else None

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.comparison import Comparison, compare_paired
-from rag_bench.evaluation.paired.decision import decide
+from rag_bench.evaluation.paired.across import widened
+from rag_bench.evaluation.paired.decision import Decision, decide
 from rag_bench.evaluation.paired.detectable import ALPHA
 from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.paired.pairing import Pairing, pair_cases
-from rag_bench.evaluation.paired.words import MARGIN
+from rag_bench.evaluation.paired.words import CANNOT_TELL, MARGIN
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
+from rag_bench.reporting.compared.across import across
 from rag_bench.reporting.compared.inputs import differences
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
@@ -100,14 +102,25 @@ def compare(engine: Engine, a: str, b: str, terms: Terms = Terms()) -> Compared:
 
 
 def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
-    """Compare two sides that are opened already; see `compare`."""
+    """Compare two sides that are opened already; see `compare`.
+
+    What two judges scored is carried over their bridge, or has no word (`across`).
+    """
+    a, b = across(engine, a, b)
+    carried = {**a.carried, **b.carried}
+    two_judges = {**a.two_judges, **b.two_judges}
     pairing = pair_cases([case.asked for case in a.cases], [case.asked for case in b.cases])
     pairs = [_pair(a, b, mine, theirs) for mine, theirs in pairing.pairs]
     names = _names(a, b, terms)
     scales = {**b.scales, **a.scales}
-    found = {name: _tested(name, pairs, scales.get(name), terms.alpha) for name in names}
+    means = {name: _means(name, pairs) for name in names}
+    found = {
+        name: _tested(name, pairs, scales.get(name), terms.alpha, _link_error(a, b, name, means))
+        for name in names
+    }
     directions = {name: terms.direction(name) for name in names}
-    adjusted = _adjusted(found, directions)
+    tested = {name: one for name, one in found.items() if name not in two_judges}
+    adjusted = _adjusted(tested, directions)
     allowed = {name: terms.margin_of(name, scales.get(name)) for name in names}
     decisions = {
         name: decide(
@@ -118,22 +131,31 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
             scale=scales.get(name),
             alpha=terms.alpha,
         )
+        if name not in two_judges
+        else Decision(CANNOT_TELL, reason=two_judges[name])
         for name in names
     }
     rows = [
         MetricCompared(
             name,
             directions[name],
-            *_means(name, pairs),
+            *means[name],
             found[name],
             adjusted.get(name),
             allowed[name],
             decisions[name],
             dict(Counter(one.reason for one in _unscored([name], pairs)).most_common()),
+            carried.get(name),
+            "" if name not in carried else "a" if name in a.carried else "b",
         )
         for name in names
     ]
-    directed = {name: direction for name, direction in directions.items() if direction is not None}
+    # A bridge links means: of a single answer it does not say what the other judge would give.
+    directed = {
+        name: direction
+        for name, direction in directions.items()
+        if direction is not None and name not in carried and name not in two_judges
+    }
     changed = [one for name, up in directed.items() for one in _changed(name, up, pairs, allowed)]
     return Compared(
         a=a,
@@ -191,14 +213,33 @@ def _in_order(names: Collection[str]) -> list[str]:
     return sorted(names, key=where)
 
 
-def _tested(name: str, pairs: Sequence[_Pair], scale: Scale | None, alpha: float) -> Comparison:
+def _link_error(
+    a: Side, b: Side, name: str, means: Mapping[str, tuple[float | None, float | None]]
+) -> float | None:
+    """Return the standard error of the bridge that a side's mean came over; None: it did not."""
+    for side, mean in zip((a, b), means[name], strict=True):
+        if name in side.carried and mean is not None:
+            return side.carried[name].error_at(mean)
+    return None
+
+
+def _tested(
+    name: str,
+    pairs: Sequence[_Pair],
+    scale: Scale | None,
+    alpha: float,
+    link_error: float | None,
+) -> Comparison:
     numbered = [(str(number), pair) for number, pair in enumerate(pairs)]
     # Only where at least one side has a score is one expected.
     expected = [(key, pair) for key, pair in numbered if name in pair.first or name in pair.second]
     first = {key: pair.first.get(name) for key, pair in expected}
     second = {key: pair.second.get(name) for key, pair in expected}
     scored = [value for value in (*first.values(), *second.values()) if value is not None]
-    return compare_paired(
+    if link_error is not None and scale is not None:
+        # A line has no ends: what was carried may lie beyond those of the scale.
+        scale = (min(scale[0], *scored), max(scale[1], *scored)) if scored else scale
+    found = compare_paired(
         first,
         second,
         {key: pair.cluster for key, pair in expected},
@@ -206,6 +247,7 @@ def _tested(name: str, pairs: Sequence[_Pair], scale: Scale | None, alpha: float
         scale=scale,
         alpha=alpha,
     )
+    return found if link_error is None else widened(found, link_error, alpha=alpha)
 
 
 def _adjusted(

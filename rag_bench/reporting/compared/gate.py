@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, MAY_I_RELEASE, Outcome
+from rag_bench.reporting.compared.across import across
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.policy import CLASSES, Class, Policy
@@ -76,7 +77,9 @@ class Gated:
             yield f"  {outcome:7} {of} {name}: not measured; {what}"
         for one in self.metrics:
             because = f": {one.reason}" if one.reason else ""
-            yield f"  {one.outcome:7} {one.of} {one.metric.name}{because}"
+            by = one.metric.carried
+            across = f" (across a bridge, from {by.old} to {by.new})" if by else ""
+            yield f"  {one.outcome:7} {one.of} {one.metric.name}{across}{because}"
 
 
 def gate(engine: Engine, a: str, b: str, policy: Policy) -> Gated:
@@ -95,8 +98,10 @@ def gate_sides(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
     """Hold a side that is opened already against another; see `gate`.
 
     Where tier, model and judge stand in the metrics' names a metric of the rules means all of
-    that name.
+    that name. What two judges scored is carried over their bridge, or holds the gate up where it
+    decides.
     """
+    a, b = across(engine, a, b)
     policy = _spelt_out(policy, a.metrics | b.metrics)
     compared: dict[Class, Compared] = {}
     for name in CLASSES:
@@ -122,6 +127,7 @@ def gated(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
     """Hold a side against another by rules that may name what was not measured; such a metric
     holds the gate up where it decides.
     """
+    a, b = across(engine, a, b)
     kept, missing = measured(policy, a.metrics | b.metrics)
     return replace(gate_sides(engine, a, b, kept), missing=missing)
 

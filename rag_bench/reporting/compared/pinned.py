@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.paired.decision import overall
 from rag_bench.evaluation.paired.words import Word
+from rag_bench.reporting.bridges import linked
 from rag_bench.reporting.compared.comparing import Terms, compare_sides
 from rag_bench.reporting.compared.opening import meant_by
 from rag_bench.reporting.compared.shapes import Compared
@@ -32,12 +33,21 @@ NEWEST = "newest"
 
 @dataclass(frozen=True)
 class Cell:
-    """One evaluation against its counterpart; ``compared``: None where it is the same one."""
+    """One evaluation against its counterpart; ``compared``: None where it is the same one.
+
+    ``across``: the counterpart's judge, where it is another one that a bridge links.
+    """
 
     label: str
     a: int
     b: int
     compared: Compared | None
+    across: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """Say that the two were scored by two judges; nothing where one scored both."""
+        return f", across the bridge from {self.across}" if self.across else ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class AgainstBaseline:
                     "a": cell.a,
                     "b": cell.b,
                     "same": cell.compared is None,
+                    "across_bridge_from": cell.across,
                     "comparison": cell.compared.as_json(limit=5) if cell.compared else None,
                 }
                 for cell in self.cells
@@ -76,10 +87,16 @@ class AgainstBaseline:
 
 
 def pin(engine: Engine, wanted: str, *, who: str | None = None, why: str = "") -> Baseline:
-    """Pin a side as the baseline: ``newest``, or what `open_side` takes, but no run.
+    """Pin a side as the baseline; raises as `to_be_pinned`."""
+    return baselines.append(engine, to_be_pinned(engine, wanted, why), who=who, why=why.strip())
+
+
+def to_be_pinned(engine: Engine, wanted: str, why: str) -> str:
+    """Return what a word names, whole: ``newest``, or what `open_side` takes, but no run.
 
     Raises:
-        RagBenchError: it is not there, several are meant, nothing was measured, or no reason.
+        NothingToCompareError: it is not there, or several are meant.
+        RagBenchError: nothing was measured, it is a run, or there is no reason.
     """
     from rag_bench.store.evaluations import newest_settings_hash
     from rag_bench.store.evaluations.comparing import settings_on_dump
@@ -90,7 +107,7 @@ def pin(engine: Engine, wanted: str, *, who: str | None = None, why: str = "") -
         settings = newest_settings_hash(engine)
         if settings is None:
             raise RagBenchError("Nothing was measured yet: there is nothing to pin.")
-        return baselines.append(engine, f"settings:{settings}", who=who, why=why.strip())
+        return f"settings:{settings}"
     kind, name = meant_by(engine, wanted, "a")
     if kind == "run":
         raise RagBenchError(
@@ -103,7 +120,7 @@ def pin(engine: Engine, wanted: str, *, who: str | None = None, why: str = "") -
         if settings is None:
             raise RagBenchError(f"Nothing was measured on the dump {name[:12]}.")
         kind, name = "settings", settings
-    return baselines.append(engine, f"{kind}:{name}", who=who, why=why.strip())
+    return f"{kind}:{name}"
 
 
 def unpin(engine: Engine, *, who: str | None = None, why: str = "") -> Baseline:
@@ -153,7 +170,8 @@ def against_baseline(
     """Compare the newest results under a settings hash with the pinned baseline; None: none is.
 
     A cell is a tier, a kind and its models. A baseline of one model stands for every model: the
-    question is then whether another one may take its place.
+    question is then whether another one may take its place. Where the baseline's judge scores no
+    more, its cell is that of the judge that a bridge links it with.
 
     Args:
         engine: the database.
@@ -172,17 +190,24 @@ def against_baseline(
     earlier = evaluations_of(engine, pinned)
     of_one_model = not (pinned.side or "").startswith("settings:")
     by_cell = {_cell(one, of_one_model): one for one in earlier}
+    newest = joined(engine, settings_hash)
+    measured = {_cell(one, of_one_model) for one in newest}
+    retired = [one for cell, one in by_cell.items() if cell not in measured]
     cells, alone = [], []
-    for one in joined(engine, settings_hash):
+    for one in newest:
         if wanted is not None and not set(wanted) & one.metrics.keys():
             continue
         counterpart = by_cell.get(_cell(one, of_one_model))
+        across = None
         if counterpart is None:
-            alone.append(_label(one))
-            continue
+            counterpart, why = _across(engine, one, retired, of_one_model)
+            if counterpart is None:
+                alone.append(_label(one) + why)
+                continue
+            across = counterpart.benchmark_judge_model
         same = counterpart.id == one.id
         found = None if same else _compared(engine, counterpart.id, one.id, terms)
-        cells.append(Cell(_label(one), counterpart.id, one.id, found))
+        cells.append(Cell(_label(one), counterpart.id, one.id, found, across))
     return AgainstBaseline(pinned, settings_hash, cells, alone)
 
 
@@ -192,7 +217,7 @@ def lines(found: AgainstBaseline) -> Iterator[str]:
     yield f"Against the baseline {found.baseline.side} of {since}: {found.verdict or 'the same'}"
     for cell in found.cells:
         word = "the same evaluation" if cell.compared is None else cell.compared.verdict
-        yield f"  {cell.label}: {word} (rag-bench compare {cell.a} {cell.b})"
+        yield f"  {cell.label}: {word}{cell.mark} (rag-bench compare {cell.a} {cell.b})"
     for one in found.alone:
         yield f"  {one}: not in the baseline"
 
@@ -205,6 +230,30 @@ def _compared(engine: Engine, a: int, b: int, terms: Terms) -> Compared:
     assert first is not None, "evaluations are never deleted"
     assert second is not None, "evaluations are never deleted"
     return compare_sides(engine, of_evaluation(engine, first), of_evaluation(engine, second), terms)
+
+
+def _across(
+    engine: Engine, one: StoredEvaluation, retired: Sequence[StoredEvaluation], of_one_model: bool
+) -> tuple[StoredEvaluation | None, str]:
+    """Return the counterpart by another judge that a bridge links with this one's, or why none."""
+    judge, cell = one.benchmark_judge_model, _cell(one, of_one_model)
+    if judge is None:
+        return None, ""
+    others = {
+        str(other.benchmark_judge_model): other
+        for other in retired
+        if other.benchmark_judge_model
+        and _cell(replace(other, benchmark_judge_model=judge), of_one_model) == cell
+    }
+    for name, other in others.items():
+        if linked(engine, name, judge):
+            return other, ""
+    if not others:
+        return None, ""
+    return (
+        None,
+        f"; another judge scored it there: rag-bench judge-bridge {next(iter(others))} {judge}",
+    )
 
 
 def _cell(one: StoredEvaluation, of_one_model: bool) -> tuple[Any, ...]:

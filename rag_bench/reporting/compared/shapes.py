@@ -12,6 +12,7 @@ from rag_bench.evaluation.paired.decision import Decision, overall
 from rag_bench.evaluation.paired.words import GOT_WORSE, Word
 from rag_bench.evaluation.precision import published
 from rag_bench.evaluation.types import few_clusters_note
+from rag_bench.reporting.compared.across import Carried
 from rag_bench.reporting.compared.inputs import Difference
 from rag_bench.reporting.compared.sides import Side, SideCase
 
@@ -23,7 +24,8 @@ class MetricCompared:
     """One metric: means of the pairs, their difference (b minus a), and what is said of it.
 
     ``higher_is_better``: None where neither direction is better, or it is not known which; such a
-    metric has no part in the verdict.
+    metric has no part in the verdict. ``carried``: the bridge between two judges that one side,
+    ``carried_side``, came over; its mean is then on the other judge's scale.
     """
 
     name: str
@@ -35,6 +37,8 @@ class MetricCompared:
     margin: float | None
     decision: Decision
     unpaired: Mapping[str, int]
+    carried: Carried | None = None
+    carried_side: str = ""
 
     @property
     def directed(self) -> bool:
@@ -82,6 +86,18 @@ class MetricCompared:
             "needed": {"questions": needed.questions, "pages": needed.pages} if needed else None,
             "unpaired": dict(self.unpaired),
             "note": few_clusters_note(few),
+            "across_bridge": self._across(),
+        }
+
+    def _across(self) -> dict[str, Any] | None:
+        if self.carried is None:
+            return None
+        mean = self.a if self.carried_side == "a" else self.b
+        said = self.carried.as_json(mean, self.carried_side)
+        return {
+            **said,
+            "own_mean": number(said["own_mean"]),
+            "link_error": number(said["link_error"]),
         }
 
 

@@ -17,6 +17,7 @@ from rag_bench.evaluation.types import Scale
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.reporting.compared.across import Carried
     from rag_bench.store.eval_runs.comparing import RunToCompare
     from rag_bench.store.evaluations import Case
     from rag_bench.store.evaluations.comparing import EvaluationToCompare
@@ -54,7 +55,8 @@ class Side:
     """A run or an evaluation with its cases.
 
     ``made_with``: by name, what its numbers were made with. ``scales``: of metrics that have one.
-    ``dump``: sha256 of the snapshot, None without.
+    ``dump``: sha256 of the snapshot, None without. ``carried``: by metric, the bridge that its
+    scores came over; ``two_judges``: by metric, why no word is said of it (`across`).
     """
 
     kind: Kind
@@ -64,6 +66,8 @@ class Side:
     made_with: Mapping[str, Any]
     scales: Mapping[str, Scale] = field(default_factory=dict)
     dump: str | None = None
+    carried: Mapping[str, Carried] = field(default_factory=dict)
+    two_judges: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> set[str]:

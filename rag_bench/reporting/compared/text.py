@@ -40,6 +40,8 @@ def verdict_of(one: Mapping[str, Any]) -> str:
     said = f"{_SIGNS[one['verdict']]} {one['verdict']}"
     if one["better"]:
         said += " (better)"
+    if one.get("across_bridge"):
+        said += ", across a bridge"
     if one["verdict"] != CANNOT_TELL:
         return said
     if needed := one["needed"]:
@@ -59,6 +61,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"{found['n_pairs']:,} cases of both, from {pages:,} pages{own}; paired by "
         f"{found['paired_by']}. p is adjusted for {found['n_tests']} metrics."
     )
+    yield from _bridges(found["metrics"])
     for name, there in (("a", found["metrics_only_in_a"]), ("b", found["metrics_only_in_b"])):
         if there:
             yield f"Only {name} has: {', '.join(there)}."
@@ -77,6 +80,20 @@ def whole(found: Mapping[str, Any]) -> str:
         for row in ([headings, *rows] if rows else [])
     ]
     return "\n".join([*said, *lines(found)])
+
+
+def _bridges(metrics: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which side of a metric came over a bridge, and what that adds to its error."""
+    for one in metrics:
+        if (by := one.get("across_bridge")) is None:
+            continue
+        own = _number(by["own_mean"])
+        yield (
+            f"{one['metric']}: {by['side']} is {own} by {by['from']}, carried over bridge "
+            f"{by['evaluation_id']} to the scale of {by['to']}; its error of "
+            f"{_number(by['link_error'])} widens the interval. It links means, so single cases are "
+            "not listed."
+        )
 
 
 def _inputs(inputs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

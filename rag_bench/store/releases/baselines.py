@@ -12,7 +12,7 @@ from rag_bench.store.releases.tables import baseline
 from rag_bench.store.tables import evaluation
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,15 @@ class Baseline:
 
 def current_baseline(engine: Engine) -> Baseline | None:
     """Return what is pinned now; None: nothing is."""
-    newest = next(iter(history(engine, limit=1)), None)
-    return newest if newest is not None and newest.side is not None else None
+    with engine.connect() as connection:
+        return current_in(connection)
+
+
+def current_in(connection: Connection) -> Baseline | None:
+    """As `current_baseline`, within a transaction."""
+    query = select(baseline).order_by(baseline.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None or row["side"] is None else Baseline(**row)
 
 
 def history(engine: Engine, *, limit: int | None = None) -> list[Baseline]:
@@ -48,11 +55,16 @@ def history(engine: Engine, *, limit: int | None = None) -> list[Baseline]:
 
 def append(engine: Engine, side: str | None, *, who: str | None, why: str) -> Baseline:
     """Pin a side, or with None unpin; bounded by the newest evaluation that there is."""
+    with engine.begin() as connection:
+        return append_in(connection, side, who=who, why=why)
+
+
+def append_in(connection: Connection, side: str | None, *, who: str | None, why: str) -> Baseline:
+    """As `append`, within a transaction."""
     newest = select(func.coalesce(func.max(evaluation.c.id), 0)).scalar_subquery()
     made = (
         insert(baseline)
         .values(side=side, newest_evaluation=newest, who=who, why=why)
         .returning(baseline)
     )
-    with engine.begin() as connection:
-        return Baseline(**connection.execute(made).mappings().one())
+    return Baseline(**connection.execute(made).mappings().one())
