@@ -39,7 +39,17 @@ def test_no_word_is_left_over() -> None:
     asked = set(re.findall(r"""["'](\w+)["']""", source))
     made = ("tab_", "verdict_", "role_", "language_", "status_", "filter_", "order_", "code_")
     made += ("made_", "answers_tier_", "gap_", "domain_", "word_", "short_", "colour_")
-    made += ("call_", "draft_", "cause_", "chunk_", "place_", "label_how_", "label_transport_")
+    made += (
+        "gate_",
+        "rates_",
+        "call_",
+        "draft_",
+        "cause_",
+        "chunk_",
+        "place_",
+        "label_how_",
+        "label_transport_",
+    )
     assert {
         k
         for k in WORDS

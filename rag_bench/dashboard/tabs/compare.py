@@ -17,6 +17,7 @@ from rag_bench.dashboard.page.parts import (
     heading,
     join,
     link,
+    mark,
     metric_help,
     number,
     number_cell,
@@ -28,6 +29,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.tabs.common import moment
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
+from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
 from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
@@ -51,16 +53,6 @@ _WORDS = {
     "cannot tell": "cannot_tell",
 }
 _TONES = {"got worse": "bad", "no worse than the margin": "good"}
-#: Why something cannot be told, and why a case has no partner, by the words of the comparison.
-_REASONS = {
-    "no case has a score on both sides": "why_no_pair",
-    "it is not known which direction is better": "why_no_direction",
-    "all cases are of one page": "why_one_page",
-    "all differ alike": "why_alike",
-    "it has no scale, so there is no margin": "why_no_margin",
-    "too few questions or pages": "why_too_few",
-    "worse if it were the only metric; among all that are tested it may be chance": "why_many",
-}
 
 
 def page(context: Context) -> Page:
@@ -84,6 +76,7 @@ def page(context: Context) -> Page:
         made.add(said(words("side_lost", side=side), "warn"), *_suggested(context))
         return made
     _verdict(context, found, made)
+    made.add(*of_sides(context, found))
     _metrics(context, found, made)
     what_differs(context, found, made)
     _cases(context, found, made)
@@ -203,12 +196,17 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
     verdict = words(f"short_{_WORDS[decision.word]}")
     if decision.better:
         verdict += f", {words('verdict_better')}"
-    why = words.known(_REASONS.get(decision.reason or "", ""), decision.reason or "")
+    why = words.sentence(decision.reason or "")
     if decision.needed:
         needs = words("needs_n", n=decision.needed.questions, pages=decision.needed.pages)
         why = f"{why}. {needs}" if why else needs
+    name: list[object] = [one.name + direction(one.name), metric_help(one.name, words)]
+    if one.carried is not None:
+        told = crossed(words, one.as_json()["across_bridge"])
+        name += [" ", mark(words("across_bridge"), told)]
+        why = f"{why}. {told}" if why else told
     return [
-        Cell(join([one.name + direction(one.name), metric_help(one.name, words)]), one.name),
+        Cell(join(name), one.name),
         Cell(verdict, decision.word, tone=_TONES.get(decision.word, "")),
         number_cell(one.a),
         number_cell(one.b),

@@ -37,6 +37,7 @@ from rag_bench.dashboard.tabs.common import (
     moment,
     settings_choice,
 )
+from rag_bench.dashboard.tabs.parts.gate_verdict import of_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,7 @@ def page(context: Context) -> Page:
         return made
     made.add(choices(settings_choice(context)), measured_line(context, board))
     made.add(_cards(context, board, snapshot), *_notes(context, board))
+    made.add(*of_release(context))
     made.add(*_changes(context, board), *_topics(context), *_missing(context, board))
     made.add(*_failed(context), *_cost(context))
     return made
