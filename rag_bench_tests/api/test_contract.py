@@ -25,7 +25,7 @@ def test_the_service_does_what_its_description_says(
     engine: Engine, database_url: str, dagster_storage: str, tmp_path: Path
 ) -> None:
     store_sweep(engine)
-    key = a_key(engine, ["read", "run", "label"], per_minute=1_000_000)
+    key = a_key(engine, ["read", "run", "label", "admin"], per_minute=1_000_000)
     strangers = ("API_REFUSED_PER_MINUTE", "HOOK_REQUESTS_PER_MINUTE")
     more = {f"RAG_BENCH_{name}": "1000000" for name in strangers}
     with serving(database_url, dagster_storage, tmp_path, **more) as served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rag_bench.api.datasets import aliases, datasets, drafts
-from rag_bench.api.eval_runs import changing, compare, events, reads, report, run
+from rag_bench.api.eval_runs import baseline, changing, compare, events, reads, report, run
 from rag_bench.api.eval_runs.starting import Starting
 
 if TYPE_CHECKING:
@@ -32,4 +32,5 @@ def eval_routers(
         aliases.router(engine, settings),
         datasets.router(engine),
         drafts.router(engine),
+        baseline.router(engine),
     ]
