@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.evaluation.ranking import percent
 from rag_bench.evaluation.types import few_clusters_note, few_pages
 from rag_bench.provenance import git_branch, git_commit
 from rag_bench.reporting import baselines, registry, retriever_board
@@ -297,6 +298,7 @@ def render(
         against=against_table(board.baseline) if board.baseline else ([], []),
         rated=ratings_table(board.baseline.ratings) if board.baseline else ([], []),
         **_by_topic(board),
+        agreed=report.get("judge_agreement"),
         tiers=_tiers(board.rows[0].metrics) if board.rows else [],
         retrievers=retrievers,
         retriever_notes=retriever_board.notes(retrievers) if retrievers else [],
@@ -336,6 +338,7 @@ def environment(template: str) -> Environment:
     made.filters["measured"] = _measured
     made.filters["short"] = _short
     made.filters["cell"] = _cell
+    made.filters["share"] = lambda value: "–" if value is None else percent(value)
     return made
 
 

@@ -98,7 +98,7 @@ def comparison(
         return dg.MaterializeResult(metadata={"verdict": HOW_TO_PIN})
     rows = [
         [
-            cell.label,
+            cell.label + cell.mark,
             one.name,
             one.decision.word + (" (better)" if one.decision.better else ""),
             number(one.a),
@@ -277,6 +277,7 @@ def release_report(
     passed. All results, and the ordinary report, are there whatever it says. 0 calls.
     """
     from rag_bench.reporting import report
+    from rag_bench.reporting.beside_board import beside_board
     from rag_bench.reporting.leaderboard import build as read
     from rag_bench.store.releases.verdicts import newest_verdict
 
@@ -292,7 +293,10 @@ def release_report(
     content = report.content(
         board, bench.run.as_json(), bench.encoder_identity.name, datetime.now(UTC), retrievers
     )
-    content["release"] = {"verdict": said.id, **said.said}
+    content |= {
+        "release": {"verdict": said.id, **said.said},
+        **beside_board(database.engine, board),
+    }
     written = report.write(content, board, get_settings().reports_dir / FOLDER, retrievers)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(str(said.id)),

@@ -28,6 +28,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """The report as JSON, Markdown and a self-contained page, and the registry of reports."""
         from rag_bench.reporting import report
+        from rag_bench.reporting.beside_board import beside_board
         from rag_bench.reporting.dataset_health import sentences
         from rag_bench.reporting.leaderboard import build as read
         from rag_bench.reporting.self_test import planted, statistics
@@ -44,6 +45,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         content |= {"dataset_health": health, "dataset_notes": sentences(health)}
         content |= statistics.as_json(statistics.newest_self_test(database.engine))
         content |= planted.as_json(planted.newest_planted(database.engine))
+        content |= beside_board(database.engine, board)
         written = report.write(content, board, get_settings().reports_dir, retrievers)
         version = version_of_all(database.engine, bench.run.hash)
         if retrievers is not None:

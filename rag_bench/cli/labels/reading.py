@@ -245,15 +245,29 @@ def plan(
 @label.command()
 def users(as_json: AsJson = False) -> None:
     """Show who rates answers in production, and how rated answers differ from others."""
-    from rag_bench.store.labels.user_ratings import selection
+    from rag_bench.reporting.details.who_rates import who_rates
 
-    found = selection(open_engine())
+    found = who_rates(open_engine())
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
         return
     for line in found.lines():
         console.print(line, highlight=False, markup=False)
     table = Table(title="Rated answers beside all others", title_justify="left")
+    for name in ("measure", "rated", "n", "others", "n ", "difference", "95 % interval"):
+        table.add_column(name, overflow="fold")
+    for one in found.contrasts:
+        table.add_row(
+            one.measure.replace("_", " "),
+            _three(one.rated.value),
+            f"{one.rated.n_scored:,} of {one.rated.n_expected:,}",
+            _three(one.others.value),
+            f"{one.others.n_scored:,} of {one.others.n_expected:,}",
+            _three(one.difference),
+            "–" if one.ci_low is None else f"{one.ci_low:.3f} to {one.ci_high:.3f}",
+        )
+    printer().print(table)
+    table = Table(title="How often each kind of answer is rated", title_justify="left")
     for name in ("by", "group", "answers", "rated", "share rated", "95 % interval"):
         table.add_column(name, overflow="fold")
     for row in found.groups:
@@ -267,3 +281,7 @@ def users(as_json: AsJson = False) -> None:
             "–" if low is None else f"{low:.3f} to {high:.3f}",
         )
     printer().print(table)
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -17,6 +17,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
+from rag_bench.dashboard.tabs.parts.rating_users import who_rates_part
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def page(context: Context) -> Page:
     _counted(context, "months", words("month"), {names[m]: n for m, n in months.items()}, made)
     months_part(context, result.get("by_month"), made)
     _counted(context, "ratings", words("rating"), result["score_distribution"], made)
+    made.add(*who_rates_part(context))
     _words(context, result, made)
     _counted(context, "slang", words("word"), result["slang_indicator_counts"], made)
     return made

@@ -30,7 +30,6 @@ from rag_bench.dashboard.tabs.common import (
     measured_line,
     settings_choice,
 )
-from rag_bench.dashboard.tabs.models_pairs import lead_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,7 +209,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
 def _agreed(
     engine: Engine, settings_hash: str, lead: Column, judges: Sequence[str]
 ) -> tuple[list[Agreement], Mapping[str, tuple[float | None, int]]]:
-    from rag_bench.reporting.details.judge_agreement import agreements, severity
+    from rag_bench.reporting.details.judge_agreement import agreements, lead_scores, severity
 
     cases = lead_scores(engine, settings_hash, lead)
     return agreements(cases, judges), severity(cases, judges)

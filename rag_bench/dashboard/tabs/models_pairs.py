@@ -21,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import model_name
+from rag_bench.reporting.details.judge_agreement import lead_scores
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from rag_bench.reporting.columns import Column
     from rag_bench.reporting.details.pairs_of_models import Duel, Scores
     from rag_bench.reporting.leaderboard import Leaderboard
-    from rag_bench.store.case_scores import CaseScores
 
 # A matrix of more has no room for its numbers.
 _IN_MATRIX = 15
@@ -62,22 +62,6 @@ def _pairs(
     there = [model for model in models if model in scores]
     steps, counts = spread(scores, there, lead.scale)
     return Pairs(scores, there, duels(scores, there), steps, counts)
-
-
-def lead_scores(
-    engine: Engine, settings_hash: str, lead: Column, judge: str | None = None
-) -> CaseScores:
-    """Return the scores by the leading measure, case by case; ``judge``: only this one's."""
-    from rag_bench.store.case_scores import case_scores
-
-    return case_scores(
-        engine,
-        settings_hash,
-        tier=lead.tier.removeprefix("tier_"),
-        kind="scores" if lead.metric.startswith("rubric_") else "answers",
-        metric=lead.metric,
-        judge=judge,
-    )
 
 
 def _by_judge(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rag_bench.evaluation.statistics import rate_interval
+from rag_bench.evaluation.precision import published
+from rag_bench.evaluation.statistics import mean_metric, rate_interval, rate_metric
 from rag_bench.evaluation.traffic.ratings import RatingScale
+from rag_bench.evaluation.types import Metric
 
 _LONGEST = 12
 
 
 @dataclass(frozen=True)
 class UserAnswer:
-    """An answer that production gave; ``rating`` None: the user said nothing of it."""
+    """An answer that production gave; ``rating`` None: the user said nothing of it.
+
+    ``similarity``: of the question and its nearest chunk; None: it was not encoded.
+    """
 
     rating: float | None
     user: Hashable | None
@@ -24,6 +30,35 @@ class UserAnswer:
     answered: bool
     page: str
     topic: str | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Rated answers beside all others by one measure; intervals are over users.
+
+    ``ci_low``, ``ci_high``: of rated minus others, MOVER limits of the two intervals (Zou and
+    Donner 2008). They take the two for independent: a user who rates some of theirs makes the
+    interval wider than it need be.
+    """
+
+    measure: str
+    rated: Metric
+    others: Metric
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "measure": self.measure,
+            "rated": self.rated.to_json(),
+            "others": self.others.to_json(),
+            "difference": _number(self.difference),
+            "ci_low": _number(self.ci_low),
+            "ci_high": _number(self.ci_high),
+        }
 
 
 @dataclass(frozen=True)
@@ -46,7 +81,8 @@ class Group:
 class Selection:
     """Which answers were rated, and by whom.
 
-    ``busiest``: the share of all ratings by the tenth of users who rate most.
+    ``busiest``: the share of all ratings by the tenth of users who rate most. ``share``: of the
+    answers, the rated ones. ``contrasts``: rated answers beside the others.
     """
 
     n: int
@@ -56,6 +92,8 @@ class Selection:
     busiest: float | None
     satisfied: float | None
     groups: Sequence[Group]
+    share: Metric
+    contrasts: Sequence[Contrast] = ()
 
     def lines(self) -> list[str]:
         """Return it in sentences."""
@@ -87,6 +125,8 @@ class Selection:
             "n_raters": self.n_raters,
             "share_of_the_busiest_tenth": self.busiest,
             "satisfied": self.satisfied,
+            "share_rated": self.share.to_json(),
+            "rated_against_others": [one.as_json() for one in self.contrasts],
             "groups": [
                 {
                     "by": one.by,
@@ -113,7 +153,7 @@ def selection_of(answers: Sequence[UserAnswer], scale: RatingScale) -> Selection
         ("month", lambda one: one.month),
         ("answered", lambda one: "answered" if one.answered else "refused or empty"),
         ("page", _by_page(answers)),
-        ("topic", lambda one: "no topic" if one.topic is None else f"topic {one.topic}"),
+        ("topic", lambda one: "no topic" if one.topic is None else one.topic),
     ]
     groups: list[Group] = []
     for by, name in ways:
@@ -126,7 +166,52 @@ def selection_of(answers: Sequence[UserAnswer], scale: RatingScale) -> Selection
         sum(most[: max(1, len(most) // 10)]) / sum(most) if len(most) >= 10 else None,
         sum(verdicts) / len(verdicts) if verdicts else None,
         groups,
+        rate_metric([one.rating is not None for one in answers], clusters=_users(answers)),
+        _contrasts(answers) if rated else [],
     )
+
+
+def _users(answers: Sequence[UserAnswer]) -> list[Hashable]:
+    """Return whose each answer is; without a user each counts as one of its own."""
+    return [("answer", n) if one.user is None else one.user for n, one in enumerate(answers)]
+
+
+def _contrasts(answers: Sequence[UserAnswer]) -> list[Contrast]:
+    sides = [[one for one in answers if (one.rating is not None) is yes] for yes in (True, False)]
+    made: dict[str, Callable[[Sequence[UserAnswer]], Metric]] = {
+        "length": lambda of: mean_metric([float(one.length) for one in of], _users(of)),
+        "answered": lambda of: rate_metric([one.answered for one in of], clusters=_users(of)),
+        "similarity": lambda of: mean_metric(
+            [one.similarity for one in of], _users(of), scale=(-1.0, 1.0)
+        ),
+        "on_a_topic": lambda of: rate_metric(
+            [one.topic is not None for one in of], clusters=_users(of)
+        ),
+    }
+    found = []
+    for name, measure in made.items():
+        if name == "similarity" and all(one.similarity is None for one in answers):
+            continue
+        if name == "on_a_topic" and all(one.topic is None for one in answers):
+            continue
+        rated, others = (measure(side) for side in sides)
+        found.append(Contrast(name, rated, others, *_difference(rated, others)))
+    return found
+
+
+def _difference(a: Metric, b: Metric) -> tuple[float | None, float | None, float | None]:
+    if a.value is None or b.value is None:
+        return None, None, None
+    difference = a.value - b.value
+    if None in (a.ci_low, a.ci_high, b.ci_low, b.ci_high):
+        return difference, None, None
+    down = math.hypot(a.value - a.ci_low, b.ci_high - b.value)  # type: ignore[operator]
+    up = math.hypot(a.ci_high - a.value, b.value - b.ci_low)  # type: ignore[operator]
+    return difference, difference - down, difference + up
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else published(value)
 
 
 def _groups(
@@ -139,9 +224,8 @@ def _groups(
     for group in sorted(found):
         mine = found[group]
         rated = [one.rating is not None for one in mine]
-        # Without a user each answer counts as one of its own.
-        users = [f"answer {n}" if one.user is None else one.user for n, one in enumerate(mine)]
-        groups.append(Group(by, group, len(mine), sum(rated), rate_interval(rated, users)))
+        interval = rate_interval(rated, _users(mine))
+        groups.append(Group(by, group, len(mine), sum(rated), interval))
     return groups if len(groups) > 1 else []
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rag_bench.store.case_scores import CaseScores
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from rag_bench.reporting.columns import Column
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,22 @@ class Agreement:
     correlation: float | None
     same: float | None
     difference: float | None
+
+
+def lead_scores(
+    engine: Engine, settings_hash: str, lead: Column, judge: str | None = None
+) -> CaseScores:
+    """Return the scores by the leading measure, case by case; ``judge``: only this one's."""
+    from rag_bench.store.case_scores import case_scores
+
+    return case_scores(
+        engine,
+        settings_hash,
+        tier=lead.tier.removeprefix("tier_"),
+        kind="scores" if lead.metric.startswith("rubric_") else "answers",
+        metric=lead.metric,
+        judge=judge,
+    )
 
 
 def agreements(cases: CaseScores, judges: Sequence[str]) -> list[Agreement]:

@@ -87,6 +87,26 @@ def latest(
     return stored(row) if row else None
 
 
+def newest_of_tier(engine: Engine, tier: str, dump: str | None = None) -> StoredEvaluation | None:
+    """Return the newest usable evaluation of a tier of no model, whatever its settings.
+
+    ``dump``: of this snapshot; None: of any.
+    """
+    columns = evaluation.c
+    query = select(evaluation).where(
+        columns.tier == tier,
+        columns.kind == "metrics",
+        columns.status.in_(["succeeded", "partial"]),
+        columns.generation_model.is_(None),
+        columns.benchmark_judge_model.is_(None),
+    )
+    if dump is not None:
+        query = query.where(columns.dump_sha256 == dump)
+    with engine.connect() as connection:
+        row = connection.execute(query.order_by(columns.id.desc()).limit(1)).one_or_none()
+    return None if row is None else stored(row)
+
+
 def latest_of_kind(
     engine: Engine, *, tier: str, kind: Kind, settings_hash: str
 ) -> list[StoredEvaluation]:

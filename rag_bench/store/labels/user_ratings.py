@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from rag_bench.analytics.text import is_answer
+from rag_bench.evaluation.metrics.source_analytics import TOPICS
 from rag_bench.evaluation.people.user_ratings import Selection, UserAnswer, selection_of
 from rag_bench.evaluation.traffic.ratings import NONE
+from rag_bench.store.evaluations import cases_of
+from rag_bench.store.evaluations.finding import newest_of_tier
 from rag_bench.store.snapshots import current_snapshot, questions_of
 from rag_bench.store.traffic import rating_scale
 
@@ -16,27 +19,23 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-# The topics that questions of a snapshot were given last: a case per topic, questions by their ids.
-_TOPICS = """
-with newest as (
-    select id from rag_bench.evaluation
-    where tier = 'analytics_topics' and kind = 'metrics' and dump_sha256 = :dump
-        and status in ('succeeded', 'partial')
-    order by id desc limit 1
-)
-select case_id, retrieved from rag_bench.evaluation_case
-where evaluation_id in (select id from newest)
-"""
-
-
 def _topics(engine: Engine, sha256: str) -> dict[str, str]:
-    with engine.connect() as connection:
-        rows = connection.execute(text(_TOPICS), {"dump": sha256}).all()
-    return {str(question): row.case_id for row in rows for question in row.retrieved or []}
+    """Return the topic's name that each question of a snapshot was given last, by its id."""
+    found = newest_of_tier(engine, TOPICS, sha256)
+    if found is None:
+        return {}
+    return {
+        str(question): str(case.scores.get("name") or f"topic {case.case_id}")
+        for case in cases_of(engine, found.id)
+        for question in case.retrieved or []
+    }
 
 
-def selection(engine: Engine) -> Selection:
-    """Return who rated which answers of the current snapshot; empty without one."""
+def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType({})) -> Selection:
+    """Return who rated which answers of the current snapshot; empty without one.
+
+    ``similarity``: by a question's id, that of its nearest chunk.
+    """
     snapshot = current_snapshot(engine)
     if snapshot is None:
         return selection_of([], NONE)
@@ -51,6 +50,7 @@ def selection(engine: Engine) -> Selection:
             is_answer(row.answer),
             row.page_url or "",
             topics.get(str(row.source_id)),
+            similarity.get(str(row.source_id)),
         )
         for row in questions_of(engine, snapshot.sha256)
     ]

@@ -15,6 +15,7 @@ from rag_bench.evaluation.precision import settled
 from rag_bench.evaluation.types import Metric
 from rag_bench.store import evaluations
 from rag_bench.store.evaluations import Case, StoredEvaluation
+from rag_bench.store.evaluations.finding import newest_of_tier
 from rag_bench.tiers.traffic.analysis import Analysis, Found, Questions
 from rag_bench.tiers.traffic.topics import known_topics
 
@@ -284,9 +285,7 @@ def chunk_lists(analysis: Analysis, evaluation: StoredEvaluation) -> dict[str, A
 
 def newest(engine: Engine, tier: str) -> StoredEvaluation | None:
     """Return the newest evaluation of an analysis, whatever its settings; None before the first."""
-    for settings_hash, _ in evaluations.settings_seen(engine, tier=tier, kind="metrics"):
-        return evaluations.latest(engine, tier=tier, kind="metrics", settings_hash=settings_hash)
-    return None
+    return newest_of_tier(engine, tier)
 
 
 def _limit(questions: Questions, limit: int | None) -> int | None:
