@@ -22,7 +22,7 @@ PARAMETERS = (
     *EVERYWHERE,
     *("judge", "metric", "models", "rows", "filter", "case", "page", "sort", "search"),
     *("evaluation", "run", "tier", "status", "model", "before", "a", "b", "topic", "kind"),
-    *("draw", "annotator"),
+    *("draw", "annotator", "explain"),
 )
 _LONGEST = 300
 

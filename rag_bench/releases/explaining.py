@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rag_bench.evaluation.precision import published
 from rag_bench.releases.replay import (
     CannotReplayError,
     Conditions,
+    NotLookedUpError,
     count,
     factors_of,
     measure,
@@ -21,11 +23,12 @@ from rag_bench.releases.replay import (
 from rag_bench.reporting.compared.sides import Side, of_evaluation
 from rag_bench.store.evaluations import latest
 from rag_bench.store.evaluations.comparing import EvaluationToCompare, find_evaluation
-from rag_bench.tiers.plan.counting import counting
+from rag_bench.tiers.plan.counting import Counting, counting
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.llm.config.providers import Providers
     from rag_bench.settings import Settings
     from rag_bench.tiers.base.models import Models
 
@@ -35,7 +38,7 @@ class PlannedCorner:
     """One combination; ``evaluation``: it was measured. ``n_calls``: to send, at most.
 
     ``in_ledger``: distinct requests that the ledger answers for nothing. ``why_not``: it cannot be
-    measured.
+    measured. ``not_known``: why calls and price are not known by reading alone.
     """
 
     from_b: Corner
@@ -44,6 +47,7 @@ class PlannedCorner:
     in_ledger: int = 0
     cost_usd: float | None = 0.0
     why_not: str | None = None
+    not_known: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -54,6 +58,7 @@ class PlannedCorner:
             "in_ledger": self.in_ledger,
             "cost_usd": self.cost_usd,
             "why_not": self.why_not,
+            "not_known": self.not_known,
         }
 
 
@@ -112,6 +117,8 @@ class Explained:
                 said = f"cannot be measured: {corner.why_not}"
             elif corner.evaluation is not None:
                 said = f"measured (evaluation {corner.evaluation})"
+            elif corner.not_known:
+                said = f"missing: {corner.not_known}, so its price is not known"
             else:
                 cost = (
                     "an unknown price" if corner.cost_usd is None else f"{corner.cost_usd:.4f} USD"
@@ -180,21 +187,9 @@ async def explain(
     Raises:
         RagBenchError: they cannot be told apart: another dataset, tier, kind, or too many causes.
     """
-    first, second = Conditions.of(a), Conditions.of(b)
-    if (a.tier, a.kind) != (b.tier, b.kind):
-        raise RagBenchError("The two are of different tiers or kinds: they have no cause.")
-    if a.dataset_id != b.dataset_id or a.settings.get("limit") != b.settings.get("limit"):
-        raise RagBenchError("They were asked different questions, which nothing can split.")
-    causes = factors_of(first, second)
-    if len(causes) > MOST_CAUSES:
-        raise RagBenchError(
-            f"{len(causes)} things differ ({', '.join(causes)}), which needs {2 ** len(causes)} "
-            f"combinations; compare two evaluations that differ in at most {MOST_CAUSES}."
-        )
-    every = corners(causes)
-    ends = {every[0]: a.id, every[-1]: b.id} if causes else {}
-    wanted = {corner: mixed(first, second, corner) for corner in every}
-    planned = await _planned(engine, settings, models, wanted, ends, run_id)
+    causes, wanted, ends = _corners_between(a, b)
+    async with counting(engine, settings, models.providers, models.default_slots) as counted:
+        planned = await _planned(engine, counted, wanted, ends, run_id)
     notes = _notes(a, b)
     missing = [one for one in planned if one.evaluation is None]
     impossible = [one for one in planned if one.why_not]
@@ -217,47 +212,103 @@ async def explain(
     return Explained(a.id, b.id, causes, planned, notes, parts)
 
 
-async def _planned(
+def explain_by_stored(
     engine: Engine,
     settings: Settings,
-    models: Models,
+    providers: Providers,
+    a: EvaluationToCompare,
+    b: EvaluationToCompare,
+) -> Explained:
+    """Return the plan and, where all corners are measured, the split, as far as the store tells.
+
+    Nothing is sent and nothing is stored; what `explain` does for nothing first is not done, so
+    the price of a corner may be ``not_known``. Raises as `explain`.
+    """
+    causes, wanted, ends = _corners_between(a, b)
+
+    async def looked() -> list[PlannedCorner]:
+        async with counting(engine, settings, providers, settings.concurrency) as counted:
+            return await _planned(engine, counted, wanted, ends, None, look=True)
+
+    planned = asyncio.run(looked())
+    parts: dict[str, Sequence[Share]] = {}
+    if len(causes) > 1 and all(one.evaluation is not None for one in planned):
+        parts = _parts(engine, causes, planned, None)
+    return Explained(a.id, b.id, causes, planned, _notes(a, b), parts)
+
+
+def causes_between(a: EvaluationToCompare, b: EvaluationToCompare) -> Sequence[str]:
+    """Return what differs between two evaluations that can be told apart; raises as `explain`."""
+    return _corners_between(a, b)[0]
+
+
+def _corners_between(
+    a: EvaluationToCompare, b: EvaluationToCompare
+) -> tuple[Sequence[str], dict[Corner, Conditions], dict[Corner, int]]:
+    """Return the causes, the conditions of each corner, and the evaluations of both ends."""
+    first, second = Conditions.of(a), Conditions.of(b)
+    if (a.tier, a.kind) != (b.tier, b.kind):
+        raise RagBenchError("The two are of different tiers or kinds: they have no cause.")
+    if a.dataset_id != b.dataset_id or a.settings.get("limit") != b.settings.get("limit"):
+        raise RagBenchError("They were asked different questions, which nothing can split.")
+    causes = factors_of(first, second)
+    if len(causes) > MOST_CAUSES:
+        raise RagBenchError(
+            f"{len(causes)} things differ ({', '.join(causes)}), which needs {2 ** len(causes)} "
+            f"combinations; compare two evaluations that differ in at most {MOST_CAUSES}."
+        )
+    every = corners(causes)
+    ends = {every[0]: a.id, every[-1]: b.id} if causes else {}
+    wanted = {corner: mixed(first, second, corner) for corner in every}
+    return causes, wanted, ends
+
+
+async def _planned(
+    engine: Engine,
+    counted: Counting,
     wanted: dict[Corner, Conditions],
     ends: dict[Corner, int],
     run_id: str | None,
+    *,
+    look: bool = False,
 ) -> list[PlannedCorner]:
     found: list[PlannedCorner] = []
-    async with counting(engine, settings, models.providers, models.default_slots) as counted:
-        calls = ledger = 0
-        cost: float | None = 0.0
-        for corner, conditions in wanted.items():
-            if corner in ends:
-                found.append(PlannedCorner(corner, ends[corner]))
-                continue
-            try:
-                with replayed(engine, conditions, corner=True, run_id=run_id) as bench:
-                    stored = latest(
-                        engine,
-                        tier=conditions.tier,
-                        kind=conditions.kind,  # type: ignore[arg-type]
-                        settings_hash=bench.run.hash,
-                        generation_model=conditions.generation_model,
-                        benchmark_judge_model=conditions.judge,
-                    )
-                    if stored is not None:
-                        found.append(PlannedCorner(corner, stored.id))
-                        continue
-                    await count(bench, models, counted.walk(bench), conditions)
-            except CannotReplayError as error:
-                found.append(PlannedCorner(corner, None, why_not=str(error)))
-                continue
-            # Of what all corners so far need together, the part that this one added.
-            plan = counted.plan([])
-            now = plan.n_to_send + plan.n_unknown
-            has = sum(line.n_in_ledger for line in plan.lines)
-            price = None if plan.cost_usd is None else float(plan.cost_usd)
-            added = None if price is None or cost is None else price - cost
-            found.append(PlannedCorner(corner, None, now - calls, has - ledger, added))
-            calls, ledger, cost = now, has, price
+    calls = ledger = 0
+    cost: float | None = 0.0
+    for corner, conditions in wanted.items():
+        if corner in ends:
+            found.append(PlannedCorner(corner, ends[corner]))
+            continue
+        try:
+            with replayed(engine, conditions, corner=True, run_id=run_id) as bench:
+                stored = latest(
+                    engine,
+                    tier=conditions.tier,
+                    kind=conditions.kind,  # type: ignore[arg-type]
+                    settings_hash=bench.run.hash,
+                    generation_model=conditions.generation_model,
+                    benchmark_judge_model=conditions.judge,
+                )
+                if stored is not None:
+                    found.append(PlannedCorner(corner, stored.id))
+                    continue
+                walk = counted.walk(bench)
+                # What is free asks nobody: the models that only count are as good as any.
+                await count(bench, counted.models, walk, conditions, look=look)
+        except CannotReplayError as error:
+            found.append(PlannedCorner(corner, None, why_not=str(error)))
+            continue
+        except NotLookedUpError as error:
+            found.append(PlannedCorner(corner, None, cost_usd=None, not_known=str(error)))
+            continue
+        # Of what all corners so far need together, the part that this one added.
+        plan = counted.plan([])
+        now = plan.n_to_send + plan.n_unknown
+        has = sum(line.n_in_ledger for line in plan.lines)
+        price = None if plan.cost_usd is None else float(plan.cost_usd)
+        added = None if price is None or cost is None else price - cost
+        found.append(PlannedCorner(corner, None, now - calls, has - ledger, added))
+        calls, ledger, cost = now, has, price
     return found
 
 

@@ -21,7 +21,7 @@ from rag_bench.store.evaluations import StoredEvaluation
 from rag_bench.store.evaluations.comparing import EvaluationToCompare
 from rag_bench.store.vectors import MissingVectorsError
 from rag_bench.tiers import registry
-from rag_bench.tiers.base.evaluate import Blocked, Nothing, Task, evaluate, evaluate_here
+from rag_bench.tiers.base.evaluate import Blocked, Nothing, Task, evaluate, evaluate_here, find
 from rag_bench.tiers.base.opening import open_bench
 from rag_bench.tiers.registry import Axis, Step
 from rag_bench.tiers.retrieval.searchers import passage_texts
@@ -45,6 +45,10 @@ _FIELDS = (
 
 class CannotReplayError(RagBenchError):
     """It cannot be measured in that way any more; the message says why."""
+
+
+class NotLookedUpError(RagBenchError):
+    """What it would take is not known without doing what is free first; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -220,17 +224,33 @@ async def _step(
         await evaluate_here(bench, tasks(), done, step.asset)
 
 
-async def count(bench: Bench, models: Models, walk: Walk, wanted: Conditions) -> None:
+async def count(
+    bench: Bench, models: Models, walk: Walk, wanted: Conditions, *, look: bool = False
+) -> None:
     """Count what `measure` would ask, on a plan's walk; what is free is done, so that it is known.
 
-    ``models``: anything, as what is free asks nobody.
+    ``models``: anything, as what is free asks nobody. ``look``: nothing is done, not even that.
+
+    Raises:
+        NotLookedUpError: with ``look``, something free is not stored, so the rest is not known.
     """
     for step, key in wanted.steps():
         if not step.asks(bench, [key]):
-            await _step(bench, models, step, key, {})
+            if look:
+                _stored(bench, models, step, key)
+            else:
+                await _step(bench, models, step, key, {})
             continue
         with fresh_replicates(bench.run.replicate if step.pays else 0):
             await walk.through(step, [key])
+
+
+def _stored(bench: Bench, models: Models, step: Step, key: Any) -> None:
+    for task in registry.resolve(step.work)(bench, models, step, [key]):
+        if isinstance(task, (Nothing, Blocked)):
+            raise CannotReplayError(task.why)
+        if find(bench, task) is None:
+            raise NotLookedUpError(f"{step.asset} of this combination is not stored yet")
 
 
 def mixed(a: Conditions, b: Conditions, from_b: Collection[str]) -> Conditions:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dashboard_pages import shown as shown_page
 from sqlalchemy import Engine, text
 
 from rag_bench.assembly import open_models
@@ -60,6 +61,14 @@ class Bench:
         with self.engine.connect() as connection:
             query = text(f"select count(*) from rag_bench.llm_call{where}")
             return int(connection.execute(query).scalar_one())
+
+    def stored(self) -> list[int]:
+        """How many rows each table holds."""
+        with self.engine.connect() as connection:
+            return [
+                connection.execute(text(f"select count(*) from rag_bench.{table}")).scalar_one()
+                for table in ("evaluation", "evaluation_case", "llm_call", "embedding")
+            ]
 
     def explained(self, a: StoredEvaluation, b: StoredEvaluation, **more: Any) -> Explained:
         with self.engine.connect() as connection:
@@ -126,6 +135,13 @@ def test_a_prompt_and_five_chunks_changed_at_once_are_told_apart(bench: Bench) -
     assert (chunks["changed"], chunks["added"], chunks["removed"]) == (len(CHANGED), 0, 0)
     assert chunks["unchanged"] == 240 - len(CHANGED)
     assert len(chunks["chunks"]) == len(CHANGED)
+    # The dashboard only reads: what is free and not done yet is left to the command.
+    page, stored = f"?tab=compare&a={old.id}&b={both.id}", bench.stored()
+    assert "2 (prompt, dump)" in shown_page(bench.engine, page).text
+    looked = shown_page(bench.engine, f"{page}&explain=yes")
+    assert bench.stored() == stored
+    assert looked.tables["corners"][0]["status"] == str(old.id)
+    assert f"rag-bench compare {old.id} {both.id} --explain --run" in looked.text
     # The plan: two corners are missing. Nothing is sent.
     calls = bench.calls()
     plan = bench.explained(old, both)
@@ -137,6 +153,20 @@ def test_a_prompt_and_five_chunks_changed_at_once_are_told_apart(bench: Bench) -
     new_dump, new_prompt = by_corner[frozenset({"dump"})], by_corner[frozenset({"prompt"})]
     assert (new_dump.evaluation, new_prompt.evaluation) == (None, None)
     assert plan.parts == {}
+    stored = bench.stored()
+    looked = shown_page(bench.engine, f"{page}&explain=yes")
+    assert bench.stored() == stored
+    assert [
+        (row["new is"], row["calls to send, at most"], row["from the ledger, for nothing"])
+        for row in looked.tables["corners"]
+    ] == [
+        (
+            ", ".join(sorted(one.from_b)) or "nothing (A)",
+            str(one.n_calls) if one.evaluation is None else "",
+            str(one.in_ledger) if one.evaluation is None else "",
+        )
+        for one in plan.corners
+    ]
     # Run: what the lineage implies is asked, and nothing else. A question is asked anew where
     # the chunks that it is answered from are others.
     done = bench.explained(old, both, run=True)
@@ -158,6 +188,11 @@ def test_a_prompt_and_five_chunks_changed_at_once_are_told_apart(bench: Bench) -
         total = sum(one.metric.value or 0.0 for one in parts)
         assert total == pytest.approx(metric.comparison.difference.value, abs=1e-6)
     assert "Shapley" in "\n".join(done.lines())
+    rows = shown_page(bench.engine, f"{page}&explain=yes").tables["causes"]
+    split = done.as_json()["parts"]
+    assert [(row["measure"], row["cause"], float(row["part of the change"])) for row in rows] == [
+        (name, one["cause"], one["part"]) for name, of in split.items() for one in of
+    ]
     # What was made to tell causes apart is shown nowhere by itself; asked for, it costs nothing.
     assert newest_settings_hash(bench.engine) == shown
     calls = bench.calls()

@@ -28,6 +28,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
 from rag_bench.dashboard.texts import masking_note, shown
@@ -79,6 +80,7 @@ def page(context: Context) -> Page:
     made.add(*of_sides(context, found))
     _metrics(context, found, made)
     what_differs(context, found, made)
+    made.add(*causes_part(context, found))
     _cases(context, found, made)
     return made
 

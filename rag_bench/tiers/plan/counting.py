@@ -69,6 +69,11 @@ class Counting:
         chat = cast("ChatModels", self._chat)
         self._models = Models(chat, providers, default_slots, sends=False, revisions=changed)
 
+    @property
+    def models(self) -> Models:
+        """Models that only count."""
+        return self._models
+
     def walk(self, bench: Bench) -> Walk:
         """Return a walk on a bench."""
         return Walk(bench, self._models, self._chat)
