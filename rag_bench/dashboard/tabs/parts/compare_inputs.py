@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import Cell, Page, heading, paragraph, table
+from rag_bench.dashboard.page.parts import Cell, Page, bullets, heading, paragraph, table
 from rag_bench.dashboard.texts import shown
 
 if TYPE_CHECKING:
@@ -44,7 +44,21 @@ def what_differs(context: Context, found: Compared, made: Page) -> None:
     for one in found.inputs:
         if one.detail and one.detail not in told:
             told.append(one.detail)
+            if one.cause == "judge":
+                made.add(*_judges(words, one.detail))
+                continue
             made.add(*_prompts(words, one.detail), *_chunks(context, one.detail))
+
+
+def _judges(words: Words, detail: Mapping[str, Any]) -> list[object]:
+    """Return how two judges are linked, or the command that links them."""
+    if "unknown" in detail:
+        return [paragraph(words.sentence(detail["unknown"]))]
+    if "bridge" not in detail:
+        return []
+    ends = detail["bridge"]
+    title = words("judges_linked", old=ends["from"], new=ends["to"], n=ends["evaluation_id"])
+    return [_FOLDED.format(title, bullets(detail["links"]))]
 
 
 def _short(value: Any) -> str:

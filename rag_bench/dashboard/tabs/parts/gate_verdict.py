@@ -24,6 +24,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.tabs.common import moment
 from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.reporting.compared.sides import bare_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -100,10 +101,10 @@ def of_sides(context: Context, found: Compared) -> list[object]:
     except ConfigurationError as error:
         return [*parts, said(words("gate_bad_rules", error=str(error)), "warn")]
     one = gated(context.engine, found.a, found.b, policy).as_json()
-    command = f"rag-bench gate {found.a.id} {found.b.id}"
-    if context.settings.gate is not None:
-        command += f" --policy {context.settings.gate.name}"
     parts += [*_rules(context), *_verdict(words, one, "gate", "")]
+    if context.settings.gate is None:
+        return parts  # the command reads its rules from a file
+    command = f"rag-bench gate {found.a.id} {found.b.id} --policy {context.settings.gate.name}"
     return [*parts, paragraph(join([words("gate_command"), " ", _CODE.format(command)]))]
 
 
@@ -159,7 +160,7 @@ def _verdict(words: Words, one: Mapping[str, Any], name: str, of: str) -> list[o
 
 
 def _row(words: Words, one: Mapping[str, Any]) -> list[object]:
-    name: list[object] = [one["metric"], metric_help(one["metric"], words)]
+    name: list[object] = [one["metric"], metric_help(bare_name(one["metric"]), words)]
     if one.get("across_bridge"):
         name += [" ", mark(words("across_bridge"), crossed(words, one["across_bridge"]))]
     interval = ""
