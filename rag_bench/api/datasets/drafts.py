@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
-from rag_bench.api.problems import Code, Problem
+from rag_bench.api.problems import Code, Located, Problem
 from rag_bench.api.recording import note
 from rag_bench.errors import RagBenchError
 from rag_bench.store.drafts import drafts as stored
@@ -94,7 +94,10 @@ class WholeDraft(Draft):
 
 
 class NewCase(BaseModel):
-    """Which case is put into which draft; a draft that is not there is begun."""
+    """Which case is put into which draft; a draft that is not there is begun.
+
+    One of `dataset` with `case_id`, `run` with `case_id`, and `question`.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -104,13 +107,30 @@ class NewCase(BaseModel):
     )
 
     name: str = Field(min_length=1, max_length=100, pattern=stored.NAME)
-    dataset: str = Field(
+    dataset: str | None = Field(
+        None,
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="Id, beginning of an id, or name.",
+        description="Of a stored dataset: its id, beginning of an id, or name.",
     )
-    case_id: str = Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")
+    run: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="Of a run of the service: its id. Question, reference answer and chunks as "
+        "they were sent.",
+    )
+    question: str | None = Field(
+        None,
+        min_length=1,
+        max_length=300,
+        pattern=r"^[^\x00]*$",
+        description="What a user asked: its id in the current snapshot's question_answer. The "
+        "draft gets it masked, without its answer.",
+    )
+    case_id: str | None = Field(None, min_length=1, max_length=300, pattern=r"^[^\x00]*$")
 
 
 class AddedCase(BaseModel):
@@ -192,17 +212,13 @@ def router(engine: Engine) -> APIRouter:
         given: NewCase,
         caller: Annotated[Principal, needs(Scope.LABEL, Scope.RUN)],
     ) -> AddedCase:
-        """A case of any stored dataset; a draft that is not there is begun."""
-        from rag_bench.store.datasets import find_dataset
-
-        dataset = find_dataset(engine, given.dataset)
-        if dataset is None:
-            raise Problem(Code.NOT_FOUND, "There is no such dataset; GET /datasets lists them.")
+        """A case of a stored dataset or of a run, or what a user asked, masked; a draft that is
+        not there is begun.
+        """
+        _one_source(given)
         try:
             with engine.begin() as connection:
-                added = stored.add_case(
-                    connection, given.name, dataset.id, given.case_id, caller.user_id
-                )
+                added = _add(engine, connection, given, caller.user_id)
                 note(connection, request, status=200)
         except stored.NoCaseError as error:
             raise Problem(Code.NOT_FOUND, str(error)) from None
@@ -257,6 +273,31 @@ def router(engine: Engine) -> APIRouter:
         )
 
     return made
+
+
+def _one_source(given: NewCase) -> None:
+    named = [given.dataset, given.run, given.question]
+    if sum(one is not None for one in named) != 1:
+        said = "Name one of dataset, run and question."
+        raise Problem(Code.INVALID_INPUT, said, errors=[Located(said, pointer="")])
+    if (given.question is None) == (given.case_id is None):
+        said = "A case of a dataset or of a run needs case_id, a user's question has none."
+        raise Problem(Code.INVALID_INPUT, said, errors=[Located(said, pointer="/case_id")])
+
+
+def _add(engine: Engine, connection: Connection, given: NewCase, user_id: str) -> stored.Added:
+    from rag_bench.store.datasets import find_dataset
+    from rag_bench.store.drafts import sources
+
+    if given.question is not None:
+        return sources.add_users_question(engine, connection, given.name, given.question, user_id)
+    case_id = given.case_id or ""
+    if given.run is not None:
+        return sources.add_case_of_run(connection, given.name, given.run, case_id, user_id)
+    dataset = find_dataset(engine, given.dataset or "")
+    if dataset is None:
+        raise Problem(Code.NOT_FOUND, "There is no such dataset; GET /datasets lists them.")
+    return stored.add_case(connection, given.name, dataset.id, case_id, user_id)
 
 
 def _found(connection: Connection, name: str) -> stored.Draft:

@@ -162,8 +162,19 @@ def add_case(
         NoCaseError: the dataset has no such case, or holds labelled pairs.
         RagBenchError: the name cannot be one, or the draft is full.
     """
-    name = checked_name(name)
-    item = _case(connection, dataset_id, case_id)
+    checked_name(name)
+    return put(connection, name, dataset_id, _case(connection, dataset_id, case_id), user_id)
+
+
+def put(connection: Connection, name: str, source: str, item: Item, user_id: str | None) -> Added:
+    """Put a case into a draft, which is begun if there is none.
+
+    ``source``: what it is of: a dataset's id, ``run:…``, ``traffic:…``.
+
+    Raises:
+        RagBenchError: the name cannot be one, or the draft is full.
+    """
+    name, case_id = checked_name(name), item.item_id
     connection.execute(
         upsert(dataset_draft).values(name=name, created_by=user_id).on_conflict_do_nothing()
     )
@@ -179,7 +190,7 @@ def add_case(
     ).all()
     folded = text_hash(fold(item.question))
     for row in rows:
-        if (row.from_dataset, row.from_case) == (dataset_id, case_id):
+        if (row.from_dataset, row.from_case) == (source, case_id):
             return Added("there", name, row.item_id, len(rows))
     for row in rows:
         if row.folded_hash == folded:
@@ -189,7 +200,7 @@ def add_case(
             f"The draft {name!r} has {MOST_ITEMS:,} cases; publish it and begin another."
         )
     taken = {row.item_id for row in rows}
-    item_id = case_id if case_id not in taken else f"{case_id}-{dataset_id[:8]}"
+    item_id = case_id if case_id not in taken else f"{case_id}-{source.rpartition(':')[2][:8]}"
     connection.execute(
         insert(dataset_draft_item).values(
             draft=name,
@@ -200,7 +211,7 @@ def add_case(
             page_urls=list(item.page_urls),
             details={k: v for k, v in item.details.items() if k not in _NOT_OF_A_QUESTION},
             folded_hash=folded,
-            from_dataset=dataset_id,
+            from_dataset=source,
             from_case=case_id,
             added_by=user_id,
         )
