@@ -62,8 +62,11 @@ def causes_part(context: Context, found: Compared) -> list[object]:
         parts.append(_parts(words, explained))
     else:
         parts.append(said(words("causes_not_split"), "note"))
-    command = Markup("<code>rag-bench compare {} {} --explain --run</code>").format(a, b)
-    return [*parts, paragraph(join([words("explain_command"), " ", command]))]
+    missing = any(one.evaluation is None for one in explained.corners)
+    command = f"rag-bench compare {a} {b} --explain" + (" --run" if missing else "")
+    told = words("explain_command" if missing else "gate_command")
+    code = Markup("<code>{}</code>").format(command)
+    return [*parts, paragraph(join([told, " ", code]))]
 
 
 def _explained(engine: Engine, a: str, b: str) -> Explained:
