@@ -188,7 +188,7 @@ def permutations(n: int, n_reference: int, n_new: int, *, seed: int = 0) -> np.n
 def _places(n: int, n_old: int, n_new: int, permutations: int, seed: int) -> np.ndarray:
     """Return which draws are called new, (1 + permutations, n, draws) of bool: as it was, first.
 
-    Kept, as all metrics of a judge are examined by the same draws; not to be changed.
+    Kept, as all metrics of a judge are examined by the same draws; read-only.
     """
     import numpy as np
 
@@ -196,7 +196,9 @@ def _places(n: int, n_old: int, n_new: int, permutations: int, seed: int) -> np.
     ranks = generator.random((permutations, n, n_old + n_new)).argsort(axis=2).argsort(axis=2)
     observed = np.zeros((1, n, n_old + n_new), dtype=bool)
     observed[:, :, n_old:] = True
-    return np.concatenate([observed, ranks >= n_old])
+    places = np.concatenate([observed, ranks >= n_old])
+    places.flags.writeable = False
+    return places
 
 
 def _p_values(draws: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ class Place:
 
     def __str__(self) -> str:
         ranks = str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
-        return f"rank {ranks}, first in {self.first:.0%}"
+        return f"rank {ranks}, {self.first:.0%} to be the best"
 
 
 def place_json(place: Place | None) -> dict[str, int | float | None]:

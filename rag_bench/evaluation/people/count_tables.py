@@ -48,8 +48,8 @@ def kappas(tables: np.ndarray, values: np.ndarray, weights: Weights) -> np.ndarr
     elif weights == "quadratic":
         apart = apart**2
     n = tables.sum(axis=(1, 2))
-    by_chance = np.einsum("ri,rj,ij->r", tables.sum(axis=2), tables.sum(axis=1), apart)
-    return _one_minus(np.einsum("rij,ij->r", tables, apart) * n, by_chance)
+    by_chance = ((tables.sum(axis=2) @ apart) * tables.sum(axis=1)).sum(axis=1)
+    return _one_minus(_weighed(tables, apart) * n, by_chance)
 
 
 def alphas(coincidences: np.ndarray, values: np.ndarray, *, nominal: bool) -> np.ndarray:
@@ -62,8 +62,8 @@ def alphas(coincidences: np.ndarray, values: np.ndarray, *, nominal: bool) -> np
     if nominal:
         apart = (apart > 0).astype(np.float64)
     of_value = coincidences.sum(axis=2)
-    by_chance = np.einsum("ri,rj,ij->r", of_value, of_value, apart)
-    seen = np.einsum("rij,ij->r", coincidences, apart)
+    by_chance = ((of_value @ apart) * of_value).sum(axis=1)
+    seen = _weighed(coincidences, apart)
     return _one_minus(seen * (of_value.sum(axis=1) - 1), by_chance)
 
 
@@ -76,7 +76,7 @@ def spearmans(tables: np.ndarray) -> np.ndarray:
         # The middle of the places that equal values share.
         ranks.append(counts.cumsum(axis=1) - counts / 2 - n[:, None] / 2)
     first, second = ranks
-    both = np.einsum("ri,rj,rij->r", first, second, tables)
+    both = ((first[:, None, :] @ tables)[:, 0] * second).sum(axis=1)
     squares = (first**2 * tables.sum(axis=2)).sum(axis=1) * (second**2 * tables.sum(axis=1)).sum(
         axis=1
     )
@@ -119,6 +119,11 @@ def with_interval(
             ends = np.quantile(seen, expanded_percentiles(n_clusters))
             low, high = min(float(ends[0]), value), max(float(ends[1]), value)
     return Metric(value, n, expected, low, high, scale=_AGREEMENT, n_clusters=n_clusters)
+
+
+def _weighed(tables: np.ndarray, by: np.ndarray) -> np.ndarray:
+    found: np.ndarray = tables.reshape(len(tables), -1) @ by.ravel()
+    return found
 
 
 def _one_minus(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def test_what_is_clear_has_one_rank_and_what_is_not_has_several() -> None:
     assert (found.by_model["m3"].low, found.by_model["m3"].high) == (4, 4)
     assert found.by_model["m0"].first == pytest.approx(1.0, abs=1e-3)
     assert found.optimism < 0.02
-    assert str(found.by_model["m1"]) == "rank 2–3, first in 0%"
+    assert str(found.by_model["m1"]) == "rank 2–3, 0% to be the best"
     turned = places({name: scores[name][::-1] for name in scores}, pages[::-1])
     assert turned is not None
     assert turned.by_model == found.by_model

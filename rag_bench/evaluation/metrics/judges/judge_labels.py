@@ -11,6 +11,7 @@ import numpy as np
 from rag_bench.evaluation.metric_spec import COSINE, UNIT, entries
 from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM, Score
 from rag_bench.evaluation.metrics.judges.production_judge import show_metrics
+from rag_bench.evaluation.people.count_tables import kappas
 from rag_bench.evaluation.rubrics import SCALE
 from rag_bench.evaluation.statistics import (
     CONFIDENCE,
@@ -278,8 +279,9 @@ def _kappa_metric(
             return Metric(value, n, len(good), scale=scale, n_clusters=n_clusters)
         levels = expanded_percentiles(len(totals))
         drawn = resampled_clusters(len(totals), seed=seed, resamples=resamples) @ totals
-    found = [kappa for row in drawn.tolist() if (kappa := kappa_of(*row)) is not None]
-    if not found or max(found) - min(found) == 0:
+    found = kappas(drawn.reshape(-1, 2, 2).astype(np.float64), np.array([1.0, 0.0]), "none")
+    found = found[~np.isnan(found)]
+    if not len(found) or np.ptp(found) == 0:
         chance = ((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn)) / n**2
         ends = rate_interval([d == g for d, g in pairs], labels)
         low, high = (max(((end or 0.0) - chance) / (1 - chance), -1.0) for end in ends)
