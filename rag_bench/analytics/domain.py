@@ -89,7 +89,7 @@ def domain(
         ),
         "scored_rate": rate_metric([q.score is not None for q in questions], clusters=clusters),
         "avg_question_length": mean_metric(lengths, clusters),
-        "median_question_length": quantile_metric(lengths, 0.5),
+        "median_question_length": quantile_metric(lengths, 0.5, clusters=clusters),
         "total_questions": Metric(len(questions), len(questions), len(questions)),
     }
     refused = sum(

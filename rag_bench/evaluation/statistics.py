@@ -129,33 +129,55 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 
 def quantile_metric(
-    values: Sequence[float | None], q: float, *, scale: Scale | None = None
+    values: Sequence[float | None],
+    q: float,
+    *,
+    scale: Scale | None = None,
+    clusters: Sequence[Hashable] | None = None,
 ) -> Metric:
     """Return the ``q`` quantile (linear interpolation) of the values that are there.
 
     The interval is the distribution-free one between order statistics (binomial); None when the
-    sample is too small to bound that quantile from both sides (p95 needs 72 values).
+    sample is too small to bound that quantile from both sides (p95 needs 72 values). ``clusters``:
+    optional label per value; the order statistics are then those of the effective sample size of
+    "is it below the quantile" (Woodruff 1952, "Confidence Intervals for Medians and Other Position
+    Measures"), as of a rate.
+
+    Raises ValueError for a quantile outside of 0 to 1, or unequal lengths.
     """
     if not 0 < q < 1:
         raise ValueError(f"a quantile lies between 0 and 1, not {q}")
-    ordered = np.sort([value for _, value in _scored(values, scale)])
+    if clusters is not None and len(clusters) != len(values):
+        raise ValueError(f"{len(values)} values but {len(clusters)} cluster labels")
+    scored = _scored(values, scale)
+    ordered = np.sort([value for _, value in scored])
     n = len(ordered)
     if n == 0:
         return Metric(None, 0, len(values), scale=scale)
     from scipy.special import bdtr  # scipy.stats has it, too, and takes half a second to import
 
-    # X_(l) <= quantile < X_(u) with probability >= 95 %; l and u count from 1.
-    below = bdtr(np.arange(n), n, q)
-    lower, upper = (int(np.searchsorted(below, p)) for p in (_ALPHA / 2, 1 - _ALPHA / 2))
+    found = float(np.quantile(ordered, q))
+    effective: float | None = n
+    n_clusters = None
+    if clusters is not None:
+        below = [(clusters[index], float(value <= found)) for index, value in scored]
+        sums, counts = _cluster_totals(below)
+        n_clusters = len(sums)
+        effective = _effective_size(round(float(sums.sum())), n, sums, counts)
+    m = math.floor(effective or 0)
+    # X_(l) <= quantile < X_(u) with probability >= 95 %; l and u count from 1, of m values.
+    at_most = bdtr(np.arange(m), m, q)
+    lower, upper = (int(np.searchsorted(at_most, p)) for p in (_ALPHA / 2, 1 - _ALPHA / 2))
     upper += 1
-    known = lower >= 1 and upper <= n
+    known = lower >= 1 and upper <= m
     return Metric(
-        value=float(np.quantile(ordered, q)),
+        value=found,
         n_scored=n,
         n_expected=len(values),
-        ci_low=float(ordered[lower - 1]) if known else None,
-        ci_high=float(ordered[upper - 1]) if known else None,
+        ci_low=float(ordered[math.floor(lower * n / m) - 1]) if known else None,
+        ci_high=float(ordered[min(math.ceil(upper * n / m), n) - 1]) if known else None,
         scale=scale,
+        n_clusters=n_clusters,
     )
 
 

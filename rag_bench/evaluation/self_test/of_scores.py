@@ -35,6 +35,7 @@ _RESAMPLES = 500
 _SCALE = (float(LOWEST), float(HIGHEST))
 #: Users with up to twelve questions, most with few, and alike.
 _USERS = Pages(60, 12, 0.2)
+_OF_USERS = "60 users with 1 to 12 questions, correlation 0.2"
 #: Topics: what users ask about, and how good answers are there (share, mean grade before rounding).
 _TRAFFIC = {"a": 50.0, "b": 30.0, "c": 15.0, "d": 5.0}
 _LEVELS = {"a": (0.85, 4.0), "b": (0.6, 3.2), "c": (0.9, 4.2), "d": (0.4, 2.8)}
@@ -47,6 +48,7 @@ def cells() -> list[Cell]:
         *_rates(),
         *_uneven(),
         *_quantiles(),
+        *_median_of_users(),
         *_latencies(),
         *_weighted(),
     ]
@@ -118,8 +120,7 @@ def _uneven() -> list[Cell]:
     def alone(rng: np.random.Generator) -> bool | None:
         return holds(rate_metric((rng.random(30) < 0.9).tolist()), 0.9)
 
-    users = "60 users with 1 to 12 questions, correlation 0.2"
-    of_users = partial(Cell, world=users, promised=0.95, at_least=True, tolerance=APPROXIMATE)
+    of_users = partial(Cell, world=_OF_USERS, promised=0.95, at_least=True, tolerance=APPROXIMATE)
     return [
         of_users("mean of grades 1 to 5, users resampled", look=mean),
         of_users("rate of 0.8, Wilson at the effective size", look=rate),
@@ -131,6 +132,25 @@ def _uneven() -> list[Cell]:
             at_least=True,
             tolerance=APPROXIMATE,
         ),
+    ]
+
+
+def _median_of_users() -> list[Cell]:
+    def look(rng: np.random.Generator) -> bool | None:
+        user = rng.standard_normal((_USERS.n, 1)) * math.sqrt(_USERS.alike)
+        own = rng.standard_normal((_USERS.n, _USERS.questions)) * math.sqrt(1 - _USERS.alike)
+        lengths, users = uneven(rng, _USERS, np.exp(4 + 0.5 * (user + own)))
+        return holds(quantile_metric(lengths, 0.5, clusters=users), math.exp(4))
+
+    return [
+        Cell(
+            "median of lengths, order statistics at the effective size",
+            _OF_USERS,
+            0.95,
+            look,
+            at_least=True,
+            tolerance=APPROXIMATE,
+        )
     ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag_bench.evaluation.self_test.simulation import Held
 
 #: Raised when a promise, a world or an estimator changes: then it is tried anew.
-VERSION = "2"
+VERSION = "3"
 SEED = 0
 
 
