@@ -8,9 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from rag_bench.evaluation.instrument.bridge import Pair, bridge
+from rag_bench.evaluation.comparison import compare_paired
+from rag_bench.evaluation.instrument.bridge import Bridge, Pair, bridge
 from rag_bench.evaluation.instrument.canary import ALPHA, examine
-from rag_bench.evaluation.self_test.claims import FEW, SOME, held, holds, intervals
+from rag_bench.evaluation.paired.across import widened
+from rag_bench.evaluation.self_test.claims import APPROXIMATE, FEW, SOME, held, holds, intervals
 from rag_bench.evaluation.self_test.simulation import Cell, Seen
 from rag_bench.evaluation.self_test.worlds import GRADES, HIGHEST, LOWEST, Pages, TwoGraders
 
@@ -22,7 +24,7 @@ _JUDGES = TwoGraders(noise=(0.5, 0.5), shift=-0.4)
 
 def cells() -> list[Cell]:
     """Return the lines, in the order of the table."""
-    return [*_canary(), *_bridge()]
+    return [*_canary(), *_bridge(), *_across()]
 
 
 def _canary() -> list[Cell]:
@@ -63,11 +65,7 @@ def _bridge() -> list[Cell]:
     shift, exact = new - old, float(np.trace(table))
 
     def look(rng: np.random.Generator, *, pages: Pages) -> Mapping[str, Seen]:
-        rows = zip(pages.labels, *_JUDGES.draw(rng, pages).tolist(), strict=True)
-        found = bridge(
-            [Pair("model", f"{n:05}", page, one, two) for n, (page, one, two) in enumerate(rows)],
-            scale=_SCALE,
-        )
+        found = _bridged(rng, pages)
         _, low, high = (None, None, None) if found.link is None else found.link.at(at)
         return {
             "link": held(low, high, linear),
@@ -84,3 +82,53 @@ def _bridge() -> list[Cell]:
     for pages in (FEW, SOME):
         found += intervals(parts, str(pages), partial(look, pages=pages), "bridge", pages)
     return found
+
+
+def _across() -> list[Cell]:
+    """A comparison over a bridge: the earlier side was scored by the old judge, the later one by
+    the new, and nothing changed.
+    """
+
+    def look(rng: np.random.Generator, *, pages: Pages) -> Mapping[str, Seen]:
+        link = _bridged(rng, SOME).link
+        if link is None:
+            return {"interval": None, "alarm": None}
+        old, new = _JUDGES.draw(rng, pages)
+        names = [f"{number:05}" for number in range(pages.size)]
+        carried = [link.carried(score) for score in old.tolist()]
+        found = widened(
+            compare_paired(
+                dict(zip(names, carried, strict=True)),
+                dict(zip(names, new.tolist(), strict=True)),
+                dict(zip(names, pages.labels, strict=True)),
+            ),
+            link.error_at(float(old.mean())),
+        )
+        p = found.p_value
+        return {"interval": holds(found.difference, 0.0), "alarm": None if p is None else p < 0.05}
+
+    made: list[Cell] = []
+    for pages in (FEW, SOME):
+        world = f"{pages}, a bridge of {SOME}"
+        seen = partial(look, pages=pages)
+        parts = [("difference between sides of two judges, over a bridge", "interval")]
+        made += intervals(parts, world, seen, "across", pages)
+        made.append(
+            Cell(
+                "test of sides of two judges where nothing changed, alpha .05",
+                world,
+                0.05,
+                seen,
+                at_least=True,
+                tolerance=APPROXIMATE / 2,
+                part="alarm",
+                drawn_as=f"across: {world}",
+            )
+        )
+    return made
+
+
+def _bridged(rng: np.random.Generator, pages: Pages) -> Bridge:
+    rows = zip(pages.labels, *_JUDGES.draw(rng, pages).tolist(), strict=True)
+    pairs = [Pair("model", f"{n:05}", page, one, two) for n, (page, one, two) in enumerate(rows)]
+    return bridge(pairs, scale=_SCALE)
