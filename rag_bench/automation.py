@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from rag_bench.assets.factories.cells import RANGE_END, RANGE_START
+from rag_bench.assets.service.changed_models import model_changed_job
 from rag_bench.hashing import file_sha256
 from rag_bench.partitions import Partitions
 from rag_bench.resources import BenchmarkResource, ModelsResource
@@ -18,6 +19,7 @@ from rag_bench.sensors.report_sensor import report_sensor
 from rag_bench.settings import get_settings
 from rag_bench.source.folder import FileState, candidates
 from rag_bench.tiers import registry
+from rag_bench.tiers.base.changed_models import changeable
 from rag_bench.tiers.registry import Axis
 from rag_bench.tiers.stages import PLAN
 
@@ -96,7 +98,7 @@ def shown_config(uses: Collection[str], assets: Collection[str]) -> dict[str, An
 class Automation:
     """Everything of this module, for the definitions."""
 
-    jobs: Sequence["UnresolvedAssetJobDefinition"]
+    jobs: Sequence["UnresolvedAssetJobDefinition | dg.JobDefinition"]
     schedules: Sequence[dg.ScheduleDefinition]
     sensors: Sequence[dg.SensorDefinition]
 
@@ -119,9 +121,9 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
         schedules.append(_weekly(stage, job))
     of_judges = _of_judges(partitions)
     schedules += [_weekly(stage, job) for stage, job in of_judges]
-    asked_for = eval_run_job()
+    asked_for, changed = eval_run_job(), _model_changed(partitions)
     return Automation(
-        [*jobs.values(), *(job for _, job in of_judges), asked_for],
+        [*jobs.values(), *(job for _, job in of_judges), asked_for, changed],
         schedules,
         [
             dump_sensor(jobs["refresh"]),
@@ -130,6 +132,12 @@ def build(partitions: Partitions, assets: Iterable[dg.AssetsDefinition]) -> Auto
             outbox_sensor(asked_for),
         ],
     )
+
+
+def _model_changed(partitions: Partitions) -> dg.JobDefinition:
+    by_role = (partitions.generation, partitions.benchmark_judges, partitions.production_judges)
+    models = [key for role in by_role for key in role.get_partition_keys()]
+    return model_changed_job(changeable(models, get_settings()))
 
 
 def _of_judges(

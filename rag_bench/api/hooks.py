@@ -25,6 +25,7 @@ from rag_bench.store.eval_runs.hooks import receive
 from rag_bench.store.eval_runs.model_revisions import revise
 from rag_bench.strict_json.places import InvalidInput, Place, pointer
 from rag_bench.strict_json.reading import read_json
+from rag_bench.tiers.base.changed_models import configured_model
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -53,8 +54,8 @@ class ModelData(BaseModel):
     model: str = Field(
         min_length=1,
         max_length=200,
-        description="A configured model: its key, `ollama/llama3.1:8b`, or a name that only one "
-        "provider lists.",
+        description="A configured model, or a reranker that is a service: its key, "
+        "`ollama/llama3.1:8b`, or a name that only one provider lists.",
         examples=["ollama/llama3.1:8b"],
     )
     options: list[str] = Field(
@@ -194,28 +195,6 @@ def _known(data: ModelData) -> ModelData:
         return data.model_copy(update={"model": configured_model(data.model)})
     except ConfigurationError as error:
         raise _impossible(str(error), "model") from None
-
-
-def configured_model(name: str) -> str:
-    """Return the key of a configured model, by its key or by a name that only one provider lists.
-
-    Raises:
-        ConfigurationError: there is none, or several have this name.
-    """
-    from rag_bench.llm.config.providers import Providers, Role
-
-    providers = Providers.from_environment()
-    roles = (Role.benchmark_judge, Role.production_judge)
-    keys = dict.fromkeys(providers.generators())
-    keys.update(dict.fromkeys(key for role in roles for key in providers.models_for(role)))
-    found = [key for key in keys if name in (key, key.partition("/")[2])]
-    if name in keys:
-        found = [name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ConfigurationError(f"Several models have this name: {', '.join(found)}.")
-    raise ConfigurationError(f"No such model is configured; there are {', '.join(keys)}.")
 
 
 def _impossible(detail: str, *where: object) -> InvalidInput:

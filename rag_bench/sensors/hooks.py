@@ -15,8 +15,9 @@ from rag_bench.observing.trace import TRACE_TAG
 from rag_bench.partitions import Partitions, cell_key
 from rag_bench.settings import Settings, get_settings
 from rag_bench.tiers import registry
+from rag_bench.tiers.base.changed_models import retrievers_of
 from rag_bench.tiers.registry import Axis
-from rag_bench.tiers.stages import REFRESH
+from rag_bench.tiers.stages import REFRESH, RETRIEVER_COMPARISON, RETRIEVERS
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -64,8 +65,8 @@ def hook_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Starts what follows from hooks that the API received, once per hook: the jobs of a "
-            "changed model, which ask models, or the job refresh. Without RAG_BENCH_HOOK_SECRET "
-            "the API takes no hook, and this does nothing."
+            "changed model, which ask models, or the job refresh. The job model_changed leaves one "
+            "if it is told to. Without RAG_BENCH_HOOK_SECRET the API takes none."
         ),
     )
     def hooks_received(
@@ -136,16 +137,24 @@ def wanted(
 
     Of a model: every stage in which one of its roles has cells, without what is measured only if
     it is asked for, unless the hook or the settings ask. A model that is in no list any more has
-    none.
+    none. Of a reranker's service: its retrievers, as if they were asked for, and their comparison.
     """
     if payload["type"] == "documents.updated":
         return [Wanted(REFRESH.name)]
+    model: str = payload["data"]["model"]
     asked = {*payload["data"].get("options", ()), *registry.asked_by_settings(settings)}
+    reranked = retrievers_of(model, settings)
     found = []
     for stage in registry.stages():
-        steps = [step for step in registry.steps(options=asked) if step.stage == stage]
-        ranges = _ranges(payload["data"]["model"], steps[0].by, partitions) if steps else []
-        found += [Wanted(stage.name, *ends) for ends in ranges]
+        if stage == RETRIEVERS:
+            known = partitions.retrievers.get_partition_keys()
+            found += [Wanted(stage.name, name, name) for name in reranked if name in known]
+        elif stage == RETRIEVER_COMPARISON and reranked:
+            found.append(Wanted(stage.name))
+        else:
+            steps = [step for step in registry.steps(options=asked) if step.stage == stage]
+            ranges = _ranges(model, steps[0].by, partitions) if steps else []
+            found += [Wanted(stage.name, *ends) for ends in ranges]
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,23 +11,20 @@ import dagster as dg
 import pytest
 from api_access import a_key, bearer, open_client
 from fastapi.testclient import TestClient
+from hooked_dagster import DOCUMENTS, MODEL, TRACE, HookedDagster, received
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from standardwebhooks import Webhook
 
 from rag_bench.api.gate import SIGNED
-from rag_bench.definitions import build_defs
 from rag_bench.observing.trace import TRACE_TAG
-from rag_bench.partitions import ModelLists
-from rag_bench.sensors.hooks import HOOK_TAG, NAME
+from rag_bench.sensors.hooks import HOOK_TAG
 from rag_bench.settings import Settings
 from rag_bench.store.eval_runs import hooks as stored
 from rag_bench.store.eval_runs.model_revisions import revisions
 
 OLD, NEW, FOREIGN = (f"whsec_{letter * 32}" for letter in "ABC")
-MODEL, DOCUMENTS = "/hooks/model-updated", "/hooks/documents-updated"
 UPDATED = {"type": "model.updated", "data": {"model": "simulator/sim-strong"}}
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture
@@ -167,58 +163,15 @@ def test_strangers_are_counted_and_without_a_secret_nobody_gets_in(engine: Engin
     assert {MODEL, DOCUMENTS} == SIGNED
 
 
-class Dagster:
-    """The sensor with an instance, over two models of each role; runs end when they are told to."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        lists = ModelLists(["a/1", "a/2"], ["j/1", "j/2"], ["p/1", "a/2"])
-        self.instance = instance
-        self.repository = build_defs(lists).get_repository_def()
-        self.sensor = self.repository.get_sensor_def(NAME)
-
-    def look(self) -> list[dg.RunRequest]:
-        context = dg.build_sensor_context(instance=self.instance, repository_def=self.repository)
-        return list(self.sensor.evaluate_tick(context).run_requests or [])
-
-    def run(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> str:
-        run = dg.DagsterRun(
-            job_name=str(request.job_name), run_id=str(uuid.uuid4()),
-            tags=dict(request.tags), status=status,
-        )  # fmt: skip
-        self.instance.add_run(run)
-        return run.run_id
-
-    def follow(self) -> list[tuple[str, str, str]]:
-        """Let each run succeed; return what was started, in order: job, first and last key."""
-        found = []
-        while requests := self.look():
-            for one in requests:
-                start, end = (
-                    "dagster/asset_partition_range_start",
-                    "dagster/asset_partition_range_end",
-                )
-                found.append((str(one.job_name), one.tags.get(start, ""), one.tags.get(end, "")))
-                self.run(one, dg.DagsterRunStatus.SUCCESS)
-        return found
-
-
 @pytest.fixture
-def dagster(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dagster]:
+def dagster(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookedDagster]:
     monkeypatch.setenv("RAG_BENCH_DATABASE_URL", database_url)
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Dagster(instance)
-
-
-def received(engine: Engine, message_id: str, model: str, *options: str) -> None:
-    data = {"model": model, "options": list(options)}
-    with engine.begin() as connection:
-        stored.receive(
-            connection, MODEL, message_id, {"type": "model.updated", "data": data}, TRACE
-        )
+        yield HookedDagster(instance)
 
 
 def test_a_changed_generator_runs_its_cells_stage_by_stage(
-    engine: Engine, dagster: Dagster
+    engine: Engine, dagster: HookedDagster
 ) -> None:
     received(engine, "m1", "a/1")
     [answers] = dagster.look()
@@ -237,7 +190,7 @@ def test_a_changed_generator_runs_its_cells_stage_by_stage(
     assert dagster.look() == []
 
 
-def test_each_role_of_a_model_and_what_is_asked_for(engine: Engine, dagster: Dagster) -> None:
+def test_each_role_of_a_model_and_what_is_asked_for(engine: Engine, dagster: HookedDagster) -> None:
     received(engine, "m1", "a/2", "ragas")
     assert dagster.follow() == [
         ("answers", "a/2", "a/2"), ("scores", "j/1|a/2", "j/2|a/2"),
@@ -256,7 +209,7 @@ def test_each_role_of_a_model_and_what_is_asked_for(engine: Engine, dagster: Dag
 
 
 def test_documents_refresh_and_a_cancelled_run_ends_a_hook(
-    engine: Engine, dagster: Dagster
+    engine: Engine, dagster: HookedDagster
 ) -> None:
     with engine.begin() as connection:
         stored.receive(connection, DOCUMENTS, "d1", {"type": "documents.updated"}, TRACE)

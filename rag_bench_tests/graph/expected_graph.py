@@ -191,5 +191,6 @@ JOBS = (
     *("benchmark_judges", "production_judges", "report", "release"),
     *("analytics", "map"),
     *("retrievers", "compare_retrievers", "eval_runs", "canary", "calibration"),
+    "model_changed",
     *("retrievers", "compare_retrievers", "eval_runs", "canary", "self_test"),
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.errors import ConfigurationError
 from rag_bench.eval_runs import reply
+from rag_bench.settings import get_settings
 from rag_bench.store.eval_runs.model_revisions import changed_since
 from rag_bench.store.eval_runs.reading import OPEN
+from rag_bench.tiers.base.changed_models import service_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,6 +29,8 @@ def models_changed(connection: Connection, row: Mapping[str, Any]) -> list[str]:
     """
     used = ("generation_model", "judge_model")
     models = {row["config"].get(name) for name in used} - {None}
+    with suppress(ConfigurationError):  # the file of retrievers may be wrong by now
+        models |= {service_of(row["config"].get("retriever", ""), get_settings())} - {None}
     if row["finished_at"] is None or not models:
         return []
     changed = changed_since(connection, models, row["finished_at"])

@@ -12,14 +12,17 @@ from rag_bench.cli.service.access import note
 
 @app.command("model-changed")
 def model_changed(
-    model: Annotated[str, typer.Argument(help="Its key, or a name that only one provider lists.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Its key, a name that only one provider lists, or a reranker's table."),
+    ],
 ) -> None:
     """Ask a model anew from now on, as it was changed behind its name; starts nothing.
 
     What is stored of it stays. The hook model-updated does the same and starts the jobs.
     """
-    from rag_bench.api.hooks import configured_model
     from rag_bench.store.eval_runs.model_revisions import revise
+    from rag_bench.tiers.base.changed_models import configured_model
 
     key = configured_model(model)
     engine = open_engine()

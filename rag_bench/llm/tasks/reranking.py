@@ -68,6 +68,13 @@ class RerankService:
         return found
 
 
+def service_key(provider: str, url: str, model: str = "") -> str:
+    """Return the `RerankService.model_key` of a service that is only declared, whose key and
+    address are not looked at.
+    """
+    return RerankService(Provider(provider, base_url=url), model).model_key
+
+
 def rerank_service(
     providers: Providers,
     environment: Mapping[str, str],

@@ -93,7 +93,10 @@ def service_work(bench: Bench, models: Models, service: RerankService, measure: 
     spec = bench.retriever.reranks
     assert isinstance(spec, HttpReranker)
     asked = _candidates(bench, candidates(bench))
-    cache = ScoreCache(bench.engine, content_hash(service.content()), asked)
+    # Scores of the model that was behind this name before are no scores of this one.
+    revised = models.revised(service.model_key)
+    content = {**service.content(), **revised[0]} if revised else service.content()
+    cache = ScoreCache(bench.engine, content_hash(content), asked)
     jobs: list[Job] = [
         partial(_ask, bench, models, service, spec.passages_per_call, asked, cache, place)
         for place in range(len(asked.questions))

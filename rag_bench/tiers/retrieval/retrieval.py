@@ -93,13 +93,17 @@ def retrieval_tasks(
             step.tier,
             step.kind,
             # What its provider's variables change in requests is in no setting.
-            (step.kind, step.tier, step.version, service.content()),
+            (
+                *(step.kind, step.tier, step.version, service.content()),
+                *models.revised(service.model_key),
+            ),
             step.version,
             lambda: replace(
                 reranking.service_work(bench, models, service, partial(_measured, bench)),
                 rehearse=_rehearse,
             ),
             asked=service.model_key,
+            inputs=models.revision_inputs(service.model_key),
             columns=_columns(bench),
         )
     ]

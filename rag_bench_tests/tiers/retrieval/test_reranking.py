@@ -18,6 +18,8 @@ from rag_bench.llm.transport import client
 from rag_bench.llm.transport.limits import Limits
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import BenchmarkResource
+from rag_bench.store.eval_runs.model_revisions import revise
+from rag_bench.tiers.base.changed_models import configured_model
 from rag_bench.tiers.plan.plan import Plan, plan_sweep
 from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker, ranking, scores_of
 from rag_bench_tests.retrieval.rerankers.tiny_cross_encoder import build_cross_encoder
@@ -163,6 +165,54 @@ def test_the_plan_counts_what_is_then_asked(free_world: World, service: LocalRer
     assert run(free_world, "words").success
     assert line.n_to_send == service.count
     assert plan().n_to_send == 0
+
+
+def test_a_service_that_was_changed_behind_its_name_is_asked_anew(
+    free_world: World, service: LocalReranker
+) -> None:
+    assert run(free_world, "words").success
+    first = newest(free_world)
+    before, n_asked = cases(free_world, first), service.count
+    n_pairs = free_world.count("rerank_score")
+
+    async def otherwise(body: dict[str, Any], number: int) -> Response:
+        return ranking([-score for score in scores_of(body["query"], body["documents"])])
+
+    service.misbehave = otherwise
+    assert run(free_world, "words").success
+    assert service.count == n_asked, "nobody has said that it is another one"
+
+    key = configured_model("service")
+    assert key == configured_model("ranker-2") == configured_model("shop/ranker-2")
+    with free_world.engine.begin() as connection:
+        revise(connection, key, "a test")
+    bench = BenchmarkResource(retriever="words").open(free_world.engine, None)
+    plan = asyncio.run(plan_sweep(bench, Providers.from_environment(), 16, [], [], [], ["1"]))
+    assert plan.n_to_send == n_asked
+    result = run(free_world, "words")
+    assert result.success, failure(result)
+    assert service.count == 2 * n_asked
+    second, text_of = newest(free_world), texts(free_world)
+    assert second["id"] != first["id"]
+    assert second["inputs"]["model_revisions"] == {key: 1}
+    found = cases(free_world, second)
+    for item_id, question in items(free_world).items():
+        rows = found[item_id]["retrieved"]
+        by_hand = scores_of(question, [text_of[row["chunk_hash"]] for row in rows])
+        assert [row["score"] for row in rows] == [round(-score, 6) for score in by_hand]
+    assert any(found[n]["retrieved"] != before[n]["retrieved"] for n in before)
+    # What was measured before is read as ever; what is measured now is kept in its turn.
+    assert cases(free_world, first) == before
+    assert free_world.count("rerank_score") == 2 * n_pairs
+    assert run(free_world, "words").success
+    assert (newest(free_world)["id"], service.count) == (second["id"], 2 * n_asked)
+    # Who reads what was found makes it anew; where a chunk stayed in its place nobody is asked.
+    answered = free_world.run(["tier3_answers"], MODELS, benchmark={"retriever": "words"})
+    assert answered.success, failure(answered)
+    [answers] = free_world.rows(
+        "select * from rag_bench.evaluation where tier = '3' order by id desc limit 1"
+    )
+    assert answers["inputs"]["retrieval_evaluation"] == second["id"]
 
 
 def test_a_failed_call_is_no_score_and_no_other_order(
