@@ -133,3 +133,13 @@ def test_without_topics_or_questions_the_asset_says_so(loaded: Engine) -> None:
             assert said in made.metadata
             asked(loaded)
     assert made.metadata["covered_traffic_rate"].value == pytest.approx(35 / 45, abs=1e-6)
+
+
+def test_topics_of_another_encoder_are_not_used(
+    loaded: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(loaded)
+    analytics.topic_coverage(open_analysis(loaded), CONFIG)
+    monkeypatch.setenv("RAG_BENCH_ENCODER_MAX_TOKENS", "32")
+    with pytest.raises(NoQuestionsError, match="another encoder"):
+        benchmark_topics.benchmark_topics(open_analysis(loaded))

@@ -35,6 +35,12 @@ def benchmark_topics(analysis: Analysis) -> list[StoredEvaluation]:
         raise NoQuestionsError(
             "There are no topics of users' questions yet: materialize topic_coverage first."
         )
+    [(_, settings), *_] = evaluations.settings_seen(analysis.engine, tier=TOPICS, kind="metrics")
+    if settings.get("encoder", analysis.encoder_identity.key) != analysis.encoder_identity.key:
+        raise NoQuestionsError(
+            "The topics of users' questions were made by another encoder than the one of now: "
+            "materialize topic_coverage first."
+        )
     found = _datasets(analysis)
     if not found:
         raise NoQuestionsError(
