@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -37,20 +38,8 @@ _TEST_HOME = os.environ.get("RAG_BENCH_HOME")
 _OF_WHOLE_GRAPH = re.compile(
     r"\b(whole_graph|done_world|populated|large: Engine)\b|def test_\w+\([^)]*\bui: Ui\b"
 )
-#: Modules that take a minute and more, the longest first. They begin first, so that none of them is
-#: left to one worker when the others have nothing to do any more.
-LONG = (
-    "browser/test_all.py",
-    "browser/test_ui.py",
-    "cli/test_guide_commands.py",
-    "assets/failing/test_fault_matrix.py",
-    "assets/failing/test_failures.py",
-    "assets/failing/test_kill.py",
-    "eval_runs/test_killed_runs.py",
-    "test_kernels.py",
-    "assets/test_first_imports.py",
-    "api/test_contract.py",
-)
+#: Seconds from which a module should say that it is long, on an idle machine.
+_LONG_SECONDS = 60.0
 
 
 def _is_foreign(name: str) -> bool:
@@ -59,7 +48,7 @@ def _is_foreign(name: str) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config.option, "loadscopereorder"):
-        config.option.loadscopereorder = False  # pytest-xdist keeps our order (`LONG`)
+        config.option.loadscopereorder = False  # pytest-xdist keeps our order (`long`)
     for name in list(os.environ):
         if _is_foreign(name):
             del os.environ[name]
@@ -76,9 +65,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    places = {here / module: place for place, module in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path, len(LONG)))
+    """Begin with modules that say they are long, the longest first, so that none of them is left to
+    one worker when the others have nothing to do any more.
+    """
+    minutes: dict[Path, float] = {}
+    for item in items:
+        if (mark := item.get_closest_marker("long")) is not None:
+            minutes[item.path] = max(minutes.get(item.path, 0.0), mark.kwargs.get("minutes", 1.0))
+    items.sort(key=lambda item: -minutes.get(item.path, 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the modules that took long, so that the marks follow what is measured."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    slow = [f"{name} {took:.0f} s" for name, took in seconds.most_common() if took > _LONG_SECONDS]
+    if slow:
+        terminalreporter.write_line(
+            f"Modules of a minute and more (mark `long`): {', '.join(slow)}"
+        )
 
 
 @pytest.hookimpl(optionalhook=True)

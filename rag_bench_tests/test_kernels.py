@@ -21,6 +21,8 @@ from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.evaluations import newest_settings_hash, version_of_all
 from rag_bench.sweep import SOURCE
 
+pytestmark = pytest.mark.long
+
 #: No fused multiplication, no wide registers, one thread: as far from this processor as can be.
 OLD = {
     "OPENBLAS_CORETYPE": "Sandybridge",

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import contract_hooks
+import pytest
 from api_access import a_key
 from api_served import serving
 from measured import store_sweep
 from sqlalchemy import Engine
 
 from rag_bench.api.app import build
+
+pytestmark = pytest.mark.long
 
 #: Seconds, against a hang: what it asks, always the same, takes about one minute of two cores.
 MOST_SECONDS = 600

@@ -26,6 +26,8 @@ from rag_bench.store import snapshots
 from rag_bench.tiers.base.cells import Cell, run_cells
 from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker
 
+pytestmark = pytest.mark.long
+
 JUDGES = ["simulator/sim-judge-sharp"]
 GATES = ["simulator/sim-gate-balanced"]
 

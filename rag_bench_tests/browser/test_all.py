@@ -10,7 +10,7 @@ from browser_ui import N_CELLS, N_GENERATORS, PAGE_SECONDS, Page, Ui, until
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long(minutes=5), pytest.mark.browser, pytest.mark.timeout(1200)]
 _ALL_SECONDS = 900  # for a hang; it takes about two minutes
 BACKFILLS = """{
   partitionBackfillsOrError(limit: 1) {

@@ -11,7 +11,7 @@ from browser_ui import GENERATORS, N_CELLS, PAGE_SECONDS, Page, Ui, processes_of
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long(minutes=2), pytest.mark.browser, pytest.mark.timeout(240)]
 GROUPS = (
     *("source", "embeddings", "datasets", "retrieval", "generation"),
     *("end_to_end", "judges", "model_lab", "reports"),

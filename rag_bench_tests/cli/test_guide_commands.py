@@ -25,6 +25,8 @@ from rag_bench.simulator.models import Gate, Generator, Judge
 from rag_bench.simulator.roster import Catalogue
 from rag_bench.store import snapshots
 
+pytestmark = pytest.mark.long
+
 PAGE = PROJECT_ROOT / "docs" / "guide_commands.md"
 DUMP = "data/dumps/virtassist_backup_20260213.dump"
 GENERATORS = ("m1", "m2", "m_base", "deepseek-chat", "mistral-small-latest", "open-mistral-nemo")

@@ -41,6 +41,8 @@ from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.store.eval_runs import queueing
 from rag_bench.store.migrate import migrate
 
+pytestmark = pytest.mark.long
+
 N_CASES = 24
 
 

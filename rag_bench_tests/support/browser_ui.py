@@ -137,9 +137,9 @@ class Page:
         """Click the n-th visible, enabled element whose text is just this."""
         script = """
             const [words, nth] = arguments;
+            const says = e => e.innerText && e.innerText.replace(/\\u00a0/g, ' ').trim() === words;
             const found = [...document.querySelectorAll('button, a, [role=button], span')].filter(
-                e => e.innerText && e.innerText.trim() === words && e.offsetParent && !e.disabled
-                     && ![...e.children].some(c => c.innerText && c.innerText.trim() === words));
+                e => says(e) && e.offsetParent && !e.disabled && ![...e.children].some(says));
             if (found.length <= nth) return false;
             found[nth].scrollIntoView({block: 'center'});
             found[nth].click();

@@ -17,6 +17,8 @@ from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.store.datasets import Item, save_dataset
 
+pytestmark = pytest.mark.long
+
 N = len(GOLD)
 SHARP = "simulator/sim-judge-sharp"
 GATES = OFFLINE.production_judges

@@ -24,6 +24,8 @@ from rag_bench.llm.transport.limits import MAX_REPLY_BYTES, Limits
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database
 
+pytestmark = pytest.mark.long
+
 N = len(GOLD)
 MODELS = ModelLists(["simulator/sim-strong"], ["x/sim-judge-sharp"], OFFLINE.production_judges)
 Fault = Callable[[], Awaitable[Response]]

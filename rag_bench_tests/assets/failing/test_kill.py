@@ -18,6 +18,8 @@ from rag_bench.simulator.answer_key import AnswerKey, answer_key_from_database
 from rag_bench.store import snapshots
 from rag_bench.store.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.long
+
 MODELS = ModelLists(killed_sweep.GENERATORS, killed_sweep.JUDGES, killed_sweep.GATES)
 
 

@@ -20,6 +20,8 @@ from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.transport.call_note import CallNote, CallNumbers
 from rag_bench.llm.transport.limits import LimitTransport, retry_after_seconds
 
+pytestmark = pytest.mark.long
+
 
 def fails_first(times: int, status: int, **headers: str) -> Any:
     async def behaviour(body: dict[str, Any], number: int) -> Response:
