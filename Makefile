@@ -18,7 +18,8 @@ help:
 
 # PyTorch first and by pip: pip takes a CPU build where one is offered (an index or folder of such
 # builds can be named by PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS), uv would not look there. The rest
-# by uv, which needs seconds where pip needs minutes; byte-compiled, or every start would pay.
+# by uv, which needs seconds where pip needs minutes; byte-compiled, or every start would pay. Where
+# nothing can be written into the cache of HOME it goes without one; pip does so by itself.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv"; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old; Python 3.11 or newer is needed (make PYTHON=...)"; exit 1; }
@@ -27,6 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@started=$$SECONDS; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv torch \
 		2> >(grep -v "is ignored: it is neither" >&2 || true); \
+	cache=$$($(BIN)/uv cache dir); { mkdir -p "$$cache" && test -w "$$cache"; } 2>/dev/null || export UV_NO_CACHE=1; \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[embed,topics,ragas,metrics,dashboard,tracing,dev]'; \
 	echo "installing                          $$((SECONDS - started)) s"
 	@touch $@

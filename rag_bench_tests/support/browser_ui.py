@@ -138,8 +138,10 @@ class Page:
         script = """
             const [words, nth] = arguments;
             const says = e => e.innerText && e.innerText.replace(/\\u00a0/g, ' ').trim() === words;
-            const found = [...document.querySelectorAll('button, a, [role=button], span')].filter(
-                e => says(e) && e.offsetParent && !e.disabled && ![...e.children].some(says));
+            const clickable = 'button, a, [role=button], span';
+            const found = [...document.querySelectorAll(clickable)].filter(e =>
+                says(e) && e.offsetParent && !e.disabled
+                && ![...e.querySelectorAll(clickable)].some(says));
             if (found.length <= nth) return false;
             found[nth].scrollIntoView({block: 'center'});
             found[nth].click();

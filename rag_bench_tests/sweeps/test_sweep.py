@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import dagster as dg
 import pytest
-from dagster import RunsFilter
 from dagster._utils.error import serializable_error_info_from_exc_info
 from small_world import OFFLINE, World
 from sqlalchemy import text
 from world_data import GOLD
 
+from rag_bench.definitions import build_defs
 from rag_bench.errors import ConfigurationError, DumpError, RagBenchError
 from rag_bench.partitions import ModelLists
 from rag_bench.resources import PROCESS_TAG
@@ -86,6 +87,11 @@ def test_all_tiers_end_with_the_leaderboard(free_world: World) -> None:
     assert all(r.seconds > 0 for r in results)
     assert free_world.count("model_runs") == 2
     assert len(list(free_world.reports.glob("rag_benchmark_*.html"))) == 1
+    # Nothing that these are made from is missing, which a click would be asked about.
+    graph = build_defs(MODELS).resolve_asset_graph()
+    for name in ("leaderboard", "benchmark_report"):
+        for key in graph.get(dg.AssetKey(name)).parent_keys:
+            assert free_world.instance.get_latest_materialization_event(key), key
     # One run of Dagster per stage, over all its cells.
     runs = free_world.instance.get_runs()
     assert sorted(r.tags["rag_bench/stage"] for r in runs) == sorted(said)
@@ -173,7 +179,7 @@ def test_the_runs_of_commands_are_the_ui_s(free_world: World) -> None:
         "scores": "scores",
         "leaderboard and report": "report",
     }
-    here = RunsFilter(tags={".dagster/repository": "__repository__@rag_bench"})
+    here = dg.RunsFilter(tags={".dagster/repository": "__repository__@rag_bench"})
     assert free_world.instance.get_runs_count(here) == len(runs)
     for one in runs.values():
         assert one.remote_job_origin
