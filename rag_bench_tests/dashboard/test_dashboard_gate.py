@@ -103,8 +103,16 @@ def test_what_the_job_said_stands_with_what_asking_again_cost(engine: Engine) ->
     page = shown(engine, f"?tab=overview&settings={AFTER}")
     assert "Do not release yet." in page.text
     assert "Before it was asked again: failed." in page.text
-    assert "48 calls, at most 0.2500 USD" in page.text
+    assert "48 calls for about 0.2500 USD" in page.text
+    assert "At most" not in page.text, "verdicts of earlier versions do not say it"
     assert "nothing was asked again" not in page.text
+    model["again"]["price"] |= {"most_calls": 84, "most_usd": 0.5}
+    verdicts.append(engine, AFTER, "held", said)
+    told = shown(engine, f"?tab=overview&settings={AFTER}")
+    assert "At most 84 calls for 0.5000 USD." in told.text
+    assert "Не больше: вызовов 84, 0.5000 USD." in shown(
+        engine, f"?tab=overview&settings={AFTER}&lang=ru"
+    ).text.replace("0,5000", "0.5000")
     # Held against another baseline since, it says nothing of this one any more.
     pin(engine, f"settings:{BEFORE}", why="released once more")
     assert "nothing was asked again" in shown(engine, f"?tab=overview&settings={AFTER}").text

@@ -210,13 +210,20 @@ def _again(words: Words, one: Mapping[str, Any]) -> Sequence[object]:
     again, lines = one["again"], []
     if one["first"] != one["outcome"]:
         lines.append(words("gate_before", first=words(f"gate_one_{one['first']}")))
-    if again["price"] is not None:
-        cost = again["price"]["cost_usd"]
-        usd = words("gate_price_unknown") if cost is None else f"{number(cost, 4)} USD"
+    if (price := again["price"]) is not None:
         key = "gate_was_asked" if again["asked"] else "gate_would_be_asked"
-        lines.append(words(key, n=again["cases"], calls=number(again["price"]["calls"]), usd=usd))
+        usd = _usd(words, price["cost_usd"])
+        lines.append(words(key, n=again["cases"], calls=number(price["calls"]), usd=usd))
+        # Verdicts of earlier versions do not say it.
+        if "most_calls" in price:
+            usd = _usd(words, price["most_usd"])
+            lines.append(words("gate_at_most", calls=number(price["most_calls"]), usd=usd))
     if again["why_not"]:
         lines.append(words.sentence(again["why_not"]))
     elif again["price"] is None and one["outcome"] != "passed":
         lines.append(words("gate_job"))
     return lines
+
+
+def _usd(words: Words, cost: float | None) -> str:
+    return words("gate_price_unknown") if cost is None else f"{number(cost, 4)} USD"
