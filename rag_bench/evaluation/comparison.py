@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,8 @@ from rag_bench.evaluation.statistics import mean_metric
 from rag_bench.evaluation.types import Metric, Scale
 
 Verdict = Literal["better", "worse", "cannot tell"]
+#: Scores have six decimals; a difference below is rounding, of a mean of repeats for example.
+ROUNDING = 1e-9
 Scores = Mapping[str, float | bool | None]
 """Scores by case id; None for a missing one."""
 
@@ -67,6 +69,9 @@ def compare_paired(
     labels = [clusters[case] for case in cases]
     width = None if scale is None else scale[1] - scale[0]
     possible = None if width is None else (-width, width)
+    turn = _turned([(label, d) for label, d in zip(labels, differences, strict=True) if d])
+    if turn < 0:
+        differences = [None if d is None else -d for d in differences]
     mean = mean_metric(differences, labels, scale=possible, seed=seed)
     paired = [(label, d) for label, d in zip(labels, differences, strict=True) if d is not None]
     n_clusters = len({label for label, _ in paired})
@@ -84,7 +89,39 @@ def compare_paired(
         p, method = sign_flips(deltas, paired_labels, seed=seed), "sign_flip_permutation"
     spread = spread_of(deltas, paired_labels)
     least = None if spread is None else detectable(spread, alpha=alpha, power=power)
-    return Comparison(mean, p.mid, method, n_clusters, least, p.exact, spread)
+    return Comparison(_seen(mean, turn), p.mid, method, n_clusters, least, p.exact, spread)
+
+
+def _turned(paired: Sequence[tuple[Hashable, float]]) -> int:
+    """Return -1 where the runs are to be taken the other way round; 0: either way is the same."""
+    groups: dict[Hashable, list[float]] = {}
+    for label, difference in paired:
+        groups.setdefault(label, []).append(difference)
+    forward = sorted((math.fsum(group), len(group)) for group in groups.values())
+    backward = sorted((-total, n) for total, n in forward)
+    return (forward > backward) - (forward < backward)
+
+
+def _seen(mean: Metric, turn: int) -> Metric:
+    """Return a difference as it is in the order that was asked for."""
+    low, high = mean.ci_low, mean.ci_high
+    if turn == 0 and low is not None and high is not None:
+        half = (high - low) / 2
+        return replace(mean, ci_low=-half, ci_high=half)
+    if turn >= 0:
+        return mean
+    return replace(
+        mean,
+        value=_opposite(mean.value),
+        ci_low=_opposite(high),
+        ci_high=_opposite(low),
+        low_if_missing=_opposite(mean.high_if_missing),
+        high_if_missing=_opposite(mean.low_if_missing),
+    )
+
+
+def _opposite(value: float | None) -> float | None:
+    return None if value is None else -value or 0.0
 
 
 @dataclass(frozen=True)
@@ -158,18 +195,18 @@ def _verdict(found: Comparison, p: float, alpha: float) -> Verdict:
 
 def _changed(first: Scores, second: Scores) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the cases that score more in the second run, and those that score less."""
-    # Scores have six decimals; a difference below is rounding.
     differences = {
         case: difference
         for case in sorted(first.keys() & second.keys())
-        if (difference := _difference(first[case], second[case])) is not None
+        if (difference := _difference(first[case], second[case]))
     }
-    gained = tuple(case for case, difference in differences.items() if difference > 1e-9)
-    lost = tuple(case for case, difference in differences.items() if difference < -1e-9)
+    gained = tuple(case for case, difference in differences.items() if difference > 0)
+    lost = tuple(case for case, difference in differences.items() if difference < 0)
     return gained, lost
 
 
 def _difference(first: float | bool | None, second: float | bool | None) -> float | None:
     if first is None or second is None or math.isnan(first) or math.isnan(second):
         return None
-    return float(second) - float(first)
+    difference = float(second) - float(first)
+    return difference if abs(difference) > ROUNDING else 0.0

@@ -17,8 +17,8 @@ from rag_bench.evaluation.types import Metric, Scale, finite_or_none
 
 CONFIDENCE = 0.95
 _ALPHA = 1 - CONFIDENCE
-# A float32 cosine may pass 1 by rounding; a score of 6 on a scale to 5 may not.
-_SCALE_TOLERANCE = 1e-6
+#: A float32 cosine may pass 1 by rounding; a score of 6 on a scale to 5 may not.
+SCALE_TOLERANCE = 1e-6
 # How many cells of the resampling matrix are held at once (8 bytes each).
 _BLOCK_CELLS = 1_000_000
 # Draws of so many cells are kept for the next metric of as many clusters: 8 MB.
@@ -273,7 +273,7 @@ def _scored(values: Sequence[float | None], scale: Scale | None) -> list[tuple[i
         if math.isinf(number):
             raise ValueError(f"value {index} is infinite")
         if scale is not None:
-            if not scale[0] - _SCALE_TOLERANCE <= number <= scale[1] + _SCALE_TOLERANCE:
+            if not scale[0] - SCALE_TOLERANCE <= number <= scale[1] + SCALE_TOLERANCE:
                 raise ValueError(f"value {index} ({number}) is outside the scale {scale}")
             number = min(max(number, scale[0]), scale[1])
         scored.append((index, number))

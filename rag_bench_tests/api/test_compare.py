@@ -86,6 +86,13 @@ def test_every_field_is_in_the_docs() -> None:
         ({"a": "0199", "b": B}, 400, "a"),
         ({"a": A}, 400, "b"),
         ({"a": A, "b": B, "metric": "no_such"}, 400, "metric"),
+        ({"a": A, "b": B, "higher": "no_such"}, 400, "higher"),
+        ({"a": A, "b": B, "lower": "no_such"}, 400, "lower"),
+        (
+            {"a": A, "b": B, "higher": "ragas_faithfulness", "lower": "ragas_faithfulness"},
+            400,
+            "higher",
+        ),
         ({"a": A, "b": B, "margin": "0"}, 400, "margin"),
         ({"a": A, "b": B, "margin": "nan"}, 400, "margin"),
         ({"a": A, "b": B, "limit": "1001"}, 400, "limit"),
@@ -117,6 +124,12 @@ def test_the_gate_answers_where_it_is_asked(
     gate = asked(client, a=A, b=B, gate=True)["gate"]
     assert (gate["outcome"], gate["may_i_release"]) == ("failed", "Do not release.")
     assert gate["metrics"][0]["class"] == "critical"
+    rules.write_text("[critical]\nragas_faithfulness = -1\n", encoding="utf-8")
+    reply = client.get("/eval/compare", params={"a": A, "b": B, "gate": "true"})
+    assert (reply.status_code, reply.json()["code"]) == (500, "INTERNAL_ERROR")
+    assert "RAG_BENCH_GATE: [critical] ragas_faithfulness is a positive" in reply.json()["detail"]
+    assert str(tmp_path) not in reply.text
+    rules.write_text('[critical]\nragas_faithfulness = "default"\n', encoding="utf-8")
     # Sixty pages that all agree do not rule a margin of five points out: that is not a pass.
     same = asked(client, a=A, b=A, gate=True)["gate"]
     assert (same["outcome"], same["may_i_release"]) == ("held", "Do not release yet.")

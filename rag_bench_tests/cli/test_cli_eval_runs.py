@@ -17,7 +17,7 @@ from command_line import RagBench
 from compared_runs import a_scored_run, pages
 from cutting_proxy import cutting
 from local_provider import served
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from rag_bench.api.app import build
 
@@ -222,7 +222,14 @@ def test_runs_are_compared_on_the_command_line(engine: Engine, rag_bench: RagBen
     found = json.loads(rag_bench("compare", A, B, "--json", "--margin", f"{FAITHFUL}=0.3").out)
     assert found["metrics"][0]["margin"] == 0.3
     assert "no measured model 'x'" in rag_bench("compare", A, "x").one_line()
-    assert "neither a positive number" in rag_bench("compare", A, B, "--margin", "-1").one_line()
+    for wrong in ("-1", "inf", "nan", "=0.3", f"{FAITHFUL}=inf"):
+        said = rag_bench("compare", A, B, "--margin", wrong).one_line()
+        assert "neither a positive number" in said
+    assert "is at most 1" in rag_bench("compare", A, B, "--margin", "5").one_line()
+    for mistyped, code in ((("--exit-code",), 3), ((), 2)):
+        assert rag_bench("compare", A, B, "--colour", "red", *mistyped).code == code
+    slip = rag_bench("compare", A, B, "--margin", "ragas_faithfullness=0.3").one_line()
+    assert "Neither side has a score by 'ragas_faithfullness'" in slip
 
 
 def test_a_gate_ends_with_its_outcome(engine: Engine, rag_bench: RagBench, tmp_path: Path) -> None:
@@ -237,3 +244,20 @@ def test_a_gate_ends_with_its_outcome(engine: Engine, rag_bench: RagBench, tmp_p
     assert (missing.code, "gate.toml cannot be read" in missing.err) == (3, True)
     rules.write_text('[critical]\nno_such = "default"\n')
     assert rag_bench("gate", A, B, "--policy", rules).code == 3
+
+
+def test_a_disk_or_a_database_that_fails_is_told_in_a_line(
+    engine: Engine, rag_bench: RagBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs(engine)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("RAG_BENCH_EVAL_RESULTS", str(tmp_path / "file" / "results"))
+    assert "Not a directory" in rag_bench("eval", "export", A).one_line()
+
+    def ends_at_work(engine: Engine, *_: object) -> None:
+        with engine.connect() as connection:
+            connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+
+    monkeypatch.setattr("rag_bench.reporting.compared.comparing.compare", ends_at_work)
+    assert "stopped at work" in rag_bench("compare", A, B).one_line()
+    assert rag_bench("compare", A, B, "--exit-code").code == 3

@@ -1,5 +1,7 @@
 """Paired comparisons: hand-worked cases."""
 
+import random
+
 import pytest
 
 from rag_bench.evaluation.comparison import compare_paired, compare_with_baseline
@@ -33,6 +35,51 @@ def test_yes_no_uses_mcnemar_only_when_cases_are_independent() -> None:
     # McNemar is the sign-flip test when every case is its own cluster.
     signs = sign_flips([float(second[c]) - first[c] for c in first], list(first))
     assert signs.mid == pytest.approx(alone.p_value)
+
+
+@pytest.mark.parametrize("n_pages", [3, 12, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_other_way_round_is_the_same_turned_round(n_pages: int, seed: int) -> None:
+    draw = random.Random(seed)
+    first = {str(i): draw.choice([0.2, 0.5, 0.9]) for i in range(3 * n_pages)}
+    second = {case: score + draw.choice([-0.2, -0.1, 0.0, 0.1]) for case, score in first.items()}
+    page_of = {case: int(case) % n_pages for case in first}
+    there = compare_paired(first, second, page_of, scale=(-1.0, 2.0))
+    back = compare_paired(second, first, page_of, scale=(-1.0, 2.0))
+    assert (back.p_value, back.p_exact) == (there.p_value, there.p_exact)
+    assert back.minimum_detectable == pytest.approx(there.minimum_detectable)
+    one, other = there.difference, back.difference
+    assert one.ci_low is not None
+    assert one.ci_high is not None
+    assert (other.value, other.ci_low, other.ci_high) == pytest.approx(
+        (-(one.value or 0.0), -one.ci_high, -one.ci_low)
+    )
+    assert one.low_if_missing == pytest.approx(-(other.high_if_missing or 0.0))
+    # In another order of the cases it is the same, too.
+    order = sorted(first, key=lambda case: draw.random())
+    assert compare_paired({case: first[case] for case in order}, second, page_of,
+                          scale=(-1.0, 2.0)) == there  # fmt: skip
+
+
+def test_an_even_difference_has_an_even_interval() -> None:
+    """As many fell as rose by as much: neither order of the runs has the longer end."""
+    first = {str(i): 0.5 for i in range(20)}
+    second = {case: 0.5 + 0.1 * (-1) ** int(case) for case in first}
+    found = compare_paired(first, second, {case: case for case in first}).difference
+    assert found.value == pytest.approx(0.0)
+    assert found.ci_low is not None
+    assert found.ci_low == pytest.approx(-(found.ci_high or 0.0))
+    assert found.ci_low < 0
+
+
+def test_a_mean_of_repeats_that_is_off_by_rounding_is_no_difference() -> None:
+    """(0.4 + 0.4 + 0.4) / 3 is not 0.4 to the last bit; what scatters so would need no pages."""
+    first = {str(i): (0.2, 0.4, 0.6, 0.8)[i % 4] for i in range(60)}
+    second = {case: (score + score + score) / 3 for case, score in first.items()}
+    assert first != second
+    found = compare_paired(first, second, {case: int(case) // 2 for case in first})
+    assert (found.difference.value, found.p_value) == (0.0, 1.0)
+    assert (found.spread, found.minimum_detectable) == (None, None)
 
 
 def _family() -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, str]]:

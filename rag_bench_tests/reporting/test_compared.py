@@ -11,8 +11,16 @@ from compared_runs import Scored, a_scored_run, pages
 from measured import metric, store
 from sqlalchemy import Engine
 
+from rag_bench.evaluation.types import Metric
 from rag_bench.reporting.compared.baseline import compare_with_baseline
-from rag_bench.reporting.compared.comparing import Terms, UnknownMetricError, compare
+from rag_bench.reporting.compared.comparing import (
+    ContradictionError,
+    Terms,
+    UnknownMetricError,
+    compare,
+)
+from rag_bench.reporting.compared.gate import gate
+from rag_bench.reporting.compared.policy import policy_of
 from rag_bench.reporting.compared.sides import NothingToCompareError
 from rag_bench.reporting.compared.text import whole
 from rag_bench.store.datasets import Item, save_dataset
@@ -95,6 +103,62 @@ def test_where_less_is_better_more_is_worse(engine: Engine) -> None:
     assert [one.worse for one in told.worse] == [True] * 50
     with pytest.raises(UnknownMetricError, match="no_such"):
         compare(engine, A, B, Terms(metrics=["no_such"]))
+
+
+def test_terms_that_contradict_themselves_or_name_nothing_are_refused(engine: Engine) -> None:
+    cases = pages(20, 1, {"own": [1.0, 2.0]})
+    a_scored_run(engine, A, cases)
+    with pytest.raises(ContradictionError, match="'own'"):
+        compare(engine, A, A, Terms(higher=["own"], lower=["own"]))
+    for slip in (Terms(margins={"owm": 0.3}), Terms(higher=["owm"]), Terms(lower=["owm"])):
+        with pytest.raises(UnknownMetricError, match="'owm'"):
+            compare(engine, A, A, slip)
+
+
+def test_grades_that_are_all_1_are_no_yes_and_no(engine: Engine) -> None:
+    """On 60 pages that agree up to a sixteenth may not, by the whole scale of four, not of one."""
+    a_scored_run(engine, A, pages(60, 1, {"rubric_e2e_quality": [1.0]}))
+    a_scored_run(engine, B, pages(60, 1, {"rubric_e2e_quality": [2.0]}))
+    for run in (A, B):
+        [one] = compare(engine, run, run).metrics
+        assert one.decision.word == "cannot tell"
+        assert one.decision.needed is not None
+        assert one.decision.needed.pages == 72
+        difference = one.comparison.difference
+        assert difference.ci_high == pytest.approx(4 * (1 - 0.025 ** (1 / 60)))
+
+
+@pytest.mark.parametrize("scales", [((0.0, 1.0), (0.0, 100.0)), ((0.0, 1.0), None)])
+def test_scores_that_are_not_on_one_scale_are_not_subtracted(
+    engine: Engine, scales: tuple[tuple[float, float], tuple[float, float] | None]
+) -> None:
+    """A metric of somebody's own that gave shares, and now gives per cent."""
+    data = save_dataset(engine, "gold", "manual", [Item(f"i{n}", f"Вопрос {n}?") for n in range(9)])
+    ids = []
+    for scale, unit in zip(scales, (1, 100), strict=True):
+        made = store(
+            engine,
+            "3",
+            "answers",
+            {"own": Metric(0.5 * unit, 9, 9, scale=scale).to_json()},
+            generation="alpha/g1",
+            dataset_id=data.id,
+            cases=[Case(f"i{n}", scores={"own": (0.4 + n / 50) * unit}) for n in range(9)],
+        )
+        ids.append(str(made.id))
+    rules = policy_of({"critical": {"own": "default"}, "gate": {"higher": ["own"]}})
+    for a, b in (ids, reversed(ids)):
+        found = compare(engine, a, b, Terms(higher=["own"]))
+        [one] = found.metrics
+        assert (found.verdict, one.decision.reason) == (
+            "cannot tell",
+            "its scores are not on one scale",
+        )
+        assert (one.comparison.difference.value, found.worse, found.better) == (None, [], [])
+        json.dumps(found.as_json(), allow_nan=False)
+        held = gate(engine, a, b, rules)
+        assert held.outcome == "held"
+        assert held.metrics[0].reason == "cannot tell: its scores are not on one scale"
 
 
 def test_a_count_without_a_margin_stops_no_release_unless_it_got_worse(engine: Engine) -> None:
@@ -214,6 +278,42 @@ def test_models_are_compared_by_all_that_was_measured_of_them(engine: Engine) ->
     assert turned.verdict == "no worse than the margin"
     with pytest.raises(NothingToCompareError, match="no model 'alpha/g1:8b@0000'"):
         compare(engine, "model:alpha/g1:8b@0000", "alpha/g2@1")
+
+
+def test_data_sets_that_number_their_cases_alike_are_kept_apart(engine: Engine) -> None:
+    """Questions 0 to 39 of forty pages, and pairs of show and hide 0 to 39 of two pages."""
+    sets = {
+        name: save_dataset(
+            engine,
+            name,
+            kind,
+            [
+                Item(f"{n}", f"{name} {n}?", "да", page_urls=(f"{name} {n % of}",))
+                for n in range(40)
+            ],
+        )
+        for name, kind, of in (("gold", "manual", 40), ("pairs", "pairs", 2))
+    }
+    for settings in ("aaaa1111", "bbbb2222"):
+        for tier, kind, data, own in (
+            ("3", "answers", "gold", {"generation": "alpha/g1"}),
+            ("judge_pipeline", "scores", "pairs", {"gate": "gamma/p1"}),
+        ):
+            cases = [Case(f"{n}", scores={"own": float(n % 3 == 0)}) for n in range(40)]
+            store(
+                engine,
+                tier,
+                kind,  # type: ignore[arg-type]
+                {"own": metric(0.3)},
+                dataset_id=sets[data].id,
+                settings=settings,
+                cases=cases,
+                **own,  # type: ignore[arg-type]
+            )
+    found = compare(engine, "settings:aaaa1111", "settings:bbbb2222")
+    assert (found.n_pairs, found.alone) == (80, [])
+    pages_of = {one.name: one.comparison.n_clusters for one in found.metrics}
+    assert pages_of == {"3.own of alpha/g1": 40, "judge_pipeline.own by gamma/p1": 2}
 
 
 def test_a_run_is_held_against_the_baseline_that_it_names(engine: Engine) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from rag_bench.errors import ConfigurationError
 from rag_bench.reporting.compared.comparing import UnknownMetricError
-from rag_bench.reporting.compared.gate import gate
+from rag_bench.reporting.compared.gate import gate, gated
+from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.policy import policy_of, read_policy
 from rag_bench.settings import PROJECT_ROOT
 
@@ -82,6 +83,21 @@ def test_a_metric_that_was_not_measured_is_no_pass(engine: Engine) -> None:
         gate(engine, A, A, read_policy(RULES))
 
 
+def test_rules_may_be_of_more_than_was_measured(engine: Engine) -> None:
+    """One file stands for several projects: what it says of others' metrics changes nothing."""
+    a_scored_run(engine, A, cases())
+    rules = policy_of(
+        {
+            "critical": {CRITICAL: "default"},
+            "advisory": {"theirs": 0.3},
+            "gate": {"higher": ["theirs"], "lower": ["theirs_ms"]},
+        }
+    )
+    side = open_side(engine, A, "a")
+    found = gated(engine, side, side, rules)
+    assert (found.outcome, found.missing) == ("passed", {"theirs": "advisory"})
+
+
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
@@ -97,6 +113,10 @@ def test_a_metric_that_was_not_measured_is_no_pass(engine: Engine) -> None:
         ({"critical": {"x": 0.1}, "gate": {"alpha": 5}}, r"\[gate\] alpha is a share"),
         ({"critical": {"x": 0.1}, "gate": {"cannot_tell": "ask"}}, "cannot_tell is none of"),
         ({"critical": {"x": 0.1}, "gate": {"lower": "x"}}, "no list of metrics"),
+        (
+            {"critical": {"x": 0.1}, "gate": {"lower": ["x", "y"], "higher": ["z", "y"]}},
+            "y stands in higher and in lower",
+        ),
         ({"critical": ["x"]}, "no table"),
     ],
 )
@@ -111,3 +131,8 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[critical\n")
     with pytest.raises(ConfigurationError, match=r"bad\.toml"):
         read_policy(tmp_path / "bad.toml")
+
+
+def test_a_byte_order_mark_of_an_editor_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "gate.toml").write_bytes(b"\xef\xbb\xbf" + RULES.read_bytes())
+    assert read_policy(tmp_path / "gate.toml") == read_policy(RULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,12 +12,16 @@ from starlette.responses import JSONResponse
 from rag_bench.access.scopes import Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.problems import Code, Located, Problem
+from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.paired.words import MARGIN, Word
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from rag_bench.reporting.compared.policy import Policy
+
+_log = logging.getLogger(__name__)
 Which = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -107,9 +112,15 @@ def router(engine: Engine) -> APIRouter:
         *no worse than the margin*, *cannot tell*; what differs in the inputs; the cases that got
         worse and better; those that only one side has.
         """
-        from rag_bench.reporting.compared.comparing import Terms, UnknownMetricError, compare
+        from rag_bench.reporting.compared.comparing import (
+            ContradictionError,
+            Terms,
+            UnknownMetricError,
+            compare,
+        )
         from rag_bench.reporting.compared.sides import NothingToCompareError
 
+        asked_of = {"metric": asked.metric, "higher": asked.higher, "lower": asked.lower}
         terms = Terms(
             metrics=asked.metric or None,
             margin=asked.margin,
@@ -122,18 +133,31 @@ def router(engine: Engine) -> APIRouter:
             code = Code.INVALID_INPUT if error.several else Code.NOT_FOUND
             where = Located(str(error), parameter=error.side)
             raise Problem(code, str(error), errors=[where]) from None
-        except UnknownMetricError as error:
-            where = Located(str(error), parameter="metric")
+        except (UnknownMetricError, ContradictionError) as error:
+            named = [one for one in ("metric", "higher", "lower") if error.metric in asked_of[one]]
+            where = Located(str(error), parameter=named[0])
             raise Problem(Code.INVALID_INPUT, str(error), errors=[where]) from None
         if found.b.kind == "run":
             request.state.asked.run_id = found.b.id
         said = found.as_json(limit=asked.limit, offset=asked.offset)
         if asked.gate:
             from rag_bench.reporting.compared.gate import gated
-            from rag_bench.reporting.compared.policy import rules
 
-            verdict = gated(engine, found.a, found.b, rules(get_settings())).as_json()
+            verdict = gated(engine, found.a, found.b, _rules()).as_json()
             said["gate"] = {name: verdict[name] for name in verdict if name != "compared"}
         return JSONResponse(said)
 
     return made
+
+
+def _rules() -> Policy:
+    """Return the gate's rules; a file that cannot be one is told, but for where it is."""
+    from rag_bench.reporting.compared.policy import rules
+
+    settings = get_settings()
+    try:
+        return rules(settings)
+    except ConfigurationError as error:
+        _log.exception("The gate's rules cannot be read.")
+        why = str(error).replace(str(settings.gate), "RAG_BENCH_GATE")
+        raise Problem(Code.INTERNAL_ERROR, f"The gate has no rules to go by. {why}") from None

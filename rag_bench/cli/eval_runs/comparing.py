@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from rag_bench.cli.app import app, open_engine
-from rag_bench.cli.eval_runs.group import ending, exit_code_of
+from rag_bench.cli.eval_runs.group import CodedIfAsked, ending, exit_code_of
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.paired.words import MARGIN
 
 
-@app.command()
+@app.command(cls=CodedIfAsked)
 def compare(
     a: Annotated[
         str,
@@ -84,10 +85,10 @@ def compare(
 
             causes = explained(engine, a, b, run=run, max_calls=max_calls, metrics=metric or None)
             found["explained"] = causes.as_json()
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
-    else:
-        typer.echo("\n".join([whole(found), *(causes.lines() if causes else ())]))
+        if as_json:
+            typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        else:
+            typer.echo("\n".join([whole(found), *(causes.lines() if causes else ())]))
     if exit_code:
         raise typer.Exit(exit_code_of(found["verdict"]))
 
@@ -100,10 +101,15 @@ def _margins(given: list[str]) -> tuple[float, dict[str, float]]:
             number = float(value)
         except ValueError:
             number = -1.0
-        if not number > 0:
+        if not 0 < number < math.inf or not (name or not separator):
             raise RagBenchError(f"--margin {one}: neither a positive number nor NAME=NUMBER.")
         if separator:
             own[name] = number
+        elif number > 1:
+            raise RagBenchError(
+                f"--margin {one}: a part of each metric's scale is at most 1; in a metric's own "
+                f"units it is --margin NAME={one}."
+            )
         else:
             share = number
     return share, own

@@ -37,10 +37,10 @@ def gate(
 
     with ending():
         found = held_against(open_engine(), a, b, read_policy(policy))
-    if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
-    else:
-        for name, compared in found.compared.items():
-            typer.echo(f"{name}\n{whole(compared.as_json(limit=3))}\n")
-        typer.echo("\n".join(found.lines()))
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
+        else:
+            for name, compared in found.compared.items():
+                typer.echo(f"{name}\n{whole(compared.as_json(limit=3))}\n")
+            typer.echo("\n".join(found.lines()))
     raise typer.Exit(_CODES[found.outcome])

@@ -33,6 +33,17 @@ class Coded(TyperCommand):
             raise
 
 
+class CodedIfAsked(Coded):
+    """A command whose exit codes mean something where ``--exit-code`` is given."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the arguments."""
+        given = more.get("args", arguments[1] if len(arguments) > 1 else ())
+        if "--exit-code" in given:
+            return super().make_context(*arguments, **more)
+        return TyperCommand.make_context(self, *arguments, **more)
+
+
 @contextmanager
 def ending() -> Iterator[None]:
     """End whatever fails with the code of what could not be run: 1 would be a regression."""

@@ -12,6 +12,8 @@ from rag_bench.evaluation.paired.detectable import ALPHA, Needed, clusters_if_al
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE, Word
 from rag_bench.evaluation.types import Scale
 
+_NO_MARGIN = "it has no scale, so there is no margin"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -41,16 +43,18 @@ def decide(
     *Got worse*: the whole 95 % interval of the difference lies on the bad side of 0, and p,
     adjusted for all metrics that are tested together, is below ``alpha``. *No worse than the
     margin*: the interval's bad end is nearer to 0 than ``margin`` (in the metric's own units). Else
-    it cannot be told, which is not that both are alike.
+    it cannot be told, which is not that both are alike. Where all pages differ by the same and the
+    metric has no scale there is no interval; then p alone says on which side of 0 it is.
     """
     value, low, high = found.difference.value, found.difference.ci_low, found.difference.ci_high
     if value is None:
         return Decision(CANNOT_TELL, reason="no case has a score on both sides")
     if higher_is_better is None:
         return Decision(CANNOT_TELL, reason="it is not known which direction is better")
-    if low is None or high is None or p_adjusted is None:
-        reason = "all cases are of one page" if found.n_clusters < 2 else "all differ alike"
-        return Decision(CANNOT_TELL, reason=reason)
+    if found.n_clusters < 2 or p_adjusted is None:
+        return Decision(CANNOT_TELL, reason="all cases are of one page")
+    if low is None or high is None:
+        return _alike(value if higher_is_better else -value, p_adjusted < alpha, margin)
     if not higher_is_better:
         value, low, high = -value, -high, -low
     if high < 0 and p_adjusted < alpha:
@@ -59,7 +63,7 @@ def decide(
     if margin is not None and low > -margin:
         return Decision(NO_WORSE, better)
     if margin is None:
-        return Decision(CANNOT_TELL, better, "it has no scale, so there is no margin")
+        return Decision(CANNOT_TELL, better, _NO_MARGIN)
     reason = "too few questions or pages"
     if high < 0:
         reason = "worse if it were the only metric; among all that are tested it may be chance"
@@ -67,6 +71,19 @@ def decide(
     if more is None and found.link_error and high >= 0:
         reason = "the bridge's own error is too wide: let one judge score both sides"
     return Decision(CANNOT_TELL, better, reason, more)
+
+
+def _alike(gain: float, beyond_chance: bool, margin: float | None) -> Decision:
+    """Say what is known where all pages differ by the same ``gain`` and no scale bounds it."""
+    if not gain:
+        return Decision(CANNOT_TELL, reason="none differs, and it has no scale")
+    if not beyond_chance:
+        return Decision(CANNOT_TELL, reason="all differ alike")
+    if gain < 0:
+        return Decision(GOT_WORSE)
+    if margin is None:
+        return Decision(CANNOT_TELL, True, _NO_MARGIN)
+    return Decision(NO_WORSE, True)
 
 
 def overall(words: Iterable[Word]) -> Word:

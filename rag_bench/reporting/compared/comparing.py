@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.catalogue import CATALOGUE
-from rag_bench.evaluation.comparison import Comparison, compare_paired
+from rag_bench.evaluation.comparison import ROUNDING, Comparison, compare_paired
 from rag_bench.evaluation.paired.across import widened
 from rag_bench.evaluation.paired.decision import Decision, decide
 from rag_bench.evaluation.paired.detectable import ALPHA
 from rag_bench.evaluation.paired.p_values import holm
 from rag_bench.evaluation.paired.pairing import Pairing, pair_cases
 from rag_bench.evaluation.paired.words import CANNOT_TELL, MARGIN
+from rag_bench.evaluation.statistics import SCALE_TOLERANCE
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
 from rag_bench.reporting.compared.across import across
@@ -28,9 +29,8 @@ from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, descri
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-# Scores have six decimals; a difference below is rounding.
-_ROUNDING = 1e-9
 _NOT_SCORED = "not scored for this metric"
+_OTHER_SCALE = "its scores are not on one scale"
 
 
 class UnknownMetricError(RagBenchError):
@@ -39,6 +39,14 @@ class UnknownMetricError(RagBenchError):
     def __init__(self, metric: str, there: Collection[str]) -> None:
         names = ", ".join(sorted(there)) or "none"
         super().__init__(f"Neither side has a score by {metric!r}. There are: {names}.")
+        self.metric = metric
+
+
+class ContradictionError(RagBenchError):
+    """More and less of a metric are both called better."""
+
+    def __init__(self, metric: str) -> None:
+        super().__init__(f"Of {metric!r} more and less are both called better: say one.")
         self.metric = metric
 
 
@@ -97,6 +105,7 @@ def compare(engine: Engine, a: str, b: str, terms: Terms = Terms()) -> Compared:
     Raises:
         NothingToCompareError: one of the two is not there.
         UnknownMetricError: a metric is named that neither side has.
+        ContradictionError: more and less of a metric are both called better.
     """
     return compare_sides(engine, open_side(engine, a, "a"), open_side(engine, b, "b"), terms)
 
@@ -107,21 +116,31 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
     What two judges scored is carried over their bridge, or has no word (`across`).
     """
     a, b = across(engine, a, b)
+    _check(terms, a, b)
     carried = {**a.carried, **b.carried}
     two_judges = {**a.two_judges, **b.two_judges}
     pairing = pair_cases([case.asked for case in a.cases], [case.asked for case in b.cases])
     pairs = [_pair(a, b, mine, theirs) for mine, theirs in pairing.pairs]
     names = _names(a, b, terms)
     scales = {**b.scales, **a.scales}
+    # What crossed a bridge may lie beyond the ends of its scale.
+    apart = {name for name in names if name not in carried and not _one_scale(name, a, b, pairs)}
     means = {name: _means(name, pairs) for name in names}
     found = {
-        name: _tested(name, pairs, scales.get(name), terms.alpha, _link_error(a, b, name, means))
+        name: _tested(
+            name,
+            () if name in apart else pairs,
+            scales.get(name),
+            terms.alpha,
+            _link_error(a, b, name, means),
+        )
         for name in names
     }
     directions = {name: terms.direction(name) for name in names}
     tested = {name: one for name, one in found.items() if name not in two_judges}
     adjusted = _adjusted(tested, directions)
     allowed = {name: terms.margin_of(name, scales.get(name)) for name in names}
+    said = {**dict.fromkeys(apart, _OTHER_SCALE), **two_judges}
     decisions = {
         name: decide(
             found[name],
@@ -131,8 +150,8 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
             scale=scales.get(name),
             alpha=terms.alpha,
         )
-        if name not in two_judges
-        else Decision(CANNOT_TELL, reason=two_judges[name])
+        if name not in said
+        else Decision(CANNOT_TELL, reason=said[name])
         for name in names
     }
     rows = [
@@ -154,7 +173,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
     directed = {
         name: direction
         for name, direction in directions.items()
-        if direction is not None and name not in carried and name not in two_judges
+        if direction is not None and name not in {*carried, *two_judges, *apart}
     }
     changed = [one for name, up in directed.items() for one in _changed(name, up, pairs, allowed)]
     return Compared(
@@ -177,6 +196,34 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
     )
 
 
+def _check(terms: Terms, a: Side, b: Side) -> None:
+    """Refuse terms that contradict each other, or name what neither side has: a slip of the pen
+    would else be answered with another margin than was asked for.
+    """
+    for name in terms.higher:
+        if name in terms.lower:
+            raise ContradictionError(name)
+    there = a.metrics | b.metrics
+    for name in (*(terms.metrics or ()), *terms.margins, *terms.higher, *terms.lower):
+        if name not in there:
+            raise UnknownMetricError(name, there)
+
+
+def _one_scale(name: str, a: Side, b: Side, pairs: Sequence[_Pair]) -> bool:
+    """Return whether both sides score by a metric on one scale, and no pair is further apart than
+    its ends are.
+    """
+    scales = {side.scales[name] for side in (a, b) if name in side.scales}
+    if len(scales) != 1:
+        return not scales
+    [(low, high)] = scales
+    return all(
+        abs(pair.second[name] - pair.first[name]) <= high - low + SCALE_TOLERANCE
+        for pair in pairs
+        if name in pair.first and name in pair.second
+    )
+
+
 def _pair(a: Side, b: Side, mine: Sequence[int], theirs: Sequence[int]) -> _Pair:
     one, other = a.cases[mine[0]], b.cases[theirs[0]]
     page = one.page if one.page is not None else other.page
@@ -196,10 +243,6 @@ def _pair(a: Side, b: Side, mine: Sequence[int], theirs: Sequence[int]) -> _Pair
 def _names(a: Side, b: Side, terms: Terms) -> list[str]:
     if terms.metrics is None:
         return _in_order(a.metrics & b.metrics)
-    there = a.metrics | b.metrics
-    for name in terms.metrics:
-        if name not in there:
-            raise UnknownMetricError(name, there)
     return list(dict.fromkeys(terms.metrics))
 
 
@@ -243,7 +286,8 @@ def _tested(
         first,
         second,
         {key: pair.cluster for key, pair in expected},
-        yes_no=all(value in (0.0, 1.0) for value in scored),
+        # Grades from 1 to 5 that are all 1 are no yes and no.
+        yes_no=scale in (None, (0.0, 1.0)) and all(value in (0.0, 1.0) for value in scored),
         scale=scale,
         alpha=alpha,
     )
@@ -305,9 +349,9 @@ def _changed(
         if name not in pair.first or name not in pair.second:
             continue
         difference = pair.second[name] - pair.first[name]
-        if abs(difference) <= _ROUNDING:
+        if abs(difference) <= ROUNDING:
             continue
-        beyond = abs(difference) > margin + _ROUNDING
+        beyond = abs(difference) > margin + ROUNDING
         worse = (difference < 0) is higher
         found.append(
             Changed(pair.a, pair.b, name, pair.first[name], pair.second[name], worse, beyond)

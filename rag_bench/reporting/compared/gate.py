@@ -102,16 +102,18 @@ def gate_sides(engine: Engine, a: Side, b: Side, policy: Policy) -> Gated:
     decides.
     """
     a, b = across(engine, a, b)
-    policy = _spelt_out(policy, a.metrics | b.metrics)
+    there = a.metrics | b.metrics
+    policy = _spelt_out(policy, there)
     compared: dict[Class, Compared] = {}
     for name in CLASSES:
         if policy.metrics[name]:
             terms = Terms(
                 metrics=policy.metrics[name],
                 margin=policy.margin,
-                margins=policy.margins,
-                higher=policy.higher,
-                lower=policy.lower,
+                # The rules may be of more than was measured here.
+                margins={name: own for name, own in policy.margins.items() if name in there},
+                higher=[name for name in policy.higher if name in there],
+                lower=[name for name in policy.lower if name in there],
                 alpha=policy.alpha,
             )
             compared[name] = compare_sides(engine, a, b, terms)
@@ -184,6 +186,8 @@ def outcome_of(
         return "passed", None if word != GOT_WORSE else "got worse; it does not decide"
     if word == GOT_WORSE:
         return "failed", word
+    if not metric.comparison.difference.n_scored:
+        return "held", f"{word}: {metric.decision.reason}"
     if paired < policy.least_paired:
         share = f"{paired:.0%} of the cases have a pair, {policy.least_paired:.0%} are needed"
         return "held", share

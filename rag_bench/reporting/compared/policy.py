@@ -64,7 +64,7 @@ def read_policy(path: Path) -> Policy:
         ConfigurationError: it cannot be read, or says what cannot be; the message names the place.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -118,6 +118,8 @@ def _of_all(gate: Any) -> dict[str, Any]:
         if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
             raise ValueError(f"[gate] {name} is no list of metrics")
         read[name] = tuple(names)
+    if both := sorted(set(read["higher"]) & set(read["lower"])):
+        raise ValueError(f"[gate] {both[0]} stands in higher and in lower: say one")
     return read
 
 

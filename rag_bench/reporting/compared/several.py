@@ -63,7 +63,8 @@ def of_several(
     """Return evaluations as one side; None of none. The names of metrics are those of the kind."""
     if not found:
         return None
-    cases: dict[str, SideCase] = {}
+    # Two data sets may number their cases alike: questions and pairs of show and hide.
+    cases: dict[tuple[str | None, str], SideCase] = {}
     scales: dict[str, Scale] = {}
     made: dict[str, Any] = {}
     sides = [(one, of_evaluation(engine, one)) for one in found]
@@ -77,13 +78,13 @@ def of_several(
                 made.setdefault(key, value)
         for case in side.cases:
             scores = {names[name]: value for name, value in case.scores.items()}
-            case_id = case.asked.case_id
-            if case_id not in cases:
-                cases[case_id] = replace(case, position=len(cases), scores=scores)
+            which = one.dataset_id, case.asked.case_id
+            if which not in cases:
+                cases[which] = replace(case, position=len(cases), scores=scores)
                 continue
-            first = cases[case_id]
+            first = cases[which]
             state = case.state if first.state == "done" else first.state
-            cases[case_id] = replace(first, scores={**first.scores, **scores}, state=state)
+            cases[which] = replace(first, scores={**first.scores, **scores}, state=state)
     status = "partial" if any(side.status != "succeeded" for _, side in sides) else "succeeded"
     return Side(
         kind,

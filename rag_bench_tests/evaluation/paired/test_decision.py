@@ -85,6 +85,35 @@ def test_a_measure_without_a_scale_has_no_margin() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "higher", "margin", "word", "better"),
+    [
+        (-3.0, True, None, "got worse", False),
+        (3.0, False, None, "got worse", False),
+        (3.0, True, 0.5, "no worse than the margin", True),
+        (-3.0, False, None, "cannot tell", True),
+        (0.0, True, 0.5, "cannot tell", False),
+    ],
+)
+def test_all_pages_changed_by_the_same_without_a_scale(
+    change: float, higher: bool, margin: float | None, word: str, better: bool
+) -> None:
+    """No interval, but 40 pages of 40 fell: that is no chance."""
+    first = {str(i): float(i % 7) for i in range(40)}
+    second = {case: value + change for case, value in first.items()}
+    found = compare_paired(first, second, {case: case for case in first})
+    assert found.difference.ci_low is None
+    said = decide(found, found.p_value, higher_is_better=higher, margin=margin)
+    assert (said.word, said.better) == (word, better)
+    if not change:
+        assert said.reason == "none differs, and it has no scale"
+    few = compare_paired(
+        *({case: side[case] for case in "123"} for side in (first, second)),
+        {case: case for case in "123"},
+    )
+    assert decide(few, few.p_value, higher_is_better=higher, margin=margin).word == "cannot tell"
+
+
 def test_several_metrics_have_the_worst_word() -> None:
     assert overall([]) == "cannot tell"
     assert overall(["no worse than the margin"] * 2) == "no worse than the margin"
