@@ -179,13 +179,13 @@ def router(engine: Engine) -> APIRouter:
         one = _found(engine, draw_id)
         try:
             done = progress(engine, one, caller.user_id)
+            case = done.next_after()
+            n_done, n_cases = done.n_done, len(done.cases)
+            if case is None:
+                return NextCase(case_id=None, n_done=n_done, n_cases=n_cases)
+            seen = case_to_label(engine, one, case)
         except draws.DrawError as error:
             raise Problem(Code.CONFLICT, str(error)) from None
-        case = done.next_after()
-        n_done, n_cases = done.n_done, len(done.cases)
-        if case is None:
-            return NextCase(case_id=None, n_done=n_done, n_cases=n_cases)
-        seen = case_to_label(engine, one, case)
         texts = [seen.question, seen.answer, seen.reference, *seen.contexts]
         if Scope.ADMIN not in caller.scopes:
             texts = masked(engine, texts)

@@ -98,7 +98,11 @@ def _bar(done: Progress, made: Page) -> None:
 
 def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -> None:
     words, view = context.words, context.view
-    one = case_to_label(context.engine, draw, case)
+    try:
+        one = case_to_label(context.engine, draw, case)
+    except RagBenchError as error:
+        made.add(said(str(error), "warn"))
+        return
     texts = shown(context, [one.question, one.answer, one.reference, *one.contexts])
     before, behind = done.neighbours(case)
     steps = [
@@ -176,7 +180,11 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
     if not stands.to_settle:
         made.add(said(words("nothing_to_settle"), "empty"))
     for dispute in stands.to_settle:
-        one = case_to_label(context.engine, draw, dispute.case_id)
+        try:
+            one = case_to_label(context.engine, draw, dispute.case_id)
+        except RagBenchError as error:
+            made.add(said(str(error), "warn"))
+            continue
         question, answer, reference = shown(context, [one.question, one.answer, one.reference])
         differing = ", ".join(f"{name} {value:g}" for name, value in dispute.said.items())
         parts: list[object] = [

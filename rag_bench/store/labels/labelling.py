@@ -86,7 +86,7 @@ def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
     """Return what is shown of a case.
 
     Raises:
-        DrawError: the case is not in the draw.
+        DrawError: the case is not in the draw, or its answer not in the store any more.
     """
     if case_id not in draw.cases:
         raise DrawError(f"Case {case_id!r} is not in draw {draw.id}.")
@@ -101,7 +101,12 @@ def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
         )
     )
     with engine.connect() as connection:
-        row = connection.execute(query).one()
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise DrawError(
+            f"The answer to case {case_id!r} of draw {draw.id} is not in this store any more: draw "
+            "cases of another evaluation. Labels that were given are kept."
+        )
     item = datasets.get_item(engine, row.dataset_id, case_id)
     if item is None:
         raise DrawError(f"The dataset of draw {draw.id} has no case {case_id!r} any more.")

@@ -9,7 +9,7 @@ import pytest
 from api_access import a_key, bearer, open_client
 from fastapi.testclient import TestClient
 from labelled_world import METRIC, MODELS, LabelledWorld, labelled_world
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from rag_bench.access.scopes import Scope
 from rag_bench.store.access.audit import actions
@@ -83,3 +83,13 @@ def test_what_cannot_be_is_refused(
     assert made.status_code == 200
     assert client.post(path, json=body, headers=anna).status_code == status
     assert client.get("/eval/labels", headers=anna).json()["labels"] == []
+
+
+def test_a_drawn_answer_that_is_gone_is_told(world: LabelledWorld, client: TestClient) -> None:
+    anna = _key(world, "anna")
+    draw = client.post("/eval/draws", json={"evaluation_id": world.answers[FIRST]}, headers=anna)
+    with world.engine.begin() as connection:
+        connection.execute(text("delete from rag_bench.evaluation_case"))
+    reply = client.get(f"/eval/draws/{draw.json()['draw']}/next", headers=anna)
+    assert (reply.status_code, reply.json()["code"]) == (409, "CONFLICT"), reply.text
+    assert "not in this store any more" in reply.json()["detail"]

@@ -129,6 +129,10 @@ def test_what_an_annotator_sees_names_no_model_and_no_verdict(
     assert FIRST not in str(seen)
     with pytest.raises(DrawError, match="not in draw"):
         case_to_label(world.engine, made, "nowhere")
+    with world.engine.begin() as connection:
+        connection.execute(text("delete from rag_bench.evaluation_case"))
+    with pytest.raises(DrawError, match="not in this store any more"):
+        case_to_label(world.engine, made, made.cases[0])
 
 
 def test_a_later_label_supersedes_and_history_stays(
