@@ -254,7 +254,7 @@ def _read(path: Path) -> _File:
 def _read_as(path: Path, changed: int, size: int, inode: int) -> _File:
     """Read a file as it is now: a service asks for it with every run."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{VARIABLE}: {path} cannot be read ({error}). Unset, the file that comes with "

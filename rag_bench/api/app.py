@@ -161,6 +161,8 @@ def _tell_problems(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
             error.headers = {"Allow": _allowed(app, request)}
+        if error.status_code == 400 and error.detail:  # a form that cannot be read, and why
+            return answer(request.scope, Problem(Code.INVALID_INPUT, error.detail))
         return answer(request.scope, of_status(error.status_code, error.headers))
 
     async def impossible(request: Request, error: Exception) -> Response:

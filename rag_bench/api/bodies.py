@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 
 from rag_bench.api.problems import Code, Problem, answer, of_input
 from rag_bench.strict_json.places import InvalidInput, TooLarge
-from rag_bench.strict_json.reading import read_json
+from rag_bench.strict_json.reading import BYTE_ORDER_MARK, read_json
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -83,7 +83,8 @@ class Bodies:
             scope["state"]["json"] = await run_in_threadpool(read_json, whole, self._most_depth)
         elif whole:
             scope["state"]["json"] = read_json(whole, self._most_depth)
-        return _replay(whole, None, receive)
+        # What reads it behind takes a byte order mark for a mistake.
+        return _replay(whole.removeprefix(BYTE_ORDER_MARK), None, receive)
 
 
 class Waiting:

@@ -94,8 +94,10 @@ class Gate:
         method = scope["method"]
         asked = Asked(trace_of(headers), method, (scope.get("client") or [None])[0])
         scope.setdefault("state", {})["asked"] = asked
-        if method == "HEAD":  # as GET, without the body
-            scope["method"] = "GET"
+        if method == "HEAD":
+            # As GET, without the body. In a copy: the server must know that none will come, or it
+            # waits for the bytes of Content-Length and breaks the connection.
+            scope = {**scope, "method": "GET"}
         reply = _Reply(scope, send, asked, self._record)
         try:
             if scope["path"] in SIGNED:

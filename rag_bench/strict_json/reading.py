@@ -1,7 +1,8 @@
 """JSON as RFC 8259 says, and stricter than Python reads it.
 
-UTF-8 only, no NaN and no Infinity, no name twice in one object, no NUL and no half of a surrogate
-pair, which PostgreSQL and UTF-8 cannot hold. Each problem is located.
+UTF-8 only, with or without a byte order mark, no NaN and no Infinity, no name twice in one object,
+no NUL and no half of a surrogate pair, which PostgreSQL and UTF-8 cannot hold. Each problem is
+located.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+#: What editors of Windows put before UTF-8; a reader may pass over it (RFC 8259, section 8.1).
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
 def read_json(body: bytes, most_depth: int) -> Any:
     """Return what a JSON body holds.
 
@@ -28,6 +33,7 @@ def read_json(body: bytes, most_depth: int) -> Any:
         InvalidInput: it is too deep, is no JSON, or holds what it may not; with the places.
         TooLarge: it has too many values to be looked through.
     """
+    body = body.removeprefix(BYTE_ORDER_MARK)
     _check_depth(body, most_depth)
     try:
         text = body.decode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import subprocess
@@ -77,6 +78,29 @@ def test_a_proxy_that_is_named_is_believed(
         ):
             assert status in _reply(served.url, raw).split(b"\r\n")[0]
     assert [one.address for one in actions(engine)][-1] == "203.0.113.9"
+
+
+def test_a_connection_outlives_head(
+    engine: Engine, database_url: str, dagster_storage: str, tmp_path: Path
+) -> None:
+    """The reply to HEAD has the length of GET's and no body; nothing waits for one."""
+    key = a_key(engine)
+    with serving(database_url, dagster_storage, tmp_path) as served:
+        port = int(served.url.rpartition(":")[2])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.connect()
+        opened = connection.sock
+        for path in ("/datasets", "/eval/run", "/nothing", "/metrics"):
+            found = {}
+            for method in ("HEAD", "GET"):
+                connection.request(method, path, headers=bearer(key))
+                reply = connection.getresponse()
+                found[method] = (reply.status, reply.getheader("Content-Type"))
+                assert bool(reply.read()) is (method == "GET")
+                assert connection.sock is opened, f"{method} {path} closed the connection"
+            assert found["HEAD"] == found["GET"]
+        connection.close()
+        assert "Traceback" not in served.log.read_text(encoding="utf-8")
 
 
 def _reply(url: str, raw: bytes) -> bytes:

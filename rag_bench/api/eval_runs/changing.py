@@ -131,4 +131,4 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
 
 def _own(row: Mapping[str, Any], caller: Principal) -> None:
     if row["user_id"] != caller.user_id and Scope.ADMIN not in caller.scopes:
-        raise missing(Scope.ADMIN, "This run is somebody else's")
+        raise missing(Scope.ADMIN, "A run of somebody else")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.errors import ConfigurationError
 from rag_bench.eval_runs.intake import fields
 from rag_bench.eval_runs.intake.request import EvalCase
+from rag_bench.evaluation.text.text_folding import visible
 from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.retrieval.tokens import token_counter
 from rag_bench.settings import Settings
@@ -62,7 +63,7 @@ def _check_texts(
     case: EvalCase, where: fields.Where, settings: Settings, tokens: Tokens, errors: list[Place]
 ) -> None:
     most = settings.eval_max_question_chars
-    if not case.question.strip():
+    if not visible(case.question):
         errors.append(where(("question",), "The question is empty."))
     elif len(case.question) > most:
         detail = f"The question has {len(case.question)} characters; at most {most} are allowed."
@@ -71,7 +72,7 @@ def _check_texts(
         errors.append(where(("ground_truth_answer",), why))
     if case.id == "":
         errors.append(where(("id",), "The id is empty."))
-    if case.answer is not None and not case.answer.strip():
+    if case.answer is not None and not visible(case.answer):
         errors.append(where(("answer",), "The answer is empty: leave it out to have one made."))
     for name, given in (("contexts", case.contexts), ("citations", case.citations)):
         if given is not None and case.answer is None:

@@ -31,7 +31,7 @@ def load_prices(path: Path) -> dict[str, Price]:
         ConfigurationError: no such file, or an entry that cannot be meant, named in the message.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{VARIABLE}: {path} cannot be read ({error}).") from None
     try:

@@ -300,6 +300,7 @@ def test_a_run_is_cancelled_by_its_own_user_or_an_admin(
     stranger = bearer(a_key(engine, ["run"], user="boris"))
     reply = client.delete(location, headers=stranger)
     assert (reply.status_code, reply.json()["code"]) == (403, "MISSING_SCOPE")
+    assert reply.json()["detail"].startswith("A run of somebody else needs the scope admin")
     admin = bearer(a_key(engine, ["admin"], user="boris"))
     assert client.delete(location, headers=admin).status_code == 202
     assert client.delete(location).status_code == 202
@@ -338,6 +339,11 @@ def test_cases_come_as_lines_and_as_a_form(client: httpx.Client, engine: Engine)
     assert (unknown.status_code, unknown.json()["errors"][0]["parameter"]) == (400, "colour")
     for files in ({"other": b"x"}, {"file": b"x", "more": b"y"}):
         assert client.post("/eval/run", files=files).status_code == 400
+    two = client.post("/eval/run", files=[("file", ("a", lines)), ("file", ("b", lines))])
+    assert (two.status_code, "Too many files" in two.json()["detail"]) == (400, True)
+    kind = {"Content-Type": "multipart/form-data"}
+    unbounded = client.post("/eval/run", content=lines, headers=kind)
+    assert (unbounded.status_code, "boundary" in unbounded.json()["detail"]) == (400, True)
     assert count(engine) == 2
 
 

@@ -127,7 +127,7 @@ def test_every_problem_is_told_at_once_with_its_place(engine: Engine) -> None:
     sent = body(
         {"question": long, "langs": "ru", "ground_truth_chunks": "chunk_001"},
         {"lang": "de", "question": 5},
-        {"id": "a", "question": "  ", "contexts": [{"id": 1}]},
+        {"id": "a", "question": " \u200b", "contexts": [{"id": 1}]},
         {"id": "a", "question": "?", "contexts": ["x"]},
         7,  # type: ignore[arg-type]
         judge_model="nobody/x",
