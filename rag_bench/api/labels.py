@@ -17,8 +17,14 @@ from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.people.guidelines import rubric_guideline, rubric_of
 from rag_bench.store.labels import agreeing, draws, labels
 from rag_bench.store.labels.guidelines import keep_guideline
-from rag_bench.store.labels.labelling import case_to_label, label_case, progress
-from rag_bench.store.labels.listing import masked
+from rag_bench.store.labels.labelling import (
+    case_named,
+    case_names,
+    case_to_label,
+    label_case,
+    progress,
+)
+from rag_bench.store.public_names import masked, masked_given
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -126,11 +132,17 @@ def router(engine: Engine) -> APIRouter:
     """Return the endpoints over one database."""
     made = APIRouter(prefix="/eval", tags=["data"])
 
-    @made.get("/draws", dependencies=[needs(Scope.READ)], summary="Draws for labelling")
-    def list_draws() -> Draws:
+    @made.get("/draws", summary="Draws for labelling")
+    def list_draws(caller: Annotated[Principal, needs(Scope.READ)]) -> Draws:
         """Newest first, with progress, agreement, and what annotators differ on."""
-        found = draws.draws(engine)
-        return Draws(draws=[agreeing.standing(engine, one).as_json() for one in found])
+        told = []
+        for one in draws.draws(engine):
+            stands = agreeing.standing(engine, one).as_json()
+            names = _names(engine, one, caller)
+            for dispute in stands["disputes"]:
+                dispute["case_id"] = names.get(dispute["case_id"], dispute["case_id"])
+            told.append(stands)
+        return Draws(draws=told)
 
     @made.post("/draws", openapi_extra={PROBLEMS: [409]}, summary="Draw cases at random")
     def draw(
@@ -190,7 +202,7 @@ def router(engine: Engine) -> APIRouter:
         if Scope.ADMIN not in caller.scopes:
             texts = masked(engine, texts)
         return NextCase(
-            case_id=case,
+            case_id=_names(engine, one, caller).get(case, case),
             question=texts[0],
             answer=texts[1],
             reference_answer=texts[2] or None,
@@ -215,7 +227,7 @@ def router(engine: Engine) -> APIRouter:
                 label_case(
                     connection,
                     one,
-                    given.case_id,
+                    case_named(engine, one, given.case_id),
                     given.value,
                     caller.user_id,
                     note=given.note,
@@ -226,18 +238,30 @@ def router(engine: Engine) -> APIRouter:
             raise Problem(Code.CONFLICT, str(error)) from None
         return Took(draw=one.id, case_id=given.case_id, annotator=caller.user_id)
 
-    @made.get("/labels", dependencies=[needs(Scope.READ)], summary="Labels as they count now")
+    @made.get("/labels", summary="Labels as they count now")
     def list_labels(
+        caller: Annotated[Principal, needs(Scope.READ)],
         metric: Annotated[str | None, Query(max_length=200, description="Of this rubric.")] = None,
     ) -> Labels:
-        """The newest of each annotator and case, of persons and of models."""
+        """The newest of each annotator and case, of persons and of models. Personal data in notes
+        and ids is masked, but for who may `admin`.
+        """
         found = labels.current_labels(engine, metric=metric)
         names = list(StoredLabel.model_fields)
-        return Labels(
-            labels=[StoredLabel(**{name: getattr(one, name) for name in names}) for one in found]
-        )
+        told = [{name: getattr(one, name) for name in names} for one in found]
+        if Scope.ADMIN not in caller.scopes:
+            notes = masked(engine, [one["note"] or "" for one in told])
+            ids = masked_given(engine, [one["case_id"] for one in told])
+            for one, note_of, case_id in zip(told, notes, ids, strict=True):
+                one |= {"case_id": case_id, "note": note_of if one["note"] else one["note"]}
+        return Labels(labels=[StoredLabel(**one) for one in told])
 
     return made
+
+
+def _names(engine: Engine, draw: draws.Draw, caller: Principal) -> dict[str, str]:
+    """Return what stands for the draw's cases, by their ids: who may not see them reads a place."""
+    return case_names(engine, draw, unmasked=Scope.ADMIN in caller.scopes)
 
 
 def _found(engine: Engine, draw_id: int) -> draws.Draw:

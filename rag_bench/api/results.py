@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from rag_bench.access.scopes import Scope
+from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.problems import Code, Problem
 from rag_bench.errors import RagBenchError
 from rag_bench.provenance import version
 from rag_bench.reporting import leaderboard
 from rag_bench.store import datasets, evaluations, snapshots
+from rag_bench.store.public_names import masked_given
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -135,8 +136,14 @@ def router(engine: Engine) -> APIRouter:
         return JSONResponse({"status": "ok", "version": version(), "snapshot": sha256})
 
     @made.get("/datasets", responses={200: {"model": Datasets}}, summary="Stored datasets")
-    def list_datasets() -> JSONResponse:
-        return JSONResponse({"datasets": [vars(one) for one in datasets.list_datasets(engine)]})
+    def list_datasets(caller: Annotated[Principal, needs(Scope.READ)]) -> JSONResponse:
+        """Personal data in a name is masked, but for who may `admin`; its id is the dataset's."""
+        found = datasets.list_datasets(engine)
+        names = [one.name for one in found]
+        if Scope.ADMIN not in caller.scopes:
+            names = masked_given(engine, names)
+        told = [{**vars(one), "name": name} for one, name in zip(found, names, strict=True)]
+        return JSONResponse({"datasets": told})
 
     @made.get("/model_runs", responses={200: {"model": ModelRuns}}, summary="Triples of models")
     def model_runs(wanted: Wanted = None) -> JSONResponse:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from rag_bench.privacy.given_names import mask_given, masked_json, place_of
+from rag_bench.privacy.masking import mask_all
+from rag_bench.store.public_names import current_names
 from rag_bench.store.tables import dataset_item
 
 if TYPE_CHECKING:
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
     from rag_bench.privacy.public_names import PublicNames
 
-
-_one_at_a_time = threading.Lock()
+_BEYOND = 200  # characters
 
 
 def unmasked(context: Context) -> bool:
@@ -30,10 +31,64 @@ def shown(context: Context, texts: Sequence[str]) -> list[str]:
     """Return texts as this viewer sees them."""
     if unmasked(context):
         return list(texts)
-    names = public_names(context)
-    # What finds names was not made for several threads at once.
-    with _one_at_a_time:
-        return list(_masked(tuple(texts), names))
+    return list(_masked(tuple(texts), current_names(context.engine)))
+
+
+def names_shown(context: Context, names: Sequence[str]) -> list[str]:
+    """Return names that somebody gave to things (labels, files, ids) as this viewer sees them."""
+    if unmasked(context):
+        return list(names)
+    return list(_masked(tuple(names), current_names(context.engine), given=True))
+
+
+def as_seen(context: Context, value: Any) -> Any:
+    """Return a value of JSON with the names in it as this viewer sees them."""
+    return masked_json(value, lambda names: names_shown(context, names), names_too=True)
+
+
+def names_of_cases(context: Context, dataset_id: str | None, ids: Sequence[str]) -> dict[str, str]:
+    """Return what stands for ids of a dataset's cases; `case_named` tells which one is meant.
+
+    ``dataset_id``: None: it is not known, so what stands for two may be the same.
+    """
+    names = dict(zip(ids, names_shown(context, ids), strict=True))
+    hidden = [one for one, name in names.items() if name != one]
+    if hidden and dataset_id is not None:
+        columns = dataset_item.c
+        query = select(columns.item_id, columns.position).where(
+            columns.dataset_id == dataset_id, columns.item_id.in_(hidden)
+        )
+        with context.engine.connect() as connection:
+            for one, position in connection.execute(query):
+                names[one] = f"{names[one]}~{position + 1}"
+    return names
+
+
+def case_named(context: Context, dataset_id: str, name: str) -> str:
+    """Return the id of a dataset's case that is named by it or by what stands for it."""
+    place, columns = place_of(name), dataset_item.c
+    if place is None:
+        return name
+    query = select(columns.item_id).where(columns.dataset_id == dataset_id)
+    with context.engine.connect() as connection:
+        if connection.execute(query.where(columns.item_id == name)).one_or_none():
+            return name
+        found = connection.execute(query.where(columns.position == place - 1)).scalar_one_or_none()
+    if found is None or names_of_cases(context, dataset_id, [found])[found] != name:
+        return name
+    return str(found)
+
+
+def searchable(context: Context, search: str) -> bool:
+    """Whether words may be searched for: what is masked could be found out by searching for it."""
+    return names_shown(context, [search]) == [search]
+
+
+def beginnings(context: Context, texts: Sequence[str | None], length: int) -> list[str]:
+    """Return how texts begin, on one line, masked before they are cut."""
+    # A little more than is shown is looked at, so that nothing is cut in two before it is known.
+    read = [" ".join((text or "").split())[: length + _BEYOND] for text in texts]
+    return [text[:length] for text in shown(context, read)]
 
 
 def masking_note(context: Context) -> Markup:
@@ -51,22 +106,10 @@ def masking_note(context: Context) -> Markup:
     return paragraph(join(parts))
 
 
-def public_names(context: Context) -> PublicNames:
-    """Return the names that the current snapshot's chunks make public."""
-    from rag_bench.privacy.public_names import NOBODY
-    from rag_bench.store.public_names import public_names_of
-    from rag_bench.store.snapshots import current_snapshot
-
-    snapshot = current_snapshot(context.engine)
-    return NOBODY if snapshot is None else public_names_of(context.engine, snapshot)
-
-
 # Looking at the next page and back asks for the same texts; names are found at 200 texts a second.
 @lru_cache(maxsize=512)
-def _masked(texts: tuple[str, ...], names: PublicNames) -> tuple[str, ...]:
-    from rag_bench.privacy.masking import mask_all
-
-    return tuple(mask_all(texts, names))
+def _masked(texts: tuple[str, ...], names: PublicNames, *, given: bool = False) -> tuple[str, ...]:
+    return tuple(mask_given(texts, names) if given else mask_all(texts, names))
 
 
 def question_texts(context: Context, dataset_id: str, ids: Sequence[str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from rag_bench.reporting.topic_scores import TopicScores, topic_scores
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
+from rag_bench.store.public_names import with_name_masked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -227,7 +228,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
     )
     return Leaderboard(
         settings_hash,
-        datasets.get_dataset(engine, dataset_id),
+        with_name_masked(engine, datasets.get_dataset(engine, dataset_id)),
         [replace(row, rank=rank) for rank, row in enumerate(rows, start=1)],
         ranking,
         _costs(engine),

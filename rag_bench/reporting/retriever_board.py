@@ -18,6 +18,7 @@ from rag_bench.evaluation.types import FEW_CLUSTERS, Metric
 from rag_bench.hashing import content_hash
 from rag_bench.store import evaluations
 from rag_bench.store.datasets import DatasetInfo
+from rag_bench.store.public_names import with_name_masked
 from rag_bench.store.retrieving.retriever_costs import costs_under
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def build(
         compared.measures,
         lines,
         [one.name for one in asked if one.name not in found],
-        dataset,
+        with_name_masked(engine, dataset),
         len(clusters),
         len(set(clusters.values())),
         questions,

@@ -80,6 +80,7 @@ def make_engine(url: str | None = None, *, application_name: str = "rag_bench") 
     engine = create_engine(
         parse_url(url or database_url(), "psycopg"),
         pool_use_lifo=True,  # the one used last knows the statements, and others may close
+        hide_parameters=True,  # an error goes into a log, and values are users' words
         connect_args={"application_name": application_name},
     )
     replace_lost_connections(engine)
@@ -98,6 +99,7 @@ def quick_engine(engine: Engine) -> Engine:
         engine.url,
         isolation_level="AUTOCOMMIT",
         pool_use_lifo=True,
+        hide_parameters=True,
         connect_args={
             "application_name": "rag_bench",
             "options": "-c lock_timeout=1s -c synchronous_commit=off",

@@ -1,15 +1,21 @@
-"""Names that the chunks of a snapshot have, and that are therefore public."""
+"""Texts as they may be shown: masked, but for names that the knowledge base itself has."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rag_bench.privacy.public_names import PublicNames
+from rag_bench.privacy.given_names import mask_given
+from rag_bench.privacy.masking import mask_all
+from rag_bench.privacy.public_names import NOBODY, PublicNames
 from rag_bench.store import snapshots
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from rag_bench.store.datasets import DatasetInfo
 
 _KEPT = 4
 _lock = threading.Lock()
@@ -28,3 +34,25 @@ def public_names_of(engine: Engine, snapshot: snapshots.SnapshotInfo) -> PublicN
         while len(_of_corpus) > _KEPT:
             del _of_corpus[next(iter(_of_corpus))]
         return names
+
+
+def current_names(engine: Engine) -> PublicNames:
+    """Return the names in the chunks of the current snapshot."""
+    snapshot = snapshots.current_snapshot(engine)
+    return NOBODY if snapshot is None else public_names_of(engine, snapshot)
+
+
+def masked(engine: Engine, texts: Sequence[str]) -> list[str]:
+    """Return users' words with personal data masked."""
+    return mask_all(texts, current_names(engine)) if texts else []
+
+
+def masked_given(engine: Engine, texts: Sequence[str]) -> list[str]:
+    """Return names that somebody gave to things, masked; see `privacy.given_names`."""
+    return mask_given(texts, current_names(engine)) if texts else []
+
+
+def with_name_masked(engine: Engine, dataset: DatasetInfo) -> DatasetInfo:
+    """Return a dataset with its name masked; it is found by its id."""
+    [name] = masked_given(engine, [dataset.name])
+    return replace(dataset, name=name)

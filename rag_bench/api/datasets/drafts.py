@@ -14,7 +14,8 @@ from rag_bench.api.problems import Code, Located, Problem
 from rag_bench.api.recording import note
 from rag_bench.errors import RagBenchError
 from rag_bench.store.drafts import drafts as stored
-from rag_bench.store.drafts.shown import words_of
+from rag_bench.store.drafts.shown import item_names, item_of, origin_names, words_of
+from rag_bench.store.public_names import masked_given
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -176,11 +177,17 @@ def router(engine: Engine) -> APIRouter:
     """Return the endpoints over one database."""
     made = APIRouter(prefix="/eval/drafts", tags=["data"])
 
-    @made.get("", dependencies=[needs(Scope.READ)], summary="Drafts of datasets")
-    def list_drafts() -> Drafts:
+    @made.get("", summary="Drafts of datasets")
+    def list_drafts(caller: Annotated[Principal, needs(Scope.READ)]) -> Drafts:
         """The one that was changed last first."""
         with engine.connect() as connection:
-            return Drafts(drafts=[_draft(one) for one in stored.all_drafts(connection)])
+            told = [_draft(one) for one in stored.all_drafts(connection)]
+        if Scope.ADMIN not in caller.scopes:
+            names = masked_given(engine, [one.name for one in told])
+            told = [
+                one.model_copy(update={"name": name}) for one, name in zip(told, names, strict=True)
+            ]
+        return Drafts(drafts=told)
 
     @made.get("/{name}", summary="A draft with its cases")
     def one_draft(name: Name, caller: Annotated[Principal, needs(Scope.READ)]) -> WholeDraft:
@@ -190,15 +197,17 @@ def router(engine: Engine) -> APIRouter:
             draft = _found(connection, name)
             items = stored.items_of(connection, name)
         words = words_of(engine, [one.item for one in items], unmasked=unmasked)
+        ids = {} if unmasked else item_names(engine, items)
+        origins = {} if unmasked else origin_names(engine, items)
         cases = [
             DraftCase(
-                id=one.item.item_id,
+                id=ids.get(one.item.item_id, one.item.item_id),
                 question=question,
                 reference_answer=reference,
                 chunk_hashes=list(one.item.chunk_hashes),
                 page_urls=list(one.item.page_urls),
                 from_dataset=one.from_dataset,
-                from_case=one.from_case,
+                from_case=origins.get(one.from_case, one.from_case),
                 added_by=one.added_by,
                 added_at=one.added_at,
             )
@@ -237,6 +246,7 @@ def router(engine: Engine) -> APIRouter:
         """What is not there stays so."""
         with engine.begin() as connection:
             _found(connection, name)
+            item_id = item_of(engine, stored.items_of(connection, name), item_id)
             removed = stored.remove_item(connection, name, item_id)
             note(connection, request, status=200)
         return Removed(removed=removed)

@@ -14,6 +14,7 @@ from rag_bench.api.allowed import missing, needs
 from rag_bench.api.eval_runs import keyed, models
 from rag_bench.api.eval_runs.finding import RunId, found
 from rag_bench.api.eval_runs.run import ANSWERS, Key, Prefers
+from rag_bench.api.eval_runs.seen import run_as_seen
 from rag_bench.api.eval_runs.shown import path, summary
 from rag_bench.api.eval_runs.starting import Started, Starting
 from rag_bench.api.pages import PROBLEMS
@@ -73,7 +74,8 @@ def router(engine: Engine, settings: Settings, starting: Starting) -> APIRouter:
             note(connection, request, status=202, run_id=run_id)
             row = reading.get(connection, run_id)
         assert row is not None
-        return JSONResponse(summary(row), 202, {"Location": path(run_id), "Retry-After": "1"})
+        told = run_as_seen(engine, caller, row, summary(row))
+        return JSONResponse(told, 202, {"Location": path(run_id), "Retry-After": "1"})
 
     @made.post(
         "/{run_id}/complete",

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import JSONResponse
 
-from rag_bench.access.scopes import Scope
+from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
+from rag_bench.api.eval_runs.seen import sees_cases, sides_as_seen
 from rag_bench.api.problems import Code, Located, Problem
 from rag_bench.errors import ConfigurationError
 from rag_bench.evaluation.paired.words import MARGIN, Word
+from rag_bench.privacy.given_names import masked_json
 from rag_bench.settings import get_settings
+from rag_bench.store.eval_runs import reading
+from rag_bench.store.public_names import masked_given
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.reporting.compared.policy import Policy
+    from rag_bench.reporting.compared.sides import Side
 
 _log = logging.getLogger(__name__)
+#: Of a comparison, what may hold words beside its cases: chunks and prompts, reasons.
+_TEXTS = ("inputs", "gate")
 Which = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -104,13 +112,18 @@ class Comparison(BaseModel):
 
 def router(engine: Engine) -> APIRouter:
     """Return the endpoint over one database."""
-    made = APIRouter(prefix="/eval", tags=["runs"], dependencies=[needs(Scope.READ)])
+    made = APIRouter(prefix="/eval", tags=["runs"])
 
     @made.get("/compare", responses={200: {"model": Comparison}}, summary="Two runs, case by case")
-    def compare_two(request: Request, asked: Annotated[AskedComparison, Query()]) -> JSONResponse:
+    def compare_two(
+        request: Request,
+        asked: Annotated[AskedComparison, Query()],
+        caller: Annotated[Principal, needs(Scope.READ)],
+    ) -> JSONResponse:
         """Difference of each metric with interval, p and a verdict of three words: *got worse*,
         *no worse than the margin*, *cannot tell*; what differs in the inputs; the cases that got
-        worse and better; those that only one side has.
+        worse and better; those that only one side has. Personal data is masked, but where the
+        caller sent the cases of both sides, and for who may `admin`.
         """
         from rag_bench.reporting.compared.comparing import (
             ContradictionError,
@@ -139,12 +152,17 @@ def router(engine: Engine) -> APIRouter:
             raise Problem(Code.INVALID_INPUT, str(error), errors=[where]) from None
         if found.b.kind == "run":
             request.state.asked.run_id = found.b.id
-        said = found.as_json(limit=asked.limit, offset=asked.offset)
+        as_it_is = all(_sees(engine, caller, side) for side in (found.a, found.b))
+        seen = None if as_it_is else partial(sides_as_seen, engine)
+        said = found.as_json(limit=asked.limit, offset=asked.offset, seen=seen)
         if asked.gate:
             from rag_bench.reporting.compared.gate import gated
 
             verdict = gated(engine, found.a, found.b, _rules()).as_json()
             said["gate"] = {name: verdict[name] for name in verdict if name != "compared"}
+        if not as_it_is:
+            mask = partial(masked_given, engine)
+            said |= {name: masked_json(said[name], mask) for name in _TEXTS if name in said}
         return JSONResponse(said)
 
     return made
@@ -161,3 +179,13 @@ def _rules() -> Policy:
         _log.exception("The gate's rules cannot be read.")
         why = str(error).replace(str(settings.gate), "RAG_BENCH_GATE")
         raise Problem(Code.INTERNAL_ERROR, f"The gate has no rules to go by. {why}") from None
+
+
+def _sees(engine: Engine, caller: Principal, side: Side) -> bool:
+    if Scope.ADMIN in caller.scopes:
+        return True
+    if side.kind != "run":
+        return False
+    with engine.connect() as connection:
+        row = reading.get(connection, side.id)
+    return row is not None and sees_cases(row, caller)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from rag_bench.access.scopes import Scope
+from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs import cursors, models
 from rag_bench.api.eval_runs.asking import AskedCases, AskedRuns
 from rag_bench.api.eval_runs.finding import RunId, etag, found, unchanged
+from rag_bench.api.eval_runs.seen import cases_as_seen, run_as_seen
 from rag_bench.api.eval_runs.shown import models_changed, summary
-from rag_bench.eval_runs.reply import case_reply
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -34,25 +34,32 @@ _NOT_MODIFIED = {"description": "It is as the `If-None-Match` says."}
 
 def router(engine: Engine) -> APIRouter:
     """Return the endpoints that read runs of one database."""
-    made = APIRouter(prefix="/eval/runs", tags=["runs"], dependencies=[needs(Scope.READ)])
+    made = APIRouter(prefix="/eval/runs", tags=["runs"])
 
     @made.get("", responses={200: {"model": models.Runs}}, summary="Runs, newest first")
-    def list_runs(asked: Annotated[AskedRuns, Query()]) -> JSONResponse:
-        """Pages hold still while runs begin: a page's cursor goes on behind its last run."""
+    def list_runs(
+        asked: Annotated[AskedRuns, Query()], caller: Annotated[Principal, needs(Scope.READ)]
+    ) -> JSONResponse:
+        """Pages hold still while runs begin: a page's cursor goes on behind its last run. Personal
+        data is masked in runs of others, but for who may `admin`.
+        """
         bound = asked.asked()
         before = cursors.read(asked.cursor, bound, str) if asked.cursor else None
         with engine.connect() as connection:
             rows = reading.runs(connection, asked.wanted(), before=before, limit=asked.limit + 1)
         shown, more = rows[: asked.limit], len(rows) > asked.limit
         following = cursors.write(shown[-1]["id"], bound) if more else None
-        return JSONResponse({"runs": [summary(row) for row in shown], "next_cursor": following})
+        told = [run_as_seen(engine, caller, row, summary(row)) for row in shown]
+        return JSONResponse({"runs": told, "next_cursor": following})
 
     @made.get(
         "/{run_id}",
         responses={200: {"model": models.RunSummary}, 304: _NOT_MODIFIED},
         summary="How far a run is",
     )
-    def one_run(request: Request, run_id: RunId) -> Response:
+    def one_run(
+        request: Request, run_id: RunId, caller: Annotated[Principal, needs(Scope.READ)]
+    ) -> Response:
         """Counts and aggregates of the cases so far, cost, what is left; with an `ETag`."""
         with engine.connect() as connection:
             row = found(request, connection, run_id)
@@ -60,7 +67,7 @@ def router(engine: Engine) -> APIRouter:
         mark = {"ETag": etag(row, *changed), "Cache-Control": "no-cache"}
         if unchanged(request, mark["ETag"]):
             return Response(status_code=304, headers=mark)
-        told = summary(row)
+        told = run_as_seen(engine, caller, row, summary(row))
         return JSONResponse({**told, "notes": [*told["notes"], *changed]}, headers=mark)
 
     @made.get(
@@ -68,14 +75,22 @@ def router(engine: Engine) -> APIRouter:
         responses={200: {**_STREAM, "model": models.Cases}},
         summary="Cases of a run",
     )
-    def cases(request: Request, run_id: RunId, asked: Annotated[AskedCases, Query()]) -> Response:
-        """In the order in which they were given. The stream has all that fit the filter."""
+    def cases(
+        request: Request,
+        run_id: RunId,
+        asked: Annotated[AskedCases, Query()],
+        caller: Annotated[Principal, needs(Scope.READ)],
+    ) -> Response:
+        """In the order in which they were given. The stream has all that fit the filter. Personal
+        data is masked, but in cases that the caller sent, and for who may `admin`.
+        """
         bound = {"run": run_id, **asked.asked()}
         after = cursors.read(asked.cursor, bound, int) if asked.cursor else -1
         with engine.connect() as connection:
-            found(request, connection, run_id)
+            run = found(request, connection, run_id)
             if NDJSON in request.headers.get("accept", ""):
-                return _stream(request, engine, run_id, asked.wanted(), after)
+                lines = _lines(engine, caller, run, asked.wanted(), after)
+                return _stream(request, lines)
             rows = reading.cases(
                 connection, run_id, asked.wanted(), after=after, limit=asked.limit + 1
             )
@@ -84,7 +99,7 @@ def router(engine: Engine) -> APIRouter:
         return JSONResponse(
             {
                 "run_id": run_id,
-                "cases": [case_reply(row) for row in shown],
+                "cases": cases_as_seen(engine, caller, run, shown),
                 "next_cursor": following,
             }
         )
@@ -92,10 +107,8 @@ def router(engine: Engine) -> APIRouter:
     return made
 
 
-def _stream(
-    request: Request, engine: Engine, run_id: str, wanted: reading.CaseFilter, after: int
-) -> StreamingResponse:
-    parts = _chunks(_lines(engine, run_id, wanted, after))
+def _stream(request: Request, lines: Iterator[bytes]) -> StreamingResponse:
+    parts = _chunks(lines)
     headers = {"Vary": "Accept, Accept-Encoding"}
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         parts = _gzipped(parts)
@@ -103,13 +116,19 @@ def _stream(
     return StreamingResponse(parts, media_type=NDJSON, headers=headers)
 
 
-def _lines(engine: Engine, run_id: str, wanted: reading.CaseFilter, after: int) -> Iterator[bytes]:
+def _lines(
+    engine: Engine,
+    caller: Principal,
+    run: Mapping[str, Any],
+    wanted: reading.CaseFilter,
+    after: int,
+) -> Iterator[bytes]:
     # A query for each few hundred: who reads slowly holds no connection and no transaction.
     while True:
         with engine.connect() as connection:
-            rows = reading.cases(connection, run_id, wanted, after=after, limit=_ROWS)
-        for row in rows:
-            yield json.dumps(case_reply(row), ensure_ascii=False).encode() + b"\n"
+            rows = reading.cases(connection, run["id"], wanted, after=after, limit=_ROWS)
+        for case in cases_as_seen(engine, caller, run, rows):
+            yield json.dumps(case, ensure_ascii=False).encode() + b"\n"
         if len(rows) < _ROWS:
             return
         after = rows[-1]["position"]

@@ -21,6 +21,7 @@ from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import missing
 from rag_bench.api.eval_runs import deciding, keyed
 from rag_bench.api.eval_runs.deciding import Decision, Mode
+from rag_bench.api.eval_runs.seen import run_as_seen, whole_as_seen
 from rag_bench.api.eval_runs.shown import path, retry_after, summary
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note, noted
@@ -70,6 +71,7 @@ class Started:
     run_id: str
     decision: Decision
     named: Named | None
+    caller: Principal
 
 
 class Starting:
@@ -137,7 +139,9 @@ class Starting:
             return None
         asked.request.state.asked.run_id = first.run_id
         decided = Decision("async", "", "service", 0.0)
-        return keyed.again(asked.named, first) or Started(first.run_id, decided, asked.named)
+        return keyed.again(asked.named, first) or Started(
+            first.run_id, decided, asked.named, asked.caller
+        )
 
     def _start(self, asked: Asked, prepared: Prepared) -> Started | Response:
         needed = Scope.RUN_PAID if prepared.paid else Scope.RUN
@@ -167,7 +171,7 @@ class Starting:
         if here is None or not isinstance(started, Started) or started.run_id != run_id:
             return started
         told = here.work(run_id, asked.request.state.asked.trace_id, asked.caller.user_id)
-        return self._answer(started, ended=told is not None, told=told)
+        return self._answer(started, ended=told is not None, told=told, of=run.request)
 
     def _at_once(
         self, asked: Asked, run_id: str, decision: Decision, run: NewRun, prepared: Prepared
@@ -197,7 +201,12 @@ class Starting:
                 return None
             connection.commit()
         told = execution.ending.end()
-        return self._answer(Started(run_id, decision, asked.named), ended=True, told=told)
+        return self._answer(
+            Started(run_id, decision, asked.named, asked.caller),
+            ended=True,
+            told=told,
+            of=run.request,
+        )
 
     def _is_first(
         self, connection: Connection, asked: Asked, run_id: str, decision: Decision
@@ -263,7 +272,7 @@ class Starting:
             make(connection)
             note(connection, asked.request, run_id=run_id)
             connection.commit()
-        return Started(run_id, decision, asked.named)
+        return Started(run_id, decision, asked.named, asked.caller)
 
     def _late(self, asked: Asked) -> Started | Response:
         found = self.first(asked)
@@ -272,14 +281,21 @@ class Starting:
         return found
 
     def _answer(
-        self, started: Started, ended: bool, told: Mapping[str, Any] | None = None
+        self,
+        started: Started,
+        ended: bool,
+        told: Mapping[str, Any] | None = None,
+        of: Mapping[str, Any] | None = None,
     ) -> Response:
-        run_id, decision = started.run_id, started.decision
+        """``told``: the whole result, where it is at hand; ``of``: then the request."""
+        run_id, decision, caller = started.run_id, started.decision, started.caller
         headers = {"Location": path(run_id)}
         if decision.applied:
             headers["Preference-Applied"] = ", ".join(decision.applied)
         if told is not None:
-            return self._kept(started, 200, told, headers)
+            row = {"user_id": caller.user_id, "request": of or {}}
+            seen = whole_as_seen(self._engine, caller, row, told)
+            return self._kept(started, 200, seen, headers)
         with self._engine.connect() as connection:
             if not ended:
                 ended = run_id in reading.ended(connection, [run_id])
@@ -288,11 +304,15 @@ class Starting:
                 changing.set_mode(connection, run_id, "async", reason)
                 connection.commit()
                 decision = replace(decision, mode="async", reason=reason)
-            row = None if ended else reading.get(connection, run_id)
-        if row is None:
-            return self._kept(started, 200, reply(self._engine, run_id), headers)
-        headers["Retry-After"] = str(retry_after(row))
-        return self._kept(started, 202, summary(row), headers)
+            stored = reading.get(connection, run_id)
+        if stored is None:
+            raise Problem(Code.NOT_FOUND, "The run is not there any more.")
+        if ended:
+            whole = whole_as_seen(self._engine, caller, stored, reply(self._engine, run_id))
+            return self._kept(started, 200, whole, headers)
+        headers["Retry-After"] = str(retry_after(stored))
+        seen = run_as_seen(self._engine, caller, stored, summary(stored))
+        return self._kept(started, 202, seen, headers)
 
     def _kept(
         self, started: Started, status: int, said: Mapping[str, Any], headers: Mapping[str, str]

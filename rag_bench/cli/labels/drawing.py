@@ -302,7 +302,7 @@ def _store(
 
 def _show(engine: Engine, made: Draw, case: str, unmasked: bool) -> None:
     from rag_bench.store.labels.labelling import case_to_label
-    from rag_bench.store.labels.listing import masked
+    from rag_bench.store.public_names import masked
 
     one = case_to_label(engine, made, case)
     titles = ["question", "reference answer", *["context"] * len(one.contexts), "answer"]

@@ -10,12 +10,19 @@ from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
 from rag_bench.dashboard.page.parts import Page, form, heading, join, link, paragraph, said
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import masking_note, shown, unmasked
 from rag_bench.errors import RagBenchError
 from rag_bench.store.labels.agreeing import standing
 from rag_bench.store.labels.draws import Draw, get_draw
 from rag_bench.store.labels.guidelines import get_guideline
-from rag_bench.store.labels.labelling import Progress, case_to_label, label_case, progress
+from rag_bench.store.labels.labelling import (
+    Progress,
+    case_named,
+    case_names,
+    case_to_label,
+    label_case,
+    progress,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -71,7 +78,8 @@ def draw_page(context: Context) -> Page:
         )
     )
     _bar(done, made)
-    case = view.get("case") if view.get("case") in done.cases else done.next_after()
+    asked = case_named(context.engine, draw, view.get("case"))
+    case = asked if asked in done.cases else done.next_after()
     if case is None:
         made.add(said(words("label_all_done"), "note"))
         _disputes(context, draw, made)
@@ -104,10 +112,11 @@ def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -
         made.add(said(str(error), "warn"))
         return
     texts = shown(context, [one.question, one.answer, one.reference, *one.contexts])
+    names = case_names(context.engine, draw, unmasked=unmasked(context))
     before, behind = done.neighbours(case)
     steps = [
         Markup('<a href="{}" data-go rel="{}">{}</a>').format(
-            view.link(case=other), rel, words(text)
+            view.link(case=names[other]), rel, words(text)
         )
         for rel, other, text in (("prev", before, "previous"), ("next", behind, "next"))
         if other is not None
@@ -124,7 +133,7 @@ def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -
     if one.reference:
         made.add(_block(words("reference_answer"), texts[2]))
     made.add(_block(words("label_answer"), texts[1], "rb-to-label"))
-    made.add(_values(context, draw, case, done.values.get(case)))
+    made.add(_values(context, draw, names[case], done.values.get(case)))
     made.add(Markup("<p><small>{}</small></p>").format(words("label_keys_help")))
     made.add(masking_note(context))
 
@@ -179,6 +188,7 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
     made.add(heading(words("to_settle")))
     if not stands.to_settle:
         made.add(said(words("nothing_to_settle"), "empty"))
+    names = case_names(context.engine, draw, unmasked=unmasked(context))
     for dispute in stands.to_settle:
         try:
             one = case_to_label(context.engine, draw, dispute.case_id)
@@ -188,7 +198,7 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
         question, answer, reference = shown(context, [one.question, one.answer, one.reference])
         differing = ", ".join(f"{name} {value:g}" for name, value in dispute.said.items())
         parts: list[object] = [
-            Markup("<h3>{}: {}</h3>").format(dispute.case_id, differing),
+            Markup("<h3>{}: {}</h3>").format(names[dispute.case_id], differing),
             _block(words("label_question"), question),
         ]
         if reference:
@@ -196,7 +206,7 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
         parts.append(_block(words("label_answer"), answer))
         fields = {
             "draw": str(draw.id),
-            "case": dispute.case_id,
+            "case": names[dispute.case_id],
             "annotator": annotator_of(context),
         }
         parts.append(
@@ -226,11 +236,12 @@ def _store(
     words, value = context.words, fields.get("value", "").strip()
     if value not in (*VALUES, COULD_NOT_TELL):
         raise RagBenchError(words("label_bad_value"))
-    draw, case = get_draw(context.engine, _number(fields.get("draw", ""))), fields.get("case", "")
+    draw, name = get_draw(context.engine, _number(fields.get("draw", ""))), fields.get("case", "")
+    case = case_named(context.engine, draw, name)
     number = None if value == COULD_NOT_TELL else float(value)
     who = annotator_of(context, fields.get("annotator", ""))
     label_case(connection, draw, case, number, who, note=fields.get("note"), settles=settles)
-    return said(words("label_stored", case=case, value=value, who=who), "note")
+    return said(words("label_stored", case=name, value=value, who=who), "note")
 
 
 def _number(text: str) -> int:

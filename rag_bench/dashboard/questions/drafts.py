@@ -21,7 +21,9 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import SHORT, moment
+from rag_bench.dashboard.texts import case_named, names_of_cases, names_shown
 from rag_bench.store.drafts import drafts
+from rag_bench.store.drafts.shown import item_names, item_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -35,29 +37,31 @@ _FIRST = "draft"
 
 def add(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
     """Put a case into a draft; say what became of it, with a button that undoes it."""
-    words = context.words
+    words, dataset = context.words, fields.get("dataset", "")
     added = drafts.add_case(
         connection,
         fields.get("draft", ""),
-        fields.get("dataset", ""),
-        fields.get("case", ""),
+        dataset,
+        case_named(context, dataset, fields.get("case", "")),
         context.viewer.user_id,
     )
+    item = _item_name(context, connection, added.draft, added.item_id)
     text = words(
         f"draft_{added.outcome}",
         case=fields.get("case", ""),
         draft=added.draft,
-        item=added.item_id,
+        item=item,
         n=added.n_items,
     )
-    undo = _take_out(context, added.draft, added.item_id, words("undo"))
+    undo = _take_out(context, added.draft, item, words("undo"))
     return said(join([text, " ", undo if added.outcome == "added" else ""]), "note")
 
 
 def remove(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
     """Take a case out of a draft."""
     draft, item = fields.get("draft", ""), fields.get("item", "")
-    removed = drafts.remove_item(connection, draft, item)
+    there = item_of(context.engine, drafts.items_of(connection, draft), item)
+    removed = drafts.remove_item(connection, draft, there)
     word = "draft_removed" if removed else "draft_was_out"
     return said(context.words(word, item=item, draft=draft), "note")
 
@@ -66,7 +70,10 @@ def of_question(context: Context, dataset_id: str, case_id: str, made: Page) -> 
     """Add in which drafts a question is, and a form that puts it into one, for who may."""
     words, may = context.words, bool(SCOPES & context.viewer.scopes)
     with context.engine.connect() as connection:
-        inside = drafts.drafts_with(connection, dataset_id, case_id)
+        inside = [
+            (draft, _item_name(context, connection, draft, item))
+            for draft, item in drafts.drafts_with(connection, dataset_id, case_id)
+        ]
         known = drafts.all_drafts(connection)
     lines: list[object] = [
         join(
@@ -84,7 +91,10 @@ def of_question(context: Context, dataset_id: str, case_id: str, made: Page) -> 
             form(
                 "draft_add",
                 words("draft_add"),
-                {"dataset": dataset_id, "case": case_id},
+                {
+                    "dataset": dataset_id,
+                    "case": names_of_cases(context, dataset_id, [case_id])[case_id],
+                },
                 ("draft", words("draft_name"), first, [one.name for one in known]),
             )
         )
@@ -115,6 +125,13 @@ def all_of_them(context: Context, made: Page) -> None:
         words("draft_published"),
     ]
     made.add(table("drafts", columns, rows, words, caption=words("drafts_caption")))
+
+
+def _item_name(context: Context, connection: Connection, draft: str, item: str) -> str:
+    """Return what stands for a draft's case."""
+    if names_shown(context, [item]) == [item]:
+        return item
+    return item_names(context.engine, drafts.items_of(connection, draft))[item]
 
 
 def _take_out(context: Context, draft: str, item: str, text: str) -> Markup:

@@ -25,7 +25,7 @@ from rag_bench.dashboard.page.worddiff import word_diff
 from rag_bench.dashboard.questions.calls import add_calls
 from rag_bench.dashboard.questions.drafts import of_question
 from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import case_named, masking_note, names_of_cases, shown
 from rag_bench.store.evaluations import questions
 
 if TYPE_CHECKING:
@@ -41,14 +41,16 @@ def one_question(context: Context, board: Leaderboard, wanted: questions.Wanted)
     from rag_bench.store.datasets import get_item
 
     words, view, made = context.words, context.view, Page()
-    case_id = view.get("case")
+    case_id = case_named(context, board.dataset.id, view.get("case"))
     before, behind = questions.neighbours(context.engine, wanted, case_id)
+    beside = [one for one in (case_id, before, behind) if one is not None]
+    names_by_id = names_of_cases(context, board.dataset.id, beside)
     steps = [link(words("back_to_questions"), view.link(case=None))]
     for name, other, text in (("prev", before, "previous"), ("next", behind, "next")):
         if other is not None:
             steps.append(
                 Markup('<a href="{}" data-go rel="{}">{}</a>').format(
-                    view.link(case=other), name, words(text)
+                    view.link(case=names_by_id[other]), name, words(text)
                 )
             )
     made.add(
@@ -62,7 +64,8 @@ def one_question(context: Context, board: Leaderboard, wanted: questions.Wanted)
         made.add(said(words("no_such_question"), "warn"))
         return made
     question, reference = shown(context, [item.question, item.reference_answer or ""])
-    made.add(heading(f"{case_id}"), Markup('<div class="rb-text">{}</div>').format(question))
+    made.add(heading(names_by_id[case_id]))
+    made.add(Markup('<div class="rb-text">{}</div>').format(question))
     made.add(masking_note(context))
     of_question(context, board.dataset.id, case_id, made)
     if reference:

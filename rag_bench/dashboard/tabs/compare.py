@@ -31,7 +31,7 @@ from rag_bench.dashboard.tabs.common import moment
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import masking_note, names_of_cases, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
-    from rag_bench.reporting.compared.sides import Side
+    from rag_bench.reporting.compared.sides import Side, SideCase
 
 FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
 _PER_LIST = 200
@@ -249,9 +249,10 @@ def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) 
     words = context.words
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
+    names = _names(context, [one.case_b for one in shown_rows], in_dataset=in_dataset)
     rows = [
         [
-            _question_cell(context, in_dataset, one),
+            _question_cell(context, in_dataset, names[one.case_b.asked.case_id]),
             text,
             one.metric,
             number_cell(one.a),
@@ -268,20 +269,32 @@ def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) 
     return table("cases", columns, rows, words, caption=caption)
 
 
-def _question_cell(context: Context, in_dataset: bool, one: Changed) -> Cell:
+def _question_cell(context: Context, in_dataset: bool, name: str) -> Cell:
     """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
-    case_id = one.case_b.asked.case_id
-    opened = link(case_id, context.view.link("questions", case=case_id)) if in_dataset else case_id
-    return Cell(opened, case_id)
+    opened = link(name, context.view.link("questions", case=name)) if in_dataset else name
+    return Cell(opened, name)
+
+
+def _names(context: Context, cases: list[SideCase], *, in_dataset: bool) -> dict[str, str]:
+    """Return what stands for the ids of cases: with their place in the dataset, or in the run."""
+    ids = [case.asked.case_id for case in cases]
+    if in_dataset:
+        return names_of_cases(context, context.board.dataset.id if context.board else None, ids)
+    names = names_of_cases(context, None, ids)
+    return {
+        one: name if name == one else f"{name}~{case.position + 1}"
+        for case, (one, name) in zip(cases, ((i, names[i]) for i in ids), strict=True)
+    }
 
 
 def _alone_table(context: Context, found: list[Alone]) -> object:
     words = context.words
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case.asked.question or "" for one in shown_rows])
+    names = _names(context, [one.case for one in shown_rows], in_dataset=False)
     rows = [
         [
-            one.case.asked.case_id,
+            names[one.case.asked.case_id],
             text,
             words("only_a" if one.side == "a" else "only_b"),
             one.metric or "",

@@ -160,7 +160,7 @@ def _trade(context: Context, lines: list[GateLine], made: Page) -> None:
 
 
 def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Page) -> None:
-    from rag_bench.dashboard.texts import shown
+    from rag_bench.dashboard.texts import names_of_cases, shown
     from rag_bench.store.evaluations.verdicts import wrong_verdicts
 
     words, view = context.words, context.view
@@ -171,22 +171,29 @@ def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Pa
         context.engine, settings_hash, judge, limit=_PER_PAGE, offset=offset
     )
     texts = shown(
-        context, [t or "" for one in found for t in (one.question, one.answer, one.reason)]
+        context,
+        [
+            text or ""
+            for one in found
+            for text in (
+                one.question,
+                one.answer,
+                f"{one.error_code}: {words.detail(one.error_detail or '')}"
+                if one.error_code
+                else one.reason,
+            )
+        ],
     )
+    names = names_of_cases(context, None, [one.case_id for one in found])
     rows: list[list[Any]] = []
     for n, one in enumerate(found):
-        question, answer, reason = texts[3 * n : 3 * n + 3]
+        question, answer, why = texts[3 * n : 3 * n + 3]
         what = (
             words("unreadable_verdict")
             if one.error_code
             else words("bad_was_shown" if one.shown else "good_was_hidden")
         )
-        why = (
-            f"{one.error_code}: {words.detail(one.error_detail or '')}"
-            if one.error_code
-            else reason
-        )
-        rows.append([one.case_id, what, question, answer, why])
+        rows.append([names[one.case_id], what, question, answer, why])
     made.add(heading(words("wrong_verdicts")))
     made.add(choices(choice("judge", words("production_judge"), [(m, m) for m in models], judge)))
     made.add(paragraph(words("wrong_help", n=number(total), judge=judge)))

@@ -143,7 +143,7 @@ def differences_part(
     made: Page,
 ) -> None:
     """Add where two models differ most, with links to the questions."""
-    from rag_bench.dashboard.texts import question_texts
+    from rag_bench.dashboard.texts import names_of_cases, question_texts
     from rag_bench.reporting.details.pairs_of_models import differences
 
     words, view = context.words, context.view
@@ -163,10 +163,15 @@ def differences_part(
         )
     )
     found = differences(scores, a, b)
-    texts = question_texts(context, board.dataset.id, [one.case_id for one in found[:_DIFFERENCES]])
+    ids = [one.case_id for one in found[:_DIFFERENCES]]
+    texts = question_texts(context, board.dataset.id, ids)
+    names = names_of_cases(context, board.dataset.id, ids)
     rows: list[list[Any]] = [
         [
-            Cell(link(one.case_id, view.link("questions", case=one.case_id)), one.case_id),
+            Cell(
+                link(names[one.case_id], view.link("questions", case=names[one.case_id])),
+                names[one.case_id],
+            ),
             texts.get(one.case_id, ""),
             number_cell(one.first, 2),
             number_cell(one.second, 2),

@@ -18,7 +18,7 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.texts import shown
+from rag_bench.dashboard.texts import beginnings
 from rag_bench.store.evaluations import uses
 from rag_bench.tiers.traffic.analytics import newest
 from rag_bench.tiers.traffic.near_duplicates import TIER
@@ -46,10 +46,7 @@ def near_duplicates_part(context: Context, used_id: int, made: Page) -> None:
     if not result["pairs"]:
         return
     pairs = uses.near_pairs(context.engine, found.id, used=used_id, limit=_SHOWN)
-    texts = shown(
-        context,
-        [" ".join((one.text or "").split())[:_START] for pair in pairs for one in pair.chunks],
-    )
+    texts = beginnings(context, [one.text for pair in pairs for one in pair.chunks], _START)
     rows: list[list[Any]] = []
     for n, pair in enumerate(pairs):
         row: list[Any] = [number_cell(pair.cosine), number_cell(pair.containment)]

@@ -24,7 +24,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import measured_line, settings_choice
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import masking_note, names_of_cases, searchable, shown
 from rag_bench.store.evaluations.questions import FILTERS, ORDERS, Wanted, listed
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def page(context: Context) -> Page:
         )
     )
     made.add(measured_line(context, board), masking_note(context))
+    if not searchable(context, wanted.search):
+        made.add(said(words("search_masked"), "warn"))
+        return made
     _list(context, wanted, lead, made)
     all_of_them(context, made)
     return made
@@ -101,9 +104,10 @@ def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
         made.add(said(words("no_questions_fit"), "empty"))
         return
     texts = shown(context, [one.question for one in found])
+    names = names_of_cases(context, wanted.dataset_id, [one.case_id for one in found])
     rows: list[list[Any]] = [
         [
-            Cell(link(one.case_id, view.link(case=one.case_id)), one.case_id),
+            Cell(link(names[one.case_id], view.link(case=names[one.case_id])), names[one.case_id]),
             long_cell(text),
             number_cell(one.mean, 2),
             number_cell(one.low, 2),

@@ -21,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.texts import as_seen, names_shown
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def service_runs(context: Context) -> list[object]:
     parts: list[object] = [heading(words("service_runs")), paragraph(words("service_runs_help"))]
     if not found:
         return [*parts, said(words("no_service_runs"), "empty")]
+    labelled = as_seen(context, [run["labels"] for run in found[:_PER_PAGE]])
     rows: list[list[Any]] = [
         [
             Cell(link(run["id"], view.link(run=run["id"])), run["id"]),
@@ -57,9 +59,9 @@ def service_runs(context: Context) -> list[object]:
             errors_text(run["errors"]),
             number_cell(run["n_calls"]),
             number_cell(float(run["cost_usd"]), 4),
-            ", ".join(f"{name}={value}" for name, value in sorted(run["labels"].items())),
+            ", ".join(f"{name}={value}" for name, value in sorted(labels.items())),
         ]
-        for run in found[:_PER_PAGE]
+        for run, labels in zip(found[:_PER_PAGE], labelled, strict=True)
     ]
     columns: list[Col | str] = [words(t) for t in ("run", "created", "status", "who", "models")]
     columns += [Col(words("cases"), numeric=True), words("errors_by_code")]
@@ -84,7 +86,9 @@ def run_page(context: Context, run_id: str) -> Page:
     if run is None:
         made.add(said(words("no_such_run"), "warn"))
         return made
-    error = " ".join(filter(None, (run["error_code"], run["error_detail"])))
+    [detail] = names_shown(context, [run["error_detail"] or ""])
+    error = " ".join(filter(None, (run["error_code"], detail)))
+    config = as_seen(context, run["config"])
     rows: list[tuple[str, Cell]] = [
         (words("status"), status_cell(run["status"], words)),
         (words("who"), Cell(run["user_id"])),
@@ -96,7 +100,7 @@ def run_page(context: Context, run_id: str) -> Page:
         (words("calls"), number_cell(run["n_calls"])),
         ("USD", number_cell(float(run["cost_usd"]), 4)),
         ("Dagster", dagster_link(context, run["dagster_run_id"])),
-        *((name, Cell(_setting(value))) for name, value in sorted(run["config"].items())),
+        *((name, Cell(_setting(value))) for name, value in sorted(config.items())),
     ]
     # A number would stand at the other end of the line, away from its name.
     facts = [[what, replace(cell, numeric=False)] for what, cell in rows if cell.shown != ""]
@@ -136,9 +140,10 @@ def _cases(
     context: Context, run: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
 ) -> list[object]:
     from rag_bench.dashboard.page.parts import metric_col, pager
-    from rag_bench.dashboard.texts import shown
+    from rag_bench.dashboard.texts import names_of_cases, shown
 
     words = context.words
+    names = names_of_cases(context, None, [case["case_id"] for case in cases])
     results = [case["result"] or {} for case in cases]
     texts = iter(
         shown(
@@ -169,7 +174,10 @@ def _cases(
         question, answer, errors = next(texts), next(texts), next(texts)
         scores = [number_cell(_score(result, name)) for name in measured]
         flags = ", ".join(str(flag) for flag in result.get("flags") or ())
-        rows.append([case["case_id"], words(state), question, answer, *scores, errors, flags])
+        name = names[case["case_id"]]
+        if name != case["case_id"]:
+            name = f"{name}~{case['position'] + 1}"
+        rows.append([name, words(state), question, answer, *scores, errors, flags])
     columns: list[Col | str] = [words(t) for t in ("question_id", "status", "question", "answer")]
     columns += [metric_col(name, words) for name in measured]
     columns += [words("errors_by_code"), words("flags")]

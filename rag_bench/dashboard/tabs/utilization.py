@@ -21,7 +21,7 @@ from rag_bench.dashboard.page.parts import (
 from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
 from rag_bench.dashboard.tabs.near_duplicates import near_duplicates_part
 from rag_bench.dashboard.tabs.vector_map import map_part
-from rag_bench.dashboard.texts import shown
+from rag_bench.dashboard.texts import beginnings
 from rag_bench.evaluation.metrics.source_analytics import UTILIZATION
 from rag_bench.store.evaluations import uses
 
@@ -109,7 +109,7 @@ def _chunks(context: Context, evaluation_id: int, made: Page) -> None:
             choice("sort", words("order"), [(o, words(f"order_{o}")) for o in uses.ORDERS], order),
         )
     )
-    texts = shown(context, [" ".join((one.text or "").split())[:_START] for one in found])
+    texts = beginnings(context, [one.text for one in found], _START)
     rows: list[list[Any]] = [
         [
             Cell(one.chunk_hash[:12], one.chunk_hash),

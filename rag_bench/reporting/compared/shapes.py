@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rag_bench.evaluation.comparison import Comparison
@@ -17,6 +17,8 @@ from rag_bench.reporting.compared.inputs import Difference
 from rag_bench.reporting.compared.sides import Side, SideCase
 
 _QUESTION_CHARACTERS = 160
+#: Gives what is shown in place of each case: with its words masked.
+Seen = Callable[[Sequence[SideCase]], Sequence[SideCase]]
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,15 @@ class Alone:
     reason: str
     metric: str | None = None
 
+    @property
+    def cases(self) -> tuple[SideCase, ...]:
+        """The case."""
+        return (self.case,)
+
+    def of(self, case: SideCase) -> Alone:
+        """Return the same of a case that is shown in place of this one."""
+        return replace(self, case=case)
+
     def as_json(self) -> dict[str, Any]:
         """Return it; ``side`` is the one that has the case or the score."""
         return {
@@ -136,6 +147,15 @@ class Changed:
     def difference(self) -> float:
         """The second score minus the first."""
         return self.b - self.a
+
+    @property
+    def cases(self) -> tuple[SideCase, ...]:
+        """The case on both sides."""
+        return self.case_a, self.case_b
+
+    def of(self, case_a: SideCase, case_b: SideCase) -> Changed:
+        """Return the same of cases that are shown in place of these."""
+        return replace(self, case_a=case_a, case_b=case_b)
 
     def as_json(self) -> dict[str, Any]:
         """Return it with both scores; ``case_id_a`` only where the ids differ."""
@@ -188,12 +208,15 @@ class Compared:
         reasons = [one.reason for one in self.alone if one.metric is None and one.side == side]
         return dict(Counter(reasons).most_common())
 
-    def as_json(self, *, limit: int | None = None, offset: int = 0) -> dict[str, Any]:
+    def as_json(
+        self, *, limit: int | None = None, offset: int = 0, seen: Seen | None = None
+    ) -> dict[str, Any]:
         """Return it for programs.
 
         Args:
             limit: at most so many cases in each of the three lists; None: all.
             offset: where each of these begins.
+            seen: gives the cases as they are shown; None: as they are.
         """
         end = None if limit is None else offset + limit
         lists: Mapping[str, Sequence[Changed | Alone]] = {
@@ -222,9 +245,19 @@ class Compared:
             "n_unpaired": len(self.alone),
             "cases_only_in_a": self._only("a"),
             "cases_only_in_b": self._only("b"),
-            **{name: [one.as_json() for one in found[offset:end]] for name, found in lists.items()},
+            **{
+                name: [one.as_json() for one in _seen(found[offset:end], seen)]
+                for name, found in lists.items()
+            },
             "next_offset": end if end is not None and end < longest else None,
         }
+
+
+def _seen(found: Sequence[Changed | Alone], seen: Seen | None) -> Sequence[Changed | Alone]:
+    if seen is None:
+        return found
+    shown = iter(seen([case for one in found for case in one.cases]))
+    return [one.of(*(next(shown) for _ in one.cases)) for one in found]
 
 
 def number(value: float | None) -> float | None:

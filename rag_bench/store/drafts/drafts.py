@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.hashing import text_hash
+from rag_bench.privacy.given_names import mask_given
 from rag_bench.store import datasets
 from rag_bench.store.datasets import PAIRS, Item
 from rag_bench.store.drafts.tables import dataset_draft, dataset_draft_item
@@ -62,8 +63,9 @@ class Draft:
 
 @dataclass(frozen=True)
 class DraftItem:
-    """One case of a draft, and where it came from."""
+    """One case of a draft, and where it came from. ``place``: its own among those of all."""
 
+    place: int
     item: Item
     from_dataset: str
     from_case: str
@@ -136,6 +138,7 @@ def items_of(connection: Connection, name: str) -> list[DraftItem]:
     query = select(dataset_draft_item).where(columns.draft == name).order_by(columns.place)
     return [
         DraftItem(
+            row.place,
             Item(
                 row.item_id,
                 row.question,
@@ -175,6 +178,7 @@ def put(connection: Connection, name: str, source: str, item: Item, user_id: str
         RagBenchError: the name cannot be one, or the draft is full.
     """
     name, case_id = checked_name(name), item.item_id
+    _check_new(connection, name)
     connection.execute(
         upsert(dataset_draft).values(name=name, created_by=user_id).on_conflict_do_nothing()
     )
@@ -217,6 +221,16 @@ def put(connection: Connection, name: str, source: str, item: Item, user_id: str
         )
     )
     return Added("added", name, item_id, len(rows) + 1)
+
+
+def _check_new(connection: Connection, name: str) -> None:
+    """Refuse a new draft named after somebody: everybody reads the name."""
+    there = select(dataset_draft.c.name).where(dataset_draft.c.name == name)
+    if connection.execute(there).one_or_none() is None and mask_given([name]) != [name]:
+        raise RagBenchError(
+            "A draft's name is read by everybody, and this one looks like personal data (a person, "
+            "a telephone or another long number). Name it after what it is for."
+        )
 
 
 def remove_item(connection: Connection, name: str, item_id: str) -> bool:

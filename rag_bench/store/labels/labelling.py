@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from rag_bench.evaluation.people.guidelines import rubric_of
+from rag_bench.privacy.given_names import place_of, placed
 from rag_bench.store import datasets
 from rag_bench.store.evaluations.questions import chunk_texts
 from rag_bench.store.labels.draws import Draw, DrawError
 from rag_bench.store.labels.labels import NewLabel, add_labels, current_labels
+from rag_bench.store.public_names import masked_given
 from rag_bench.store.tables import evaluation, evaluation_case
 
 if TYPE_CHECKING:
@@ -119,6 +121,26 @@ def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
         contexts = [texts[one][1] for one in hashes if one in texts]
     reference = item.reference_answer or "" if "reference_answer" in reads else ""
     return CaseToLabel(case_id, item.question, row.answer, reference, contexts)
+
+
+def case_names(engine: Engine, draw: Draw, *, unmasked: bool = False) -> dict[str, str]:
+    """Return what stands for the ids of a draw's cases, by id: their places, where personal data
+    is in them.
+    """
+    if unmasked:
+        return {case: case for case in draw.cases}
+    places = {case: place for place, case in enumerate(draw.cases, 1)}
+    return placed(places, lambda texts: masked_given(engine, texts))
+
+
+def case_named(engine: Engine, draw: Draw, name: str) -> str:
+    """Return the case of a draw that is named by its id or by what stands for it."""
+    place = place_of(name)
+    if name in draw.cases or place is None or not 0 < place <= len(draw.cases):
+        return name
+    case = draw.cases[place - 1]
+    stands = placed({case: place}, lambda texts: masked_given(engine, texts))
+    return case if stands[case] == name else name
 
 
 def label_case(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from rag_bench.store.labels.draws import Draw
 from rag_bench.store.labels.labelling import case_to_label, progress
+from rag_bench.store.public_names import masked
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,18 +41,6 @@ def labelable_evaluations(engine: Engine, limit: int) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         rows = connection.execute(text(_EVALUATIONS), {"limit": limit}).mappings()
         return [{**row, "judges": list(row["judges"])} for row in rows]
-
-
-def masked(engine: Engine, texts: Sequence[str]) -> list[str]:
-    """Return texts with personal data masked, the names that chunks make public left."""
-    from rag_bench.privacy.masking import mask_all
-    from rag_bench.privacy.public_names import NOBODY
-    from rag_bench.store.public_names import public_names_of
-    from rag_bench.store.snapshots import current_snapshot
-
-    snapshot = current_snapshot(engine)
-    names = NOBODY if snapshot is None else public_names_of(engine, snapshot)
-    return list(mask_all(list(texts), names))
 
 
 def sheet(

@@ -16,6 +16,7 @@ from rag_bench.dashboard.page.parts import (
     paragraph,
     table,
 )
+from rag_bench.dashboard.texts import names_of_cases
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.failures.tree import PLACES
 from rag_bench.reporting.failing import failing
@@ -61,8 +62,10 @@ def failing_part(context: Context, settings_hash: str, judge: str | None, made: 
 def _rows(context: Context, one: Failing, weighted: bool) -> list[list[object]]:
     words = context.words
     rows: list[list[object]] = []
+    dataset_id = context.board.dataset.id if context.board else None
     for count in one.counts:
-        some = [link(c, context.view.link("questions", case=c)) for c in count.cases[:_SHOWN]]
+        names = names_of_cases(context, dataset_id, count.cases[:_SHOWN])
+        some = [link(c, context.view.link("questions", case=c)) for c in names.values()]
         row: list[object] = [
             one.model,
             Cell(words(f"place_{count.place}"), count.place),
