@@ -6,6 +6,7 @@ a capitalised word beside it, a title, an introduction, the end of a letter, ini
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -18,7 +19,11 @@ _U, _L = r"(?:(?=\p{Latin})\p{Lu})", r"(?:(?=\p{Latin})\p{Ll})"
 _CAP = rf"{_U}(?:['’]{_U})?{_L}+(?:{_U}{_L}+)?(?:-{_U}{_L}+)?"
 _SPACE = r"[^\S\n]{1,2}"
 _WORD = regex.compile(rf"(?<![\p{{L}}\p{{N}}_@.-])(?={_CAP})(?P<word>{_CAP})(?![\p{{L}}\p{{N}}_])")
-_MIDDLE = regex.compile(rf"{_SPACE}(?:{_U}\.{_SPACE})?")
+_PARTICLES = r"(?:ibn|bin|bint|al|el|de|del|da|di|du|la|van|von|der|den)"
+_MIDDLE = regex.compile(rf"{_SPACE}(?:{_U}\.{_SPACE}|(?:{_PARTICLES}{_SPACE}){{1,2}})?")
+# O'Brien, McDonald: surnames by their form.
+_GAELIC = regex.compile(rf"(?:O['’]|Mc|Mac){_U}{_L}+")
+_MARK = regex.compile(r"\p{M}")
 _RUSSIAN = regex.compile(
     rf"{_U}{_L}+(?:ov|ova|ev|eva|yov|yova|in|ina|yn|yna|sky|skiy|skii|skaya|tsky|enko|chuk|yan)"
 )
@@ -30,7 +35,8 @@ _INITIALS_SURNAME = regex.compile(
     rf"(?<![\p{{L}}.]){_INITIAL}[^\S\n]?(?:{_INITIAL}[^\S\n]?|(?<=\s))(?P<word>{_CAP})(?!\p{{L}})"
 )
 _INTRODUCED = regex.compile(
-    rf"(?i:(?<!\p{{L}})(?:my (?:full |last |first )?name is|(?:full |last |first )?name:|surname:|"
+    r"(?i:(?<!\p{L})(?:my (?:full |last |first )?name(?: is|['’]s)|"
+    r"(?:full |last |first )?name:|surname:|"
     rf"i am called))[^\S\n]+(?P<it>(?:{_CAP})(?:{_SPACE}(?:{_INITIAL}{_SPACE})?{_CAP}){{0,2}})"
 )
 _PRESENTED = regex.compile(
@@ -45,8 +51,26 @@ _SIGNED = regex.compile(
     r"yours (?:sincerely|truly|faithfully)|respectfully|thanks|thank you|cheers))[,.!]?\s{1,3}"
     rf"(?P<it>{_CAP}(?:{_SPACE}(?:{_INITIAL}{_SPACE})?{_CAP}){{0,2}})\s*[.!]?\s*\Z"
 )
+# One word, which must be a first name: «I'm Anna, first year».
+_PRESENTED_SHORT = regex.compile(
+    rf"(?i:(?<!\p{{L}})(?:i am|i['’]m|this is|my name(?: is|['’]s)))[^\S\n]+(?P<it>{_CAP})"
+    rf"(?!{_SPACE}{_CAP})(?![\p{{L}}'’-])"
+)
+# «Finch, Anna» where a line or a list begins; «FINCH, Anna» anywhere.
+_REVERSED = regex.compile(
+    rf"(?:(?:(?<=\A)|(?<=[\n:;(]))[^\S\n]*(?P<last>{_CAP}),|(?<!\p{{L}})(?P<last>{_U}{{2,}}),?)"
+    rf"{_SPACE}(?P<first>{_CAP})(?!\p{{L}})"
+)
+_SMALL_SIGNED = regex.compile(
+    r"(?i:(?<!\p{L})(?:regards|wishes|sincerely|yours|respectfully|thanks|thank you|cheers))[,.!]?"
+    rf"\s{{1,3}}(?P<it>(?P<first>{_L}+)(?:[^\S\n]+(?P<last>{_L}{{3,}}))?)\s*[.!]?\s*\Z"
+)
+_SMALL_RUSSIAN = regex.compile(
+    rf"(?<!\p{{L}})(?P<last>{_L}{{2,}}(?:ov|ova|ev|eva|in|ina|enko|sky|skiy|skaya)){_SPACE}"
+    rf"(?P<first>{_L}{{3,}})(?!\p{{L}})"
+)
 _SMALL_INTRODUCED = regex.compile(
-    r"(?i:(?<!\p{L})(?:my name is|i am|i['’]m|this is))[^\S\n]+"
+    r"(?i:(?<!\p{L})(?:my name is|my name['’]s|i am|i['’]m|this is|name:))[^\S\n]+"
     rf"(?P<it>(?P<first>{_L}+)(?:[^\S\n]+(?P<last>{_L}{{3,}}))?)"
 )
 
@@ -55,7 +79,7 @@ def latin_names(text: str) -> list[tuple[int, int]]:
     """Return where a readable text has names in Latin letters: (start, end), in order."""
     if not regex.search(r"\p{Latin}", text):
         return []
-    found = [*_pairs(text), *_with_initials(text), *_small(text)]
+    found = [*_pairs(text), *_with_initials(text), *_small(text), *_short(text)]
     for pattern in (_INTRODUCED, _PRESENTED, _TITLED, _SIGNED):
         found += [match.span("it") for match in pattern.finditer(text) if _is_person(match["it"])]
     return sorted(set(found))
@@ -82,15 +106,21 @@ def _pairs(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_first(first: str, last: str) -> bool:
     """Whether the first word is a first name, and the second may be the surname."""
-    if first.lower() not in words("first_names") or not _is_person(last):
+    if not _is_known(first) or not _is_person(last):
         return False
     # Roman law, Bill Committee.
     return first.lower() not in words("doubtful_first_names") or bool(_RUSSIAN.fullmatch(last))
 
 
+def _is_known(first: str) -> bool:
+    """Whether it is a first name; of José and Jean-Pierre: Jose, Jean."""
+    plain = _MARK.sub("", unicodedata.normalize("NFD", first.lower()))
+    return plain in words("first_names") or plain.partition("-")[0] in words("first_names")
+
+
 def _is_last(last: str, first: str) -> bool:
-    """Whether the first word is a Russian surname, and the second a first name: Zorkin Gleb."""
-    return first.lower() in words("first_names") and bool(_RUSSIAN.fullmatch(last))
+    """Whether the first word is surely a surname, and the second a first name: Zorkin Gleb."""
+    return _is_known(first) and bool(_RUSSIAN.fullmatch(last) or _GAELIC.fullmatch(last))
 
 
 def _with_initials(text: str) -> Iterator[tuple[int, int]]:
@@ -104,10 +134,33 @@ def _with_initials(text: str) -> Iterator[tuple[int, int]]:
 
 def _small(text: str) -> Iterator[tuple[int, int]]:
     """«my name is john smith»: in small letters the first name must be known."""
-    for match in _SMALL_INTRODUCED.finditer(text):
-        if match["first"].lower() in words("first_names"):
-            last = match["last"]
-            yield match.start("it"), match.end("first" if last in words("no_surnames") else "it")
+    for pattern in (_SMALL_INTRODUCED, _SMALL_SIGNED):
+        for match in pattern.finditer(text):
+            if match["first"].lower() in words("first_names"):
+                last = match["last"]
+                yield (
+                    match.start("it"),
+                    match.end("first" if last in words("no_surnames") else "it"),
+                )
+    for match in _SMALL_RUSSIAN.finditer(text):
+        if _is_sure(match["first"]) and match["last"] not in words("no_surnames"):
+            yield match.span()
+
+
+def _short(text: str) -> Iterator[tuple[int, int]]:
+    """A first name alone where somebody presents themselves, or behind a surname and a comma."""
+    for match in _PRESENTED_SHORT.finditer(text):
+        if _is_sure(match["it"]):
+            yield match.span("it")
+    for match in _REVERSED.finditer(text):
+        opened = match["last"].lower() in words("openers")
+        if _is_sure(match["first"]) and _is_person(match["last"]) and not opened:
+            yield match.start("last"), match.end("first")
+
+
+def _is_sure(first: str) -> bool:
+    """Whether a word is a first name and no other word."""
+    return _is_known(first) and first.lower() not in words("doubtful_first_names")
 
 
 def _is_person(name: str) -> bool:

@@ -15,6 +15,12 @@ from rag_bench.privacy.public_names import NOBODY, PublicNames
 from rag_bench.privacy.recognizer import people
 from rag_bench.privacy.russian_names import by_recognizer, by_words, may_name_somebody
 
+_BEFORE_NAME = re.compile(
+    r"(?<!\w)(?:(?:фон|ван|дер|ибн|бен|бин|аль|эль|von|van|der|ibn|bin|bint)[ -]){1,2}\Z",
+    re.IGNORECASE,
+)
+_BEHIND_NAME = re.compile(r" (?:оглы|оглу|кызы|гызы|кизи|улы)(?!\w)", re.IGNORECASE)
+_LONGEST_PARTICLE = 10
 # What finds names was not made for several threads at once.
 _one_at_a_time = threading.RLock()
 
@@ -58,7 +64,7 @@ def _find_all(texts: Sequence[str], public_names: PublicNames) -> list[list[Span
         names = [*by_words(text), *latin_names(text), *by_recognizer(text, recognised.get(i, ()))]
         persons = [
             Span(start, end, Kind.NAME)
-            for start, end in _joined(text, names)
+            for start, end in _joined(text, (_whole(text, *name) for name in names))
             if not public_names.hold(text[start:end])
         ]
         found[distinct[i]] = sorted([*certain[i], *persons])
@@ -111,6 +117,13 @@ def _certain(text: str) -> list[Span]:
     """What is told by its form: contacts, then numbers."""
     found = contacts(text)
     return found + numbers(blanked(text, found))
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a name with the small words that belong to it: «фон Берг», «Ариф кызы»."""
+    before = _BEFORE_NAME.search(text, max(0, start - _LONGEST_PARTICLE), start)
+    behind = _BEHIND_NAME.match(text, end)
+    return (before.start() if before else start), (behind.end() if behind else end)
 
 
 def _joined(text: str, names: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

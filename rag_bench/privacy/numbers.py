@@ -22,9 +22,20 @@ _MONEY = (
     rf"(?<![\d+]){_THOUSANDS}(?:[^\S\n]?[{_HYPHEN}][^\S\n]?{_THOUSANDS}(?!\d)|[^\S\n]?"
     r"(?:руб|р\.|₽|тыс|млн|евро|€|\$|rub|eur|usd))"
 )
-_PUBLIC = re.compile(f"{_DATE}|{_MONEY}", re.IGNORECASE)
+_ISBN = (
+    rf"\bISBN(?:-1[03])?[\s:№]{{0,3}}(?:97[89][\s{_HYPHEN}]?)?\d(?:[\s{_HYPHEN}]?\d){{8}}[\dXХ]?"
+)
+_PUBLIC = re.compile(f"{_DATE}|{_MONEY}|{_ISBN}", re.IGNORECASE)
+# Letters that stand for digits inside a long number: 8-9I2-ЗЗЗ-4О-56.
+_NUMBER_WITH_LETTERS = re.compile(rf"(?<!\w)[\d+(][\dЗзОоOoIl(). {_HYPHEN}]{{8,}}(?<=\d)(?!\w)")
+_AS_DIGITS = str.maketrans("ЗзОоOoIl", "33000011")
+_MOST_LETTERS = 3
 
-_INN_SAID = re.compile(r"\b(?:инн|inn)\b[^\d\n]{0,30}(?P<it>\d{12}|\d{10})(?!\d)", re.IGNORECASE)
+_INN_SAID = re.compile(
+    rf"\b(?:инн|inn)\b[^\d\n]{{0,30}}(?P<it>\d(?:[\s{_HYPHEN}]?\d){{11}}|"
+    rf"\d(?:[\s{_HYPHEN}]?\d){{9}})(?!\d)",
+    re.IGNORECASE,
+)
 _SNILS_SAID = re.compile(
     rf"\b(?:снилс\w{{0,3}}|snils)\b[^\d\n]{{0,30}}(?P<it>\d{{3}}(?:[\s{_HYPHEN}]?\d{{3}}){{2}}"
     rf"[\s{_HYPHEN}]?\d{{2}})(?!\d)",
@@ -37,13 +48,44 @@ _SNILS_FORM = re.compile(
 _BETWEEN = r"(?:,?\s*(?:№|#|n|no\.?|номер\w{0,2}|number)\s*|\s+)"
 _PASSPORT_SAID = re.compile(
     # «загранпаспорт» has 2 + 7 digits.
-    r"(?:паспорт\w{0,3}|сери[яеию]|passport)\b[^\d\n]{0,30}"
-    rf"(?P<it>\d{{2}}\s?\d{{2}}(?:{_BETWEEN}|[{_HYPHEN}])?\d{{6}}|\d{{2}}{_BETWEEN}?\d{{7}})(?!\d)",
+    r"(?:паспорт\w{0,3}|сери[яеию]|passport)\b[^\d\n]{0,30}?"
+    rf"(?P<it>\d{{2}}\s?\d{{2}}(?:{_BETWEEN}|[{_HYPHEN}])?\d{{6}}|\d{{2}}{_BETWEEN}?\d{{7}}|"
+    r"(?-i:[A-Z]{1,3})\d{6,9})(?!\d)",
     re.IGNORECASE,
 )
 _PASSPORT_FORM = re.compile(
     rf"(?<![\d+{_HYPHEN}(])(?<!\d\s)(?P<it>\d{{2}}\s?\d{{2}}{_BETWEEN}\d{{6}})(?![\d{_HYPHEN}])"
     rf"(?!\s\d)",
+    re.IGNORECASE,
+)
+# «серия 6509 номер 123456», a student's card: what it is called says that it is somebody's.
+_SERIES = re.compile(
+    r"(?:паспорт\w{0,3}|сери[яеию]|passport)\b[^\d\n]{0,30}(?P<it>\d{2}\s?\d{2})"
+    r"(?=[^\d\n]{1,20}\d{6}(?!\d))",
+    re.IGNORECASE,
+)
+_CARD_SAID = re.compile(
+    r"(?:студенческ\w{2,3}(?:\sбилет\w{0,2})?|студбилет\w{0,2}|студак\w{0,2}|зач[её]тк\w{1,2}|"
+    r"зач[её]тн\w{2,3}\sкнижк\w{1,2}|табельн\w{2,3}(?:\sномер\w{0,2})?|полис\w{0,2}|"
+    r"student\s(?:id|card|number|no\.?)|record\sbook)\b[^\d\n]{0,20}?"
+    rf"(?P<it>(?:[^\W\d_]{{1,3}}[{_HYPHEN}/]?)?\d(?:[{_HYPHEN}/\s]?\d){{4,}})(?![\d{_HYPHEN}/])",
+    re.IGNORECASE,
+)
+_IBAN = re.compile(
+    r"(?<!\w)(?P<it>[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,3})?)(?!\w)"
+)
+_CARD_MASKED = re.compile(
+    rf"(?<!\d)(?=[\d\s{_HYPHEN}]*[*xXхХ•])(?P<it>\d{{4}}[\s{_HYPHEN}]?(?:[\d*xXхХ•]{{4}}[\s{_HYPHEN}]?){{1,2}}\d{{4}})(?!\d)"
+)
+_DIGIT_WORDS = (
+    r"(?:ноль|нуль|один|два|три|четыре|пять|шесть|семь|восемь|девять|десять|"
+    r"(?:один|две|три|четыр|пят|шест|сем|восем|девят)надцать|двадцать|тридцать|сорок|пятьдесят|шестьдесят|семьдесят|"
+    r"восемьдесят|девяносто|сто|двести|триста|четыреста|пятьсот|шестьсот|семьсот|восемьсот|"
+    r"девятьсот|плюс|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|plus)"
+)
+# A telephone in words: nobody counts so far in a row.
+_IN_WORDS = re.compile(
+    rf"(?<!\w)(?P<it>{_DIGIT_WORDS}(?:[\s,{_HYPHEN}]{{1,3}}{_DIGIT_WORDS}){{6,}})(?!\w)",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\w+])(?P<it>\d{10,12})(?!\w)")
@@ -52,8 +94,10 @@ _MANY_DIGITS = re.compile(rf"(?<![\w])(?P<it>\+?\d(?:[\s().{_HYPHEN}]*\d){{9,}})
 _LOCAL_PHONE = re.compile(
     rf"(?<![\d{_HYPHEN}])(?P<it>\d{{2,3}}[{_HYPHEN}]\d{{2}}[{_HYPHEN}]\d{{2}})(?![\d{_HYPHEN}])"
 )
-_LONG = re.compile(r"(?P<it>\d{6,})")
+# With letters before it, as passports and cards have: AB1234567.
+_LONG = re.compile(r"(?P<it>(?:(?<!\w)[^\W\d_]{1,3})?\d{6,})")
 _TAKEN = "/"  # no number goes on over it
+_LEAST = 5  # digits that a number has at least
 _LEAST_PHONE = 7  # digits
 _REGION = "RU"
 
@@ -87,16 +131,27 @@ def numbers(text: str) -> list[Span]:
 
     A number that is said to be an INN or a SNILS and fails its check is a long number.
     """
-    if sum(character.isdigit() for character in text) < 6:
-        return []
+    in_words = [Span(*match.span("it"), Kind.PHONE) for match in _IN_WORDS.finditer(text)]
+    if sum(character.isdigit() for character in text) < _LEAST:
+        return in_words
+    text = _NUMBER_WITH_LETTERS.sub(_with_digits, blanked(text, in_words, _TAKEN))
     text = _PUBLIC.sub(lambda public: _TAKEN * len(public[0]), text)
-    found: list[Span] = []
+    found = in_words
     for finder in _FINDERS:
         spans = list(finder(text))
         found += spans
         # What is left of a run of digits is a number still.
         text = blanked(text, spans, _TAKEN)
     return found
+
+
+def _with_digits(match: re.Match[str]) -> str:
+    """Return a number with digits in place of the few letters that look like them."""
+    letters = sum(character.isalpha() for character in match[0])
+    digits = sum(character.isdigit() for character in match[0])
+    if letters > _MOST_LETTERS or digits < _LEAST:
+        return match[0]
+    return match[0].translate(_AS_DIGITS)
 
 
 def _by(pattern: re.Pattern[str], kind_of: Callable[[str], Kind | None]) -> Finder:
@@ -133,7 +188,11 @@ _FINDERS: tuple[Finder, ...] = (
     _by(_SNILS_SAID, lambda digits: Kind.SNILS if is_snils(digits) else Kind.NUMBER),
     _by(_SNILS_FORM, lambda digits: Kind.SNILS if is_snils(digits) else Kind.NUMBER),
     _by(_PASSPORT_SAID, lambda _: Kind.PASSPORT),
+    _by(_SERIES, lambda _: Kind.PASSPORT),
     _by(_PASSPORT_FORM, lambda _: Kind.PASSPORT),
+    _by(_CARD_SAID, lambda _: Kind.NUMBER),
+    _by(_IBAN, lambda _: Kind.NUMBER),
+    _by(_CARD_MASKED, lambda _: Kind.NUMBER),
     _by(_BARE, _bare),
     _phones,
     _by(_MANY_DIGITS, lambda _: Kind.NUMBER),

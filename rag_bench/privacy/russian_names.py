@@ -21,6 +21,8 @@ _GAP = regex.compile(r"[^\S\n]{1,3}")
 _INITIALS = r"\p{Lu}\.[^\S\n]?(?:\p{Lu}\.)?|\p{Ll}\.[^\S\n]?\p{Ll}\."
 _AFTER = regex.compile(rf"[^\S\n]{{0,2}}(?:{_INITIALS})")
 _BEFORE = regex.compile(rf"(?<![\p{{L}}.])(?:{_INITIALS})[^\S\n]{{0,2}}\Z")
+# «Зоркин ГИ»: initials without dots, which abbreviations of two letters look like.
+_TOGETHER = regex.compile(r"[^\S\n](?!РФ|ЕС|ЕЭ|СК|ДВ|РБ|РТ|ЦБ)\p{Lu}{2}(?![\p{L}\p{N}.-])")
 _LONGEST_INITIALS = 8
 _ACTING = regex.compile(r"\s*[ИВ]\.\s?О\.\s*")  # at «директора»; at a surname they are a name's
 _NO_INITIALS = regex.compile(r"\s*(?:т\.\s?[едпк]|и\.\s?о|в\.\s?о|н\.\s?э|г\.\s?г|с\.\s?ш)\.\s*")
@@ -166,6 +168,9 @@ def _with_initials(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int
         if after and _are_initials(token, after[0]):
             yield token.start, token.end + len(after[0].rstrip())
         start = max(0, token.start - _LONGEST_INITIALS)
+        together = _TOGETHER.match(text, token.end)
+        if together and _is_surname(token):
+            yield token.start, together.end()
         before = _BEFORE.search(text[start : token.start])
         if before and _are_initials(token, before[0]):
             yield start + before.start(), token.end
@@ -181,6 +186,16 @@ def _are_initials(token: Token, initials: str) -> bool:
     if token.word.is_part(SURNAME):
         return not (_is_small(token) and token.word.common)
     return two and bool(_CAPITALISED.fullmatch(token.text)) and not _ACTING.fullmatch(initials)
+
+
+def _is_surname(token: Token) -> bool:
+    """Whether a capitalised word is a surname and nothing else: no «Иваново», no «Роза»."""
+    known = token.word
+    return (
+        bool(_CAPITALISED.fullmatch(token.text))
+        and not (known.common or known.place)
+        and any(reading.part == SURNAME for reading in known.readings)
+    )
 
 
 def _is_small(token: Token) -> bool:
@@ -227,9 +242,11 @@ def _introduced(text: str, given: Sequence[Token]) -> Iterator[tuple[int, int]]:
                 break
             capitalised = bool(_CAPITALISED.fullmatch(token.text))
             named = bool(token.word.readings) or token.word.surname_like
-            if not (named or (capitalised and not token.word.known)):
+            # «ФИО зоркин г и»: letters behind a name are initials.
+            initial = len(token.text) == 1 and end > match.end()
+            if not (named or initial or (capitalised and not token.word.known)):
                 break
-            if not capitalised and token.word.common:
+            if not (capitalised or initial) and token.word.common:
                 break
             end = token.end
         if end > match.end():

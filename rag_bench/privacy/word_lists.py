@@ -16,6 +16,7 @@ def words(name: str) -> frozenset[str]:
     - ``doubtful_first_names``: those that are English words too; only a Russian surname bears them
       out.
     - ``no_surnames``: what, behind a first name in small letters, begins the rest of the sentence.
+    - ``openers``: words and abbreviations that stand before somebody's name and a comma.
     - ``things``: what, capitalised in a pair of words, makes it no person's name.
     - ``titles``: Russian words before a surname, which say who is meant.
     """

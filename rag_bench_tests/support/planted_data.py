@@ -35,10 +35,18 @@ class Sentence:
 
 
 def sentences(language: str) -> list[Sentence]:
-    """The planted sentences of a language; every second one is unseen."""
-    lines = (FOLDER / f"{language}.txt").read_text(encoding="utf-8").splitlines()
-    written = [line for line in lines if line and not line.startswith("#")]
-    return [_parsed(line, seen=i % 2 == 0) for i, line in enumerate(written)]
+    """The planted sentences of a language; every second one is unseen, until the file says of a
+    part of it that it was ``seen`` or ``unseen`` as a whole.
+    """
+    found: list[Sentence] = []
+    seen: bool | None = None
+    for line in (FOLDER / f"{language}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            part = line.removeprefix("#").partition(":")[0].strip()
+            seen = {"seen": True, "unseen": False}.get(part, seen)
+        elif line:
+            found.append(_parsed(line, len(found) % 2 == 0 if seen is None else seen))
+    return found
 
 
 def _parsed(line: str, seen: bool) -> Sentence:

@@ -191,6 +191,7 @@ class Recorder:
         """Return the most frequent cause of a cell's failures and what to do, as metadata."""
         from rag_bench.llm.config.providers import Providers
         from rag_bench.store.evaluations import failures_of
+        from rag_bench.store.public_names import masked
         from rag_bench.tiers.base.causes import most_frequent
 
         if not evaluation.n_errors:
@@ -206,7 +207,10 @@ class Recorder:
             [model for model in asked if model],
             {name: providers.provider(name).base_url or "" for name in providers.names},
         )
-        return {} if cause is None else {"cause": str(cause)}
+        if cause is None:
+            return {}
+        [text] = masked(self._bench.engine, [str(cause)])
+        return {"cause": text}
 
     def nothing(self, partition: str | None, why: str, generation_model: str | None = None) -> None:
         """Record a cell in which there is nothing to measure: it is neither missing nor failed."""

@@ -18,6 +18,7 @@ from rag_bench.reporting.instruments import mark_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from sqlalchemy import Engine
 
     from rag_bench.store.evaluations import StoredEvaluation
     from rag_bench.tiers.base.bench import Bench
@@ -40,6 +41,24 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMeta
     }
     schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in kinds.items()])
     return dg.MetadataValue.table(records, schema=schema)
+
+
+def words_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], engine: Engine | None = None
+) -> dg.TableMetadataValue:
+    """Return a table of users' words: as `table`, masked before it is cut.
+
+    Dagster's UI asks nobody who they are. ``engine``: of the store whose chunks' names are public;
+    None: nobody's is.
+    """
+    from rag_bench.privacy.masking import mask_all
+    from rag_bench.privacy.public_names import NOBODY
+    from rag_bench.store.public_names import current_names
+
+    texts = list({cell for row in rows for cell in row if isinstance(cell, str)})
+    names = NOBODY if engine is None else current_names(engine)
+    shown = dict(zip(texts, mask_all(texts, names), strict=True))
+    return table(columns, [[shown.get(c, c) if isinstance(c, str) else c for c in r] for r in rows])
 
 
 def _value(value: Any) -> str | int | bool:

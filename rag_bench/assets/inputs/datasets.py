@@ -10,7 +10,7 @@ from pydantic import Field
 from rag_bench import progress
 from rag_bench.assets.factories.cells import log_progress
 from rag_bench.assets.factories.declare import asset
-from rag_bench.assets.factories.describe import table
+from rag_bench.assets.factories.describe import words_table
 from rag_bench.assets.inputs.source import chunk
 from rag_bench.resources import DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
@@ -96,9 +96,10 @@ def manual_dataset(
             "dataset_id": info.id,
             "n_items": info.n_items,
             "n_pages": len({url for item in items for url in item.page_urls}),
-            "preview": table(
+            "preview": words_table(
                 ["question", "reference answer"],
                 [[item.question, item.reference_answer] for item in items[:8]],
+                engine,
             ),
         },
     )

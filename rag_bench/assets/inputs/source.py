@@ -140,10 +140,12 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
     `chunk.id` therefore leaves everything downstream valid.
     """
     from rag_bench.store import snapshots
+    from rag_bench.store.public_names import masked
 
     snapshot = snapshots.require_current(database.engine)
     rows = snapshots.chunks_of(database.engine, snapshot.sha256)
     lengths = sorted(len(row.text) for row in rows)
+    texts = masked(database.engine, [row.text for row in rows[:8]])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(snapshot.corpus_hash),
         metadata={
@@ -156,7 +158,10 @@ def chunk(database: DatabaseResource) -> dg.MaterializeResult:
             **_left_out(snapshot.report, "chunk"),
             "preview": table(
                 ["page", "id in dump", "text"],
-                [[row.page_url, row.source_id, row.text] for row in rows[:8]],
+                [
+                    [row.page_url, row.source_id, text]
+                    for row, text in zip(rows[:8], texts, strict=True)
+                ],
             ),
         },
     )

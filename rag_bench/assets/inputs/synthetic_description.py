@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from rag_bench.assets.factories.describe import number, span, table
+from rag_bench.assets.factories.describe import number, span, table, words_table
 from rag_bench.evaluation.question_sets import self_preference
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def left_out_table(record: Mapping[str, Any]) -> dg.TableMetadataValue:
         [one["type"], one["question"], one.get("reason") or f"repeats {one.get('repeats')}"]
         for one in some
     ]
-    return table(["type", "question", "why it was left out"], rows)
+    return words_table(["type", "question", "why it was left out"], rows)
 
 
 def samples_table(types: Sequence[str], items: Sequence[Item]) -> dg.TableMetadataValue:
@@ -94,7 +94,7 @@ def samples_table(types: Sequence[str], items: Sequence[Item]) -> dg.TableMetada
         for name in types
         for item in [one for one in items if one.details.get("type") == name][:each]
     ]
-    return table(["type", "question", "reference answer"], rows)
+    return words_table(["type", "question", "reference answer"], rows)
 
 
 def _share(trip: Mapping[str, Any] | None, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from rag_bench.assets.factories.declare import asset
-from rag_bench.assets.factories.describe import number, picture, table
+from rag_bench.assets.factories.describe import number, picture, table, words_table
 from rag_bench.assets.factories.trials import apart
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.types import few_pages
@@ -117,7 +117,7 @@ def comparison_metadata(board: "RetrieverBoard") -> dict[str, Any]:
     if board.contrasts:
         metadata["against_default"] = _differences(board)
     if changed := _changed(board):
-        metadata["changed_questions"] = table(
+        metadata["changed_questions"] = words_table(
             ["retriever", "measure", "", "question", "id"], changed
         )
     metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in notes(board)))
@@ -202,11 +202,12 @@ def _changed(board: "RetrieverBoard") -> Sequence[Sequence[str]]:
     """Return, of each retriever, the first questions that it finds first and the default one does
     not, and the other way round.
     """
+    from rag_bench.privacy.given_names import mask_given
     from rag_bench.reporting.retriever_board import title_of
 
     first = f"{board.level}_hit_rate@1"
     return [
-        [line.name, title_of(first), word, board.questions.get(case, ""), case]
+        [line.name, title_of(first), word, board.questions.get(case, ""), mask_given([case])[0]]
         for line in board.lines
         if line.contrasts
         for word, cases in (

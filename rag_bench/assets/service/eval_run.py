@@ -88,7 +88,10 @@ def _one(
         return None
     context.log_event(event_of(row, input_tags(context.instance)))
     if row["status"] == "failed":
-        return f"Run {run_id} failed: {row['error_detail'] or row['error_code'] or 'no results'}"
+        from rag_bench.privacy.given_names import mask_given
+
+        [why] = mask_given([row["error_detail"] or row["error_code"] or "no results"])
+        return f"Run {run_id} failed: {why}"
     return None
 
 

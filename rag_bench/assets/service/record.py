@@ -55,6 +55,8 @@ def event_of(
 
 def metadata_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a person reads about a run: its metrics, counts, what it asked and cost."""
+    from rag_bench.privacy.given_names import mask_given, masked_json
+
     found: dict[str, Any] = {"metrics": metrics_table(row["aggregates"])}
     found |= {
         name: followed(name, row["aggregates"][name])
@@ -62,10 +64,15 @@ def metadata_of(row: Mapping[str, Any]) -> dict[str, Any]:
         if row["aggregates"][name].get("value") is not None
     }
     found |= {name: row[name] for name in _SHOWN}
-    found |= {name: dg.MetadataValue.json(row[name]) for name in _OBJECTS if row[name]}
+    # Dagster's UI asks nobody who they are.
+    given = {"labels": masked_json(row["labels"], mask_given, names_too=True)}
+    given["config"] = masked_json(row["config"], mask_given)
+    objects = {name: given.get(name, row[name]) for name in _OBJECTS}
+    found |= {name: dg.MetadataValue.json(value) for name, value in objects.items() if value}
     found["cost_usd"] = float(row["cost_usd"])
     if row["error_code"]:
-        found["cause"] = f"{row['error_code']}: {row['error_detail'] or ''}".rstrip(": ")
+        cause = f"{row['error_code']}: {row['error_detail'] or ''}".rstrip(": ")
+        [found["cause"]] = mask_given([cause])
     if row["baseline"]:
         found["baseline"] = row["baseline"]
     # Where the whole result is: the API's address is not known here.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.assets.factories.describe import bars, picture, reading_order, table
+from rag_bench.assets.factories.describe import bars, picture, reading_order, words_table
 
 if TYPE_CHECKING:
     from rag_bench.store.evaluations import StoredEvaluation
@@ -37,9 +37,10 @@ def shown(bench: "Bench", evaluation: "StoredEvaluation") -> dict[str, Any]:
         metadata["retrieval_encoder"] = bench.searched.identity.name
     metadata |= _twins(evaluation.inputs.get("twins", {}))
     if missed:
-        metadata["not_found"] = table(
+        metadata["not_found"] = words_table(
             [f"question whose chunk is not among the first {bench.run.top_k}", "best page"],
             missed[:10],
+            bench.engine,
         )
     return metadata
 

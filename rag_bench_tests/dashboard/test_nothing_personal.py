@@ -1,0 +1,241 @@
+"""Personal data of every kind is planted wherever words are kept: who may not see it sees none.
+
+Of the dashboard every tab with what it opens; of the API every GET of the OpenAPI document, with
+the ids that there are, as each scope; who may `admin` sees it, and the audit says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from api_access import a_key, bearer
+from dashboard_pages import shown
+from local_provider import served
+from planted_store import (
+    BUILD,
+    CASE_IDS,
+    DRAFT,
+    PLANTED,
+    WORDS,
+    PlantedIds,
+    everything,
+    found_in,
+    plant,
+)
+from small_world import World, copy_of
+from sqlalchemy import Engine, text
+
+from rag_bench.access.scopes import Scope
+from rag_bench.api.app import build
+from rag_bench.dashboard.address import LANGUAGES, TABS
+from rag_bench.dashboard.context import Viewer
+from rag_bench.dashboard.words import Words
+from rag_bench.settings import Settings
+from rag_bench.store.embedded import EmbeddedServer
+
+pytestmark = pytest.mark.timeout(600)
+FAILED = [Words(lang)("failed", mark="").partition(".")[0] for lang in LANGUAGES]
+
+
+@pytest.fixture(scope="module")
+def planted(populated: World, server: EmbeddedServer) -> Iterator[tuple[World, PlantedIds]]:
+    with copy_of(server, populated) as world:
+        yield world, plant(world.engine)
+
+
+def views(world: World, ids: PlantedIds) -> list[str]:
+    """Every tab in both languages, and whatever opens from one."""
+    kinds = world.rows(
+        "select distinct on (tier, kind, error) id from (select e.id, e.tier, e.kind, exists("
+        "select 1 from rag_bench.evaluation_case c where c.evaluation_id = e.id and c.error_code "
+        "is not null) as error from rag_bench.evaluation e) as found order by tier, kind, error"
+    )
+    cases = world.rows(
+        "select item_id from rag_bench.dataset_item where item_id = any(:ids)", ids=list(CASE_IDS)
+    )
+    first, last = ids.evaluations
+    compared = f"?tab=compare&a={first}&b={last}"
+    runs = f"?tab=compare&a=run:{ids.own}&b=run:{ids.others}"
+    filters = ("regressed", "improved", "different", "errors", "unpaired")
+    return [
+        *(f"?tab={tab}&lang={'en' if n % 2 else 'ru'}" for n, tab in enumerate(TABS)),
+        *(f"?tab=questions&case={quote(one['item_id'])}" for one in cases),
+        *(f"?tab=runs&evaluation={one['id']}" for one in kinds),
+        *(f"?tab=runs&run={run}" for run in (ids.own, ids.others, ids.over_dataset)),
+        *(f"{pair}&filter={one}" for pair in (compared, runs) for one in filters),
+        *(f"?tab=judges&draw={ids.draw}&annotator={who}" for who in ("anna", "boris", "vera")),
+        *(f"?tab=utilization&kind={kind}" for kind in ("used", "answered", "topic", "page")),
+    ]
+
+
+def test_no_view_shows_any(planted: tuple[World, PlantedIds]) -> None:
+    world, ids = planted
+    everybody = frozenset(Scope) - {Scope.ADMIN}
+    wrong = {}
+    for query in views(world, ids):
+        page = shown(world.engine, query, Viewer(scopes=everybody))
+        assert not any(words in page.html for words in FAILED), query
+        # What a table's button saves as CSV stands in its cells, and a figure is plain data.
+        if leaked := found_in(everything([page.html, *page.figures])):
+            wrong[query] = leaked
+    assert not wrong
+
+
+def test_a_case_is_opened_by_what_stands_for_its_id(planted: tuple[World, PlantedIds]) -> None:
+    world, _ = planted
+    [listed] = [
+        row
+        for row in shown(world.engine, "?tab=questions").tables["questions"]
+        if next(iter(row.values())).startswith("[e-mail]")
+    ]
+    name = next(iter(listed.values()))
+    page = shown(world.engine, f"?tab=questions&case={quote(name)}")
+    assert name in page.text
+    assert "[name]" in page.text
+    assert page.tables["measures"]
+
+
+def test_what_is_masked_is_not_searched_for(planted: tuple[World, PlantedIds]) -> None:
+    world, _ = planted
+    for search in (PLANTED["name"], PLANTED["phone"], PLANTED["e-mail"]):
+        page = shown(world.engine, f"?tab=questions&search={quote(search)}")
+        assert "questions" not in page.tables
+        assert "cannot be searched for" in page.text
+
+
+@pytest.fixture(scope="module")
+def api(planted: tuple[World, PlantedIds]) -> Iterator[tuple[str, Engine, PlantedIds]]:
+    world, ids = planted
+    with served(build(world.engine, Settings()), lifespan="on") as url:
+        yield url, world.engine, ids
+
+
+def addresses(url: str, key: str, engine: Engine, ids: PlantedIds) -> list[str]:
+    """Every GET of the description with ids that there are; the test fails where one is unknown."""
+    described: dict[str, Any] = httpx.get(f"{url}/openapi.json", headers=bearer(key)).json()
+    known = {
+        "run_id": [ids.own, ids.others, ids.over_dataset],
+        "draw_id": [str(ids.draw)],
+        "name": [DRAFT],
+    }
+    found = []
+    for path, how in described["paths"].items():
+        if "get" not in how:
+            continue
+        names = [one["name"] for one in how["get"].get("parameters", ()) if one["in"] == "path"]
+        assert set(names) <= set(known), f"ids of {path} are not planted here"
+        for value in known[names[0]] if names else [""]:
+            found.append(path.replace(f"{{{names[0]}}}", value) if names else path)
+    first, last = ids.evaluations
+    pairs = [(f"evaluation:{first}", f"evaluation:{last}"), (f"run:{ids.own}", f"run:{ids.others}")]
+    found = [path for path in found if path != "/eval/compare"]
+    found += [f"/eval/compare?a={a}&b={b}" for a, b in pairs]
+    found += [f"/eval/runs/{run}/cases?limit=1" for run in (ids.own, ids.others)]
+    return found
+
+
+def asked(url: str, path: str, key: str, accept: str = "*/*") -> httpx.Response:
+    headers = {**bearer(key), "Accept": accept}
+    return httpx.get(f"{url}{path}", headers=headers, timeout=60)
+
+
+def replies(url: str, path: str, key: str) -> Iterator[str]:
+    for accept in ("*/*", "application/x-ndjson") if path.endswith("/cases") else ("*/*",):
+        reply = asked(url, path, key, accept)
+        assert reply.status_code < 500, (path, reply.text)
+        yield reply.text + json.dumps(dict(reply.headers))
+
+
+def is_own(path: str, ids: PlantedIds) -> bool:
+    """Whether a reply is of what anna sent herself, or of a list that has it."""
+    return path == "/eval/runs" or path.startswith(f"/eval/runs/{ids.own}")
+
+
+@pytest.mark.parametrize("scopes", [[s] for s in Scope if s != Scope.ADMIN] + [list(Scope)[:-1]])
+def test_no_reply_shows_any_without_admin(
+    api: tuple[str, Engine, PlantedIds], scopes: list[Scope]
+) -> None:
+    url, engine, ids = api
+    reader, stranger = a_key(engine, scopes, user="anna"), a_key(engine, scopes, user="carl")
+    wrong, answered = {}, 0
+    for path in addresses(url, reader, engine, ids):
+        for key in (reader, stranger) if Scope.READ in scopes else (reader,):
+            for reply in replies(url, path, key):
+                if key is reader and is_own(path, ids):
+                    continue
+                answered += 1
+                if leaked := found_in(reply):
+                    wrong[path] = leaked
+    assert not wrong
+    assert answered > 10
+
+
+def test_a_client_reads_the_cases_that_it_sent(api: tuple[str, Engine, PlantedIds]) -> None:
+    url, engine, ids = api
+    anna = a_key(engine, ["read"], user="anna")
+    own = asked(url, f"/eval/runs/{ids.own}/cases", anna).json()["cases"]
+    assert [one["case_id"] for one in own] == list(CASE_IDS)
+    assert {one["llm_answer"] for one in own} == {WORDS}
+    assert WORDS in asked(url, f"/eval/runs/{ids.own}/report", anna).text
+    listed = {run["run_id"]: run for run in asked(url, "/eval/runs", anna).json()["runs"]}
+    strangers = asked(url, f"/eval/runs/{ids.over_dataset}", a_key(engine, user="carl")).json()
+    assert strangers["labels"] == {"build": "[number]"}
+    assert listed[ids.own]["labels"]["who"] == WORDS
+    assert not found_in(json.dumps(listed[ids.others]))
+    # Her run over a stored dataset shows her own labels, but not what users wrote.
+    over = asked(url, f"/eval/runs/{ids.over_dataset}", anna).json()
+    assert over["labels"] == {"build": BUILD}
+    assert not found_in(json.dumps(over["comparison"]))
+    for what in ("cases", "report"):
+        assert not found_in(asked(url, f"/eval/runs/{ids.over_dataset}/{what}", anna).text)
+    others = asked(url, f"/eval/runs/{ids.others}/cases", anna).json()["cases"]
+    assert len({one["case_id"] for one in others}) == len(CASE_IDS), "still told apart"
+
+
+def test_who_may_admin_sees_it_and_the_audit_says_so(
+    api: tuple[str, Engine, PlantedIds],
+) -> None:
+    url, engine, ids = api
+    admin = a_key(engine, ["read", "label", "admin"], user="boss")
+    first, last = ids.evaluations
+    routes = {
+        f"/eval/runs/{ids.others}": "GET /eval/runs/{run_id}",
+        f"/eval/runs/{ids.others}/cases": "GET /eval/runs/{run_id}/cases",
+        f"/eval/runs/{ids.others}/report": "GET /eval/runs/{run_id}/report",
+        f"/eval/compare?a={first}&b={last}": "GET /eval/compare",
+        f"/eval/drafts/{DRAFT}": "GET /eval/drafts/{name}",
+        "/eval/labels": "GET /eval/labels",
+        "/eval/runs": "GET /eval/runs",
+    }
+    for path, action in routes.items():
+        assert found_in(asked(url, path, admin).text), path
+        with engine.connect() as connection:
+            noted = connection.execute(
+                text("select user_id from rag_bench.audit where action = :action order by id desc"),
+                {"action": action},
+            ).scalars()
+            assert next(iter(noted)) == "boss", path
+
+
+def test_a_case_is_labelled_and_taken_out_by_what_stands_for_its_id(
+    api: tuple[str, Engine, PlantedIds],
+) -> None:
+    url, engine, ids = api
+    key = a_key(engine, ["read", "label"], user="carl")
+    with httpx.Client(base_url=url, headers=bearer(key), timeout=60) as client:
+        seen = set()
+        while (case := client.get(f"/eval/draws/{ids.draw}/next").json())["case_id"]:
+            seen.add(case["case_id"])
+            given = {"case_id": case["case_id"], "value": 3}
+            took = client.post(f"/eval/draws/{ids.draw}/labels", json=given)
+            assert took.status_code == 200, took.text
+            assert not found_in(took.text)
+        assert any(one.startswith("[e-mail]~") for one in seen)
+        [inside] = client.get(f"/eval/drafts/{DRAFT}").json()["cases"]
+        removed = client.delete(f"/eval/drafts/{DRAFT}/cases/{quote(inside['id'])}")
+        assert removed.json() == {"removed": True}
