@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("rag_bench.observing")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+#: Attributes of OpenTelemetry's conventions, older and newer, that hold a path or a query.
+_ADDRESSES = ("http.target", "http.url", "url.full", "url.path", "url.query")
 #: Probes and scrapes come all the time and say nothing.
 _UNTRACED = "/healthz$,/readyz$,/metrics$"
 _lock = Lock()
@@ -109,8 +111,23 @@ def trace_requests(app: FastAPI) -> None:
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     FastAPIInstrumentor.instrument_app(
-        app, tracer_provider=made, excluded_urls=_UNTRACED, exclude_spans=["receive", "send"]
+        app,
+        tracer_provider=made,
+        excluded_urls=_UNTRACED,
+        exclude_spans=["receive", "send"],
+        server_request_hook=_without_address,
     )
+
+
+def _without_address(span: Any, scope: Mapping[str, Any]) -> None:
+    """Take out of a request's span what a client wrote into the address: labels, words that are
+    searched for, ids. The route's template says what was asked.
+    """
+    if span is None or not span.is_recording():
+        return
+    for name in _ADDRESSES:
+        if name in span.attributes:
+            span.set_attribute(name, "")
 
 
 def flush() -> None:

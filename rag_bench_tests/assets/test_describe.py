@@ -14,6 +14,7 @@ from rag_bench.assets.factories.describe import (
     metrics_table,
     span,
     table,
+    words_table,
 )
 
 
@@ -35,6 +36,14 @@ def test_a_table_keeps_its_rows_in_order_and_cuts_what_is_long() -> None:
     assert {column.name: column.type for column in found.schema.columns} == {
         "page": "string", "n": "int", "share": "string",
     }  # fmt: skip
+
+
+def test_users_words_are_masked_before_they_are_cut() -> None:
+    text = "Я Кузнецова Мария, " + "х" * 130 + " тел. +7 912 345-67-89"
+    [row] = words_table(["question", "n"], [[text, 2]]).records
+    assert row.data["n"] == 2
+    assert "Кузнецова" not in str(row.data["question"])
+    assert "+7" not in str(row.data["question"]), "nor the part of a number that has room"
 
 
 def test_a_table_without_rows_still_names_its_columns() -> None:

@@ -222,6 +222,30 @@ def test_who_may_admin_sees_it_and_the_audit_says_so(
             assert next(iter(noted)) == "boss", path
 
 
+def test_neither_dagster_nor_callbacks_nor_the_audit_have_any(
+    planted: tuple[World, PlantedIds],
+) -> None:
+    from rag_bench.assets.service.record import metadata_of
+    from rag_bench.store.eval_runs import reading
+    from rag_bench.store.eval_runs.callback_payload import payload_of
+
+    world, ids = planted
+    with world.engine.connect() as connection:
+        rows = [
+            row
+            for run in (ids.own, ids.others, ids.over_dataset)
+            if (row := reading.get(connection, run))
+        ]
+    assert len(rows) == 3
+    for row in rows:
+        assert not found_in(everything([metadata_of(row)]))
+        assert "[name]" in str(metadata_of(row)["cause"])
+        # What a client called its run is told to the address that it named, and nothing of cases.
+        assert not found_in(everything([payload_of({**row, "labels": {}})]))
+    audit = world.rows("select a::text as row from rag_bench.audit as a")
+    assert not found_in(everything([one["row"] for one in audit]))
+
+
 def test_a_case_is_labelled_and_taken_out_by_what_stands_for_its_id(
     api: tuple[str, Engine, PlantedIds],
 ) -> None:

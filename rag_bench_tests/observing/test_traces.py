@@ -122,15 +122,24 @@ def test_a_request_is_a_span_of_the_clients_trace(
             reply = httpx.get(f"{running.url}/eval/runs/r1", headers={**key, **parent})
             own = httpx.get(f"{running.url}/datasets", headers=key)
             httpx.get(f"{running.url}/metrics", headers=key)
+            asked = {"label": "who:Кузнецова Мария", "user": "maria@example.org"}
+            httpx.get(f"{running.url}/eval/runs", params=asked, headers=key).raise_for_status()
+            httpx.get(f"{running.url}/eval/drafts/Кузнецова Мария", headers=key)
         assert running.log.read_text(encoding="utf-8").count("Traceback") == 0
     one, other = spans.named("GET /eval/runs/{run_id}"), spans.named("GET /datasets")
     assert (one.trace_id, one.parent_id) == (TRACE, PARENT)
     assert reply.headers["x-trace-id"] == TRACE
     assert own.headers["x-trace-id"] == other.trace_id
     assert not [span for span in spans.found if "healthz" in span.name or "metrics" in span.name]
-    assert key["Authorization"].split()[1] not in "".join(span.text for span in spans.found)
+    everything = "".join(span.text for span in spans.found)
+    assert key["Authorization"].split()[1] not in everything
+    assert spans.named("GET /eval/drafts/{name}").said["http.route"] == "/eval/drafts/{name}"
+    log = running.log.read_text(encoding="utf-8")
+    for said in ("Кузнецова", "%D0%9A", r"\320\232", "maria"):
+        assert said not in everything, "what a client wrote into an address"
+        assert said not in log
     with engine.connect() as connection:
         told = connection.execute(
             text("select trace_id from rag_bench.audit order by id")
         ).scalars().all()  # fmt: skip
-    assert told == [TRACE, other.trace_id]
+    assert told[:2] == [TRACE, other.trace_id]

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.settings import PROJECT_ROOT, Settings
@@ -294,3 +295,12 @@ def test_a_connection_with_something_to_tell_is_kept_if_it_lives(
     with psycopg.connect(libpq_url(empty_database), autocommit=True) as other_client:
         other_client.execute("notify heard")
     assert _process(lone) == pid
+
+
+def test_an_error_names_no_values(engine: Engine) -> None:
+    # It goes into logs, and values are users' words.
+    for one in (engine, quick_engine(engine)):
+        with one.connect() as connection, pytest.raises(DBAPIError) as caught:
+            connection.execute(text("select cast(1 / 0 as int), :words"), {"words": "Кузнецова"})
+        assert "division by zero" in str(caught.value)
+        assert "Кузнецова" not in str(caught.value)

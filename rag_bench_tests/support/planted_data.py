@@ -128,7 +128,7 @@ def _all(sentence: Sentence, spans: Sequence[Span]) -> list[str]:
 def table() -> str:
     """The figures per language and kind, as Markdown."""
     rows = [
-        "| | kind | planted | recall | … unseen half | precision | … unseen half |",
+        "| | kind | planted | recall | … unseen part | precision | … unseen part |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for language in LANGUAGES:

@@ -21,6 +21,8 @@ _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x", 
 _INK = "#7d8590"
 _LINE = "rgba(125,133,144,0.35)"
 _TALLEST = 900
+#: Properties that hold what came from the store.
+_TEXTS = frozenset({"x", "y", "text", "name", "ticktext"})
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,18 @@ class Figure:
         return json.dumps(_plain({"data": self.data, "layout": self.layout}), ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value without what is not set, and with null for what is no number."""
+def _plain(value: Any, name: str = "") -> Any:
+    """Return a value without what is not set, with null for what is no number, and with texts that
+    are texts: plotly reads some tags in them. ``name``: of the property.
+    """
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if one is not None}
+        return {inner: _plain(one, inner) for inner, one in value.items() if one is not None}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(one, name) for one in value]
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, str) and name in _TEXTS:
+        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
