@@ -44,12 +44,15 @@ def current_names(engine: Engine) -> PublicNames:
 
 def masked(engine: Engine, texts: Sequence[str]) -> list[str]:
     """Return users' words with personal data masked."""
-    return mask_all(texts, current_names(engine)) if texts else []
+    # The names are read of all chunks: only for texts in which somebody is named at all.
+    hidden = mask_all(texts)
+    return hidden if hidden == list(texts) else mask_all(texts, current_names(engine))
 
 
 def masked_given(engine: Engine, texts: Sequence[str]) -> list[str]:
     """Return names that somebody gave to things, masked; see `privacy.given_names`."""
-    return mask_given(texts, current_names(engine)) if texts else []
+    hidden = mask_given(texts)
+    return hidden if hidden == list(texts) else mask_given(texts, current_names(engine))
 
 
 def with_name_masked(engine: Engine, dataset: DatasetInfo) -> DatasetInfo:
