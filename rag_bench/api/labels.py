@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -138,7 +139,7 @@ def router(engine: Engine) -> APIRouter:
         told = []
         for one in draws.draws(engine):
             stands = agreeing.standing(engine, one).as_json()
-            names = _names(engine, one, caller)
+            names = _names(engine, one, [case["case_id"] for case in stands["disputes"]], caller)
             for dispute in stands["disputes"]:
                 dispute["case_id"] = names.get(dispute["case_id"], dispute["case_id"])
             told.append(stands)
@@ -202,7 +203,7 @@ def router(engine: Engine) -> APIRouter:
         if Scope.ADMIN not in caller.scopes:
             texts = masked(engine, texts)
         return NextCase(
-            case_id=_names(engine, one, caller).get(case, case),
+            case_id=_names(engine, one, [case], caller)[case],
             question=texts[0],
             answer=texts[1],
             reference_answer=texts[2] or None,
@@ -259,9 +260,11 @@ def router(engine: Engine) -> APIRouter:
     return made
 
 
-def _names(engine: Engine, draw: draws.Draw, caller: Principal) -> dict[str, str]:
-    """Return what stands for the draw's cases, by their ids: who may not see them reads a place."""
-    return case_names(engine, draw, unmasked=Scope.ADMIN in caller.scopes)
+def _names(
+    engine: Engine, draw: draws.Draw, cases: Sequence[str], caller: Principal
+) -> dict[str, str]:
+    """Return what stands for cases of a draw, by their ids, for who may not see these."""
+    return case_names(engine, draw, cases, unmasked=Scope.ADMIN in caller.scopes)
 
 
 def _found(engine: Engine, draw_id: int) -> draws.Draw:

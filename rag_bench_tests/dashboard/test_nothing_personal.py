@@ -241,7 +241,10 @@ def test_neither_dagster_nor_callbacks_nor_the_audit_have_any(
         assert not found_in(everything([metadata_of(row)]))
         assert "[name]" in str(metadata_of(row)["cause"])
         # What a client called its run is told to the address that it named, and nothing of cases.
-        assert not found_in(everything([payload_of({**row, "labels": {}})]))
+        told = payload_of(
+            {**row, "labels": {}, "comparison": {"worse": row["comparison"]["worse"]}}
+        )
+        assert not found_in(everything([told]))
     audit = world.rows("select a::text as row from rag_bench.audit as a")
     assert not found_in(everything([one["row"] for one in audit]))
 

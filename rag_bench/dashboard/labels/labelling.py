@@ -112,8 +112,9 @@ def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -
         made.add(said(str(error), "warn"))
         return
     texts = shown(context, [one.question, one.answer, one.reference, *one.contexts])
-    names = case_names(context.engine, draw, unmasked=unmasked(context))
     before, behind = done.neighbours(case)
+    beside = [one for one in (case, before, behind) if one is not None]
+    names = case_names(context.engine, draw, beside, unmasked=unmasked(context))
     steps = [
         Markup('<a href="{}" data-go rel="{}">{}</a>').format(
             view.link(case=names[other]), rel, words(text)
@@ -188,7 +189,8 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
     made.add(heading(words("to_settle")))
     if not stands.to_settle:
         made.add(said(words("nothing_to_settle"), "empty"))
-    names = case_names(context.engine, draw, unmasked=unmasked(context))
+    waiting = [one.case_id for one in stands.to_settle]
+    names = case_names(context.engine, draw, waiting, unmasked=unmasked(context))
     for dispute in stands.to_settle:
         try:
             one = case_to_label(context.engine, draw, dispute.case_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -123,13 +123,16 @@ def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
     return CaseToLabel(case_id, item.question, row.answer, reference, contexts)
 
 
-def case_names(engine: Engine, draw: Draw, *, unmasked: bool = False) -> dict[str, str]:
-    """Return what stands for the ids of a draw's cases, by id: their places, where personal data
+def case_names(
+    engine: Engine, draw: Draw, cases: Collection[str], *, unmasked: bool = False
+) -> dict[str, str]:
+    """Return what stands for ids of a draw's cases, by id: with their places, where personal data
     is in them.
     """
     if unmasked:
-        return {case: case for case in draw.cases}
-    places = {case: place for place, case in enumerate(draw.cases, 1)}
+        return {case: case for case in cases}
+    wanted = set(cases)
+    places = {case: place for place, case in enumerate(draw.cases, 1) if case in wanted}
     return placed(places, lambda texts: masked_given(engine, texts))
 
 
