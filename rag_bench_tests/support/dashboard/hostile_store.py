@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 from sqlalchemy import Engine, text
 
@@ -111,12 +112,19 @@ def marked_up(figure: object) -> list[str]:
     return found
 
 
-def addresses(tab: str) -> list[str]:
-    """Return addresses of a tab: every parameter with impossible values, in turn."""
-    from urllib.parse import quote
-
+def addresses(tab: str, number: int) -> list[str]:
+    """Return addresses of a tab, each with one impossible value for all that it may say; so that
+    the tabs together meet every value. ``number``: of the tab.
+    """
     made = []
-    for n, name in enumerate(one for one in PARAMETERS if one not in ("unmask", "__theme")):
-        for value in VALUES[n % 3 :: 3]:
-            made.append(f"?tab={tab}&{name}={quote(value)}")
+    for value in VALUES[number % 6 :: 6]:
+        for names in (_LISTS, _SINGLE):
+            made.append(f"?tab={tab}&" + "&".join(f"{name}={quote(value)}" for name in names))
     return made
+
+
+#: What opens one thing of many, and what is said of a list, besides the language.
+_SINGLE = ("settings", "case", "evaluation", "run", "draw", "annotator", "a", "b", "topic", "judge")
+_LISTS = tuple(
+    name for name in PARAMETERS if name not in ("unmask", "__theme", *_SINGLE[1:5], "a", "b")
+)
