@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from rag_bench.api.problems import Code, Located, Problem
 from rag_bench.api.recording import note
 from rag_bench.errors import RagBenchError
 from rag_bench.reporting.compared.sides import NothingToCompareError
+from rag_bench.store.public_names import masked_given
 from rag_bench.store.releases import baselines
 
 if TYPE_CHECKING:
@@ -80,10 +82,16 @@ def router(engine: Engine) -> APIRouter:
     """Return the endpoints over one database."""
     made = APIRouter(prefix="/eval/baseline", tags=["data"])
 
-    @made.get("", dependencies=[needs(Scope.READ)], summary="The baseline and its history")
-    def show() -> Baseline:
-        """What the newest results and releases are held against."""
-        return _shown(baselines.history(engine, limit=_SHOWN))
+    @made.get("", summary="The baseline and its history")
+    def show(caller: Annotated[Principal, needs(Scope.READ)]) -> Baseline:
+        """What the newest results and releases are held against. Personal data in reasons is
+        masked, but for who may `admin`.
+        """
+        rows = baselines.history(engine, limit=_SHOWN)
+        if Scope.ADMIN not in caller.scopes:
+            reasons = masked_given(engine, [one.why for one in rows])
+            rows = [replace(one, why=why) for one, why in zip(rows, reasons, strict=True)]
+        return _shown(rows)
 
     @made.post("", summary="Pin the baseline")
     def pin(

@@ -23,6 +23,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.texts import names_shown
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.reporting.compared.sides import bare_name
 
@@ -75,12 +76,13 @@ def of_release(context: Context) -> list[object]:
         if live is None:
             return [*parts, said(words("gate_large"), "empty"), *_rules(context)]
         found = live
+    [why] = names_shown(context, [pinned.why])
     against = words(
         "gate_against",
         side=pinned.side,
         at=moment(pinned.created_at),
         who=pinned.who or words("nobody_said"),
-        why=pinned.why,
+        why=why,
     )
     parts += [paragraph(told), paragraph(against), *_rules(context)]
     for n, one in enumerate(found["models"]):
