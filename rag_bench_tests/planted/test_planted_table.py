@@ -63,7 +63,8 @@ def test_the_table_says_what_was_found_by_what(engine: Engine) -> None:
     stored(engine)
     tried = newest_planted(engine)
     assert tried is not None
-    assert planted_table(tried)[1] == [
+    assert [cells[0] for cells in planted_table(tried)[1]] == ["f"] * len(ROWS)
+    assert [cells[1:] for cells in planted_table(tried)[1]] == [
         ("nothing planted", "anew", "nothing, rightly", ""),
         ("nothing planted", "new dump", "false alarm: chunk: cut", "said"),
         (
@@ -83,7 +84,7 @@ def test_the_table_says_what_was_found_by_what(engine: Engine) -> None:
     )
     shown = as_json(tried)["planted_faults"]
     assert shown["found"] == tried.in_words
-    assert shown["table"][0] == ["planted", "size", "found by", "what showed it"]
+    assert shown["table"][0] == ["name", "planted", "size", "found by", "what showed it"]
     assert len(shown["table"]) == 1 + len(ROWS)
 
 
