@@ -44,7 +44,7 @@ README = (
     ("topics-dark", "?tab=topics", 1440, True, 1000),
     ("phone", "?tab=overview", 390, True, 844),
 )
-_TALLEST = 6000
+_TALLEST = 12_000
 _MOST_BYTES = 150_000
 _IMAGES = PROJECT_ROOT / "docs" / "images"
 

@@ -27,7 +27,7 @@ from rag_bench.dashboard.page.parts import (
     search_box,
     table,
 )
-from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
     from rag_bench.reporting.compared.sides import Side
+    from rag_bench.store.evaluations.listing import Listed
 
 FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
 _PER_LIST = 200
@@ -93,19 +94,23 @@ def _compared(context: Context, a: str, b: str) -> Compared:
 
 
 def _options(context: Context) -> list[tuple[str, str]]:
-    return context.keep(_named)
-
-
-def _named(engine: Engine) -> list[tuple[str, str]]:
     """Return the newest evaluations of models, in words."""
-    from rag_bench.store.evaluations.listing import listed
-
-    found, _ = listed(engine, limit=_OFFERED)
+    words = context.words
     return [
-        (str(one.id), f"{one.tier} {one.kind} {one.models} {moment(one.finished_at)}")
-        for one in found
+        (
+            str(one.id),
+            f"{step_name(one.tier, one.kind, words).shown} · {one.models} · "
+            f"{moment(one.finished_at)}",
+        )
+        for one in context.keep(_newest)
         if one.models
     ]
+
+
+def _newest(engine: Engine) -> list[Listed]:
+    from rag_bench.store.evaluations.listing import listed
+
+    return listed(engine, limit=_OFFERED)[0]
 
 
 def _suggested(context: Context) -> list[object]:
@@ -118,8 +123,8 @@ def _suggested(context: Context) -> list[object]:
     rows = [
         [
             link(f"№ {earlier} → № {one.id}", view.link(a=earlier, b=one.id)),
-            f"{one.tier} · {one.kind}",
-            one.models,
+            step_name(one.tier, one.kind, words),
+            model_names(one.models, words),
             moment(one.finished_at),
         ]
         for earlier, one in found

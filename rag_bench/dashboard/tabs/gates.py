@@ -28,6 +28,7 @@ from rag_bench.dashboard.tabs.common import (
     measured_line,
     model_name,
     settings_choice,
+    simulated_note,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def page(context: Context) -> Page:
         there = measured_elsewhere(context, "judge_pipeline", "gates")
         made.add(said(join([words("no_gates"), " ", there]), "empty"))
         return made
+    made.add(simulated_note((line.model for line in lines), words))
     _table(context, lines, made)
     _confusion(context, lines, made)
     _trade(context, lines, made)

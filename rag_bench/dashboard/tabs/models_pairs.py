@@ -188,7 +188,7 @@ def differences_part(
             columns,
             rows,
             words,
-            caption=words("most_different_caption", n=_DIFFERENCES),
+            caption=words("most_different_caption", n=len(rows), all=len(found)),
         )
     )
 

@@ -36,6 +36,7 @@ from rag_bench.dashboard.tabs.common import (
     model_name,
     moment,
     settings_choice,
+    settings_name,
 )
 from rag_bench.dashboard.tabs.parts.gate_verdict import of_release
 
@@ -190,7 +191,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
     found = context.keep(changes, board.settings_hash, wanted)
     parts: list[object] = [heading(words("what_changed"))]
     if not found:
-        return [*parts, paragraph(words("no_earlier"))]
+        return [*parts, paragraph(words("no_earlier")), _measured_again(context)]
     worse = [one for one in found if one.verdict == "worse"]
     better = [one for one in found if one.verdict == "better"]
     parts.append(
@@ -237,9 +238,25 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
     return parts
 
 
+def _measured_again(context: Context) -> Markup | None:
+    """Return a link to the newest settings whose models were measured before; None: there are no
+    such.
+    """
+    from rag_bench.store.evaluations.listing import neighbours_in_time
+
+    shown = {one.settings_hash for one in context.measured}
+    for _, one in context.keep(neighbours_in_time, 1):
+        if one.settings_hash in shown and one.settings_hash != context.settings_hash:
+            text = context.words(
+                "measured_again_at", settings=settings_name(context, one.settings_hash)
+            )
+            return paragraph(link(text, context.view.link(settings=one.settings_hash)))
+    return None
+
+
 def _topics(context: Context) -> list[object]:
     """Return the topics to look at first; nothing where topics were not analysed."""
-    from rag_bench.dashboard.tabs.topics import gaps_of, name_of
+    from rag_bench.dashboard.tabs.topics import gap_lines, gaps_of
     from rag_bench.evaluation.metrics.source_analytics import TOPICS
     from rag_bench.tiers.traffic.analytics import newest
 
@@ -251,14 +268,7 @@ def _topics(context: Context) -> list[object]:
     more = link(words("all_topics"), context.view.link("topics"))
     if not gaps:
         return [heading(words("topic_gaps")), paragraph(join([words("no_gaps"), " ", more]))]
-    lines = [
-        link(
-            words("gap_line", name=topic["name"], n=topic["question_count"]),
-            context.view.link("topics", topic=name_of(topic)),
-        )
-        for topic in gaps[:5]
-    ]
-    return [heading(words("topic_gaps")), bullets(lines), paragraph(more)]
+    return [heading(words("topic_gaps")), bullets(gap_lines(context, gaps)), paragraph(more)]
 
 
 def _missing(context: Context, board: Leaderboard) -> list[object]:
@@ -277,16 +287,22 @@ def _missing(context: Context, board: Leaderboard) -> list[object]:
             absent = [one for one in configured if one not in measured and not source_of(one)]
             if absent:
                 found.append(words("not_measured", role=words(role), models=", ".join(absent)))
-    for line in generators(board):
-        if line.n_scored < line.n_expected:
-            found.append(
-                words("partly_scored", model=line.model, n=line.n_scored, all=line.n_expected)
-            )
+    partly = [line for line in generators(board) if line.n_scored < line.n_expected]
+    found += [
+        words("partly_scored", model=line.model, n=line.n_scored, all=line.n_expected)
+        for line in partly
+    ]
     found += [words("no_longer_configured", model=model) for model in not_configured(board)]
     parts: list[object] = [heading(words("what_is_missing"))]
     if not found:
         return [*parts, paragraph(words("nothing_missing"))]
-    return [*parts, bullets(found), paragraph(Markup("<code>rag-bench sweep</code>"))]
+    sweep = Markup("rag-bench sweep --dataset {}").format(board.dataset.name)
+    command = Markup("<code>{}</code>").format(sweep)
+    again = Markup("<code>{} --retry-failed</code>").format(sweep)
+    parts += [bullets(found), paragraph(join([words("missing_command"), " ", command]))]
+    if partly:
+        parts.append(paragraph(join([words("partly_command"), " ", again])))
+    return parts
 
 
 def _failed(context: Context) -> list[object]:
