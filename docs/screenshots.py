@@ -29,7 +29,10 @@ from rag_bench.dashboard.address import LANGUAGES, TABS
 from rag_bench.settings import PROJECT_ROOT
 
 sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support"))
-sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support" / "dashboard"))
+
+from folders import support_folders
+
+sys.path.extend(support_folders())
 
 from dashboard_browser import Dashboard, chromium
 

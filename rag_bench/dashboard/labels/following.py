@@ -96,7 +96,10 @@ def corrected_section(
             metric_cell(one.raw_good.to_json(), words),
             metric_cell(one.good.to_json() if one.good else None, words),
             number_cell(one.n_labels),
-            Cell(_how(context, one), one.method or one.reason or ""),
+            Cell(
+                Markup('<div class="rb-long">{}</div>').format(_how(context, one)),
+                one.method or one.reason or "",
+            ),
         ]
         for (model, judge), one in found.found.items()
     ]
@@ -174,7 +177,10 @@ def _new_draw(context: Context) -> Markup | None:
                 n=row["n_answers"],
             ),
         )
-        for row in labelable_evaluations(context.engine, _OFFERED)
+        for row in sorted(
+            labelable_evaluations(context.engine, _OFFERED),
+            key=lambda row: row["settings_hash"] != context.settings_hash,
+        )
     )
     if not options:
         return None

@@ -11,6 +11,7 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
+    bullets,
     choice,
     choices,
     direction,
@@ -36,6 +37,8 @@ from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Engine
 
     from rag_bench.dashboard.context import Context
@@ -137,14 +140,14 @@ def _suggested(context: Context) -> list[object]:
 def _verdict(context: Context, found: Compared, made: Page) -> None:
     words = context.words
     kind = {"got worse": "bad", "cannot tell": "warn"}.get(found.verdict, "note")
-    sides = words(
-        "pairs_of",
-        n=found.n_pairs,
-        pages=found.n_pages,
-        a=_side(words, found.a),
-        b=_side(words, found.b),
+    made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind))
+    made.add(
+        bullets(
+            join([words(name), ": ", _side(context, side)])
+            for name, side in (("side_a", found.a), ("side_b", found.b))
+        ),
+        paragraph(words("pairs_of", n=found.n_pairs, pages=found.n_pages)),
     )
-    made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind), paragraph(sides))
     swap = context.view.link(a=context.view.get("b"), b=context.view.get("a"))
     made.add(paragraph(link(words("swap"), swap)))
 
@@ -190,8 +193,29 @@ def _in_margins(one: MetricCompared) -> dict[str, float | None]:
     }
 
 
-def _side(words: Words, side: Side) -> str:
-    return f"{words.known(side.kind, side.kind)} {side.id}"
+def _side(context: Context, side: Side) -> Markup:
+    """Return what a side is: of an evaluation its number, step, models and time."""
+    words, view = context.words, context.view
+    row = _evaluation(context, side)
+    if row is None:
+        name = f"{words.known(side.kind, side.kind)} {side.id}"
+        opened = view.link("runs", run=side.id) if side.kind == "run" else ""
+        return link(name, opened) if opened else Markup("{}").format(name)
+    roles = ("generation_model", "benchmark_judge_model", "production_judge_model")
+    parts = [
+        link(f"№ {side.id}", view.link("runs", evaluation=side.id)),
+        step_name(row["tier"], row["kind"], words).shown,
+        model_names(" · ".join(row[role] for role in roles if row[role]), words).shown,
+        moment(row["finished_at"]),
+    ]
+    return join((part for part in parts if part), " · ")
+
+
+def _evaluation(context: Context, side: Side) -> Mapping[str, Any] | None:
+    """Return what is stored of a side that is an evaluation; None: it is something else."""
+    from rag_bench.store.evaluations.listing import whole
+
+    return context.keep(whole, int(side.id)) if side.kind == "evaluation" else None
 
 
 def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
@@ -247,16 +271,18 @@ def _cases(context: Context, found: Compared, made: Page) -> None:
     if wanted in ("errors", "unpaired"):
         made.add(_alone_table(context, lists[wanted]))  # type: ignore[arg-type]
     else:
-        made.add(_changed_table(context, lists[wanted], in_dataset=found.b.kind == "evaluation"))  # type: ignore[arg-type]
+        made.add(_changed_table(context, lists[wanted], found.b))  # type: ignore[arg-type]
 
 
-def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) -> object:
-    words = context.words
+def _changed_table(context: Context, found: list[Changed], side: Side) -> object:
+    words, row = context.words, _evaluation(context, side)
+    # Questions are opened as they were answered in B, whatever was measured last.
+    opened = row["settings_hash"] if row else None
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
     rows = [
         [
-            _question_cell(context, in_dataset, one),
+            _question_cell(context, opened, one),
             text,
             one.metric,
             number_cell(one.a),
@@ -273,11 +299,13 @@ def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) 
     return table("cases", columns, rows, words, caption=caption)
 
 
-def _question_cell(context: Context, in_dataset: bool, one: Changed) -> Cell:
+def _question_cell(context: Context, settings_hash: str | None, one: Changed) -> Cell:
     """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
     case_id = one.case_b.asked.case_id
-    opened = link(case_id, context.view.link("questions", case=case_id)) if in_dataset else case_id
-    return Cell(opened, case_id)
+    if settings_hash is None:
+        return Cell(case_id)
+    opened = context.view.link("questions", case=case_id, settings=settings_hash)
+    return Cell(link(case_id, opened), case_id)
 
 
 def _alone_table(context: Context, found: list[Alone]) -> object:

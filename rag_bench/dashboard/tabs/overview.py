@@ -34,6 +34,7 @@ from rag_bench.dashboard.tabs.common import (
     measured_elsewhere,
     measured_line,
     model_name,
+    model_names,
     moment,
     settings_choice,
     settings_name,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 
 _PER_PAGE = 50
+_SUGGESTED = 20
 
 
 def page(context: Context) -> Page:
@@ -200,14 +202,27 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
             "bad" if worse else "note",
         )
     )
-    # Clear changes come first.
-    page = min(context.view.page, max(1, -(-len(found) // _PER_PAGE)))
+    whole = context.view.get("rows") == "all"
+    shown = found if whole else [*worse, *better]
+    if len(shown) < len(found):
+        every = link(words("show_changes", n=len(found)), context.view.link(rows="all"))
+    else:
+        every = link(words("hide_changes"), context.view.link(rows=None)) if whole else Markup("")
+    if not shown:
+        return [*parts, paragraph(every)]
+    page = min(context.view.page, max(1, -(-len(shown) // _PER_PAGE)))
     rows = [
         [
             Cell(
-                link(
-                    one.models,
-                    context.view.link("compare", a=one.before_id, b=one.evaluation_id),
+                join(
+                    [
+                        model_names(one.models, words).shown,
+                        " ",
+                        link(
+                            words("open_comparison"),
+                            context.view.link("compare", a=one.before_id, b=one.evaluation_id),
+                        ),
+                    ]
                 ),
                 one.models,
             ),
@@ -221,7 +236,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
                 tone={"worse": "bad", "better": "good"}.get(one.verdict, ""),
             ),
         ]
-        for one in found[_PER_PAGE * (page - 1) : _PER_PAGE * page]
+        for one in shown[_PER_PAGE * (page - 1) : _PER_PAGE * page]
     ]
     columns: list[Col | str] = [
         words("models"),
@@ -233,9 +248,9 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
         words("verdict"),
     ]
     parts.append(table("changes", columns, rows, words, caption=words("changes_caption")))
-    if len(found) > _PER_PAGE:
-        parts.append(pager(context.view, len(found), _PER_PAGE, words))
-    return parts
+    if len(shown) > _PER_PAGE:
+        parts.append(pager(context.view, len(shown), _PER_PAGE, words))
+    return [*parts, paragraph(every)]
 
 
 def _measured_again(context: Context) -> Markup | None:
@@ -245,12 +260,11 @@ def _measured_again(context: Context) -> Markup | None:
     from rag_bench.store.evaluations.listing import neighbours_in_time
 
     shown = {one.settings_hash for one in context.measured}
-    for _, one in context.keep(neighbours_in_time, 1):
-        if one.settings_hash in shown and one.settings_hash != context.settings_hash:
-            text = context.words(
-                "measured_again_at", settings=settings_name(context, one.settings_hash)
-            )
-            return paragraph(link(text, context.view.link(settings=one.settings_hash)))
+    again = (one.settings_hash for _, one in context.keep(neighbours_in_time, _SUGGESTED))
+    for found in again:
+        if found in shown and found != context.settings_hash:
+            text = context.words("measured_again_at", settings=settings_name(context, found))
+            return paragraph(link(text, context.view.link(settings=found)))
     return None
 
 
