@@ -19,6 +19,7 @@ from rag_bench.dashboard.page.parts import (
     join,
     link,
     mark,
+    long_cell,
     metric_help,
     number,
     number_cell,
@@ -283,7 +284,7 @@ def _changed_table(context: Context, found: list[Changed], side: Side) -> object
     rows = [
         [
             _question_cell(context, opened, one),
-            text,
+            long_cell(text),
             one.metric,
             number_cell(one.a),
             number_cell(one.b),
@@ -315,7 +316,7 @@ def _alone_table(context: Context, found: list[Alone]) -> object:
     rows = [
         [
             one.case.asked.case_id,
-            text,
+            long_cell(text),
             words("only_a" if one.side == "a" else "only_b"),
             one.metric or "",
             words.detail(one.reason),

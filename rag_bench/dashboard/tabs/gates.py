@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     choices,
     heading,
     join,
+    long_cell,
     metric_cell,
     metric_col,
     number,
@@ -188,7 +189,7 @@ def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Pa
             if one.error_code
             else reason
         )
-        rows.append([one.case_id, what, question, answer, why])
+        rows.append([one.case_id, what, long_cell(question), long_cell(answer), why])
     made.add(heading(words("wrong_verdicts")))
     made.add(choices(choice("judge", words("production_judge"), [(m, m) for m in models], judge)))
     made.add(paragraph(words("wrong_help", n=number(total), judge=judge)))

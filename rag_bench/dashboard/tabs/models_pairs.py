@@ -15,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     choices,
     heading,
     link,
+    long_cell,
     number,
     number_cell,
     paragraph,
@@ -167,7 +168,7 @@ def differences_part(
     rows: list[list[Any]] = [
         [
             Cell(link(one.case_id, view.link("questions", case=one.case_id)), one.case_id),
-            texts.get(one.case_id, ""),
+            long_cell(texts.get(one.case_id, "")),
             number_cell(one.first, 2),
             number_cell(one.second, 2),
             number_cell(one.size, 2),

@@ -38,6 +38,7 @@ from rag_bench.dashboard.tabs.common import (
     moment,
     settings_choice,
     settings_name,
+    step_name,
 )
 from rag_bench.dashboard.tabs.parts.gate_verdict import of_release
 
@@ -162,7 +163,9 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
             questions=number(snapshot.n_questions),
             at=moment(snapshot.loaded_at),
         )
-        items.append((words("dump"), snapshot.name, text))
+        # A long name is broken at its parts, not inside a number.
+        name = Markup("_<wbr>").join(snapshot.name.split("_"))
+        items.append((words("dump"), name, text))
     return cards(items)
 
 
@@ -337,10 +340,19 @@ def _failed(context: Context) -> list[object]:
             link(said_of, view.link("runs", status=status)) for status, n, said_of in counted if n
         )
     )
-    parts += [
-        paragraph(link(f"{one.tier} · {one.models}", view.link("runs", evaluation=one.id)))
-        for one in failed
-    ]
+    parts.append(
+        bullets(
+            join(
+                [
+                    link(f"№ {one.id}", view.link("runs", evaluation=one.id)),
+                    step_name(one.tier, one.kind, words).shown,
+                    model_names(one.models, words).shown,
+                ],
+                " · ",
+            )
+            for one in failed
+        )
+    )
     return parts
 
 
