@@ -44,7 +44,7 @@ WIDTHS = (1440, 390)
 README = (
     ("overview", "?tab=overview", 1440, False, 1000),
     ("models", "?tab=models", 1440, False, 1100),
-    ("topics-dark", "?tab=topics", 1440, True, 1000),
+    ("topics-dark", "?tab=topics", 1440, True, 1120),
     ("phone", "?tab=overview", 390, True, 844),
 )
 _TALLEST = 12_000

@@ -116,11 +116,13 @@ def test_names_of_points_stand_towards_the_middle() -> None:
     assert made.data[0]["textposition"] == ["top right", "top center", "top left"]
 
 
-def test_names_stand_at_the_groups_that_are_asked_for() -> None:
-    groups = {"gap": [(0.0, 1.0, "a")], "rest": [(1.0, 2.0, "b")]}
-    made = figures.points(groups, "x", "y", labels=("gap",))
+def test_what_stands_at_points_may_be_shorter_than_their_names() -> None:
+    groups = {"gap": [(0.0, 1.0, "a long name")], "rest": [(1.0, 2.0, "b")]}
+    made = figures.points(groups, "x", "y", labels={"a long name": "1"})
     assert made is not None
     assert [one["mode"] for one in made.data] == ["markers+text", "markers"]
+    assert [one["text"] for one in made.data] == [["1"], [""]]
+    assert [one["hovertext"] for one in made.data] == [["a long name"], ["b"]]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def points(
     *,
     line: Sequence[tuple[float, float]] = (),
     line_name: str = "",
-    labels: bool | Collection[str] = True,
+    labels: bool | Mapping[str, str] = True,
     small: bool = False,
     scale: Sequence[float] | None = None,
     sizes: Mapping[str, int] | None = None,
@@ -168,8 +168,9 @@ def points(
     """Return points (x, y, name) by group, and a line through some of them.
 
     ``sizes``: what the points' areas stand for, by name. ``labels``: whether names stand at the
-    points; or the groups of which they do. ``small``: many of them, at places that mean nothing in
-    numbers. ``scale``: of ``y``, shown where all points are at one height.
+    points; or what stands there instead, by name, where not all have room. ``small``: many of
+    them, at places that mean nothing in numbers. ``scale``: of ``y``, shown where all points are at
+    one height.
     """
     figure = Figure()
     if line:
@@ -182,18 +183,23 @@ def points(
             line={"dash": "dot", "color": _INK, "shape": "hv"},
             hoverinfo="skip",
         )
+    inside = not isinstance(labels, bool)
     ends = spread_of(x for found in groups.values() for x, _, _ in found)
     for n, (group, found) in enumerate(groups.items()):
-        written = labels if isinstance(labels, bool) else group in labels
+        names = [name for _, _, name in found]
+        written = short(names) if labels is True else [(labels or {}).get(n, "") for n in names]
         figure.trace(
             "scatter",
             x=[x for x, _, _ in found],
             y=[y for _, y, _ in found],
-            text=short([name for _, _, name in found]),
-            mode="markers+text" if written else "markers",
-            textposition=[_away_from(ends, x) for x, _, _ in found],
+            text=written,
+            hovertext=short(names),
+            mode="markers+text" if any(written) else "markers",
+            # What is given instead of names is short: it stands inside the points.
+            textposition="middle center" if inside else [_away_from(ends, x) for x, _, _ in found],
+            textfont={"color": "#111111"} if inside else None,
             name=group,
-            hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
+            hovertemplate="%{hovertext}: %{x}, %{y}<extra></extra>",
             marker={
                 "color": _colour(n),
                 "size": _diameters(found, sizes) if sizes else 5 if small else 11,

@@ -57,6 +57,12 @@ def bullets(lines: Iterable[object]) -> Markup:
     return Markup("<ul>{}</ul>").format(items) if items else Markup("")
 
 
+def numbered(lines: Iterable[object]) -> Markup:
+    """Return a list with numbers."""
+    items = join(Markup("<li>{}</li>").format(line) for line in lines)
+    return Markup("<ol>{}</ol>").format(items) if items else Markup("")
+
+
 def link(text: object, query: str, kind: str = "") -> Markup:
     """Return a link to another view, which opens without loading the page anew."""
     given = Markup(' class="{}"').format(kind) if kind else ""

@@ -21,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     metric_help,
     number,
     number_cell,
+    numbered,
     p_cell,
     pager,
     paragraph,
@@ -285,7 +286,7 @@ def _topics(context: Context) -> list[object]:
     more = link(words("all_topics"), context.view.link("topics"))
     if not gaps:
         return [heading(words("topic_gaps")), paragraph(join([words("no_gaps"), " ", more]))]
-    return [heading(words("topic_gaps")), bullets(gap_lines(context, gaps)), paragraph(more)]
+    return [heading(words("topic_gaps")), numbered(gap_lines(context, gaps)), paragraph(more)]
 
 
 def _missing(context: Context, board: Leaderboard) -> list[object]:

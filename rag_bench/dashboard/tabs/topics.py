@@ -12,7 +12,6 @@ from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
     Col,
     Page,
-    bullets,
     choice,
     choices,
     heading,
@@ -22,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     metric_cell,
     metric_help,
     number_cell,
+    numbered,
     paragraph,
     said,
     table,
@@ -57,7 +57,7 @@ def page(context: Context) -> Page:
     topics = [dict(case.scores) for case in context.keep(evaluations.cases_of, found.id)]
     gaps = gaps_of(context, found)
     if gaps:
-        made.add(said(words("topics_need"), "warn"), bullets(gap_lines(context, gaps)))
+        made.add(said(words("topics_need"), "warn"), numbered(gap_lines(context, gaps)))
     else:
         made.add(said(words("no_gaps")))
     scores = context.board.by_topic if context.board else None
@@ -71,7 +71,7 @@ def page(context: Context) -> Page:
             made.add(said(words("traffic_uncovered", share=share), "warn"))
     if view.get("topic"):  # who comes for one topic finds it first
         _samples(context, topics, gaps, made)
-    _map(context, topics, scores, pair, made)
+    _map(context, topics, gaps, scores, pair, made)
     sort = view.get("sort") if view.get("sort") in _SORTS else _SORTS[0]
     made.add(heading(words("topics")), paragraph(words("topics_help")))
     options = [(one, words(f"order_{one}")) for one in _SORTS]
@@ -139,6 +139,7 @@ def _value(metric: Mapping[str, Any] | None, otherwise: float) -> float:
 def _map(
     context: Context,
     topics: Sequence[Mapping[str, Any]],
+    gaps: Sequence[Mapping[str, Any]],
     scores: TopicScores | None,
     pair: Pair | None,
     made: Page,
@@ -151,19 +152,17 @@ def _map(
         made.add(said(join([words("no_topic_scores"), " ", command]), "note"))
     else:
         made.add(choices(pair_choice(context, scores, pair)))
-    # Of many topics only those are named that somebody looks for.
-    named = True if len(topics) <= 12 else (words("gap_topic"),)
-    first_words = _first_words(topics)
-    sizes = {first_words[t["name"]]: t["question_count"] for t in topics}
+    # A point has room for the number that its topic has in the list above, not for its name.
+    numbers = {topic["name"]: str(n) for n, topic in enumerate(gaps[:_FIRST], 1)}
+    sizes = {t["name"]: t["question_count"] for t in topics}
     groups: dict[str, list[Any]] = {}
     for topic in topics:
         group = words("gap_topic") if topic["gaps"] else words("covered_topic")
-        name = first_words[topic["name"]]
-        at = (topic["with_answers_rate"], topic["mean_best_similarity"], name)
+        at = (topic["with_answers_rate"], topic["mean_best_similarity"], topic["name"])
         groups.setdefault(group, []).append(at)
     made.add(
         figures.points(
-            groups, words("answered_share"), words("similarity"), sizes=sizes, labels=named
+            groups, words("answered_share"), words("similarity"), sizes=sizes, labels=numbers
         )
     )
     if scores is None or pair is None:
@@ -173,19 +172,14 @@ def _map(
     for topic in topics:
         if (value := _value(topic.get("score"), -1.0)) >= 0:
             group = words("gap_topic") if topic["gaps"] else words("covered_topic")
-            name = first_words[topic["name"]]
-            groups.setdefault(group, []).append((topic["with_answers_rate"], value, name))
+            groups.setdefault(group, []).append((topic["with_answers_rate"], value, topic["name"]))
     if groups:
         made.add(paragraph(words("gap_map_scores", model=pair[0])))
         made.add(
-            figures.points(groups, words("answered_share"), f"{title} ↑", sizes=sizes, labels=named)
+            figures.points(
+                groups, words("answered_share"), f"{title} ↑", sizes=sizes, labels=numbers
+            )
         )
-
-
-def _first_words(topics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return two words of each topic's name, which stand at its point; all where they are alike."""
-    cut = {t["name"]: ", ".join(t["name"].split(", ")[:2]) for t in topics}
-    return cut if len(set(cut.values())) == len(cut) else {name: name for name in cut}
 
 
 def _table(
