@@ -164,7 +164,12 @@ def _metrics(context: Context, found: Compared, made: Page) -> None:
     columns.append(words("why"))
     made.add(table("compared", columns, rows, words, caption=words("compare_caption")))
     scaled = [
-        one for one in found.metrics if one.comparison.difference.value is not None and one.margin
+        one
+        for one in found.metrics
+        # Of what is better on neither side nothing can lie to the right.
+        if one.comparison.difference.value is not None
+        and one.margin
+        and one.higher_is_better is not None
     ]
     if scaled:
         made.add(heading(words("differences_in_margins"), 3))
