@@ -119,7 +119,7 @@ def test_nor_does_a_comparison_and_kinds_have_russian_names(
     ]
     assert [english(page, words_of_others) for page in pages] == [[]] * len(pages)
     pages += [shown(populated.engine, f"?tab={tab}&lang=ru") for tab in ("runs", "compare")]
-    ours = re.compile(r"(?<![\w_:-])(answers|scores|metrics|contexts per answer)(?![\w_=-])")
+    ours = re.compile(r"(?<![\w/_:-])(answers|scores|metrics|contexts per answer)(?![\w_=-])")
     assert [ours.findall(page.text) for page in pages] == [[]] * len(pages)
 
 
