@@ -55,7 +55,7 @@ from large_store import Size, enlarge
 MOST_RATIO, MOST_WAITING, MOST_SECONDS = 3.0, 1.0, 2.0
 #: Of each tab the address that asks for most.
 WORST = {
-    "overview": "?tab=overview&page=9999",
+    "overview": "?tab=overview&rows=all&page=9999",
     "runs": "?tab=runs&sort=status&page=20&kind=3&metric=rubric_e2e_quality",
     "models": "?tab=models&rows=triples&page=5&judge=vendor/judge-thinking-10",
     "judges": "?tab=judges&lang=ru",

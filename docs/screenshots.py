@@ -29,7 +29,10 @@ from rag_bench.dashboard.address import LANGUAGES, TABS
 from rag_bench.settings import PROJECT_ROOT
 
 sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support"))
-sys.path.insert(0, str(PROJECT_ROOT / "rag_bench_tests" / "support" / "dashboard"))
+
+from folders import support_folders
+
+sys.path.extend(support_folders())
 
 from dashboard_browser import Dashboard, chromium
 
@@ -41,10 +44,10 @@ WIDTHS = (1440, 390)
 README = (
     ("overview", "?tab=overview", 1440, False, 1000),
     ("models", "?tab=models", 1440, False, 1100),
-    ("topics-dark", "?tab=topics", 1440, True, 1000),
+    ("topics-dark", "?tab=topics", 1440, True, 1120),
     ("phone", "?tab=overview", 390, True, 844),
 )
-_TALLEST = 6000
+_TALLEST = 12_000
 _MOST_BYTES = 150_000
 _IMAGES = PROJECT_ROOT / "docs" / "images"
 

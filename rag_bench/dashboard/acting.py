@@ -98,7 +98,7 @@ def act(context: Context, given: Given) -> Markup:
         return told
     except RagBenchError as error:
         _note(context, given.name, "refused", "INVALID_INPUT")
-        return said(str(error), "bad")
+        return said(words.sentence(str(error)), "bad")
     except Exception:
         mark = uuid.uuid4().hex[:8]
         _log.exception("An action of the dashboard failed, %s.", mark)

@@ -54,8 +54,13 @@ def header(context: Context) -> Markup:
 def without_results(context: Context) -> Markup:
     """Return what is shown where no model was measured: what to do about it."""
     from rag_bench.dashboard.page.parts import said
+    from rag_bench.store.evaluations.listing import listed
 
     words = context.words
+    _, n_failed = listed(context.engine, status="failed", limit=1)
+    if n_failed:
+        causes = link(words("why_failed"), context.view.link("runs", status="failed"))
+        return said(join([words("only_failed", n=n_failed), " ", causes]), "warn")
     lines = [words("nothing_measured"), Markup("<code>rag-bench demo</code>"), words("or_own_dump")]
     lines.append(Markup("<code>rag-bench load-dump FILE &amp;&amp; rag-bench benchmark</code>"))
     text = join(Markup("<p>{}</p>").format(line) for line in lines)

@@ -25,10 +25,13 @@ LABEL = "planted faults"
 
 @dataclass(frozen=True)
 class Baseline:
-    """What plants are copied from: a swept database, its dump, and what its stages said."""
+    """What plants are copied from: a swept database, its dump, the sources of that, and what the
+    stages said.
+    """
 
     url: str
     dump: Path
+    data: Path
     ran: Ran
 
 
@@ -70,7 +73,7 @@ def _baseline(scratch: Scratch, data: Path, folder: Path) -> Baseline:
                 raise RagBenchError(f"The self-test's own world fails: {'; '.join(ran.errors)}")
         world.pin()
         ran.extend(world.watch())
-    return Baseline(url, dump, ran)
+    return Baseline(url, dump, data, ran)
 
 
 #: Users' questions in the dump: the dump must have some, and no tier here reads them.
@@ -99,7 +102,11 @@ def _row(scratch: Scratch, baseline: Baseline, folder: Path, plant: Plant) -> di
                 "words": plant.words,
                 "size": plant.size,
                 "control": plant.is_control,
-                "found": [one.as_json() for one in found_by(seen)],
+                # Where the world's files lie on this machine says nothing of the fault.
+                "found": [
+                    {**one.as_json(), "said": one.said.replace(f"{baseline.data}/", "")}
+                    for one in found_by(seen)
+                ],
                 "told": told(seen),
                 "seconds": round(time.monotonic() - started, 1),
             }

@@ -53,4 +53,4 @@ def test_who_comes_for_a_topic_or_a_change_finds_it(populated: World) -> None:
         first = page.html.index(f": {topic['name']}</h2>")
         assert first < page.html.index('id="rb-topics"'), "the topic that was asked for comes first"
     # A change opens the comparison of its two measurements, with the questions that moved.
-    assert "?tab=compare&amp;a=" in shown(populated.engine, "?tab=overview").html
+    assert "?tab=compare&amp;a=" in shown(populated.engine, "?tab=overview&rows=all").html

@@ -12,6 +12,10 @@ from rag_bench.dashboard.address import TABS
 def test_it_says_that_it_failed_and_why(failed: Engine) -> None:
     overview = shown(failed, "?tab=overview")
     assert "Measurements that failed: 1" in overview.text
+    for tab in ("overview", "models", "questions"):
+        page = shown(failed, f"?tab={tab}")
+        assert "Models were measured, but none has a usable result" in page.text
+        assert "?tab=runs&amp;status=failed" in page.html
     [row] = shown(failed, "?tab=runs").tables["evaluations"]
     assert row["status"] == "failed"
     assert row["errors"] == "LLM_FAILED 3"

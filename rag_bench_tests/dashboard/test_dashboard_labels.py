@@ -172,8 +172,7 @@ def test_two_annotators_one_by_file_and_one_by_keyboard(
         browsed.settled()
         case = str(browsed.run(f"return {_SETTLES}.elements['case'].value"))
         true = str(world.truth[FIRST][case])
-        browsed.run(f"{_SETTLES}.elements['value'].value = arguments[0]", true)
-        browsed.run(f"{_SETTLES}.querySelector('button').click()")
+        browsed.run(f"{_SETTLES}.querySelector(`button[value='${{arguments[0]}}']`).click()", true)
         _wait(browsed, f"{case} is labelled {true}")
     after = corrections(world.engine, SETTINGS, TIER, METRIC).found[FIRST, JUDGE_KEY]
     assert after.n_disputed == 0

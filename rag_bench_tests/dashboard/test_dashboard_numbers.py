@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_production_judges(populated: World) -> None:
 
 
 def test_what_changed_is_in_the_overview_and_comparable(populated: World) -> None:
-    page = shown(populated.engine, "?tab=overview")
+    page = shown(populated.engine, "?tab=overview&rows=all")
     rows = page.tables["changes"]
     assert rows, page.text[:3000]
     assert {row["verdict"] for row in rows} <= {"worse", "better", "cannot tell"}
@@ -143,6 +144,29 @@ def test_what_changed_is_in_the_overview_and_comparable(populated: World) -> Non
             assert value(row["now"]) == stored[key]["rubric_e2e_quality"]["value"]
             checked += 1
     assert checked > 1
+    clear = [row for row in rows if row["verdict"] != "cannot tell"]
+    short = shown(populated.engine, "?tab=overview")
+    assert short.tables.get("changes", []) == clear
+    [n_all] = re.findall(r"Show all (\d+) comparisons", short.text)
+    assert int(n_all) >= len(rows)
+
+
+def test_a_question_of_a_comparison_opens_as_it_was_answered_there(populated: World) -> None:
+    pairs = populated.rows(
+        "select min(id) as a, max(id) as b from rag_bench.evaluation where tier = '3' and "
+        "kind = 'scores' group by generation_model, benchmark_judge_model having count(*) > 1"
+    )
+    opened = 0
+    for pair in pairs:
+        for a, b in ((pair["a"], pair["b"]), (pair["b"], pair["a"])):
+            [row] = populated.rows(f"select settings_hash from rag_bench.evaluation where id = {b}")
+            page = shown(populated.engine, f"?tab=compare&a={a}&b={b}&filter=different")
+            links = re.findall(r"tab=questions&amp;settings=(\w+)&amp;case=", page.html)
+            assert set(links) <= {row["settings_hash"]}
+            assert len(links) == len(page.tables["cases"])
+            assert f"tab=runs&amp;evaluation={a}" in page.html
+            opened += len(links)
+    assert opened
 
 
 def test_evaluations_are_listed_with_their_status_and_errors(populated: World) -> None:

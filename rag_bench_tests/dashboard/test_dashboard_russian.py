@@ -106,6 +106,23 @@ def test_nor_does_an_evaluation_or_a_question(populated: World, words_of_others:
     assert english(page, words_of_others) == []
 
 
+def test_nor_does_a_comparison_and_kinds_have_russian_names(
+    populated: World, words_of_others: set[str]
+) -> None:
+    pairs = populated.rows(
+        "select min(id) as a, max(id) as b from rag_bench.evaluation where tier = '3' and "
+        "kind = 'scores' group by generation_model, benchmark_judge_model having count(*) > 1"
+    )
+    pages = [
+        shown(populated.engine, f"?tab=compare&lang=ru&a={pair['a']}&b={pair['b']}")
+        for pair in pairs[:2]
+    ]
+    assert [english(page, words_of_others) for page in pages] == [[]] * len(pages)
+    pages += [shown(populated.engine, f"?tab={tab}&lang=ru") for tab in ("runs", "compare")]
+    ours = re.compile(r"(?<![\w/_:-])(answers|scores|metrics|contexts per answer)(?![\w_=-])")
+    assert [ours.findall(page.text) for page in pages] == [[]] * len(pages)
+
+
 def test_the_search_itself_finds_english() -> None:
     page = Shown('<p title="a judge that nobody checked">cannot connect to the server</p>')
     assert len(english(page, set())) == 2

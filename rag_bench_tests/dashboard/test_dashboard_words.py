@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import rag_bench.dashboard
 from rag_bench.dashboard.address import LANGUAGES, PARAMETERS, TABS, View
+from rag_bench.reporting.compared.inputs import IN_WORDS
 from rag_bench.settings import PROJECT_ROOT
+from rag_bench.tiers.registry import tiers
 
 HERE = Path(rag_bench.dashboard.__file__).parent
 WORDS = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
@@ -42,6 +44,8 @@ def test_no_word_is_left_over() -> None:
     made += (
         "gate_",
         "rates_",
+        "tier_",
+        "kind_",
         "call_",
         "draft_",
         "cause_",
@@ -58,6 +62,14 @@ def test_no_word_is_left_over() -> None:
         and not k.endswith("_help")
         and not k.endswith("_unknown")
     } == set()
+
+
+def test_what_can_differ_between_two_sides_and_every_step_has_words() -> None:
+    assert {f"made_{name}" for name in IN_WORDS} - set(WORDS) == set()
+    steps = [(tier.name, step.kind) for tier in tiers() for step in tier.steps]
+    assert {f"tier_{tier}" for tier, _ in steps} - set(WORDS) == set()
+    # RAGAS is called so in every language.
+    assert {f"kind_{kind}" for _, kind in steps} - set(WORDS) == {"kind_ragas"}
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine

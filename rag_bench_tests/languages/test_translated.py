@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from rag_bench.eval_runs.executing import case_errors
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.judge_requirements import REQUIREMENTS
 from rag_bench.evaluation.traffic.ratings import SCALES
@@ -56,6 +57,15 @@ def test_every_reason_is_there_in_russian() -> None:
         assert f"{required.meaning}: {{rest}}" in RU["sentences"]
     for scale in SCALES.values():
         assert not scale.note or scale.note in RU["sentences"], scale.note
+
+
+def test_errors_of_a_service_s_case_are_there_in_russian() -> None:
+    said = {*case_errors._OF_ANSWER.values(), *case_errors._OF_METRIC.values()}
+    causes_of_it = {cause for _, cause in case_errors._CAUSES}
+    for text in said:
+        for cause in causes_of_it:
+            russian = sentence(f"{text}: {cause}.", "ru")
+            assert not re.search("[a-z]{3,}", russian), russian
 
 
 @pytest.mark.parametrize("section", ["advice", "sentences"])

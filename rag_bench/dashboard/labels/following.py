@@ -11,7 +11,6 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
-    form,
     heading,
     join,
     link,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from rag_bench.evaluation.people.corrected import Correction
     from rag_bench.reporting.leaderboard import Leaderboard
 
-_DRAWN = 100
+_DRAWN, _MOST = 100, 1000
 _OFFERED = 200
 
 
@@ -78,6 +77,8 @@ def corrected_section(
     """Add raw scores beside corrected ones, where there are labels; else what labels are for, or
     nothing.
     """
+    from rag_bench.dashboard.tabs.common import model_name  # it asks here who was checked
+
     words, found = context.words, corrected_of(context, board)
     labels = found is not None and any(one.n_labels for one in found.found.values())
     if found is None or not (labels or without_labels):
@@ -88,14 +89,17 @@ def corrected_section(
         return
     rows: list[list[Any]] = [
         [
-            model,
-            judge,
+            Cell(model_name(model, words), model),
+            Cell(model_name(judge, words), judge or ""),
             metric_cell(one.raw_mean.to_json(), words),
             metric_cell(one.mean.to_json() if one.mean else None, words),
             metric_cell(one.raw_good.to_json(), words),
             metric_cell(one.good.to_json() if one.good else None, words),
             number_cell(one.n_labels),
-            Cell(_how(context, one), one.method or one.reason or ""),
+            Cell(
+                Markup('<div class="rb-long">{}</div>').format(_how(context, one)),
+                one.method or one.reason or "",
+            ),
         ]
         for (model, judge), one in found.found.items()
     ]
@@ -154,17 +158,45 @@ def draws_section(context: Context, made: Page) -> None:
     if rows:
         made.add(table("draws", columns, rows, words, caption=words("people_labels")))
     if SCOPES & context.viewer.scopes:
-        offered = [f"{row['id']}" for row in labelable_evaluations(context.engine, _OFFERED)]
-        if offered:
-            fields = {"size": str(_DRAWN)}
-            made.add(
-                form(
-                    "label_draw",
-                    words("label_draw_new", n=_DRAWN),
-                    fields,
-                    ("evaluation", words("label_of_evaluation"), offered[0], offered),
-                )
-            )
+        made.add(_new_draw(context))
+
+
+def _new_draw(context: Context) -> Markup | None:
+    """Return a form that draws: of which answers, and how many; None: there are no answers."""
+    from rag_bench.dashboard.tabs.common import tier_name
+
+    words = context.words
+    options = join(
+        Markup('<option value="{}">{}</option>').format(
+            row["id"],
+            words(
+                "label_of",
+                id=row["id"],
+                model=row["generation_model"],
+                tier=tier_name(row["tier"], words),
+                n=row["n_answers"],
+            ),
+        )
+        for row in sorted(
+            labelable_evaluations(context.engine, _OFFERED),
+            key=lambda row: row["settings_hash"] != context.settings_hash,
+        )
+    )
+    if not options:
+        return None
+    return Markup(
+        '<form class="rb-act" data-act="label_draw"><label><span>{}</span> '
+        '<select name="evaluation">{}</select></label><label><span>{}</span> '
+        '<input class="rb-count" name="size" type="number" min="1" max="{}" value="{}" required>'
+        "</label><button>{}</button></form>"
+    ).format(
+        words("label_of_evaluation"),
+        options,
+        words("label_how_many"),
+        _MOST,
+        _DRAWN,
+        words("label_draw_new"),
+    )
 
 
 def stale_note(context: Context, judges: list[str], made: Page) -> None:
@@ -184,6 +216,9 @@ def draw_new(context: Context, connection: Connection, fields: Mapping[str, str]
     given = fields.get("evaluation", "").strip()
     if not given.isdigit() or len(given) > 18:
         raise RagBenchError(words("label_bad_evaluation"))
+    size = fields.get("size", str(_DRAWN)).strip()
+    if not (size.isascii() and size.isdigit() and len(size) < 6 and 0 < int(size) <= _MOST):
+        raise RagBenchError(words("label_bad_size", most=_MOST))
     lead = lead_column(board.rows).metric if board is not None else ""
     metric = lead if lead in labelled_metrics() else labelled_metrics()[0]
     guideline = keep_guideline(connection, metric, rubric_guideline(metric), context.viewer.user_id)
@@ -192,7 +227,7 @@ def draw_new(context: Context, connection: Connection, fields: Mapping[str, str]
         int(given),
         rubric_of(metric).metric.name,
         guideline,
-        size=_DRAWN,
+        size=int(size),
         user_id=context.viewer.user_id,
         connection=connection,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
-from rag_bench.dashboard.page.parts import Page, form, heading, join, link, paragraph, said
-from rag_bench.dashboard.texts import masking_note, shown, unmasked
+from rag_bench.dashboard.page.parts import Page, heading, join, link, paragraph, said
+from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.errors import RagBenchError
 from rag_bench.store.labels.agreeing import standing
 from rag_bench.store.labels.draws import Draw, get_draw
@@ -56,13 +56,13 @@ def draw_page(context: Context) -> Page:
     try:
         draw = get_draw(context.engine, _number(view.get("draw")))
     except RagBenchError as error:
-        made.add(said(str(error), "warn"))
+        made.add(said(words.sentence(str(error)), "warn"))
         return made
     try:
         done = progress(context.engine, draw, annotator_of(context))
     except RagBenchError as error:
         # Somebody else may still settle what annotators differ on.
-        made.add(said(str(error), "warn"))
+        made.add(said(words.sentence(str(error)), "warn"))
         _choose_annotator(context, draw, made)
         _disputes(context, draw, made)
         return made
@@ -186,7 +186,7 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
     words, stands = context.words, standing(context.engine, draw)
     if not stands.pairs:
         return
-    made.add(heading(words("to_settle")))
+    made.add(heading(words("to_settle").capitalize()))
     if not stands.to_settle:
         made.add(said(words("nothing_to_settle"), "empty"))
     waiting = [one.case_id for one in stands.to_settle]
@@ -211,15 +211,21 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
             "case": names[dispute.case_id],
             "annotator": annotator_of(context),
         }
-        parts.append(
-            form(
-                "label_settle",
-                words("label_settle"),
-                fields,
-                ("value", words("label_value"), "", VALUES),
-            )
-        )
+        parts.append(_settling(context, fields))
         made.add(Markup('<section class="rb-answer">{}</section>').format(join(parts)))
+
+
+def _settling(context: Context, fields: Mapping[str, str]) -> Markup:
+    """Return the buttons that settle a case."""
+    hidden = join(
+        Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in fields.items()
+    )
+    buttons = join(
+        Markup('<button name="value" value="{0}">{0}</button>').format(value) for value in VALUES
+    )
+    return Markup(
+        '<form class="rb-act rb-label" data-act="label_settle">{}<b>{}</b> {}</form>'
+    ).format(hidden, context.words("label_settle"), buttons)
 
 
 def store(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.page.figures import Figure
 
 _CLOSE = 1e-12
+_MONTH = re.compile(r"\d{4}-\d{2}")
+# What was measured within minutes was measured at once: seconds on the axis say nothing.
+_AT_ONCE = timedelta(minutes=10)
+_AROUND = timedelta(minutes=5)
 
 
 def span_of(values: Iterable[object]) -> tuple[float, float] | None:
@@ -29,6 +34,29 @@ def span_of(values: Iterable[object]) -> tuple[float, float] | None:
     return (0.0, 2 * value) if value > 0 else (2 * value, 0.0)
 
 
+def spread_of(values: Iterable[float | int | None]) -> tuple[float, float] | None:
+    """Return the least and greatest of some values; None: all are alike, or there is none."""
+    known = [float(value) for value in values if value is not None]
+    if not known or max(known) - min(known) <= _CLOSE * max(1.0, *map(abs, known)):
+        return None
+    return min(known), max(known)
+
+
+def without_leaps(
+    found: Sequence[tuple[Any, float | int | None]],
+) -> list[tuple[Any, float | int | None]]:
+    """Return values by month with those between that have none, so that no line leads over them.
+
+    What is not by month stays as it is.
+    """
+    from rag_bench.analytics.domain import every_month
+
+    if not all(isinstance(x, str) and _MONTH.fullmatch(x) for x, _ in found):
+        return list(found)
+    known = dict(found)
+    return [(month, known.get(month)) for month in every_month(dict.fromkeys(known, 0))]
+
+
 def has_values(figure: Figure) -> bool:
     """Whether a figure has anything to be seen: axes without a point look like a measured zero."""
     return any(_is_known(value) for trace in figure.data for value in _measured(trace))
@@ -43,6 +71,9 @@ def settle(figure: Figure) -> Figure | None:
         if axis.get("range") is not None or axis.get("type") == "category":
             continue
         along = _along(figure, side)
+        if (at_once := _moments_at_once(along)) is not None:
+            figure.axis(side, range=list(at_once))
+            continue
         if len({str(value) for value in along if isinstance(value, (str, date))}) == 1:
             # Of a single time plotly shows milliseconds around it.
             figure.axis(side, type="category")
@@ -53,6 +84,20 @@ def settle(figure: Figure) -> Figure | None:
             turned = axis.get("autorange") == "reversed"
             figure.axis(side, range=[*reversed(found)] if turned else [*found], autorange=None)
     return figure
+
+
+def _moments_at_once(along: Sequence[object]) -> tuple[str, str] | None:
+    """Return the ends of an axis of times that lie within minutes; None: they do not."""
+    if not along or not all(isinstance(value, str) and "T" in value for value in along):
+        return None
+    try:
+        moments = [datetime.fromisoformat(str(value)) for value in along]
+    except ValueError:
+        return None
+    first, last = min(moments), max(moments)
+    if first == last or last - first >= _AT_ONCE:
+        return None
+    return (first - _AROUND).isoformat(), (last + _AROUND).isoformat()
 
 
 def _along(figure: Figure, side: str) -> list[object]:

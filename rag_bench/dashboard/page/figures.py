@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from rag_bench.dashboard.page.axes import settle
+from rag_bench.dashboard.page.axes import settle, spread_of, without_leaps
 
 Number = float | int | None
 #: Told apart by people who see fewer colours (Okabe and Ito), and by shape or pattern besides.
@@ -21,8 +21,15 @@ _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x", 
 _INK = "#7d8590"
 _LINE = "rgba(125,133,144,0.35)"
 _TALLEST = 900
-#: Properties that hold what came from the store.
-_TEXTS = frozenset({"x", "y", "text", "name", "ticktext"})
+# A name is drawn towards the middle from points of the outer thirds.
+_SIDE = 1 / 3
+#: Times as ISO writes them, which reads alike in every language; plotly's own are English.
+_TIMES = (
+    {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%Y-%m-%d"},
+    {"dtickrange": [86_400_000, "M1"], "value": "%Y-%m-%d"},
+    {"dtickrange": ["M1", None], "value": "%Y-%m"},
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def bars(
             mode="markers",
             # Those of a group are set apart across: otherwise along, away from their values.
             orientation="h",
-            marker={"color": _colour(n), "size": 10, "symbol": _SYMBOLS[n % len(_SYMBOLS)]},
+            marker={"color": _colour(n), "size": 10, "symbol": _symbol(n)},
             error_x={
                 "type": "data",
                 "array": up,
@@ -102,6 +109,7 @@ def bars(
         )
     figure.layout.update(scattermode="group", scattergap=0.6)
     _ruled(figure, axis, "", height=90 + 34 * len(groups) * max(1, min(len(series), 3)))
+    _legend_room(figure)
     figure.axis("y", autorange="reversed", automargin=True)
     if scale:
         figure.axis("x", range=[scale[0], scale[1]])
@@ -141,7 +149,9 @@ def heat(
         xgap=2,
         ygap=2,
     )
-    _ruled(figure, "", "", height=110 + 42 * len(rows))
+    # On a phone the columns' names stand upright below the matrix.
+    longest = max((len(name) for name in short(columns)), default=0)
+    _ruled(figure, "", "", height=70 + 42 * len(rows) + min(160, 7 * longest))
     figure.axis("y", autorange="reversed", automargin=True, showgrid=False)
     figure.axis("x", showgrid=False, automargin=True, side="bottom")
     return settle(figure)
@@ -154,13 +164,17 @@ def points(
     *,
     line: Sequence[tuple[float, float]] = (),
     line_name: str = "",
-    labels: bool = True,
+    labels: bool | Mapping[str, str] = True,
     small: bool = False,
+    scale: Sequence[float] | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> Figure | None:
     """Return points (x, y, name) by group, and a line through some of them.
 
-    ``sizes``: what the points' areas stand for, by name.
+    ``sizes``: what the points' areas stand for, by name. ``labels``: whether names stand at the
+    points; or what stands there instead, by name, where not all have room. ``small``: many of
+    them, at places that mean nothing in numbers. ``scale``: of ``y``, shown where all points are at
+    one height.
     """
     figure = Figure()
     if line:
@@ -173,24 +187,36 @@ def points(
             line={"dash": "dot", "color": _INK, "shape": "hv"},
             hoverinfo="skip",
         )
+    inside = not isinstance(labels, bool)
+    ends = spread_of(x for found in groups.values() for x, _, _ in found)
     for n, (group, found) in enumerate(groups.items()):
+        names = [name for _, _, name in found]
+        written = short(names) if labels is True else [(labels or {}).get(n, "") for n in names]
         figure.trace(
             "scatter",
             x=[x for x, _, _ in found],
             y=[y for _, y, _ in found],
-            text=short([name for _, _, name in found]),
-            mode="markers+text" if labels else "markers",
-            textposition="top center",
+            text=written,
+            hovertext=short(names),
+            mode="markers+text" if any(written) else "markers",
+            # What is given instead of names is short: it stands inside the points.
+            textposition="middle center" if inside else [_away_from(ends, x) for x, _, _ in found],
+            textfont={"color": "#111111"} if inside else None,
             name=group,
-            hovertemplate="%{text}: %{x}, %{y}<extra></extra>",
+            hovertemplate="%{hovertext}: %{x}, %{y}<extra></extra>",
             marker={
                 "color": _colour(n),
                 "size": _diameters(found, sizes) if sizes else 5 if small else 11,
                 "opacity": 0.75 if small else 1,
-                "symbol": _SYMBOLS[n % len(_SYMBOLS)],
+                "symbol": _symbol(n),
             },
         )
     _ruled(figure, x_axis, y_axis, height=620 if small else 420)
+    if small:
+        figure.axis("x", showticklabels=False)
+        figure.axis("y", showticklabels=False)
+    if scale and spread_of(y for found in groups.values() for _, y, _ in found) is None:
+        figure.axis("y", range=[scale[0], scale[1]])
     return settle(figure)
 
 
@@ -230,20 +256,28 @@ def lines(
     y_axis: str,
     *,
     marks: Sequence[tuple[Any, str]] = (),
+    level: str = "",
 ) -> Figure | None:
-    """Return values over time or number; ``marks``: where something changed, and what."""
+    """Return values over time or number; ``marks``: where something changed, and what.
+
+    A line does not lead over months that have no value. ``level``: the name of a series that is
+    the same everywhere, drawn without points.
+    """
     figure = Figure()
     for n, (name, found) in enumerate(series.items()):
+        whole = without_leaps(found)
         figure.trace(
             "scatter",
-            x=[x for x, _ in found],
-            y=[y for _, y in found],
-            name=name,
-            mode="lines+markers",
-            line={"color": _colour(n)},
-            marker={"symbol": _SYMBOLS[n % len(_SYMBOLS)]},
+            x=[x for x, _ in whole],
+            y=[y for _, y in whole],
+            name=_short_pair(name, series),
+            mode="lines" if name == level else "lines+markers",
+            line={"color": _colour(n), "dash": "dash" if name == level else "solid"},
+            marker={"symbol": _symbol(n)},
         )
     _ruled(figure, x_axis, y_axis, height=380)
+    _legend_room(figure)
+    figure.axis("x", tickformatstops=_TIMES)
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for where, what in marks:
@@ -276,8 +310,33 @@ def short(names: Sequence[str]) -> list[str]:
     return cut if len(set(cut)) == len(set(names)) else list(names)
 
 
+def _short_pair(name: str, names: Collection[str]) -> str:
+    """Return models that stand together without their providers, where they stay different."""
+    cut = [" · ".join(part.rpartition("/")[2] for part in one.split(" · ")) for one in names]
+    return cut[list(names).index(name)] if len(set(cut)) == len(names) else name
+
+
 def _colour(n: int) -> str:
     return COLOURS[n % len(COLOURS)]
+
+
+def _symbol(n: int) -> str:
+    """Return a sign; with its colour it is another one for each of the first 64."""
+    return _SYMBOLS[(n + n // len(COLOURS)) % len(_SYMBOLS)]
+
+
+def _away_from(ends: tuple[float, float] | None, x: Number) -> str:
+    """Return where a point's name stands: never over the axis, nor cut off at the right."""
+    if ends is None or x is None:
+        return "top right"
+    at = (x - ends[0]) / (ends[1] - ends[0])
+    return "top right" if at < _SIDE else "top left" if at > 1 - _SIDE else "top center"
+
+
+def _legend_room(figure: Figure) -> None:
+    """Make a figure as much higher as its names may need, each on a line of its own on a phone."""
+    more = 20 * max(0, len(figure.data) - 4)
+    figure.layout["height"] = min(figure.layout["height"] + more, _TALLEST)
 
 
 def _ruled(figure: Figure, x_axis: str, y_axis: str, height: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.words import Words
 
 Part = "Markup | Figure"
+_FEW = 4
 
 
 @dataclass
@@ -56,6 +57,12 @@ def bullets(lines: Iterable[object]) -> Markup:
     return Markup("<ul>{}</ul>").format(items) if items else Markup("")
 
 
+def numbered(lines: Iterable[object]) -> Markup:
+    """Return a list with numbers."""
+    items = join(Markup("<li>{}</li>").format(line) for line in lines)
+    return Markup("<ol>{}</ol>").format(items) if items else Markup("")
+
+
 def link(text: object, query: str, kind: str = "") -> Markup:
     """Return a link to another view, which opens without loading the page anew."""
     given = Markup(' class="{}"').format(kind) if kind else ""
@@ -64,7 +71,7 @@ def link(text: object, query: str, kind: str = "") -> Markup:
 
 def mark(text: str, title: str = "", kind: str = "") -> Markup:
     """Return a small mark beside a name."""
-    return Markup('<span class="rb-mark {}" title="{}">{}</span>').format(kind, title, text)
+    return Markup(' <span class="rb-mark {}" title="{}">{}</span>').format(kind, title, text)
 
 
 def number(value: float | int | None, digits: int = 3) -> str:
@@ -100,9 +107,11 @@ def number_cell(value: float | int | None, digits: int = 3, **more: Any) -> Cell
     return Cell(number(value, digits), "" if value is None else value, True, **more)
 
 
-def long_cell(text: str) -> Cell:
+def long_cell(text: object, value: str | None = None) -> Cell:
     """Return a cell with a text that is read whole, which has room on a phone as well."""
-    return Cell(Markup('<div class="rb-long">{}</div>').format(text), text)
+    return Cell(
+        Markup('<div class="rb-long">{}</div>').format(text), text if value is None else value
+    )
 
 
 def p_cell(value: float | None) -> Cell:
@@ -180,11 +189,19 @@ def table(
         body = Markup('<tr><td colspan="{}" class="rb-none">{}</td></tr>').format(len(made), text)
     more = words("rows_left_out", n=len(rows) - limit) if len(rows) > limit else ""
     return Markup(
-        '<figure class="rb-table"><figcaption>{} <button type="button" data-csv="{}">CSV</button>'
+        '<figure class="rb-table{}"><figcaption>{} <button type="button" data-csv="{}">CSV</button>'
         '</figcaption><div class="rb-scroll" tabindex="0" role="region" aria-label="{}">'
         '<table id="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}</figure>'
     ).format(
-        caption, name, caption or name, f"rb-{name}", head, body, paragraph(more) if more else ""
+        # Across the whole page a number would stand far from its name.
+        " rb-few" if len(made) <= _FEW else "",
+        caption,
+        name,
+        caption or name,
+        f"rb-{name}",
+        head,
+        body,
+        paragraph(more) if more else "",
     )
 
 

@@ -91,7 +91,10 @@ def months_part(context: Context, records: Sequence[Mapping[str, Any]] | None, m
     if not records:
         made.add(paragraph(words("no_times")))
         return
+    counted = "used_chunks" in records[0]
     made.add(paragraph(words("by_month_help")))
+    if counted:
+        made.add(paragraph(words("by_month_chunks_help")))
     series = {"with_answers_rate": words("answered_share")}
     if "mean_best_similarity" in records[0]:
         series["mean_best_similarity"] = words("similarity")
@@ -102,12 +105,11 @@ def months_part(context: Context, records: Sequence[Mapping[str, Any]] | None, m
                 for name, title in series.items()
             },
             words("month"),
-            "",
+            ", ".join(series.values()),
         )
     )
     columns: list[Col | str] = [words("month"), Col(words("questions"), numeric=True)]
     columns += [Col(title, metric_help(name, words), True) for name, title in series.items()]
-    counted = "used_chunks" in records[0]
     columns += [Col(words("found_chunks"), numeric=True)] if counted else []
     rows: list[list[Any]] = [
         [

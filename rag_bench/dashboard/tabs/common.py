@@ -6,12 +6,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+from sqlalchemy import select
 
 from rag_bench.answer_sources import source_of
 from rag_bench.dashboard.labels.following import labelled_judges
-from rag_bench.dashboard.page.parts import choice, link, mark, paragraph
+from rag_bench.dashboard.page.parts import Cell, choice, join, link, mark, paragraph, said
+from rag_bench.store.tables import dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.leaderboard import Leaderboard
@@ -38,6 +44,28 @@ def model_name(model: str | None, words: Words, *, configured: bool = True) -> M
     return name
 
 
+def model_names(models: str, words: Words) -> Cell:
+    """Return a cell with the models of an evaluation (`Listed.models`), each with its marks."""
+    named = (model_name(one, words) for one in models.split(" · ") if one)
+    return Cell(join(named, " · "), models)
+
+
+def simulated_note(models: Iterable[str | None], words: Words) -> Markup | None:
+    """Return what must be known before anything is decided by simulated models; None: no such."""
+    return said(words("simulated_present"), "warn") if any(map(is_simulated, models)) else None
+
+
+def tier_name(tier: str, words: Words) -> str:
+    """Return a tier with what it measures."""
+    return words.known(f"tier_{tier}", tier)
+
+
+def step_name(tier: str, kind: str, words: Words) -> Cell:
+    """Return a cell with what an evaluation holds of a tier: answers, scores of them, metrics."""
+    text = f"{tier_name(tier, words)} · {words.known(f'kind_{kind}', kind)}"
+    return Cell(text, f"{tier} · {kind}")
+
+
 def judge_name(judge: str | None, words: Words, *, checked: bool) -> Markup:
     """Return a benchmark judge's key, marked where nobody compared it with people."""
     name = model_name(judge, words)
@@ -60,14 +88,31 @@ def checked_judges(context: Context, board: Leaderboard) -> set[str]:
 
 def settings_choice(context: Context) -> Markup:
     """Return the choice of what was measured: newest first."""
-    words = context.words
-    options = []
-    for one in context.measured:
-        limit = f" · {words('limit_n', n=one.limit)}" if one.limit is not None else ""
-        options.append((one.settings_hash, f"{one.settings_hash[:SHORT]} · {one.retriever}{limit}"))
+    options = [
+        (one.settings_hash, settings_name(context, one.settings_hash)) for one in context.measured
+    ]
     return choice(
-        "settings", words("settings"), options, context.settings_hash or "", ("page", "case")
+        "settings",
+        context.words("settings"),
+        options,
+        context.settings_hash or "",
+        ("page", "case"),
     )
+
+
+def settings_name(context: Context, settings_hash: str) -> str:
+    """Return what settings are called: dataset, retriever, limit, hash."""
+    words, names = context.words, context.keep(_dataset_names)
+    one = next(one for one in context.measured if one.settings_hash == settings_hash)
+    parts = [names.get(one.dataset_id or "", ""), words("search_is", retriever=one.retriever)]
+    parts += [words("limit_n", n=one.limit)] if one.limit is not None else []
+    return " · ".join(part for part in [*parts, settings_hash[:SHORT]] if part)
+
+
+def _dataset_names(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        rows = connection.execute(select(dataset.c.id, dataset.c.name)).all()
+    return {row.id: row.name for row in rows}
 
 
 def measured_elsewhere(context: Context, tier: str, tab: str) -> Markup:
@@ -79,7 +124,7 @@ def measured_elsewhere(context: Context, tier: str, tab: str) -> Markup:
     shown = {one.settings_hash for one in context.measured}
     for found, _ in settings_seen(context.engine, tier=tier, kind="scores"):
         if found in shown and found != context.settings_hash:
-            text = context.words("measured_elsewhere", settings=found[:SHORT])
+            text = context.words("measured_elsewhere", settings=settings_name(context, found))
             return link(text, context.view.link(tab, settings=found))
     return Markup("")
 

@@ -11,12 +11,14 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
+    bullets,
     choice,
     choices,
     direction,
     heading,
     join,
     link,
+    long_cell,
     mark,
     metric_help,
     number,
@@ -27,7 +29,7 @@ from rag_bench.dashboard.page.parts import (
     search_box,
     table,
 )
-from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
@@ -36,12 +38,15 @@ from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Engine
 
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
     from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
-    from rag_bench.reporting.compared.sides import Side, SideCase
+    from rag_bench.reporting.compared.sides import Side
+    from rag_bench.store.evaluations.listing import Listed
 
 FILTERS = ("regressed", "improved", "different", "errors", "unpaired")
 _PER_LIST = 200
@@ -93,19 +98,23 @@ def _compared(context: Context, a: str, b: str) -> Compared:
 
 
 def _options(context: Context) -> list[tuple[str, str]]:
-    return context.keep(_named)
-
-
-def _named(engine: Engine) -> list[tuple[str, str]]:
     """Return the newest evaluations of models, in words."""
-    from rag_bench.store.evaluations.listing import listed
-
-    found, _ = listed(engine, limit=_OFFERED)
+    words = context.words
     return [
-        (str(one.id), f"{one.tier} {one.kind} {one.models} {moment(one.finished_at)}")
-        for one in found
+        (
+            str(one.id),
+            f"{step_name(one.tier, one.kind, words).shown} · {one.models} · "
+            f"{moment(one.finished_at)}",
+        )
+        for one in context.keep(_newest)
         if one.models
     ]
+
+
+def _newest(engine: Engine) -> list[Listed]:
+    from rag_bench.store.evaluations.listing import listed
+
+    return listed(engine, limit=_OFFERED)[0]
 
 
 def _suggested(context: Context) -> list[object]:
@@ -118,8 +127,8 @@ def _suggested(context: Context) -> list[object]:
     rows = [
         [
             link(f"№ {earlier} → № {one.id}", view.link(a=earlier, b=one.id)),
-            f"{one.tier} · {one.kind}",
-            one.models,
+            step_name(one.tier, one.kind, words),
+            model_names(one.models, words),
             moment(one.finished_at),
         ]
         for earlier, one in found
@@ -132,14 +141,14 @@ def _suggested(context: Context) -> list[object]:
 def _verdict(context: Context, found: Compared, made: Page) -> None:
     words = context.words
     kind = {"got worse": "bad", "cannot tell": "warn"}.get(found.verdict, "note")
-    sides = words(
-        "pairs_of",
-        n=found.n_pairs,
-        pages=found.n_pages,
-        a=_side(words, found.a),
-        b=_side(words, found.b),
+    made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind))
+    made.add(
+        bullets(
+            join([words(name), ": ", _side(context, side)])
+            for name, side in (("side_a", found.a), ("side_b", found.b))
+        ),
+        paragraph(words("pairs_of", n=found.n_pairs, pages=found.n_pages)),
     )
-    made.add(said(words(f"word_{_WORDS[found.verdict]}"), kind), paragraph(sides))
     swap = context.view.link(a=context.view.get("b"), b=context.view.get("a"))
     made.add(paragraph(link(words("swap"), swap)))
 
@@ -155,7 +164,12 @@ def _metrics(context: Context, found: Compared, made: Page) -> None:
     columns.append(words("why"))
     made.add(table("compared", columns, rows, words, caption=words("compare_caption")))
     scaled = [
-        one for one in found.metrics if one.comparison.difference.value is not None and one.margin
+        one
+        for one in found.metrics
+        # Of what is better on neither side nothing can lie to the right.
+        if one.comparison.difference.value is not None
+        and one.margin
+        and one.higher_is_better is not None
     ]
     if scaled:
         made.add(heading(words("differences_in_margins"), 3))
@@ -185,8 +199,29 @@ def _in_margins(one: MetricCompared) -> dict[str, float | None]:
     }
 
 
-def _side(words: Words, side: Side) -> str:
-    return f"{words.known(side.kind, side.kind)} {side.id}"
+def _side(context: Context, side: Side) -> Markup:
+    """Return what a side is: of an evaluation its number, step, models and time."""
+    words, view = context.words, context.view
+    row = _evaluation(context, side)
+    if row is None:
+        name = f"{words.known(side.kind, side.kind)} {side.id}"
+        opened = view.link("runs", run=side.id) if side.kind == "run" else ""
+        return link(name, opened) if opened else Markup("{}").format(name)
+    roles = ("generation_model", "benchmark_judge_model", "production_judge_model")
+    parts = [
+        link(f"№ {side.id}", view.link("runs", evaluation=side.id)),
+        step_name(row["tier"], row["kind"], words).shown,
+        model_names(" · ".join(row[role] for role in roles if row[role]), words).shown,
+        moment(row["finished_at"]),
+    ]
+    return join((part for part in parts if part), " · ")
+
+
+def _evaluation(context: Context, side: Side) -> Mapping[str, Any] | None:
+    """Return what is stored of a side that is an evaluation; None: it is something else."""
+    from rag_bench.store.evaluations.listing import whole
+
+    return context.keep(whole, int(side.id)) if side.kind == "evaluation" else None
 
 
 def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
@@ -242,18 +277,20 @@ def _cases(context: Context, found: Compared, made: Page) -> None:
     if wanted in ("errors", "unpaired"):
         made.add(_alone_table(context, lists[wanted]))  # type: ignore[arg-type]
     else:
-        made.add(_changed_table(context, lists[wanted], in_dataset=found.b.kind == "evaluation"))  # type: ignore[arg-type]
+        made.add(_changed_table(context, lists[wanted], found.b))  # type: ignore[arg-type]
 
 
-def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) -> object:
-    words = context.words
+def _changed_table(context: Context, found: list[Changed], side: Side) -> object:
+    words, row = context.words, _evaluation(context, side)
+    # Questions are opened as they were answered in B, whatever was measured last.
+    opened = row["settings_hash"] if row else None
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
     names = _names(context, [one.case_b for one in shown_rows], in_dataset=in_dataset)
     rows = [
         [
-            _question_cell(context, in_dataset, names[one.case_b.asked.case_id]),
-            text,
+            _question_cell(context, opened, one),
+            long_cell(text),
             one.metric,
             number_cell(one.a),
             number_cell(one.b),
@@ -269,22 +306,13 @@ def _changed_table(context: Context, found: list[Changed], *, in_dataset: bool) 
     return table("cases", columns, rows, words, caption=caption)
 
 
-def _question_cell(context: Context, in_dataset: bool, name: str) -> Cell:
+def _question_cell(context: Context, settings_hash: str | None, one: Changed) -> Cell:
     """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
-    opened = link(name, context.view.link("questions", case=name)) if in_dataset else name
-    return Cell(opened, name)
-
-
-def _names(context: Context, cases: list[SideCase], *, in_dataset: bool) -> dict[str, str]:
-    """Return what stands for the ids of cases: with their place in the dataset, or in the run."""
-    ids = [case.asked.case_id for case in cases]
-    if in_dataset:
-        return names_of_cases(context, context.board.dataset.id if context.board else None, ids)
-    names = names_of_cases(context, None, ids)
-    return {
-        one: name if name == one else f"{name}~{case.position + 1}"
-        for case, (one, name) in zip(cases, ((i, names[i]) for i in ids), strict=True)
-    }
+    case_id = one.case_b.asked.case_id
+    if settings_hash is None:
+        return Cell(case_id)
+    opened = context.view.link("questions", case=case_id, settings=settings_hash)
+    return Cell(link(case_id, opened), case_id)
 
 
 def _alone_table(context: Context, found: list[Alone]) -> object:
@@ -294,8 +322,8 @@ def _alone_table(context: Context, found: list[Alone]) -> object:
     names = _names(context, [one.case for one in shown_rows], in_dataset=False)
     rows = [
         [
-            names[one.case.asked.case_id],
-            text,
+            one.case.asked.case_id,
+            long_cell(text),
             words("only_a" if one.side == "a" else "only_b"),
             one.metric or "",
             words.detail(one.reason),

@@ -32,6 +32,7 @@ _WORDS = (
     *("top_tokens_without_answers", "top_tokens_with_answers"),
 )
 _IN_PLOT = 20
+_RATINGS = ("1", "2", "3", "4", "5")
 
 
 def page(context: Context) -> Page:
@@ -53,11 +54,19 @@ def page(context: Context) -> Page:
     names = {month: words("no_time") if month == "unknown" else month for month in months}
     _counted(context, "months", words("month"), {names[m]: n for m, n in months.items()}, made)
     months_part(context, result.get("by_month"), made)
-    _counted(context, "ratings", words("rating"), result["score_distribution"], made)
+    _counted(context, "ratings", words("rating"), _every_rating(result["score_distribution"]), made)
     made.add(*who_rates_part(context))
     _words(context, result, made)
-    _counted(context, "slang", words("word"), result["slang_indicator_counts"], made)
+    slang = sorted(result["slang_indicator_counts"].items(), key=lambda pair: -pair[1])
+    _counted(context, "slang", words("word"), dict(slang), made)
     return made
+
+
+def _every_rating(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Return how often which rating was given; those of 1 to 5 that nobody gave are seen as 0."""
+    if not counts or not set(counts) <= set(_RATINGS):
+        return counts
+    return {rating: counts.get(rating, 0) for rating in _RATINGS}
 
 
 def _counted(context: Context, name: str, what: str, counts: Mapping[str, int], made: Page) -> None:
@@ -82,6 +91,7 @@ def _words(context: Context, result: Mapping[str, Any], made: Page) -> None:
     first = result.get(_WORDS[0]) or []
     if first:
         shown = first[:_IN_PLOT]
+        made.add(heading(words(f"domain_{_WORDS[0]}"), 3))
         made.add(
             figures.columns(
                 [row[0] for row in shown],

@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     choices,
     heading,
     join,
+    long_cell,
     metric_cell,
     metric_col,
     number,
@@ -28,6 +29,7 @@ from rag_bench.dashboard.tabs.common import (
     measured_line,
     model_name,
     settings_choice,
+    simulated_note,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def page(context: Context) -> Page:
         there = measured_elsewhere(context, "judge_pipeline", "gates")
         made.add(said(join([words("no_gates"), " ", there]), "empty"))
         return made
+    made.add(simulated_note((line.model for line in lines), words))
     _table(context, lines, made)
     _confusion(context, lines, made)
     _trade(context, lines, made)
@@ -193,7 +196,12 @@ def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Pa
             if one.error_code
             else words("bad_was_shown" if one.shown else "good_was_hidden")
         )
-        rows.append([names[one.case_id], what, question, answer, why])
+        why = (
+            f"{one.error_code}: {words.detail(one.error_detail or '')}"
+            if one.error_code
+            else reason
+        )
+        rows.append([one.case_id, what, long_cell(question), long_cell(answer), why])
     made.add(heading(words("wrong_verdicts")))
     made.add(choices(choice("judge", words("production_judge"), [(m, m) for m in models], judge)))
     made.add(paragraph(words("wrong_help", n=number(total), judge=judge)))

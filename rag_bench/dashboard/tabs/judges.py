@@ -28,7 +28,9 @@ from rag_bench.dashboard.tabs.common import (
     judge_name,
     measured_elsewhere,
     measured_line,
+    model_names,
     settings_choice,
+    simulated_note,
 )
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def page(context: Context) -> Page:
     if not lines:
         made.add(said(words("no_judges"), "empty"))
         return made
+    made.add(simulated_note((line.model for line in lines), words))
     checked = checked_judges(context, board)
     unchecked = [line.model for line in lines if line.model not in checked]
     if unchecked:
@@ -183,8 +186,8 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     made.add(figures.heat(names, names, values, texts, (-1.0, 1.0), middle=0.0))
     rows = [
         [
-            one.first,
-            one.second,
+            model_names(one.first, words),
+            model_names(one.second, words),
             number_cell(one.n),
             number_cell(one.correlation),
             number_cell(one.same),
@@ -197,7 +200,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     columns += [Col(words(title), numeric=True) for title in titles]
     made.add(table("agreement", columns, rows, words, caption=words("judges_agree")))
     rows = [
-        [judge, number_cell(mean), number_cell(n)]
+        [model_names(judge, words), number_cell(mean), number_cell(n)]
         for judge, (mean, n) in sorted(mild.items(), key=lambda kv: -(kv[1][0] or 0))
     ]
     columns = [words("judge"), Col(words("mean_of", metric=words.title(lead.title)), numeric=True)]

@@ -226,6 +226,7 @@ def _tradeoffs(context: Context, lines: list[GeneratorLine], made: Page) -> None
                 f"{words.title(lead.title)} ↑",
                 line=[known[model] for model in best],
                 line_name=words("front"),
+                scale=lead.scale,
             )
         )
         rows: list[list[Any]] = [

@@ -15,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     choices,
     heading,
     link,
+    long_cell,
     number,
     number_cell,
     paragraph,
@@ -168,11 +169,8 @@ def differences_part(
     names = names_of_cases(context, board.dataset.id, ids)
     rows: list[list[Any]] = [
         [
-            Cell(
-                link(names[one.case_id], view.link("questions", case=names[one.case_id])),
-                names[one.case_id],
-            ),
-            texts.get(one.case_id, ""),
+            Cell(link(one.case_id, view.link("questions", case=one.case_id)), one.case_id),
+            long_cell(texts.get(one.case_id, "")),
             number_cell(one.first, 2),
             number_cell(one.second, 2),
             number_cell(one.size, 2),
@@ -193,7 +191,7 @@ def differences_part(
             columns,
             rows,
             words,
-            caption=words("most_different_caption", n=_DIFFERENCES),
+            caption=words("most_different_caption", n=len(rows), all=len(found)),
         )
     )
 

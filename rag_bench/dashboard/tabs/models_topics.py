@@ -10,6 +10,7 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
+    bullets,
     choice,
     heading,
     join,
@@ -46,18 +47,16 @@ def weighted_part(context: Context, board: Leaderboard, made: Page) -> None:
     for (model, judge), one in found.weighted.items():
         ends = [one.low_if_uncovered, one.high_if_uncovered]
         bounds = "" if None in ends else f"{ends[0]:.2f} … {ends[1]:.2f}"
-        joined = "; ".join(f"{names.get(a, a)} → {names.get(b, b)}" for a, b in one.joined.items())
         rows.append(
             [
                 Cell(model_name(model, words), model),
                 Cell(judge_name(judge, words, checked=judge in checked), judge or ""),
                 metric_cell(one.plain.to_json(), words, 2),
                 metric_cell(one.weighted.to_json(), words, 2),
-                number_cell(one.uncovered, 2),
+                Cell(percent(one.uncovered), one.uncovered, True),
                 bounds,
                 number_cell(one.n_effective, 1),
                 number_cell(one.design_effect, 2),
-                joined,
             ]
         )
     title = words.title(found.column.title)
@@ -69,8 +68,12 @@ def weighted_part(context: Context, board: Leaderboard, made: Page) -> None:
     columns.append(Col(words("uncovered_share"), numeric=True))
     columns.append(words("if_uncovered"))
     columns += [Col(words(t), numeric=True) for t in ("n_effective", "design_effect")]
-    columns.append(words("joined_topics"))
     made.add(table("weighted", columns, rows, words, caption=words("weighted_scores")))
+    joined = {(a, b): None for one in found.weighted.values() for a, b in one.joined.items()}
+    if joined:
+        pairs = bullets(f"{names.get(a, a)} → {names.get(b, b)}" for a, b in joined)
+        folded = Markup("<details><summary>{}</summary>{}</details>")
+        made.add(folded.format(words("joined_topics", n=len(joined)), pairs))
 
 
 def shown_pair(context: Context, found: TopicScores) -> Pair | None:

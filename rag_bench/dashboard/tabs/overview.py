@@ -21,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     metric_help,
     number,
     number_cell,
+    numbered,
     p_cell,
     pager,
     paragraph,
@@ -34,8 +35,11 @@ from rag_bench.dashboard.tabs.common import (
     measured_elsewhere,
     measured_line,
     model_name,
+    model_names,
     moment,
     settings_choice,
+    settings_name,
+    step_name,
 )
 from rag_bench.dashboard.tabs.parts.gate_verdict import of_release
 
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 
 
 _PER_PAGE = 50
+_SUGGESTED = 20
 
 
 def page(context: Context) -> Page:
@@ -159,7 +164,9 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
             questions=number(snapshot.n_questions),
             at=moment(snapshot.loaded_at),
         )
-        items.append((words("dump"), snapshot.name, text))
+        # A long name is broken at its parts, not inside a number.
+        name = Markup("_<wbr>").join(snapshot.name.split("_"))
+        items.append((words("dump"), name, text))
     return cards(items)
 
 
@@ -190,7 +197,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
     found = context.keep(changes, board.settings_hash, wanted)
     parts: list[object] = [heading(words("what_changed"))]
     if not found:
-        return [*parts, paragraph(words("no_earlier"))]
+        return [*parts, paragraph(words("no_earlier")), _measured_again(context)]
     worse = [one for one in found if one.verdict == "worse"]
     better = [one for one in found if one.verdict == "better"]
     parts.append(
@@ -199,14 +206,27 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
             "bad" if worse else "note",
         )
     )
-    # Clear changes come first.
-    page = min(context.view.page, max(1, -(-len(found) // _PER_PAGE)))
+    whole = context.view.get("rows") == "all"
+    shown = found if whole else [*worse, *better]
+    if len(shown) < len(found):
+        every = link(words("show_changes", n=len(found)), context.view.link(rows="all"))
+    else:
+        every = link(words("hide_changes"), context.view.link(rows=None)) if whole else Markup("")
+    if not shown:
+        return [*parts, paragraph(every)]
+    page = min(context.view.page, max(1, -(-len(shown) // _PER_PAGE)))
     rows = [
         [
             Cell(
-                link(
-                    one.models,
-                    context.view.link("compare", a=one.before_id, b=one.evaluation_id),
+                join(
+                    [
+                        model_names(one.models, words).shown,
+                        " ",
+                        link(
+                            words("open_comparison"),
+                            context.view.link("compare", a=one.before_id, b=one.evaluation_id),
+                        ),
+                    ]
                 ),
                 one.models,
             ),
@@ -220,7 +240,7 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
                 tone={"worse": "bad", "better": "good"}.get(one.verdict, ""),
             ),
         ]
-        for one in found[_PER_PAGE * (page - 1) : _PER_PAGE * page]
+        for one in shown[_PER_PAGE * (page - 1) : _PER_PAGE * page]
     ]
     columns: list[Col | str] = [
         words("models"),
@@ -232,14 +252,29 @@ def _changes(context: Context, board: Leaderboard) -> list[object]:
         words("verdict"),
     ]
     parts.append(table("changes", columns, rows, words, caption=words("changes_caption")))
-    if len(found) > _PER_PAGE:
-        parts.append(pager(context.view, len(found), _PER_PAGE, words))
-    return parts
+    if len(shown) > _PER_PAGE:
+        parts.append(pager(context.view, len(shown), _PER_PAGE, words))
+    return [*parts, paragraph(every)]
+
+
+def _measured_again(context: Context) -> Markup | None:
+    """Return a link to the newest settings whose models were measured before; None: there are no
+    such.
+    """
+    from rag_bench.store.evaluations.listing import neighbours_in_time
+
+    shown = {one.settings_hash for one in context.measured}
+    again = (one.settings_hash for _, one in context.keep(neighbours_in_time, _SUGGESTED))
+    for found in again:
+        if found in shown and found != context.settings_hash:
+            text = context.words("measured_again_at", settings=settings_name(context, found))
+            return paragraph(link(text, context.view.link(settings=found)))
+    return None
 
 
 def _topics(context: Context) -> list[object]:
     """Return the topics to look at first; nothing where topics were not analysed."""
-    from rag_bench.dashboard.tabs.topics import gaps_of, name_of
+    from rag_bench.dashboard.tabs.topics import gap_lines, gaps_of
     from rag_bench.evaluation.metrics.source_analytics import TOPICS
     from rag_bench.tiers.traffic.analytics import newest
 
@@ -251,14 +286,7 @@ def _topics(context: Context) -> list[object]:
     more = link(words("all_topics"), context.view.link("topics"))
     if not gaps:
         return [heading(words("topic_gaps")), paragraph(join([words("no_gaps"), " ", more]))]
-    lines = [
-        link(
-            words("gap_line", name=topic["name"], n=topic["question_count"]),
-            context.view.link("topics", topic=name_of(topic)),
-        )
-        for topic in gaps[:5]
-    ]
-    return [heading(words("topic_gaps")), bullets(lines), paragraph(more)]
+    return [heading(words("topic_gaps")), numbered(gap_lines(context, gaps)), paragraph(more)]
 
 
 def _missing(context: Context, board: Leaderboard) -> list[object]:
@@ -277,16 +305,22 @@ def _missing(context: Context, board: Leaderboard) -> list[object]:
             absent = [one for one in configured if one not in measured and not source_of(one)]
             if absent:
                 found.append(words("not_measured", role=words(role), models=", ".join(absent)))
-    for line in generators(board):
-        if line.n_scored < line.n_expected:
-            found.append(
-                words("partly_scored", model=line.model, n=line.n_scored, all=line.n_expected)
-            )
+    partly = [line for line in generators(board) if line.n_scored < line.n_expected]
+    found += [
+        words("partly_scored", model=line.model, n=line.n_scored, all=line.n_expected)
+        for line in partly
+    ]
     found += [words("no_longer_configured", model=model) for model in not_configured(board)]
     parts: list[object] = [heading(words("what_is_missing"))]
     if not found:
         return [*parts, paragraph(words("nothing_missing"))]
-    return [*parts, bullets(found), paragraph(Markup("<code>rag-bench sweep</code>"))]
+    sweep = Markup("rag-bench sweep --dataset {}").format(board.dataset.name)
+    command = Markup("<code>{}</code>").format(sweep)
+    again = Markup("<code>{} --retry-failed</code>").format(sweep)
+    parts += [bullets(found), paragraph(join([words("missing_command"), " ", command]))]
+    if partly:
+        parts.append(paragraph(join([words("partly_command"), " ", again])))
+    return parts
 
 
 def _failed(context: Context) -> list[object]:
@@ -307,10 +341,19 @@ def _failed(context: Context) -> list[object]:
             link(said_of, view.link("runs", status=status)) for status, n, said_of in counted if n
         )
     )
-    parts += [
-        paragraph(link(f"{one.tier} · {one.models}", view.link("runs", evaluation=one.id)))
-        for one in failed
-    ]
+    parts.append(
+        bullets(
+            join(
+                [
+                    link(f"№ {one.id}", view.link("runs", evaluation=one.id)),
+                    step_name(one.tier, one.kind, words).shown,
+                    model_names(one.models, words).shown,
+                ],
+                " · ",
+            )
+            for one in failed
+        )
+    )
     return parts
 
 

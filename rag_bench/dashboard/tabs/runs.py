@@ -24,7 +24,7 @@ from rag_bench.dashboard.page.parts import (
     search_box,
     table,
 )
-from rag_bench.dashboard.tabs.common import SHORT, moment
+from rag_bench.dashboard.tabs.common import SHORT, model_names, moment, step_name, tier_name
 from rag_bench.dashboard.tabs.runs_evaluation import evaluation_page
 from rag_bench.dashboard.tabs.runs_service import run_page, service_runs
 
@@ -59,7 +59,7 @@ def status_cell(status: str, words: Words) -> Cell:
     """Return a status in words, with a sign besides its colour."""
     signs = {"succeeded": "✓", "partial": "◐", "failed": "✗", "cancelled": "■"}
     tone = {"succeeded": "good", "failed": "bad"}.get(status, "")
-    return Cell(f"{signs.get(status, '…')} {words(f'status_{status}')}", status, tone=tone)
+    return Cell(f"{signs.get(status, '…')}\u00a0{words(f'status_{status}')}", status, tone=tone)
 
 
 def errors_text(errors: Mapping[str, int]) -> str:
@@ -78,7 +78,12 @@ def _evaluations(context: Context, made: Page) -> None:
     any_one = [("", words("all"))]
     made.add(
         choices(
-            choice("tier", words("tier"), [*any_one, *((t, t) for t in tiers)], view.get("tier")),
+            choice(
+                "tier",
+                words("tier"),
+                [*any_one, *((t, tier_name(t, words)) for t in tiers)],
+                view.get("tier"),
+            ),
             choice(
                 "status",
                 words("status"),
@@ -105,8 +110,8 @@ def _evaluations(context: Context, made: Page) -> None:
         [
             Cell(link(f"№ {one.id}", view.link(evaluation=one.id)), one.id),
             moment(one.finished_at),
-            f"{one.tier} · {one.kind}",
-            one.models,
+            step_name(one.tier, one.kind, words),
+            model_names(one.models, words),
             status_cell(one.status, words),
             errors_text(one.errors),
             Cell(one.settings_hash[:SHORT], one.settings_hash),
@@ -116,7 +121,7 @@ def _evaluations(context: Context, made: Page) -> None:
         for one in rows
     ]
     titles = ("evaluation", "finished", "tier", "models", "status", "errors_by_code")
-    columns = [*(words(t) for t in (*titles, "settings_hash", "dump")), "Dagster"]
+    columns = [*(words(t) for t in (*titles, "settings_hash", "dump_hash")), "Dagster"]
     made.add(table("evaluations", columns, cells, words, caption=words("evaluations")))
     made.add(pager(view, total, _PER_PAGE, words))
 
@@ -150,7 +155,9 @@ def _history(context: Context, made: Page) -> None:
     metric = view.get("metric") if view.get("metric") in names else first
     made.add(
         choices(
-            choice("kind", words("tier"), [(t, t) for t in tiers], tier, ("metric",)),
+            choice(
+                "kind", words("tier"), [(t, tier_name(t, words)) for t in tiers], tier, ("metric",)
+            ),
             choice("metric", words("measure"), [(n, n) for n in names], metric),
         )
     )
@@ -180,7 +187,7 @@ def _history(context: Context, made: Page) -> None:
                 link(f"№ {p.evaluation_id}", view.link(evaluation=p.evaluation_id)), p.evaluation_id
             ),
             moment(p.at),
-            p.model,
+            model_names(p.model, words),
             metric_cell(p.metric, words),
             Cell((p.dump_sha256 or "")[:SHORT], p.dump_sha256 or ""),
             Cell(p.settings_hash[:SHORT], p.settings_hash),
@@ -189,5 +196,5 @@ def _history(context: Context, made: Page) -> None:
     ]
     columns: list[Col | str] = [words("evaluation"), words("finished"), words("models")]
     columns.append(Col(metric + direction(metric), metric_help(metric, words), True))
-    columns += [words("dump"), words("settings_hash")]
+    columns += [words("dump_hash"), words("settings_hash")]
     made.add(table("history", columns, rows, words, caption=words("history")))

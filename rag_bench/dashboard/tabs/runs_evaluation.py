@@ -23,7 +23,7 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.tabs.common import moment
+from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.evaluation.instrument.served import names_of
 from rag_bench.reporting.instruments import mark_of
 
@@ -69,8 +69,9 @@ def _about(context: Context, found: Mapping[str, Any], made: Page) -> None:
     from rag_bench.store.evaluations.listing import runs_of
 
     words = context.words
-    title = f"№ {found['id']} · {found['tier']} · {found['kind']}"
-    made.add(heading(title), paragraph(" · ".join(_models(found))))
+    step = step_name(found["tier"], found["kind"], words)
+    made.add(heading(f"№ {found['id']} · {step.shown}"))
+    made.add(paragraph(model_names(" · ".join(_models(found)), words).shown))
     rows: list[list[Any]] = [
         [words("status"), status_cell(found["status"], words)],
         [words("started"), moment(found["started_at"])],

@@ -20,14 +20,14 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.tabs.common import moment
-from rag_bench.dashboard.texts import as_seen, names_shown
+from rag_bench.dashboard.tabs.common import model_names, moment
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
 
 _PER_PAGE = 25
+_MODELS = ("generation_model", "judge_model")
 
 
 def service_runs(context: Context) -> list[object]:
@@ -52,9 +52,7 @@ def service_runs(context: Context) -> list[object]:
             moment(run["created_at"]),
             status_cell(run["status"], words),
             run["user_id"],
-            ", ".join(
-                str(m) for n in ("generation_model", "judge_model") if (m := run["config"].get(n))
-            ),
+            model_names(" · ".join(str(m) for n in _MODELS if (m := run["config"].get(n))), words),
             number_cell(run["n_cases"]),
             errors_text(run["errors"]),
             number_cell(run["n_calls"]),
@@ -100,7 +98,13 @@ def run_page(context: Context, run_id: str) -> Page:
         (words("calls"), number_cell(run["n_calls"])),
         ("USD", number_cell(float(run["cost_usd"]), 4)),
         ("Dagster", dagster_link(context, run["dagster_run_id"])),
-        *((name, Cell(_setting(value))) for name, value in sorted(config.items())),
+        *(
+            (
+                name,
+                model_names(value, words) if name in _MODELS and value else Cell(_setting(value)),
+            )
+            for name, value in sorted(run["config"].items())
+        ),
     ]
     # A number would stand at the other end of the line, away from its name.
     facts = [[what, replace(cell, numeric=False)] for what, cell in rows if cell.shown != ""]
@@ -155,7 +159,8 @@ def _cases(
                     str(case["given"].get("question") or ""),
                     str(result.get("llm_answer") or ""),
                     "; ".join(
-                        f"{e['code']}: {e.get('detail') or ''}" for e in result.get("errors") or ()
+                        f"{e['code']}: {words.detail(e.get('detail') or '')}"
+                        for e in result.get("errors") or ()
                     ),
                 )
             ],

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from rag_bench.analytics.domain import every_month
 from rag_bench.dashboard.page import figures
 from rag_bench.dashboard.page.parts import (
-    Cell,
     Col,
     Page,
     choice,
@@ -17,9 +17,11 @@ from rag_bench.dashboard.page.parts import (
     heading,
     join,
     link,
+    long_cell,
     metric_cell,
     metric_help,
     number_cell,
+    numbered,
     paragraph,
     said,
     table,
@@ -35,11 +37,13 @@ from rag_bench.store.evaluations import uses
 
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
+    from rag_bench.dashboard.words import Words
     from rag_bench.reporting.topic_scores import Pair, TopicScores
     from rag_bench.store.evaluations import StoredEvaluation
 
 _SORTS = ("unanswered", "largest", "least_similar", "least_answered", "lowest_score")
 _LINES = 6
+_FIRST = 5
 # So many questions outside of all topics are a reason to make topics anew.
 _MUCH_OUTSIDE = 0.1
 
@@ -53,7 +57,7 @@ def page(context: Context) -> Page:
     topics = [dict(case.scores) for case in context.keep(evaluations.cases_of, found.id)]
     gaps = gaps_of(context, found)
     if gaps:
-        made.add(said(words("topics_need", topics="; ".join(t["name"] for t in gaps[:5])), "warn"))
+        made.add(said(words("topics_need"), "warn"), numbered(gap_lines(context, gaps)))
     else:
         made.add(said(words("no_gaps")))
     scores = context.board.by_topic if context.board else None
@@ -67,8 +71,7 @@ def page(context: Context) -> Page:
             made.add(said(words("traffic_uncovered", share=share), "warn"))
     if view.get("topic"):  # who comes for one topic finds it first
         _samples(context, topics, gaps, made)
-    _map(context, topics, scores, pair, made)
-    metrics_table(context, found, "topic-metrics", made)
+    _map(context, topics, gaps, scores, pair, made)
     sort = view.get("sort") if view.get("sort") in _SORTS else _SORTS[0]
     made.add(heading(words("topics")), paragraph(words("topics_help")))
     options = [(one, words(f"order_{one}")) for one in _SORTS]
@@ -78,6 +81,7 @@ def page(context: Context) -> Page:
         _samples(context, topics, gaps, made)
     _changes(context, found, made)
     _months(context, found.id, topics, made)
+    metrics_table(context, found, "topic-metrics", made)
     return made
 
 
@@ -85,6 +89,30 @@ def gaps_of(context: Context, found: StoredEvaluation) -> list[dict[str, Any]]:
     """Return the topics that look uncovered, the most unanswered questions first."""
     topics = [dict(case.scores) for case in context.keep(evaluations.cases_of, found.id)]
     return sorted((t for t in topics if t["gaps"]), key=_unanswered, reverse=True)
+
+
+def gap_lines(context: Context, gaps: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """Return the first topics that look uncovered as links, each with why."""
+    words = context.words
+    return [
+        join(
+            [
+                link(topic["name"], context.view.link("topics", topic=name_of(topic))),
+                ": ",
+                words(
+                    "gap_line",
+                    n=topic["question_count"],
+                    unanswered=round(_unanswered(topic)),
+                    why=_why(topic, words),
+                ),
+            ]
+        )
+        for topic in gaps[:_FIRST]
+    ]
+
+
+def _why(topic: Mapping[str, Any], words: Words) -> str:
+    return ", ".join(words(f"gap_{gap}") for gap in topic["gaps"])
 
 
 def _unanswered(topic: Mapping[str, Any]) -> float:
@@ -111,6 +139,7 @@ def _value(metric: Mapping[str, Any] | None, otherwise: float) -> float:
 def _map(
     context: Context,
     topics: Sequence[Mapping[str, Any]],
+    gaps: Sequence[Mapping[str, Any]],
     scores: TopicScores | None,
     pair: Pair | None,
     made: Page,
@@ -123,16 +152,17 @@ def _map(
         made.add(said(join([words("no_topic_scores"), " ", command]), "note"))
     else:
         made.add(choices(pair_choice(context, scores, pair)))
+    # A point has room for the number that its topic has in the list above, not for its name.
+    numbers = {topic["name"]: str(n) for n, topic in enumerate(gaps[:_FIRST], 1)}
     sizes = {t["name"]: t["question_count"] for t in topics}
     groups: dict[str, list[Any]] = {}
     for topic in topics:
         group = words("gap_topic") if topic["gaps"] else words("covered_topic")
         at = (topic["with_answers_rate"], topic["mean_best_similarity"], topic["name"])
         groups.setdefault(group, []).append(at)
-    few = len(topics) <= 12
     made.add(
         figures.points(
-            groups, words("answered_share"), words("similarity"), sizes=sizes, labels=few
+            groups, words("answered_share"), words("similarity"), sizes=sizes, labels=numbers
         )
     )
     if scores is None or pair is None:
@@ -146,7 +176,9 @@ def _map(
     if groups:
         made.add(paragraph(words("gap_map_scores", model=pair[0])))
         made.add(
-            figures.points(groups, words("answered_share"), f"{title} ↑", sizes=sizes, labels=few)
+            figures.points(
+                groups, words("answered_share"), f"{title} ↑", sizes=sizes, labels=numbers
+            )
         )
 
 
@@ -161,14 +193,14 @@ def _table(
     n_items = {topic.key: topic.n_items for topic in scores.topics} if scores else {}
     rows: list[list[Any]] = [
         [
-            Cell(link(topic["name"], view.link(topic=name_of(topic))), topic["name"]),
+            long_cell(link(topic["name"], view.link(topic=name_of(topic))), topic["name"]),
             number_cell(topic["question_count"]),
             number_cell(round(_unanswered(topic))),
             metric_cell(topic["metrics"]["with_answers_rate"], words),
             metric_cell(topic["metrics"]["mean_best_similarity"], words),
             metric_cell(topic.get("score"), words, 2),
             number_cell(n_items.get(topic.get("topic_key", ""))),
-            ", ".join(words(f"gap_{gap}") for gap in topic["gaps"]),
+            long_cell(_why(topic, words)) if topic["gaps"] else "",
             metric_cell(topic["metrics"]["satisfied_rate"], words),
             metric_cell(topic["metrics"]["mean_score"], words, 2),
             number_cell(topic["unique_chunks"]),
@@ -266,7 +298,9 @@ def _months(
 ) -> None:
     words = context.words
     found = uses.topic_months(context.engine, evaluation_id)
-    months = sorted({m for counted in found.values() for m in counted if m})
+    known = {month: 0 for counted in found.values() for month in counted if month}
+    # A month without a question is seen as one.
+    months = sorted(every_month(known))
     made.add(heading(words("topics_by_month")))
     if not months:
         made.add(paragraph(words("no_times")))
@@ -280,7 +314,7 @@ def _months(
     made.add(figures.lines(series, words("month"), words("questions")))
     rows: list[list[Any]] = [
         [
-            t["name"],
+            long_cell(t["name"]),
             *(number_cell(found.get(t["topic_id"], {}).get(month, 0)) for month in months),
             number_cell(found.get(t["topic_id"], {}).get("", 0)),
         ]

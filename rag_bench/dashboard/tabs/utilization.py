@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page import figures
@@ -12,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     choice,
     choices,
     heading,
+    long_cell,
     number_cell,
     pager,
     paragraph,
@@ -26,6 +28,8 @@ from rag_bench.evaluation.metrics.source_analytics import UTILIZATION
 from rag_bench.store.evaluations import uses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rag_bench.dashboard.context import Context
 
 _PER_PAGE = 25
@@ -60,29 +64,47 @@ def page(context: Context) -> Page:
             },
             words("questions"),
             words("chunks"),
+            level=words("all_chunks"),
         )
     )
     columns: list[Col | str] = [Col(words(t), numeric=True) for t in ("questions", "found_chunks")]
     rows: list[list[Any]] = [[number_cell(n), number_cell(value, 1)] for n, value in curve]
     made.add(table("growth", columns, rows, words, caption=words("growth")))
-    counts = uses.use_counts(context.engine, found.id)
-    made.add(heading(words("how_uneven")))
+    counts = in_classes(uses.use_counts(context.engine, found.id))
+    made.add(heading(words("how_uneven")), paragraph(words("how_uneven_help")))
     made.add(
         figures.columns(
-            [str(times) for times, _ in reversed(counts)],
-            {words("chunks"): [n for _, n in reversed(counts)]},
+            [times for times, _ in counts],
+            {words("chunks"): [n for _, n in counts]},
             words("times_found"),
             words("chunks"),
         )
     )
     columns = [Col(words(t), numeric=True) for t in ("times_found", "chunks")]
-    rows = [[number_cell(times), number_cell(n)] for times, n in counts]
+    rows = [[times, number_cell(n)] for times, n in counts]
     made.add(table("use-counts", columns, rows, words, caption=words("how_uneven")))
     months_part(context, result.get("by_month"), made)
     map_part(context, made)
     near_duplicates_part(context, found.id, made)
     _chunks(context, found.id, made)
     return made
+
+
+def in_classes(counts: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
+    """Return how many chunks were found how often, (times, chunks), by classes that grow: 0, 1, 2,
+    3 to 5, 6 to 10, 11 to 20 …, up to the last that has any. A bar for each number would set 49
+    and 162 as near to each other as 1 and 2.
+    """
+    bounds = [0]
+    most = max((times for times, _ in counts), default=-1)
+    while bounds[-1] < most:
+        power = 10 ** ((len(bounds) - 1) // 3)
+        bounds.append((1, 2, 5)[(len(bounds) - 1) % 3] * power)
+    found = []
+    for low, high in zip([0, *(bound + 1 for bound in bounds)], bounds, strict=False):
+        n = sum(chunks for times, chunks in counts if low <= times <= high)
+        found.append((str(high) if low == high else f"{low}–{high}", n))
+    return found if most >= 0 else []
 
 
 def _chunks(context: Context, evaluation_id: int, made: Page) -> None:
@@ -109,14 +131,15 @@ def _chunks(context: Context, evaluation_id: int, made: Page) -> None:
             choice("sort", words("order"), [(o, words(f"order_{o}")) for o in uses.ORDERS], order),
         )
     )
-    texts = beginnings(context, [one.text for one in found], _START)
+    starts = [shorten(one.text or "", _START, placeholder=" …") for one in found]
+    texts = shown(context, starts)
     rows: list[list[Any]] = [
         [
             Cell(one.chunk_hash[:12], one.chunk_hash),
             one.page_url or "",
             number_cell(one.retrieved),
             number_cell(one.first),
-            text,
+            long_cell(text),
         ]
         for one, text in zip(found, texts, strict=True)
     ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Of the evaluation that a trial is stored as.
 TIER = "self_test_planted_faults"
 NOT_FOUND, NO_ALARM, FALSE_ALARM = "not found", "nothing, rightly", "false alarm"
-COLUMNS = ("planted", "size", "found by", "what showed it")
+COLUMNS = ("name", "planted", "size", "found by", "what showed it")
 
 Row = Mapping[str, Any]
 
@@ -77,7 +77,9 @@ def name_of(row: Row) -> str:
 
 def planted_table(tried: PlantedFaults) -> Table:
     """Return columns and rows."""
-    return COLUMNS, [(row["words"], row["size"], _found_by(row), _shown(row)) for row in tried.rows]
+    return COLUMNS, [
+        (row["fault"], row["words"], row["size"], _found_by(row), _shown(row)) for row in tried.rows
+    ]
 
 
 def as_json(tried: PlantedFaults | None) -> dict[str, Any]:

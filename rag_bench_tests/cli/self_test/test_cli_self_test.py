@@ -18,3 +18,6 @@ def test_it_is_tried_shown_and_not_made_twice(rag_bench: RagBench) -> None:
     assert rag_bench("self-test", "--show").out == found.out
     refused = rag_bench("self-test", "--runs", "0")
     assert refused.code == 2
+    unknown = rag_bench("self-test", "--faults", "earthquake")
+    assert unknown.code == 1
+    assert "no fault 'earthquake' to plant" in unknown.err

@@ -13,6 +13,7 @@ from rag_bench.dashboard.texts import shown
 if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
+    from rag_bench.reporting.compared.inputs import Difference
     from rag_bench.reporting.compared.shapes import Compared
 
 _CHUNKS = 100
@@ -29,9 +30,7 @@ def what_differs(context: Context, found: Compared, made: Page) -> None:
         return
     rows = [
         [
-            words.known(f"made_{one.name.partition(' (')[0]}", one.in_words)
-            + one.name.partition(" (")[1]
-            + one.name.partition(" (")[2],
+            _named(words, one),
             words.known(f"cause_{one.cause}", one.cause),
             Cell(_short(one.a), str(one.a)),
             Cell(_short(one.b), str(one.b)),
@@ -59,6 +58,12 @@ def _judges(words: Words, detail: Mapping[str, Any]) -> list[object]:
     ends = detail["bridge"]
     title = words("judges_linked", old=ends["from"], new=ends["to"], n=ends["evaluation_id"])
     return [_FOLDED.format(title, bullets(detail["links"]))]
+
+
+def _named(words: Words, one: Difference) -> str:
+    """Return what differs; a setting that has no words here keeps the name that it is set by."""
+    name, separator, of = one.name.partition(" (")
+    return words.known(f"made_{name}", name) + separator + of
 
 
 def _short(value: Any) -> str:

@@ -16,7 +16,7 @@ from rag_bench.dashboard.page.parts import (
     paragraph,
     table,
 )
-from rag_bench.dashboard.texts import names_of_cases
+from rag_bench.dashboard.tabs.common import model_name
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.failures.tree import PLACES
 from rag_bench.reporting.failing import failing
@@ -67,7 +67,7 @@ def _rows(context: Context, one: Failing, weighted: bool) -> list[list[object]]:
         names = names_of_cases(context, dataset_id, count.cases[:_SHOWN])
         some = [link(c, context.view.link("questions", case=c)) for c in names.values()]
         row: list[object] = [
-            one.model,
+            Cell(model_name(one.model, words), one.model),
             Cell(words(f"place_{count.place}"), count.place),
             number_cell(len(count.cases), 0),
             number_cell(count.share),

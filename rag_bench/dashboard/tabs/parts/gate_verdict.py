@@ -22,8 +22,7 @@ from rag_bench.dashboard.page.parts import (
     said,
     table,
 )
-from rag_bench.dashboard.tabs.common import moment
-from rag_bench.dashboard.texts import names_shown
+from rag_bench.dashboard.tabs.common import SHORT, model_name, moment
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.reporting.compared.sides import bare_name
 
@@ -43,6 +42,8 @@ _SHORT = {
 }
 # Of more evaluations a page would wait for the gate; the job says it.
 _MOST_HELD = 40
+_HASH = 64
+_FOLDED = Markup("<details><summary>{}</summary>{}</details>")
 _CODE = Markup("<code>{}</code>")
 PIN = 'rag-bench baseline pin newest --why "…"'
 
@@ -79,16 +80,29 @@ def of_release(context: Context) -> list[object]:
     [why] = names_shown(context, [pinned.why])
     against = words(
         "gate_against",
-        side=pinned.side,
+        side=_short(pinned.side or ""),
         at=moment(pinned.created_at),
         who=pinned.who or words("nobody_said"),
         why=why,
     )
     parts += [paragraph(told), paragraph(against), *_rules(context)]
     for n, one in enumerate(found["models"]):
-        parts += _verdict(words, one, f"gate-{n + 1}", one["model"])
-        parts += [paragraph(line) for line in _again(words, one)]
+        answer, *more = _verdict(words, one, f"gate-{n + 1}", one["model"])
+        more += [paragraph(line) for line in _again(words, one)]
+        # Of several models the answers stand below each other; what they rest on is a click away.
+        folded = len(found["models"]) > 1 and more
+        parts += (
+            [answer, _FOLDED.format(words("gate_by_metric"), join(more))]
+            if folded
+            else [answer, *more]
+        )
     return parts
+
+
+def _short(side: str) -> str:
+    """Return what is pinned, with a hash as long as it is shown elsewhere."""
+    kind, colon, name = side.partition(":")
+    return f"{kind}{colon}{name[:SHORT]}" if len(name) == _HASH else side
 
 
 def of_sides(context: Context, found: Compared) -> list[object]:
@@ -145,7 +159,7 @@ def _rules(context: Context) -> list[object]:
 
 def _verdict(words: Words, one: Mapping[str, Any], name: str, of: str) -> list[object]:
     outcome = one["outcome"]
-    told = [f"{of}: "] if of else []
+    told: list[object] = [model_name(of, words), ": "] if of else []
     told += [words(f"gate_{outcome}"), " ", words(f"gate_todo_{outcome}")]
     parts: list[object] = [said(join(told), _KINDS[outcome])]
     if not one["metrics"] and not one["missing"]:
