@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
 from rag_bench.dashboard.page.parts import Page, heading, join, link, paragraph, said
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import masking_note, shown, unmasked
 from rag_bench.errors import RagBenchError
 from rag_bench.store.labels.agreeing import standing
 from rag_bench.store.labels.draws import Draw, get_draw

@@ -32,6 +32,10 @@ _TIMES = (
 )
 
 
+#: Properties that hold what came from the store.
+_TEXTS = frozenset({"x", "y", "text", "name", "ticktext"})
+
+
 @dataclass(frozen=True)
 class Figure:
     """A plot by plotly's schema, against which a test holds it.

@@ -33,7 +33,7 @@ from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
-from rag_bench.dashboard.texts import masking_note, names_of_cases, shown
+from rag_bench.dashboard.texts import masking_note, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
@@ -286,7 +286,6 @@ def _changed_table(context: Context, found: list[Changed], side: Side) -> object
     opened = row["settings_hash"] if row else None
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case_b.asked.question or "" for one in shown_rows])
-    names = _names(context, [one.case_b for one in shown_rows], in_dataset=in_dataset)
     rows = [
         [
             _question_cell(context, opened, one),
@@ -319,7 +318,6 @@ def _alone_table(context: Context, found: list[Alone]) -> object:
     words = context.words
     shown_rows = found[:_PER_LIST]
     texts = shown(context, [one.case.asked.question or "" for one in shown_rows])
-    names = _names(context, [one.case for one in shown_rows], in_dataset=False)
     rows = [
         [
             one.case.asked.case_id,

@@ -196,12 +196,7 @@ def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Pa
             if one.error_code
             else words("bad_was_shown" if one.shown else "good_was_hidden")
         )
-        why = (
-            f"{one.error_code}: {words.detail(one.error_detail or '')}"
-            if one.error_code
-            else reason
-        )
-        rows.append([one.case_id, what, long_cell(question), long_cell(answer), why])
+        rows.append([names[one.case_id], what, long_cell(question), long_cell(answer), why])
     made.add(heading(words("wrong_verdicts")))
     made.add(choices(choice("judge", words("production_judge"), [(m, m) for m in models], judge)))
     made.add(paragraph(words("wrong_help", n=number(total), judge=judge)))

@@ -169,7 +169,10 @@ def differences_part(
     names = names_of_cases(context, board.dataset.id, ids)
     rows: list[list[Any]] = [
         [
-            Cell(link(one.case_id, view.link("questions", case=one.case_id)), one.case_id),
+            Cell(
+                link(names[one.case_id], view.link("questions", case=names[one.case_id])),
+                names[one.case_id],
+            ),
             long_cell(texts.get(one.case_id, "")),
             number_cell(one.first, 2),
             number_cell(one.second, 2),

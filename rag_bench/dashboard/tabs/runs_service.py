@@ -21,6 +21,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import model_names, moment
+from rag_bench.dashboard.texts import as_seen, names_shown
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def run_page(context: Context, run_id: str) -> Page:
                 name,
                 model_names(value, words) if name in _MODELS and value else Cell(_setting(value)),
             )
-            for name, value in sorted(run["config"].items())
+            for name, value in sorted(config.items())
         ),
     ]
     # A number would stand at the other end of the line, away from its name.

@@ -17,6 +17,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import model_name
+from rag_bench.dashboard.texts import names_of_cases
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.failures.tree import PLACES
 from rag_bench.reporting.failing import failing

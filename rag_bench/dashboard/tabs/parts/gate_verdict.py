@@ -23,6 +23,7 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.dashboard.tabs.common import SHORT, model_name, moment
+from rag_bench.dashboard.texts import names_shown
 from rag_bench.errors import ConfigurationError, RagBenchError
 from rag_bench.reporting.compared.sides import bare_name
 
