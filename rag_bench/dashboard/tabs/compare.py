@@ -33,7 +33,7 @@ from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
 from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
-from rag_bench.dashboard.texts import masking_note, shown
+from rag_bench.dashboard.texts import masking_note, names_of_cases, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
 
@@ -307,7 +307,9 @@ def _changed_table(context: Context, found: list[Changed], side: Side) -> object
 
 def _question_cell(context: Context, settings_hash: str | None, one: Changed) -> Cell:
     """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
-    case_id = one.case_b.asked.case_id
+    dataset_id = context.board.dataset.id if in_dataset and context.board else None
+    asked = one.case_b.asked.case_id
+    case_id = names_of_cases(context, dataset_id, [asked])[asked]
     if settings_hash is None:
         return Cell(case_id)
     opened = context.view.link("questions", case=case_id, settings=settings_hash)
@@ -320,7 +322,7 @@ def _alone_table(context: Context, found: list[Alone]) -> object:
     texts = shown(context, [one.case.asked.question or "" for one in shown_rows])
     rows = [
         [
-            one.case.asked.case_id,
+            names_of_cases(context, None, [one.case.asked.case_id])[one.case.asked.case_id],
             long_cell(text),
             words("only_a" if one.side == "a" else "only_b"),
             one.metric or "",
