@@ -22,6 +22,8 @@ from rag_bench.settings import PROJECT_ROOT
 from rag_bench.store.embedded import EmbeddedServer
 from rag_bench.tiers.self_test.planted import environment, faults_meant, try_faults
 
+pytestmark = pytest.mark.long
+
 N_PAGES = 8
 
 
