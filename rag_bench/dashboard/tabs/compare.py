@@ -307,7 +307,7 @@ def _changed_table(context: Context, found: list[Changed], side: Side) -> object
 
 def _question_cell(context: Context, settings_hash: str | None, one: Changed) -> Cell:
     """Return a case's id; of an evaluation it opens the question, which a run's case is none of."""
-    dataset_id = context.board.dataset.id if in_dataset and context.board else None
+    dataset_id = context.board.dataset.id if settings_hash and context.board else None
     asked = one.case_b.asked.case_id
     case_id = names_of_cases(context, dataset_id, [asked])[asked]
     if settings_hash is None:
