@@ -140,7 +140,7 @@ class Page:
             const says = e => e.innerText && e.innerText.replace(/\\u00a0/g, ' ').trim() === words;
             const clickable = 'button, a, [role=button], span';
             const found = [...document.querySelectorAll(clickable)].filter(e =>
-                says(e) && e.offsetParent && !e.disabled
+                says(e) && e.offsetParent && !e.closest(':disabled, [aria-disabled=true]')
                 && ![...e.querySelectorAll(clickable)].some(says));
             if (found.length <= nth) return false;
             found[nth].scrollIntoView({block: 'center'});

@@ -24,6 +24,7 @@ def test_what_is_hidden_is_there_again() -> None:
     assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
 
 
+@pytest.mark.once  # of imports
 def test_measures_of_overlap_load_no_classifiers() -> None:
     code = (
         "import sys\n"
