@@ -114,8 +114,10 @@ def as_tested_now(before: Any) -> Any:
 
     What was the p-value is the exact one now, beside the mid-p by which it is decided; what could
     have been detected has another formula. A difference without an interval has none that
-    is called too narrow.
+    is called too narrow. Who cannot be told from the first is found by p over all pairs.
     """
+    if isinstance(before, str):
+        return before.replace("Holm's p at least", "p adjusted for all pairs at least")
     if isinstance(before, Mapping):
         changed = {"p_value", "p_adjusted", "minimum_detectable"}
         kept = {key: as_tested_now(value) for key, value in before.items() if key not in changed}
