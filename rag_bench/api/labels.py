@@ -15,7 +15,8 @@ from rag_bench.api.pages import PROBLEMS
 from rag_bench.api.problems import Code, Problem
 from rag_bench.api.recording import note
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.people.guidelines import rubric_guideline, rubric_of
+from rag_bench.evaluation.people.guidelines import judge_guideline
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.store.labels import agreeing, draws, labels
 from rag_bench.store.labels.guidelines import keep_guideline
 from rag_bench.store.labels.labelling import (
@@ -46,8 +47,22 @@ class NewDraw(BaseModel):
         },
     )
 
-    evaluation_id: int = Field(ge=1, le=_GREATEST, description="Of answers, or of scores of them.")
-    metric: str = Field(_RUBRIC, max_length=200, description="The rubric's.")
+    evaluation_id: int | None = Field(
+        None,
+        ge=1,
+        le=_GREATEST,
+        description="Of answers, or of scores of them; of a production judge's verdicts. This or "
+        "`run_id`.",
+    )
+    run_id: str | None = Field(
+        None, max_length=200, pattern=_Text, description="A run of the service: all its parts."
+    )
+    metric: str = Field(
+        _RUBRIC,
+        max_length=200,
+        description="What is labelled: a rubric's metric, RAGAS' (`ragas_faithfulness`, …), or "
+        "`predicted_show`.",
+    )
     size: int = Field(100, ge=1, le=100_000)
     seed: int = Field(0, ge=0, le=_GREATEST)
     annotators: list[Annotated[str, Field(min_length=1, max_length=200, pattern=_Text)]] = Field(
@@ -57,8 +72,17 @@ class NewDraw(BaseModel):
     purpose: Literal["check", "tune"] = "check"
 
 
+class DrawnPart(BaseModel):
+    """A draw of one of the evaluations that a run's parts are."""
+
+    draw: int
+    evaluation_id: int
+    n_cases: int
+    drawn_from: int
+
+
 class MadeDraw(BaseModel):
-    """A draw that was made."""
+    """A draw that was made; of a run whose parts were several, the first, and `draws` has all."""
 
     draw: int
     evaluation_id: int = Field(description="Of the answers.")
@@ -66,6 +90,8 @@ class MadeDraw(BaseModel):
     guideline: str
     n_cases: int
     drawn_from: int
+    values: list[float] = Field(description="What a label can be.")
+    draws: list[DrawnPart]
 
 
 class NextCase(BaseModel):
@@ -78,6 +104,8 @@ class NextCase(BaseModel):
     answer: str | None = None
     reference_answer: str | None = None
     contexts: list[str] = Field(default_factory=list)
+    metric: str | None = None
+    values: list[float] = Field(default_factory=list, description="What a label can be.")
 
 
 class GivenLabel(BaseModel):
@@ -88,7 +116,9 @@ class GivenLabel(BaseModel):
     )
 
     case_id: str = Field(min_length=1, max_length=300, pattern=_Text)
-    value: int | None = Field(ge=1, le=5, description="Null: could not tell.")
+    value: float | None = Field(
+        ge=0, le=5, description="One of the draw's `values`; null: could not tell."
+    )
     note: str | None = Field(None, max_length=10_000, pattern=_Text)
     settles: bool = Field(False, description="Whether it decides what annotators differ on.")
 
@@ -150,18 +180,23 @@ def router(engine: Engine) -> APIRouter:
         request: Request, given: NewDraw, caller: Annotated[Principal, needs(Scope.LABEL)]
     ) -> MadeDraw:
         """By the guideline that the judge itself is told."""
+        if (given.evaluation_id is None) is (given.run_id is None):
+            raise Problem(Code.INVALID_INPUT, "name either evaluation_id or run_id")
         try:
-            metric = rubric_of(given.metric).metric.name
+            measure = measure_of(given.metric)
         except ValueError as error:
             raise Problem(Code.NOT_FOUND, f"metric: {error}") from None
+        metric = measure.metric
         try:
             with engine.begin() as connection:
                 guideline = keep_guideline(
-                    connection, metric, rubric_guideline(metric), caller.user_id
+                    connection, metric, judge_guideline(metric), caller.user_id
                 )
-                one = draws.draw(
+                made_draws = draws.draw_of_all(
                     engine,
-                    given.evaluation_id,
+                    draws.evaluations_named(
+                        engine, given.run_id or str(given.evaluation_id), metric
+                    ),
                     metric,
                     guideline,
                     size=given.size,
@@ -175,13 +210,24 @@ def router(engine: Engine) -> APIRouter:
                 note(connection, request, status=200)
         except draws.DrawError as error:
             raise Problem(Code.CONFLICT, str(error)) from None
+        one = made_draws[0]
         return MadeDraw(
             draw=one.id,
             evaluation_id=one.evaluation_id,
             metric=metric,
             guideline=str(guideline),
-            n_cases=one.size,
-            drawn_from=one.n_cases,
+            n_cases=sum(part.size for part in made_draws),
+            drawn_from=sum(part.n_cases for part in made_draws),
+            values=list(measure.values),
+            draws=[
+                DrawnPart(
+                    draw=part.id,
+                    evaluation_id=part.evaluation_id,
+                    n_cases=part.size,
+                    drawn_from=part.n_cases,
+                )
+                for part in made_draws
+            ],
         )
 
     @made.get(
@@ -205,9 +251,11 @@ def router(engine: Engine) -> APIRouter:
         return NextCase(
             case_id=_names(engine, one, [case], caller)[case],
             question=texts[0],
-            answer=texts[1],
+            answer=texts[1] or None,
             reference_answer=texts[2] or None,
             contexts=texts[3:],
+            metric=one.metric,
+            values=list(measure_of(one.metric).values),
             n_done=n_done,
             n_cases=n_cases,
         )
@@ -242,7 +290,7 @@ def router(engine: Engine) -> APIRouter:
     @made.get("/labels", summary="Labels as they count now")
     def list_labels(
         caller: Annotated[Principal, needs(Scope.READ)],
-        metric: Annotated[str | None, Query(max_length=200, description="Of this rubric.")] = None,
+        metric: Annotated[str | None, Query(max_length=200, description="Of this metric.")] = None,
     ) -> Labels:
         """The newest of each annotator and case, of persons and of models. Personal data in notes
         and ids is masked, but for who may `admin`.

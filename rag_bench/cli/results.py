@@ -104,6 +104,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
 def _generators(board: Leaderboard) -> Table:
     from rag_bench.reporting.board import columns_shown, generators
     from rag_bench.reporting.leaderboard import lead_column
+    from rag_bench.store.labels.checked import NEVER_CHECKED
 
     lines, lead = generators(board), lead_column(board.rows)
     table = Table(
@@ -116,6 +117,7 @@ def _generators(board: Leaderboard) -> Table:
     judges = list(lines[0].by_judge) if lines else []
     for judge in judges[:_JUDGES_SHOWN] or [""]:
         by = f"\nby {judge.rpartition('/')[2]}" if judge else ""
+        by += f"\n({NEVER_CHECKED})" if judge in board.never_checked else ""
         table.add_column(f"{lead.title}{by}", justify="right", max_width=17, overflow="fold")
     for column in columns_shown(board):
         table.add_column(column.title, justify="right")
@@ -177,6 +179,7 @@ def _judges(board: Leaderboard) -> Table:
     for name in ("AUC", "consistency", "error rate"):
         table.add_column(name, justify="right")
     table.add_column("orders the models", overflow="fold")
+    table.add_column("checked against people", overflow="fold")
     for line in judges(board):
         measured = line.metrics or {}
         auc = measured.get("label_auc", {}).get("value")
@@ -191,6 +194,7 @@ def _judges(board: Leaderboard) -> Table:
             ),
             ("yes" if line.counts else f"no: {line.reason}")
             + ("" if line.metrics else " (not checked by tier judge)"),
+            line.people,
         )
     return table
 

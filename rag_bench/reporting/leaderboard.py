@@ -28,6 +28,7 @@ from rag_bench.reporting.topic_scores import TopicScores, topic_scores
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
+from rag_bench.store.labels.checked import never_checked
 from rag_bench.store.public_names import with_name_masked
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Leaderboard:
     measured. ``instrument_marks``: which models did not stay the same while they were asked.
     ``by_topic``: scores by topic of users' traffic; None where the questions are in no topics.
     ``corrections``: scores corrected by people's labels; None where nobody labelled.
+    ``never_checked``: benchmark judges that nobody's labels say anything of.
     """
 
     settings_hash: str
@@ -118,6 +120,7 @@ class Leaderboard:
     instrument_marks: Sequence[str] = ()
     by_topic: TopicScores | None = None
     corrections: Corrections | None = None
+    never_checked: Sequence[str] = ()
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -146,7 +149,7 @@ class Leaderboard:
 
     def as_json(self) -> dict[str, Any]:
         """Return the board for ``--json`` and the report."""
-        from rag_bench.reporting.board import board_json
+        from rag_bench.reporting.details.board_json import board_json
 
         return {
             "settings_hash": self.settings_hash,
@@ -238,6 +241,7 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         board_marks(engine, settings_hash),
         topic_scores(engine, dataset_id, lead_column(rows), cases, pages),
         corrections_of(engine, settings_hash, rows),
+        never_checked(engine, (row.benchmark_judge_model for row in rows)),
     )
 
 

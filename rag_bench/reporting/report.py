@@ -18,7 +18,6 @@ from rag_bench.reporting import baselines, registry, retriever_board
 from rag_bench.reporting.board import (
     GeneratorLine,
     all_columns,
-    board_json,
     columns_shown,
     gates,
     generators,
@@ -26,6 +25,7 @@ from rag_bench.reporting.board import (
 )
 from rag_bench.reporting.board import judges as judge_lines
 from rag_bench.reporting.corrected import corrected_table
+from rag_bench.reporting.details.board_json import board_json
 from rag_bench.reporting.leaderboard import (
     COLUMNS,
     Column,

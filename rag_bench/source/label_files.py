@@ -1,9 +1,11 @@
 """Labels in files, out and in: CSV for spreadsheets, JSONL for programs.
 
-A round trip loses nothing. One row is one label. In CSV an empty value is "not labelled yet" and
-the row is passed over, `?` is "could not tell"; in JSONL these are a missing ``value`` and null. A
-text that a spreadsheet would take for a formula has an apostrophe before it, which reading takes
-off again.
+A round trip loses nothing. One row is one label; of two rows of one annotator for one case both are
+kept, and the later counts. CSV is UTF-8, UTF-16 or the Windows-1251 of Russian Excel, with commas,
+semicolons or tabs, and a line ``sep=;`` before it all. In CSV an empty value is "not labelled yet"
+and the row is passed over, `?` is "could not tell"; in JSONL these are a missing ``value`` and
+null. A text that a spreadsheet would take for a formula has an apostrophe before it, which reading
+takes off again.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.people.measures import measures
+from rag_bench.source.question_files.row_files import decoded
 from rag_bench.store.labels.labels import LabelError, NewLabel
 
 COLUMNS = (
@@ -94,18 +99,27 @@ def read_labels(paths: Sequence[Path], defaults: Defaults | None = None) -> list
     problems: list[str] = []
     for path in paths:
         try:
-            content = path.read_bytes().decode("utf-8-sig")
+            given = path.read_bytes()
+            content, _ = decoded(path, given)
         except OSError as error:
             problems.append(f"{path.name}: it cannot be read ({error.strerror})")
             continue
-        except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            problems.append(f"{path.name}, line {line}: not UTF-8; save it as CSV UTF-8")
+        except RagBenchError:
+            problems.append(f"{path.name}, line {_line_of(given)}: not UTF-8; save it as CSV UTF-8")
             continue
-        found += _read(path.name, content, defaults or Defaults(), problems)
+        found += _read(path.name, content.removeprefix("\ufeff"), defaults or Defaults(), problems)
     if problems:
         raise LabelFileError(problems)
     return found
+
+
+def _line_of(content: bytes) -> int:
+    """Return the first line that is not UTF-8."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content[: error.start].count(b"\n") + 1
+    return 1
 
 
 def read_text(name: str, content: str, defaults: Defaults | None = None) -> list[Placed]:
@@ -153,14 +167,18 @@ def _json_rows(
 def _csv_rows(
     name: str, content: str, problems: list[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    head = content.partition("\n")[0]
-    separator = max((",", ";", "\t"), key=head.count)
+    head, _, rest = content.partition("\n")
+    first = 1
+    if head.casefold().startswith("sep=") and len(head.strip()) == len("sep=,"):
+        separator, content, first = head[len("sep=")], rest, 2
+    else:
+        separator = max((",", ";", "\t"), key=head.count)
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
     columns: list[str] = []
     try:
-        for number, cells in enumerate(reader, 1):
+        for number, cells in enumerate(reader, first):
             where = f"{name}, row {number}"
-            if number == 1:
+            if number == first:
                 columns = [cell.strip().lower() for cell in cells]
                 if not _known(where, columns, problems):
                     return
@@ -232,7 +250,7 @@ def _label(
         whole("evaluation_id", defaults.evaluation_id) or 0,
         text_of("case_id") or "",
         text_of("metric", defaults.metric) or "",
-        _number(row["value"], fault),
+        _number(row["value"], row.get("metric") or defaults.metric, fault),
         text_of("annotator", defaults.annotator) or "",
         _kind(text_of("annotator_kind", defaults.annotator_kind), fault),  # type: ignore[arg-type]
         _flag(row.get("settles"), fault),
@@ -247,16 +265,24 @@ def _label(
     return made if len(problems) == before else None
 
 
-def _number(value: Any, fault: Any) -> float | None:
+def _number(value: Any, metric: Any, fault: Any) -> float | None:
+    """Return a label's value: a number, also with a decimal comma, or a word of the metric's."""
     if value is None:
         return None
+    text = "" if isinstance(value, bool) else str(value).strip()
+    measure = measures().get(metric) if isinstance(metric, str) else None
     try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(str(value).replace(",", "."))
+        found = float(text.replace(",", "."))
     except ValueError:
+        named = None if measure is None else measure.value_of(text)
+        if named is None:
+            fault("value", f"a number, or {_COULD_NOT_TELL} for could not tell, not {value!r}")
+        return named
+    if not math.isfinite(found):
         fault("value", f"a number, or {_COULD_NOT_TELL} for could not tell, not {value!r}")
-        return None
+    elif measure is not None and found not in measure.values:
+        fault("value", f"a label by {metric} is {measure.said}, not {value!r}")
+    return found
 
 
 def _kind(value: str | None, fault: Any) -> str:

@@ -9,8 +9,9 @@ from measured import GENERATORS, JUDGES, dataset, metric, store, store_sweep
 from sqlalchemy import Engine
 
 from rag_bench.evaluation.instrument.served import Served, ServedTally
-from rag_bench.reporting.board import board_json, notes
+from rag_bench.reporting.board import notes
 from rag_bench.reporting.compared.inputs import of_the_evaluation
+from rag_bench.reporting.details.board_json import board_json
 from rag_bench.reporting.instruments import mark_of
 from rag_bench.reporting.leaderboard import build
 from rag_bench.store.evaluations.comparing import find_evaluation

@@ -114,7 +114,7 @@ def test_a_bad_file_says_file_row_and_column(tmp_path: Path, text: str, where: s
 
 def test_a_file_in_another_encoding_says_in_which_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
-    path.write_bytes(_HEAD.encode() + "1,q1,m,5,Аня\n".encode("cp1251"))
+    path.write_bytes(_HEAD.encode() + "1,q1,m,5,Jörg\n".encode("latin-1"))
     with pytest.raises(LabelFileError, match=r"bad\.csv, line 2: not UTF-8"):
         read_labels([path, tmp_path / "none.csv"])
 
@@ -131,3 +131,89 @@ def test_cells_may_be_written_of_any_columns() -> None:
         "\ufeffcase_id,value\r\nq,\r\n"
     )
     assert COLUMNS[0] == "evaluation_id"
+
+
+_METRIC = "rubric_e2e_quality"
+_ROWS = (
+    "evaluation_id;case_id;metric;value;annotator;note\r\n"
+    f'7;q1;{_METRIC};5;Аня;"две\r\nстроки; и ""кавычки"""\r\n'
+    f"7;q2;{_METRIC};?;Аня;решить нельзя, не хватает условий\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _ROWS.encode(),
+        b"\xef\xbb\xbf" + _ROWS.encode(),
+        _ROWS.encode("utf-16"),
+        _ROWS.encode("cp1251"),
+        ("sep=;\r\n" + _ROWS).encode("utf-8-sig"),
+    ],
+    ids=["utf-8", "mark", "utf-16", "cp1251", "sep"],
+)
+def test_what_russian_excel_saves_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    first, second = (one.label for one in read_labels([path]))
+    assert (first.value, first.annotator) == (5.0, "Аня")
+    assert first.note == 'две\r\nстроки; и "кавычки"'
+    assert (second.value, second.note) == (None, "решить нельзя, не хватает условий")
+
+
+def test_rows_are_counted_from_the_top_also_below_a_separator_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"sep=;\nevaluation_id;case_id;metric;value;annotator\n7;q;{_METRIC};9;a\n")
+    with pytest.raises(LabelFileError, match=r"row 3, column value: .* from 1 to 5, not '9'"):
+        read_labels([path])
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "value"),
+    [
+        ("ragas_faithfulness", "0,75", 0.75),
+        ("ragas_faithfulness", "да", 1.0),
+        ("ragas_faithfulness", "No", 0.0),
+        ("ragas_context_recall", "0.5", 0.5),
+        ("predicted_show", "show", 1.0),
+        ("predicted_show", "0", 0.0),
+        (_METRIC, "4,0", 4.0),
+    ],
+)
+def test_values_are_on_the_scale_of_what_is_labelled(metric: str, text: str, value: float) -> None:
+    content = f"evaluation_id;case_id;metric;value;annotator\n1;q;{metric};{text};ann\n"
+    [one] = read_text("x.csv", content)
+    assert one.label.value == value
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "said"),
+    [
+        (_METRIC, "1,5", "a whole number from 1 to 5, not '1,5'"),
+        (_METRIC, "6", "a whole number from 1 to 5, not '6'"),
+        (_METRIC, "да", "a number, or"),
+        ("ragas_faithfulness", "0,8", r"one of 0, 0\.25, 0\.5, 0\.75, 1"),
+        ("ragas_faithfulness", "4", r"one of 0, 0\.25, 0\.5, 0\.75, 1"),
+        ("predicted_show", "0,5", "1 .show. or 0 .hide."),
+        (_METRIC, "nan", "a number, or"),
+    ],
+)
+def test_a_value_off_the_scale_is_refused_by_place(metric: str, text: str, said: str) -> None:
+    content = f"evaluation_id;case_id;metric;value;annotator\n1;q;{metric};{text};ann\n"
+    with pytest.raises(LabelFileError, match=f"x.csv, row 2, column value: .*{said}"):
+        read_text("x.csv", content)
+
+
+def test_an_empty_annotator_is_told_by_row(tmp_path: Path) -> None:
+    rows = "".join(f"1,q{n},{_METRIC},5,{'' if n == 7 else 'ann'}\n" for n in range(10))
+    with pytest.raises(LabelFileError, match="row 9, column annotator: it is missing"):
+        read_text("x.csv", f"evaluation_id,case_id,metric,value,annotator\n{rows}")
+
+
+def test_ten_thousand_rows_go_out_and_in() -> None:
+    labels = [
+        NewLabel(1, f"q{n}", _METRIC, float(n % 5 + 1), "Аня", note="=1;2\n3")
+        for n in range(10_000)
+    ]
+    for form in ("csv", "jsonl"):
+        assert [one.label for one in read_text("x", write_labels(labels, form))] == labels

@@ -16,7 +16,7 @@ from rag_bench.api.eval_runs import cursors, models
 from rag_bench.api.eval_runs.asking import AskedCases, AskedRuns
 from rag_bench.api.eval_runs.finding import RunId, etag, found, unchanged
 from rag_bench.api.eval_runs.seen import cases_as_seen, run_as_seen
-from rag_bench.api.eval_runs.shown import models_changed, summary
+from rag_bench.api.eval_runs.shown import marks, summary
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def router(engine: Engine) -> APIRouter:
         """Counts and aggregates of the cases so far, cost, what is left; with an `ETag`."""
         with engine.connect() as connection:
             row = found(request, connection, run_id)
-            changed = models_changed(connection, row)
-        mark = {"ETag": etag(row, *changed), "Cache-Control": "no-cache"}
+            marked = marks(connection, row)
+        mark = {"ETag": etag(row, *marked), "Cache-Control": "no-cache"}
         if unchanged(request, mark["ETag"]):
             return Response(status_code=304, headers=mark)
         told = run_as_seen(engine, caller, row, summary(row))
-        return JSONResponse({**told, "notes": [*told["notes"], *changed]}, headers=mark)
+        return JSONResponse({**told, "notes": [*told["notes"], *marked]}, headers=mark)
 
     @made.get(
         "/{run_id}/cases",

@@ -11,7 +11,7 @@ from rag_bench.access.scopes import Principal, Scope
 from rag_bench.api.allowed import needs
 from rag_bench.api.eval_runs.finding import RunId, found
 from rag_bench.api.eval_runs.seen import cases_as_seen, run_as_seen, sees_cases
-from rag_bench.api.eval_runs.shown import models_changed
+from rag_bench.api.eval_runs.shown import marks
 from rag_bench.eval_runs.reply import summary
 from rag_bench.store.eval_runs import reading
 from rag_bench.store.public_names import masked
@@ -45,7 +45,7 @@ def router(engine: Engine) -> APIRouter:
 
         with engine.connect() as connection:
             row = found(request, connection, run_id)
-            changed = models_changed(connection, row)
+            marked = marks(connection, row)
             rows = reading.cases(
                 connection, run_id, reading.CaseFilter(noted=True), after=-1, limit=_MOST + 1
             )
@@ -60,7 +60,7 @@ def router(engine: Engine) -> APIRouter:
             )
         ]
         told = run_as_seen(engine, caller, row, summary(row))
-        told["notes"] = [*told["notes"], *changed]
+        told["notes"] = [*told["notes"], *marked]
         page = run_page(told, cases, more=more)
         return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
 

@@ -12,6 +12,7 @@ from rag_bench.eval_runs import reply
 from rag_bench.settings import get_settings
 from rag_bench.store.eval_runs.model_revisions import changed_since
 from rag_bench.store.eval_runs.reading import OPEN
+from rag_bench.store.labels.checked import is_judged, mark_of, never_checked_on
 from rag_bench.tiers.base.changed_models import service_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run without its cases, and how long it will take still."""
     return {**reply.summary(row), "estimate": estimate(row)}
+
+
+def marks(connection: Connection, row: Mapping[str, Any]) -> list[str]:
+    """Return the notes on a run that depend on what is known today, not at its end."""
+    judged = any(is_judged(name) for name in row["aggregates"])
+    judges = [row["config"].get("judge_model")] if judged else []
+    unchecked = mark_of(never_checked_on(connection, judges))
+    return [*models_changed(connection, row), *filter(None, [unchecked])]
 
 
 def models_changed(connection: Connection, row: Mapping[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ def board_metadata(board: Leaderboard) -> dict[str, Any]:
     lines, lead, best = generators(board), lead_column(board.rows), board.rows[0]
     metadata: dict[str, Any] = {
         "table": _generator_table(board, lines),
-        "by_judge": _by_judge(lines),
+        "by_judge": _by_judge(board, lines),
         **_baseline(board),
         "production_judges": _gate_table(board),
         "benchmark_judges": _judge_table(board),
@@ -111,13 +111,16 @@ def _baseline(board: Leaderboard) -> dict[str, Any]:
     return found
 
 
-def _by_judge(lines: list[GeneratorLine]) -> dg.TableMetadataValue:
+def _by_judge(board: Leaderboard, lines: list[GeneratorLine]) -> dg.TableMetadataValue:
+    from rag_bench.store.labels.checked import NEVER_CHECKED
+
     judges = list(lines[0].by_judge)[:_JUDGES_SHOWN]
     rows = []
     for line in lines:
         cells = [(line.by_judge[judge], judge) for judge in judges]
         rows.append([line.label, *(_with_interval(metric) for metric, _ in cells)])
-    return table(["generation model", *judges], rows)
+    named = [f"{j} ({NEVER_CHECKED})" if j in board.never_checked else j for j in judges]
+    return table(["generation model", *named], rows)
 
 
 def _with_interval(metric: Any) -> str:
@@ -167,10 +170,12 @@ def _judge_table(board: Leaderboard) -> dg.TableMetadataValue:
                 _named(line),
                 "yes" if line.counts else f"no: {line.reason}",
                 line.checked,
+                line.people,
                 *(number(_value(measured.get(name))) for name in names),
             ]
         )
-    return table(["benchmark judge", "orders the models", "checked by tier judge", *names], rows)
+    columns = ["benchmark judge", "orders the models", "checked by tier judge"]
+    return table([*columns, "checked against people", *names], rows)
 
 
 def _bars(board: Leaderboard, lines: list[GeneratorLine]) -> Any:

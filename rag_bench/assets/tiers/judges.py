@@ -92,17 +92,14 @@ def checked_against_people(step: Step) -> StepCheck:
 
     def check(bench: "Bench") -> dg.AssetCheckResult:
         from rag_bench.store import evaluations
+        from rag_bench.store.labels.checked import never_checked
 
         found = evaluations.latest_of_kind(
             bench.engine, tier=step.tier, kind=step.kind, settings_hash=bench.run.hash
         )
         if not found:
             return nothing_to_check()
-        unchecked = [
-            str(row.benchmark_judge_model)
-            for row in found
-            if not row.inputs.get("checked_against_people")
-        ]
+        unchecked = never_checked(bench.engine, (row.benchmark_judge_model for row in found))
         return dg.AssetCheckResult(
             passed=not unchecked,
             severity=dg.AssetCheckSeverity.WARN,

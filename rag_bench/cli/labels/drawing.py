@@ -25,22 +25,24 @@ label = typer.Typer(
 )
 app.add_typer(label, name="label")
 
-Metric = Annotated[str, typer.Option(help="The rubric, such as rubric_e2e_quality.")]
+_DEFAULT = "rubric_e2e_quality"
+Metric = Annotated[
+    str, typer.Option(help="What is labelled: rubric_e2e_quality, ragas_faithfulness, …")
+]
 Annotator = Annotated[str, typer.Option(help="Who labels; without it who gives the command.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-_DEFAULT = "rubric_e2e_quality"
 
 
 def checked_metric(metric: str) -> str:
-    """Return the name of a rubric's metric.
+    """Return the name of what is labelled.
 
     Raises:
-        ConfigurationError: there is no such rubric.
+        ConfigurationError: there is nothing of this name to label.
     """
-    from rag_bench.evaluation.people.guidelines import rubric_of
+    from rag_bench.evaluation.people.measures import measure_of
 
     try:
-        return rubric_of(metric).metric.name
+        return measure_of(metric).metric
     except ValueError as error:
         raise ConfigurationError(f"--metric: {error}.") from None
 
@@ -48,18 +50,23 @@ def checked_metric(metric: str) -> str:
 @label.command()
 def evaluations(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 30,
+    metric: Metric = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """List the evaluations whose answers can be labelled, newest first, and by whom they are."""
+    """List the evaluations whose answers can be labelled, newest first, and by whom they are; with
+    `--metric predicted_show` those that hold production judges' verdicts.
+    """
+    from rag_bench.evaluation.people.measures import measure_of
     from rag_bench.store.labels.listing import labelable_evaluations
 
-    rows = labelable_evaluations(open_engine(), limit)
+    verdicts = measure_of(checked_metric(metric)).source == "gate"
+    rows = labelable_evaluations(open_engine(), limit, verdicts=verdicts)
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False, default=str))
         return
     table = Table(title="Evaluations of answers", title_justify="left")
-    for name in ("id", "tier", "model", "answers", "drawn", "labelled", "judges"):
+    for name in ("id", "tier", "model", "answers", "drawn", "labelled", "judges", "run"):
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(
@@ -70,6 +77,7 @@ def evaluations(
             str(row["n_drawn"]),
             str(row["n_labelled"]),
             ", ".join(row["judges"]) or "–",
+            row["run"] or "–",
         )
     printer().print(table)
 
@@ -81,7 +89,7 @@ def guideline(
     version: Annotated[int | None, typer.Option(min=1, help="Of this version.")] = None,
 ) -> None:
     """Show a guideline, list all, or keep a text as a new version of one."""
-    from rag_bench.evaluation.people.guidelines import rubric_guideline
+    from rag_bench.evaluation.people.guidelines import judge_guideline
     from rag_bench.store.labels.guidelines import get_guideline, guidelines, keep_guideline
 
     engine = open_engine()
@@ -102,7 +110,7 @@ def guideline(
         return
     try:
         typer.echo(f"{name}: not kept yet; draws keep what the judge is told:\n")
-        typer.echo(rubric_guideline(name))
+        typer.echo(judge_guideline(name))
     except ValueError:
         raise RagBenchError(f"There is no guideline {name!r}; --file keeps one.") from None
 
@@ -116,9 +124,11 @@ def _read(file: Path) -> str:
 
 @label.command()
 def draw(
-    evaluation: Annotated[list[int], typer.Argument(help="Evaluations of answers or scores.")],
+    evaluation: Annotated[
+        list[str], typer.Argument(help="Evaluations of answers or scores, or runs of the service.")
+    ],
     metric: Metric = _DEFAULT,
-    size: Annotated[int, typer.Option(min=1, help="Cases of each evaluation.")] = 100,
+    size: Annotated[int, typer.Option(min=1, help="Cases of each evaluation or run.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed draws the same questions.")] = 0,
     annotator: Annotated[
         list[str] | None, typer.Option(help="Who labels; may be given several times.")
@@ -134,33 +144,35 @@ def draw(
     ] = "check",
 ) -> None:
     """Draw cases at random from evaluations, for people to label."""
-    from rag_bench.store.labels.draws import draw as draw_cases
+    from rag_bench.store.labels.draws import draw_of_all, evaluations_named
 
     if purpose not in ("check", "tune"):
         raise ConfigurationError(f"--purpose is check or tune, not {purpose!r}.")
     name, engine = checked_metric(metric), open_engine()
     kept = kept_guideline(engine, guideline or name)
     for one in evaluation:
-        made = draw_cases(
-            engine,
-            one,
-            name,
-            kept,
-            size=size,
-            seed=seed,
-            annotators=annotator or (),
-            n_shared=shared,
-            purpose="tune" if purpose == "tune" else "check",
-            user_id=operator(),
-        )
         with engine.begin() as connection:
+            drawn = draw_of_all(
+                engine,
+                evaluations_named(engine, one, name),
+                name,
+                kept,
+                size=size,
+                seed=seed,
+                annotators=annotator or (),
+                n_shared=shared,
+                purpose="tune" if purpose == "tune" else "check",
+                user_id=operator(),
+                connection=connection,
+            )
             note(connection, "label draw", None)
-        console.print(
-            f"Draw {made.id}: {made.size} of {made.n_cases} answers of evaluation "
-            f"{made.evaluation_id}, by {name}, guideline {kept}."
-            + (f" All label {made.n_shared} of them." if len(made.annotators) > 1 else ""),
-            highlight=False,
-        )
+        for made in drawn:
+            console.print(
+                f"Draw {made.id}: {made.size} of {made.n_cases} answers of evaluation "
+                f"{made.evaluation_id}, by {name}, guideline {kept}."
+                + (f" All label {made.n_shared} of them." if len(made.annotators) > 1 else ""),
+                highlight=False,
+            )
     console.print(
         "Label them: rag-bench label next DRAW, the dashboard (Judge Comparison, Labels), or "
         "rag-bench label sheet DRAW and label import.",
@@ -169,17 +181,17 @@ def draw(
 
 
 def kept_guideline(engine: Engine, name: str) -> Any:
-    """Return the newest version of a guideline; of a rubric what the judge is told now.
+    """Return the newest version of a guideline; of a metric what its judge is told now.
 
     Raises:
         RagBenchError: there is none.
     """
-    from rag_bench.evaluation.people.guidelines import labelled_metrics, rubric_guideline
+    from rag_bench.evaluation.people.guidelines import judge_guideline, labelled_metrics
     from rag_bench.store.labels.guidelines import get_guideline, keep_guideline
 
     if name in labelled_metrics():
         with engine.begin() as connection:
-            return keep_guideline(connection, name, rubric_guideline(name), operator())
+            return keep_guideline(connection, name, judge_guideline(name), operator())
     found = get_guideline(engine, name)
     if found is None:
         raise RagBenchError(
@@ -228,6 +240,7 @@ def next_case(
     ] = False,
 ) -> None:
     """Show the next case without a label; in a terminal, ask for labels until `q`."""
+    from rag_bench.evaluation.people.measures import measure_of
     from rag_bench.store.labels.draws import get_draw
     from rag_bench.store.labels.labelling import progress
 
@@ -239,11 +252,16 @@ def next_case(
         if not sys.stdin.isatty():
             typer.echo(f"Label it: rag-bench label add {draw_id} {case} VALUE --annotator {who}")
             return
-        said = typer.prompt("1 to 5, ? could not tell, s skip, q quit").strip()
+        asked = f"{measure_of(made.metric).said}; ? could not tell, s skip, q quit"
+        said = typer.prompt(asked).strip()
         if said == "q":
             return
-        if said != "s":
-            _store(engine, made, case, said, who, "")
+        try:
+            if said != "s":
+                _store(engine, made, case, said, who, "")
+        except ConfigurationError as error:  # a slip of the finger ends no session
+            typer.echo(str(error))
+            continue
         case = progress(engine, made, who).next_after(case)
     typer.echo(f"{who} has labelled all of draw {draw_id}.")
 
@@ -252,7 +270,7 @@ def next_case(
 def add(
     draw_id: Annotated[int, typer.Argument(metavar="DRAW")],
     case: Annotated[str, typer.Argument(help="The case's id.")],
-    value: Annotated[str, typer.Argument(help="A whole number from 1 to 5, or ?.")],
+    value: Annotated[str, typer.Argument(help="On the scale of the metric, or ?.")],
     annotator: Annotator = "",
     note_text: Annotated[str, typer.Option("--note", help="In the annotator's words.")] = "",
 ) -> None:
@@ -290,11 +308,15 @@ def _store(
     *,
     settles: bool = False,
 ) -> None:
+    from rag_bench.evaluation.people.measures import measure_of
     from rag_bench.store.labels.labelling import label_case
 
-    if value != "?" and value not in ("1", "2", "3", "4", "5"):
-        raise ConfigurationError(f"A label is a whole number from 1 to 5, or ?, not {value!r}.")
-    number = None if value == "?" else float(value)
+    measure = measure_of(made.metric)
+    number = None if value == "?" else measure.value_of(value)
+    if value != "?" and number is None:
+        raise ConfigurationError(
+            f"A label by {made.metric} is {measure.said}, or ?, not {value!r}."
+        )
     with engine.begin() as connection:
         label_case(connection, made, case, number, who, note=words, settles=settles)
         note(connection, "label settle" if settles else "label add", None)

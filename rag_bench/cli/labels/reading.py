@@ -28,6 +28,7 @@ def sheet(
     ] = False,
 ) -> None:
     """Write a spreadsheet of a draw's cases to fill in; `label import` reads it."""
+    from rag_bench.evaluation.people.measures import measure_of
     from rag_bench.source.label_files import COLUMNS, SHOWN, write_csv
     from rag_bench.store.labels.draws import get_draw
     from rag_bench.store.labels.listing import sheet as rows_of
@@ -38,13 +39,14 @@ def sheet(
     _write(out, write_csv(rows, columns))
     with engine.begin() as connection:
         note(connection, f"label sheet{' unmasked' if unmasked else ''}", None)
-    typer.echo(f"{len(rows)} cases for {who}: {out}. Fill in the column value: 1 to 5, or ?.")
+    said = measure_of(rows[0]["metric"]).said
+    typer.echo(f"{len(rows)} cases for {who}: {out}. Fill in the column value: {said}, or ?.")
 
 
 @label.command("export")
 def export_labels(
     out: Out,
-    metric: Annotated[str, typer.Option(help="Of this rubric only.")] = "",
+    metric: Annotated[str, typer.Option(help="Of this metric only.")] = "",
     history: Annotated[
         bool, typer.Option("--history", help="Every label that was ever given.")
     ] = False,
@@ -74,7 +76,7 @@ def import_labels(
     files: Annotated[list[Path], typer.Argument(help="CSV or JSONL.")],
     annotator: Annotated[str, typer.Option(help="Of rows that name none.")] = "",
     kind: Annotated[str, typer.Option(help="person or model, of rows that do not say.")] = "person",
-    metric: Annotated[str, typer.Option(help="The rubric, of rows that name none.")] = "",
+    metric: Annotated[str, typer.Option(help="What is labelled, of rows that name none.")] = "",
 ) -> None:
     """Store the labels of files: all, or of a file with a fault none. What is there stays once."""
     from rag_bench.source.label_files import Defaults, located, read_labels
@@ -176,23 +178,29 @@ def corrected(
     metric: Metric = _DEFAULT,
     tier: Annotated[str, typer.Option(help="2 or 3.")] = "3",
     settings: Annotated[str, typer.Option(help="A settings hash; empty: the newest.")] = "",
+    run: Annotated[str, typer.Option(help="Of a run of the service instead, by its id.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show models' scores by each judge, raw and corrected by people's labels."""
     from rag_bench.store.evaluations import find_settings_hash, newest_settings_hash
-    from rag_bench.store.labels.judged import corrections
+    from rag_bench.store.labels.judged import corrections, corrections_of_run
 
-    engine = open_engine()
-    chosen = find_settings_hash(engine, settings) if settings else newest_settings_hash(engine)
-    if chosen is None:
-        raise RagBenchError("No model was measured yet: rag-bench benchmark measures.")
-    found = corrections(engine, chosen, tier, checked_metric(metric)).found
+    engine, name = open_engine(), checked_metric(metric)
+    if run:
+        found = corrections_of_run(engine, run, name).found
+        title = f"{name}, run {run}"
+    else:
+        chosen = find_settings_hash(engine, settings) if settings else newest_settings_hash(engine)
+        if chosen is None:
+            raise RagBenchError("No model was measured yet: rag-bench benchmark measures.")
+        found = corrections(engine, chosen, tier, name).found
+        title = f"{name}, tier {tier}, settings {chosen[:12]}"
     if as_json:
         for (model, judge), one in found.items():
             row = {"generation_model": model, "judge": judge, **one.as_json()}
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    table = Table(title=f"{metric}, tier {tier}, settings {chosen[:12]}", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for name in ("model", "judge", "raw", "corrected", "good, raw", "good, corrected", "how"):
         table.add_column(name, overflow="fold")
     for (model, judge), one in found.items():
@@ -215,12 +223,16 @@ def plan(
     evaluation: Annotated[int, typer.Argument(help="Of answers or of scores.")],
     metric: Metric = _DEFAULT,
     more: Annotated[int, typer.Option(min=1, help="Labels to come.")] = 50,
+    within: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Also: how many give the corrected mean to ± this."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what more labels of an evaluation's answers would narrow."""
     from rag_bench.store.labels.planning import plan as plan_of
 
-    plans = plan_of(open_engine(), evaluation, checked_metric(metric), more)
+    plans = plan_of(open_engine(), evaluation, checked_metric(metric), more, within)
     if as_json:
         for one in plans:
             typer.echo(json.dumps(one.as_json(), ensure_ascii=False))
@@ -237,6 +249,13 @@ def plan(
             )
         if one.n_missing:
             table.add_row(one.judge, "corrected score", "–", "–", f"needs {one.n_missing} more")
+        elif within is not None:
+            needed = (
+                "labels of all answers do not: more questions"
+                if one.n_wanted is None
+                else f"{one.n_wanted} labels in all"
+            )
+            table.add_row(one.judge, f"corrected mean to ±{within:g}", "–", "–", needed)
     printer().print(table)
     if not plans:
         typer.echo("No benchmark judge scored these answers.")

@@ -22,12 +22,12 @@ from rag_bench.dashboard.page.parts import (
     table,
 )
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.people.guidelines import labelled_metrics, rubric_guideline, rubric_of
+from rag_bench.evaluation.people.guidelines import judge_guideline, labelled_metrics
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.store.labels.agreeing import standing
-from rag_bench.store.labels.draws import draw as draw_cases
-from rag_bench.store.labels.draws import draws
+from rag_bench.store.labels.draws import draw_of_all, draws, evaluations_named
 from rag_bench.store.labels.guidelines import keep_guideline
-from rag_bench.store.labels.judged import Corrections, corrections, judges_with_labels
+from rag_bench.store.labels.judged import Corrections, corrections
 from rag_bench.store.labels.kept_calibrations import stale
 from rag_bench.store.labels.labels import newest_label_id
 from rag_bench.store.labels.listing import labelable_evaluations
@@ -41,16 +41,7 @@ if TYPE_CHECKING:
 
 _DRAWN, _MOST = 100, 1000
 _OFFERED = 200
-
-
-def labelled_judges(context: Context) -> set[str]:
-    """Return the judges that scored answers which people labelled."""
-    newest = newest_label_id(context.engine)
-    return context.kept.of(context.engine, _labelled_judges, newest) if newest else set()
-
-
-def _labelled_judges(engine: Engine, newest: int) -> set[str]:
-    return set(judges_with_labels(engine, labelled_metrics()))
+_LONGEST, _DIGITS = 200, 18
 
 
 def corrected_of(context: Context, board: Leaderboard) -> Corrections | None:
@@ -166,9 +157,13 @@ def _new_draw(context: Context) -> Markup | None:
     from rag_bench.dashboard.tabs.common import tier_name
 
     words = context.words
+    rows = [
+        *labelable_evaluations(context.engine, _OFFERED),
+        *labelable_evaluations(context.engine, _OFFERED, verdicts=True),
+    ]
     options = join(
         Markup('<option value="{}">{}</option>').format(
-            row["id"],
+            row["run"] or row["id"],
             words(
                 "label_of",
                 id=row["id"],
@@ -178,7 +173,7 @@ def _new_draw(context: Context) -> Markup | None:
             ),
         )
         for row in sorted(
-            labelable_evaluations(context.engine, _OFFERED),
+            rows,
             key=lambda row: row["settings_hash"] != context.settings_hash,
         )
     )
@@ -188,15 +183,33 @@ def _new_draw(context: Context) -> Markup | None:
         '<form class="rb-act" data-act="label_draw"><label><span>{}</span> '
         '<select name="evaluation">{}</select></label><label><span>{}</span> '
         '<input class="rb-count" name="size" type="number" min="1" max="{}" value="{}" required>'
-        "</label><button>{}</button></form>"
+        '</label><label><span>{}</span> <select name="metric">{}</select></label>'
+        "<button>{}</button></form>"
     ).format(
         words("label_of_evaluation"),
         options,
         words("label_how_many"),
         _MOST,
         _DRAWN,
+        words("label_by_metric"),
+        _metrics(context),
         words("label_draw_new"),
     )
+
+
+def _metrics(context: Context) -> Markup:
+    """Return what can be labelled, what models are ranked by first."""
+    first = _metric_of(context)
+    names = [first, *(name for name in labelled_metrics() if name != first)]
+    return join(Markup('<option value="{0}">{0}</option>').format(name) for name in names)
+
+
+def _metric_of(context: Context) -> str:
+    """Return what is labelled unless something else is named: what models are ranked by."""
+    from rag_bench.reporting.leaderboard import lead_column
+
+    lead = lead_column(context.board.rows).metric if context.board is not None else ""
+    return lead if lead in labelled_metrics() else labelled_metrics()[0]
 
 
 def stale_note(context: Context, judges: list[str], made: Page) -> None:
@@ -209,36 +222,35 @@ def stale_note(context: Context, judges: list[str], made: Page) -> None:
 
 
 def draw_new(context: Context, connection: Connection, fields: Mapping[str, str]) -> Markup:
-    """Draw cases of an evaluation by the rubric that models are ranked by."""
-    from rag_bench.reporting.leaderboard import lead_column
-
-    words, board = context.words, context.board
+    """Draw cases of an evaluation, or of a run of the service, by what is to be labelled."""
+    words = context.words
     given = fields.get("evaluation", "").strip()
-    if not given.isdigit() or len(given) > 18:
+    if not given or len(given) > _LONGEST or (given.isdigit() and len(given) > _DIGITS):
         raise RagBenchError(words("label_bad_evaluation"))
     size = fields.get("size", str(_DRAWN)).strip()
     if not (size.isascii() and size.isdigit() and len(size) < 6 and 0 < int(size) <= _MOST):
         raise RagBenchError(words("label_bad_size", most=_MOST))
-    lead = lead_column(board.rows).metric if board is not None else ""
-    metric = lead if lead in labelled_metrics() else labelled_metrics()[0]
-    guideline = keep_guideline(connection, metric, rubric_guideline(metric), context.viewer.user_id)
-    made = draw_cases(
+    named = fields.get("metric", "").strip() or _metric_of(context)
+    if named not in labelled_metrics():
+        raise RagBenchError(words("label_bad_metric", known=", ".join(labelled_metrics())))
+    metric = measure_of(named).metric
+    guideline = keep_guideline(connection, metric, judge_guideline(metric), context.viewer.user_id)
+    made = draw_of_all(
         context.engine,
-        int(given),
-        rubric_of(metric).metric.name,
+        evaluations_named(context.engine, given, metric),
+        metric,
         guideline,
         size=int(size),
         user_id=context.viewer.user_id,
         connection=connection,
     )
-    query = context.view.link("judges", draw=made.id, case=None)
-    return said(
-        join(
-            [
-                words("label_drawn", n=made.size, all=made.n_cases),
-                " ",
-                link(words("label_start"), query),
-            ]
-        ),
-        "note",
-    )
+    n, of_all = sum(one.size for one in made), sum(one.n_cases for one in made)
+    links = [
+        link(
+            words("label_start") if len(made) == 1 else words("label_start_n", n=one.id),
+            context.view.link("judges", draw=one.id, case=None),
+        )
+        for one in made
+    ]
+    told = [words("label_drawn", n=n, all=of_all), " ", join(links, " · ")]
+    return said(join(told), "note")

@@ -12,6 +12,7 @@ from rag_bench.access.scopes import Scope
 from rag_bench.dashboard.page.parts import Page, heading, join, link, paragraph, said
 from rag_bench.dashboard.texts import masking_note, shown, unmasked
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.people.measures import Measure, measure_of
 from rag_bench.store.labels.agreeing import standing
 from rag_bench.store.labels.draws import Draw, get_draw
 from rag_bench.store.labels.guidelines import get_guideline
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.context import Context
 
 SCOPES = frozenset({Scope.LABEL})
-VALUES = ("1", "2", "3", "4", "5")
 COULD_NOT_TELL = "?"
 
 
@@ -133,7 +133,8 @@ def _case(context: Context, draw: Draw, done: Progress, case: str, made: Page) -
         made.add(_block(words("label_context", n=n), text))
     if one.reference:
         made.add(_block(words("reference_answer"), texts[2]))
-    made.add(_block(words("label_answer"), texts[1], "rb-to-label"))
+    if one.answer:
+        made.add(_block(words("label_answer"), texts[1], "rb-to-label"))
     made.add(_values(context, draw, names[case], done.values.get(case)))
     made.add(Markup("<p><small>{}</small></p>").format(words("label_keys_help")))
     made.add(masking_note(context))
@@ -145,7 +146,7 @@ def _block(title: str, text: str, kind: str = "") -> Markup:
 
 def _values(context: Context, draw: Draw, case: str, now: float | None) -> Markup:
     """Return the buttons; the value that is stored already is marked."""
-    words = context.words
+    words, measure = context.words, measure_of(draw.metric)
     buttons = join(
         Markup(
             '<button name="value" value="{0}" data-key="{1}" aria-pressed="{2}"{3}>{4}</button>'
@@ -157,7 +158,10 @@ def _values(context: Context, draw: Draw, case: str, now: float | None) -> Marku
             text,
         )
         for value, key, text, pressed in (
-            *((v, v, v, now == float(v)) for v in VALUES),
+            *(
+                (f"{value:g}", str(key), _value_name(context, measure, value), now == value)
+                for key, value in enumerate(measure.values, 1)
+            ),
             (COULD_NOT_TELL, "0", words("could_not_tell"), False),
         )
     )
@@ -169,6 +173,14 @@ def _values(context: Context, draw: Draw, case: str, now: float | None) -> Marku
     ).format(
         words("label_value"), draw.id, case, annotator_of(context), buttons, words("label_note")
     )
+
+
+def _value_name(context: Context, measure: Measure, value: float) -> str:
+    """Return what a button says: the value, and what the ends mean: no and yes, hide and show."""
+    ends = ("label_hide", "label_show") if measure.source == "gate" else ("label_no", "label_yes")
+    if measure.source == "rubric" or value not in measure.scale:
+        return f"{value:g}"
+    return f"{value:g} · {context.words(ends[int(value)])}"
 
 
 def _guideline(context: Context, draw: Draw, made: Page) -> None:
@@ -205,23 +217,25 @@ def _disputes(context: Context, draw: Draw, made: Page) -> None:
         ]
         if reference:
             parts.append(_block(words("reference_answer"), reference))
-        parts.append(_block(words("label_answer"), answer))
+        if answer:
+            parts.append(_block(words("label_answer"), answer))
         fields = {
             "draw": str(draw.id),
             "case": names[dispute.case_id],
             "annotator": annotator_of(context),
         }
-        parts.append(_settling(context, fields))
+        parts.append(_settling(context, draw, fields))
         made.add(Markup('<section class="rb-answer">{}</section>').format(join(parts)))
 
 
-def _settling(context: Context, fields: Mapping[str, str]) -> Markup:
+def _settling(context: Context, draw: Draw, fields: Mapping[str, str]) -> Markup:
     """Return the buttons that settle a case."""
     hidden = join(
         Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in fields.items()
     )
     buttons = join(
-        Markup('<button name="value" value="{0}">{0}</button>').format(value) for value in VALUES
+        Markup('<button name="value" value="{0}">{0}</button>').format(f"{value:g}")
+        for value in measure_of(draw.metric).values
     )
     return Markup(
         '<form class="rb-act rb-label" data-act="label_settle">{}<b>{}</b> {}</form>'
@@ -242,11 +256,11 @@ def _store(
     context: Context, connection: Connection, fields: Mapping[str, str], *, settles: bool
 ) -> Markup:
     words, value = context.words, fields.get("value", "").strip()
-    if value not in (*VALUES, COULD_NOT_TELL):
-        raise RagBenchError(words("label_bad_value"))
     draw, name = get_draw(context.engine, _number(fields.get("draw", ""))), fields.get("case", "")
     case = case_named(context.engine, draw, name)
-    number = None if value == COULD_NOT_TELL else float(value)
+    number = None if value == COULD_NOT_TELL else measure_of(draw.metric).value_of(value)
+    if number is None and value != COULD_NOT_TELL:
+        raise RagBenchError(words("label_bad_value"))
     who = annotator_of(context, fields.get("annotator", ""))
     label_case(connection, draw, case, number, who, note=fields.get("note"), settles=settles)
     return said(words("label_stored", case=name, value=value, who=who), "note")

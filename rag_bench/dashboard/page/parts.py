@@ -310,7 +310,7 @@ def form(
     act: str,
     button: str,
     fields: Mapping[str, str],
-    asked: tuple[str, str, str, Sequence[str]] | None = None,
+    *asked: tuple[str, str, str, Sequence[str]],
 ) -> Markup:
     """Return a button that does something (`rag_bench.dashboard.acting`).
 
@@ -318,21 +318,22 @@ def form(
         act: what it does, by name.
         button: its words.
         fields: what it sends.
-        asked: a field to write into: name, label, what stands in it, what is offered.
+        asked: fields to write into: name, label, what stands in it, what is offered.
     """
     hidden = join(
         Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in fields.items()
     )
-    field = Markup("")
-    if asked is not None:
-        name, label, value, offered = asked
+    written = []
+    for name, label, value, offered in asked:
         options = join(Markup('<option value="{}">').format(one) for one in offered)
-        field = Markup(
-            '<label><span>{0}</span> <input name="{1}" value="{2}" maxlength="100" required '
-            'list="rb-offered-{1}"></label><datalist id="rb-offered-{1}">{3}</datalist> '
-        ).format(label, name, value, options)
+        written.append(
+            Markup(
+                '<label><span>{0}</span> <input name="{1}" value="{2}" maxlength="100" required '
+                'list="rb-offered-{1}"></label><datalist id="rb-offered-{1}">{3}</datalist> '
+            ).format(label, name, value, options)
+        )
     return Markup('<form class="rb-act" data-act="{}">{}{}<button>{}</button></form>').format(
-        act, hidden, field, button
+        act, hidden, join(written), button
     )
 
 

@@ -97,7 +97,7 @@ def _scores(
     caption: str,
 ) -> Markup:
     """Return a table of what one evaluation each holds: its measures beside each other."""
-    words, checked = context.words, checked_judges(context, board)
+    words, checked = context.words, checked_judges(context)
     measures = sorted({name for one in given for name in _numbers(one)})
     with_judges = any(one.benchmark_judge_model for one in given)
     rows: list[list[Any]] = []

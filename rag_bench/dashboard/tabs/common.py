@@ -9,8 +9,9 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from rag_bench.answer_sources import source_of
-from rag_bench.dashboard.labels.following import labelled_judges
 from rag_bench.dashboard.page.parts import Cell, choice, join, link, mark, paragraph, said
+from rag_bench.store.labels.checked import checked_judges as every_checked_judge
+from rag_bench.store.labels.labels import newest_label_id
 from rag_bench.store.tables import dataset
 
 if TYPE_CHECKING:
@@ -76,14 +77,15 @@ def judge_name(judge: str | None, words: Words, *, checked: bool) -> Markup:
     )
 
 
-def checked_judges(context: Context, board: Leaderboard) -> set[str]:
+def checked_judges(context: Context) -> frozenset[str]:
     """Return the judges whose scores were compared with people's labels."""
-    return labelled_judges(context) | {
-        row.benchmark_judge_model
-        for row in board.rows
-        if row.benchmark_judge_model
-        and (row.metrics.get("tier_judge", {}).get("n_label_answers") or {}).get("value")
-    }
+    newest = newest_label_id(context.engine)
+    return context.kept.of(context.engine, _checked, newest)
+
+
+def _checked(engine: Engine, newest: int) -> frozenset[str]:
+    """As of a label: what is kept goes when somebody labels, or when anything is measured."""
+    return every_checked_judge(engine)
 
 
 def settings_choice(context: Context) -> Markup:

@@ -84,7 +84,7 @@ def page(context: Context) -> Page:
         made.add(said(words("no_judges"), "empty"))
         return made
     made.add(simulated_note((line.model for line in lines), words))
-    checked = checked_judges(context, board)
+    checked = checked_judges(context)
     unchecked = [line.model for line in lines if line.model not in checked]
     if unchecked:
         told = words("unchecked_present", judges=", ".join(unchecked))
@@ -100,7 +100,7 @@ def page(context: Context) -> Page:
     return made
 
 
-def _trust(context: Context, lines: list[JudgeLine], checked: set[str], made: Page) -> None:
+def _trust(context: Context, lines: list[JudgeLine], checked: frozenset[str], made: Page) -> None:
     words = context.words
     rows = [
         [
@@ -123,7 +123,7 @@ def _trust(context: Context, lines: list[JudgeLine], checked: set[str], made: Pa
 def _group(
     context: Context,
     lines: list[JudgeLine],
-    checked: set[str],
+    checked: frozenset[str],
     group: str,
     names: tuple[str, ...],
     made: Page,

@@ -101,7 +101,7 @@ def _leaderboard(
 ) -> None:
     from rag_bench.reporting.board import columns_shown
 
-    words, checked = context.words, checked_judges(context, board)
+    words, checked = context.words, checked_judges(context)
     lead, shown = lines[0].lead, columns_shown(board)
     judges = list(lines[0].by_judge)
     columns: list[Col | str] = [Col("#", numeric=True), words("generation_model")]

@@ -41,7 +41,7 @@ def weighted_part(context: Context, board: Leaderboard, made: Page) -> None:
     made.add(paragraph(words("weighted_scores_help")))
     if found.uncovered > 0:
         made.add(said(words("traffic_uncovered", share=percent(found.uncovered)), "warn"))
-    checked = checked_judges(context, board)
+    checked = checked_judges(context)
     names = {topic.key: topic.name for topic in found.topics}
     rows: list[list[Any]] = []
     for (model, judge), one in found.weighted.items():

@@ -83,7 +83,7 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
     told = words("tied_with", models=", ".join(tied)) if tied else words("nobody_tied")
     if leader.standing.rank is None:
         told = words("not_ranked", reason=words.sentence(leader.standing.reason or ""))
-    checked = checked_judges(context, board)
+    checked = checked_judges(context)
     lead_text = join(
         [
             words.title(leader.lead.title),
@@ -172,7 +172,7 @@ def _notes(context: Context, board: Leaderboard) -> list[object]:
     unchecked = [
         judge
         for judge in board.ranking.judges
-        if judge is not None and judge not in checked_judges(context, board)
+        if judge is not None and judge not in checked_judges(context)
     ]
     if unchecked:
         told = words("unchecked_present", judges=", ".join(unchecked))

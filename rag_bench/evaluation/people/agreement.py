@@ -17,7 +17,7 @@ from rag_bench.evaluation.people.count_tables import (
     with_interval,
 )
 from rag_bench.evaluation.statistics import rate_metric, totals_by_cluster
-from rag_bench.evaluation.types import Metric, Scale
+from rag_bench.evaluation.types import Metric
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
@@ -53,20 +53,19 @@ def agreement_metrics(
     second: Sequence[float],
     *,
     clusters: Sequence[Hashable] | None = None,
-    scale: Scale,
+    graded: bool,
     good_from: float | None = None,
     seed: int = 0,
 ) -> dict[str, Metric]:
     """Return how two annotators agree on the cases that both labelled.
 
     ``agreement``: share of equal labels. ``kappa``; ``kappa_linear`` and ``kappa_quadratic`` where
-    there are more than two values; ``alpha``: Krippendorff's, interval level of graded labels,
-    nominal of yes and no. ``agreement_good``, ``kappa_good``: of the decision, from ``good_from``
-    on. Intervals: bootstrap over clusters, expanded percentiles.
+    there are more than two values (``graded``); ``alpha``: Krippendorff's, interval level of graded
+    labels, nominal of yes and no. ``agreement_good``, ``kappa_good``: of the decision, from
+    ``good_from`` on. Intervals: bootstrap over clusters, expanded percentiles.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     labels = list(clusters) if clusters is not None else list(range(len(a)))
-    graded = scale != (0.0, 1.0)
     found = {"agreement": rate_metric((a == b).tolist(), clusters=labels)}
     found["kappa"] = _kappa(a, b, labels, "none", seed)
     if graded:

@@ -14,8 +14,8 @@ class CaseLabel:
     """People's word on a case.
 
     Attributes:
-        value: On the rubric's scale; of annotators that differ the mean.
-        good: 1 if at least 4, else 0; of annotators that differ the share who say so.
+        value: On the measure's scale; of annotators that differ the mean.
+        good: 1 if it is good, else 0; of annotators that differ the share who say so.
         settled: Whether they say one thing, or somebody settled it.
         n: Annotators.
     """
@@ -26,16 +26,18 @@ class CaseLabel:
     n: int
 
 
-def resolved(values: Sequence[float], settled: float | None = None) -> CaseLabel | None:
+def resolved(
+    values: Sequence[float], settled: float | None = None, good_from: float = GOOD_FROM
+) -> CaseLabel | None:
     """Return one label of a case's labels; None where there is none.
 
     A settled value replaces the others. Without one annotators who differ are all heard: to leave
-    such cases out would leave out the hard ones.
+    such cases out would leave out the hard ones. From ``good_from`` on a label is good.
     """
     if settled is not None:
-        return CaseLabel(settled, float(settled >= GOOD_FROM), True, max(1, len(values)))
+        return CaseLabel(settled, float(settled >= good_from), True, max(1, len(values)))
     if not values:
         return None
-    good = sum(value >= GOOD_FROM for value in values) / len(values)
+    good = sum(value >= good_from for value in values) / len(values)
     alike = len(set(values)) == 1
     return CaseLabel(math.fsum(values) / len(values), good, alike, len(values))

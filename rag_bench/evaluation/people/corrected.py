@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rag_bench.evaluation.metric_spec import UNIT
-from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 from rag_bench.evaluation.people.calibration import LabelledScore, confusion
 from rag_bench.evaluation.people.case_labels import CaseLabel
+from rag_bench.evaluation.people.measures import Measure
 from rag_bench.evaluation.people.prediction_powered import FEWEST, Corrected, corrected_mean
 from rag_bench.evaluation.people.rogan_gladen import (
     FEWEST_OF_A_KIND,
@@ -17,7 +17,6 @@ from rag_bench.evaluation.people.rogan_gladen import (
     corrected_share,
     transport_check,
 )
-from rag_bench.evaluation.rubrics import SCALE
 from rag_bench.evaluation.statistics import effective_size, mean_metric, rate_metric
 from rag_bench.evaluation.types import Metric
 
@@ -42,7 +41,7 @@ class Correction:
     """A judge's scores of one model in the light of labels.
 
     Attributes:
-        raw_mean, raw_good: What the judge says: mean of the rubric, share of at least 4.
+        raw_mean, raw_good: What the judge says: mean, share of good answers.
         mean, good: Corrected; None where nothing can be said. Points are not cut to the scale.
         method: By which; None: not corrected.
         reason: Why not.
@@ -94,7 +93,7 @@ class Correction:
 
 
 def corrected_scores(
-    cases: Sequence[ScoredCase], elsewhere: Sequence[LabelledScore] = ()
+    cases: Sequence[ScoredCase], measure: Measure, elsewhere: Sequence[LabelledScore] = ()
 ) -> Correction:
     """Correct a judge's scores of one model.
 
@@ -105,13 +104,15 @@ def corrected_scores(
 
     Args:
         cases: All evaluated answers of the model.
+        measure: What was scored and labelled.
         elsewhere: Labelled answers of others that the same judge scored by the same prompt.
     """
+    good_from = measure.good_from
     clusters = [case.cluster for case in cases]
     scores = [case.score for case in cases]
-    decided = [None if score is None else score >= GOOD_FROM for score in scores]
+    decided = [None if score is None else score >= good_from for score in scores]
     raw = (
-        mean_metric(scores, clusters, scale=SCALE),
+        mean_metric(scores, clusters, scale=measure.scale),
         rate_metric(decided, clusters=clusters),
     )
     mine = [case for case in cases if case.label is not None and case.score is not None]
@@ -119,31 +120,35 @@ def corrected_scores(
     if not any(score is not None for score in scores):
         return Correction(*raw, None, None, None, "no_scores", len(mine), disputed)
     if len(mine) >= FEWEST:
-        return _prediction_powered(cases, raw, len(mine), disputed)
-    return _from_elsewhere(cases, raw, mine, elsewhere)
+        return _prediction_powered(cases, measure, raw, len(mine), disputed)
+    return _from_elsewhere(cases, measure, raw, mine, elsewhere)
 
 
 def _prediction_powered(
-    cases: Sequence[ScoredCase], raw: tuple[Metric, Metric], n_labels: int, disputed: int
+    cases: Sequence[ScoredCase],
+    measure: Measure,
+    raw: tuple[Metric, Metric],
+    n_labels: int,
+    disputed: int,
 ) -> Correction:
     clusters = [case.cluster for case in cases]
     mean = corrected_mean(
         [case.label.value if case.label else None for case in cases],
         [case.score for case in cases],
-        scale=SCALE,
-        step=1.0,
+        scale=measure.scale,
+        step=measure.step,
         clusters=clusters,
     )
     good = corrected_mean(
         [case.label.good if case.label else None for case in cases],
-        [None if case.score is None else float(case.score >= GOOD_FROM) for case in cases],
+        [None if case.score is None else float(case.score >= measure.good_from) for case in cases],
         scale=UNIT,
         step=1.0,
         clusters=clusters,
     )
     return Correction(
         *raw,
-        _metric(mean, raw[0], SCALE),
+        _metric(mean, raw[0], measure.scale),
         _metric(good, raw[1], UNIT),
         "prediction_powered",
         None,
@@ -169,11 +174,12 @@ def _metric(found: Corrected | None, raw: Metric, scale: tuple[float, float]) ->
 
 def _from_elsewhere(
     cases: Sequence[ScoredCase],
+    measure: Measure,
     raw: tuple[Metric, Metric],
     mine: Sequence[ScoredCase],
     elsewhere: Sequence[LabelledScore],
 ) -> Correction:
-    there = confusion(elsewhere)
+    there = confusion(elsewhere, measure.good_from)
     n = there.n_good + there.n_bad
     if not n and not mine:
         return Correction(*raw, None, None, None, "no_labels", 0)
@@ -184,11 +190,12 @@ def _from_elsewhere(
             LabelledScore("", "", case.cluster, case.label.value, case.score, case.label.settled)
             for case in mine
             if case.label
-        ]
+        ],
+        measure.good_from,
     )
     check = transport_check(there, here)
     scored = [case for case in cases if case.score is not None]
-    decided = [(case.score or 0.0) >= GOOD_FROM for case in scored]
+    decided = [(case.score or 0.0) >= measure.good_from for case in scored]
     n_effective = effective_size(decided, [case.cluster for case in scored])
     found = corrected_share(
         sum(decided) / len(decided),

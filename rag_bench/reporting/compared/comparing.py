@@ -24,7 +24,7 @@ from rag_bench.reporting.compared.across import across
 from rag_bench.reporting.compared.inputs import differences
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
-from rag_bench.reporting.compared.sides import Side, SideCase, collapsed, described
+from rag_bench.reporting.compared.sides import Side, SideCase, bare_name, collapsed, described
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -193,6 +193,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
         alone=[*_alone(a, b, pairing), *_unscored(names, pairs)],
         worse=[one for one in changed if one.worse],
         better=[one for one in changed if not one.worse],
+        never_checked=_never_checked(engine, names, a, b),
     )
 
 
@@ -222,6 +223,19 @@ def _one_scale(name: str, a: Side, b: Side, pairs: Sequence[_Pair]) -> bool:
         for pair in pairs
         if name in pair.first and name in pair.second
     )
+
+
+def _never_checked(engine: Engine, names: Sequence[str], a: Side, b: Side) -> list[str]:
+    """Return the judges of compared scores that no label of people says anything of."""
+    from rag_bench.store.labels.checked import is_judged, never_checked
+
+    if not any(is_judged(bare_name(name)) for name in names):
+        return []
+    found: list[str] = []
+    for side in (a, b):
+        judge = side.made_with.get("judge_model")
+        found += [judge] if isinstance(judge, str) else list(judge or ())
+    return never_checked(engine, found)
 
 
 def _pair(a: Side, b: Side, mine: Sequence[int], theirs: Sequence[int]) -> _Pair:

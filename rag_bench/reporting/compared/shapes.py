@@ -178,7 +178,8 @@ class Compared:
 
     ``pages_known``: pairs whose page is known; the others count by their question alone.
     ``n_tests``: metrics over which p is adjusted. ``alone``: cases and scores of one side only.
-    ``worse`` and ``better``: by metric, the largest difference first.
+    ``worse`` and ``better``: by metric, the largest difference first. ``never_checked``: judges of
+    the scores that no label of people says anything of.
     """
 
     a: Side
@@ -197,6 +198,7 @@ class Compared:
     alone: Sequence[Alone]
     worse: Sequence[Changed]
     better: Sequence[Changed]
+    never_checked: Sequence[str] = ()
 
     @property
     def verdict(self) -> Word:
@@ -240,6 +242,7 @@ class Compared:
             "metrics_only_in_a": list(self.only_in_a),
             "metrics_only_in_b": list(self.only_in_b),
             "inputs": [one.as_json() for one in self.inputs],
+            "never_checked_against_people": list(self.never_checked),
             "n_worse": len(self.worse),
             "n_better": len(self.better),
             "n_unpaired": len(self.alone),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE
+from rag_bench.store.labels.checked import mark_of
 
 _CASES = 10
 _CHUNKS = 20
@@ -65,6 +66,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, there in (("a", found["metrics_only_in_a"]), ("b", found["metrics_only_in_b"])):
         if there:
             yield f"Only {name} has: {', '.join(there)}."
+    yield from filter(None, [mark_of(found.get("never_checked_against_people", ()))])
     yield from _inputs(found["inputs"])
     for name, title in (("worse", "Got worse"), ("better", "Got better")):
         yield from _cases(title, found[f"n_{name}"], found[name])

@@ -2,8 +2,9 @@
 
 The format (Thakur et al. 2021, "BEIR"): ``corpus.jsonl`` with ``_id``, ``title``, ``text``;
 ``queries.jsonl`` with ``_id``, ``text``; ``qrels/<split>.tsv`` with a header and the columns
-``query-id``, ``corpus-id``, ``score``. A document is relevant to a query by a score above 0; grades
-are kept in the item's details. Queries without judgement in the split belong to another one.
+``query-id``, ``corpus-id``, ``score``. Judgements also come without the header, and in TREC's four
+columns (query, 0 or Q0, document, score). A document is relevant to a query by a score above 0;
+grades are kept in the item's details. Queries without judgement in the split belong to another one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rag_bench.store.snapshots import NewSnapshot
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
 _HEADER = ["query-id", "corpus-id", "score"]
+_TREC = 4  # columns
 
 
 @dataclass(frozen=True)
@@ -112,23 +114,43 @@ def _corpus(path: Path, collection: str, warnings: list[str]) -> dict[str, Chunk
 
 def _judged(path: Path) -> dict[str, dict[str, int]]:
     """Return the grades by query and document."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    if not lines or lines[0].split("\t") != _HEADER:
-        raise DumpError(f"{path}:1: the header must be {', '.join(_HEADER)}, between tabs.")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DumpError(f"{path} is not UTF-8 (byte {error.start}).") from None
     found: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        cells = line.split("\t")
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) == 1:
+            cells = line.split()  # TREC's own files have blanks
+        if number == 1 and [cell.replace("_", "-").casefold() for cell in cells] == _HEADER:
+            continue
+        if len(cells) == _TREC and cells[1].upper() in ("0", "Q0"):
+            del cells[1]
         if len(cells) != len(_HEADER):
-            raise DumpError(f"{path}:{number}: {len(cells)} columns, {len(_HEADER)} are expected.")
+            raise DumpError(
+                f"{path}:{number}: {len(cells)} columns; {', '.join(_HEADER)} are expected, "
+                "between tabs."
+            )
         query, doc, score = cells
-        try:
-            grade = int(score)
-        except ValueError:
-            raise DumpError(f"{path}:{number}: score is a whole number, not {score!r}.") from None
+        grade = _grade(score)
+        if grade is None:
+            raise DumpError(f"{path}:{number}: score is a whole number, not {score!r}.")
+        if not query or not doc:
+            raise DumpError(f"{path}:{number}: a query and a document must be named.")
         found.setdefault(query, {})[doc] = grade
     return found
+
+
+def _grade(text: str) -> int | None:
+    """Return a whole number, also where pandas wrote it as 1.0; None: it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else None
 
 
 def _items(

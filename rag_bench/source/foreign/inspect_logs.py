@@ -1,9 +1,10 @@
 """Logs of Inspect: ``.json``, or ``.eval``, a ZIP of ``header.json`` and ``samples/*.json``.
 
 ``eval.model`` answered; ``samples[]`` have ``id``, ``epoch``, ``input`` (a text or messages),
-``target``, ``output`` and ``scores``, by scorer, with ``value``, ``answer``, ``explanation``. A
-value is ``C`` (correct), ``I`` (incorrect), ``P`` (partly), ``N`` (no answer), a number of 0 to 1,
-or a yes or no.
+``target``, ``output`` and ``scores``, by scorer, with ``value``, ``answer``, ``explanation``; the
+first version's logs have one ``score``. A value is ``C`` (correct), ``I`` (incorrect), ``P``
+(partly), ``N`` (no answer), a number of 0 to 1, a yes or no, or an object of such values by name.
+Long texts may stand in ``attachments``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rag_bench.errors import RagBenchError
 from rag_bench.source.foreign.results import BEST, WORST, Format, Verdict, grade, text_at
 
 _VALUES = {"C": BEST, "I": WORST, "P": (BEST + WORST) / 2, "N": WORST}
+_WORDS = {"yes": BEST, "true": BEST, "no": WORST, "false": WORST}
+_ATTACHMENT = "attachment://"
 _MOST_BYTES = 1 << 30  # unpacked
 
 
@@ -46,7 +49,7 @@ def _read(path: str, parsed: Any) -> list[Verdict]:
     for where, sample in samples:
         if not isinstance(sample, Mapping):
             raise RagBenchError(f"{where}: expected an object.")
-        found += _of_sample(where, sample, model, graders)
+        found += _of_sample(where, _whole(sample), model, graders)
     return found
 
 
@@ -80,14 +83,38 @@ def _json(where: str, content: bytes) -> Any:
 
 
 def _graders(header: Any) -> dict[str, str]:
-    """Return the model that each scorer asks, as far as the log says it."""
+    """Return the model that each scorer asks, as far as the log says it: its own, or the one that
+    plays the grader.
+    """
     found: dict[str, str] = {}
+    roles = header["eval"].get("model_roles")
+    role = roles.get("grader") if isinstance(roles, Mapping) else None
+    grader = role.get("model") if isinstance(role, Mapping) else role
     for one in header["eval"].get("scorers") or ():
         options = one.get("options") if isinstance(one, Mapping) else None
         model = options.get("model") if isinstance(options, Mapping) else None
+        if model is None and str(one.get("name")).startswith("model_graded"):
+            model = grader
         if isinstance(model, str) and model:
             found[str(one.get("name"))] = model
     return found
+
+
+def _whole(value: Any, attachments: Any = None) -> Any:
+    """Return a sample with its attached texts where they belong."""
+    if attachments is None:
+        attachments = value.get("attachments")
+        if not isinstance(attachments, Mapping) or not attachments:
+            return value
+        kept = {n: v for n, v in value.items() if n not in ("attachments", "events", "messages")}
+        return _whole(kept, attachments)
+    if isinstance(value, str) and value.startswith(_ATTACHMENT):
+        return attachments.get(value.removeprefix(_ATTACHMENT), value)
+    if isinstance(value, list):
+        return [_whole(one, attachments) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _whole(one, attachments) for name, one in value.items()}
+    return value
 
 
 def _of_sample(
@@ -100,6 +127,8 @@ def _of_sample(
     if question is None:
         raise RagBenchError(f"{where}: input must be a text, or messages with one of the user.")
     scores = sample.get("scores") or {}
+    if not scores and sample.get("score") is not None:  # of the first version
+        scores = {"score": sample["score"]}
     if not isinstance(scores, Mapping):
         raise RagBenchError(f"{where}: scores must be an object.")
     target = sample.get("target")
@@ -109,19 +138,41 @@ def _of_sample(
     for scorer, score in scores.items():
         if not isinstance(score, Mapping) or "value" not in score:
             raise RagBenchError(f"{where}: scores.{scorer} must be an object with a value.")
-        value, explanation = score["value"], score.get("explanation")
-        yield Verdict(
-            where=where,
-            case=f"{sample.get('id')}" if epoch == 1 else f"{sample.get('id')} (epoch {epoch})",
-            question=question,
-            answer=answer,
-            model=model,
-            grader=graders.get(scorer, f"inspect {scorer}"),
-            metric=str(scorer),
-            value=_VALUES[value] if isinstance(value, str) and value in _VALUES else grade(value),
-            note="; ".join(filter(None, [f"value {value}", str(explanation or "")])),
-            reference=target if isinstance(target, str) and target else None,
-        )
+        explanation = score.get("explanation")
+        for metric, value in _values(str(scorer), score["value"]):
+            yield Verdict(
+                where=where,
+                case=f"{sample.get('id')}" if epoch == 1 else f"{sample.get('id')} (epoch {epoch})",
+                question=question,
+                answer=answer,
+                model=model,
+                grader=graders.get(scorer, f"inspect {scorer}"),
+                metric=metric,
+                value=_grade(value),
+                note="; ".join(filter(None, [f"value {value}", str(explanation or "")])),
+                reference=target.strip() or None if isinstance(target, str) else None,
+            )
+
+
+def _values(scorer: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the values of a score by name: one, or those of an object or a list."""
+    if isinstance(value, Mapping):
+        return [(f"{scorer}.{name}", one) for name, one in value.items()]
+    if isinstance(value, list):
+        return [(f"{scorer}.{number}", one) for number, one in enumerate(value, 1)]
+    return [(scorer, value)]
+
+
+def _grade(value: Any) -> float | None:
+    if isinstance(value, str):
+        word = value.strip().casefold()
+        if value in _VALUES or word in _WORDS:
+            return _VALUES.get(value, _WORDS.get(word))
+        try:
+            return grade(float(word))
+        except ValueError:
+            return None
+    return grade(value)
 
 
 def _question(given: Any) -> str | None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from rag_bench.errors import RagBenchError
 
-#: A label's scale is that of rubrics; a yes is its best, a no its worst.
-BEST, WORST = 5.0, 1.0
+#: Of a scale; a yes is its best, a no its worst.
+BEST, WORST = 1.0, 0.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Verdict:
         model: whose answer it is.
         grader: who said it: a model's key, or the kind of check.
         metric: the tool's name of what was graded.
-        value: 1 to 5; None: the tool gave a verdict that is no grade.
+        value: 0 to 1, as a share of the scale; None: the tool gave a verdict that is no grade.
         note: its score and reason, in its words.
         reference: the expected answer, if the file has one.
     """
@@ -110,7 +110,8 @@ def parse(where: str, content: bytes) -> Any:
     except (ValueError, RecursionError):
         place, said = 1, "JSON that cannot be read."
     rows: list[Any] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not by `splitlines`: a text may hold line separators of Unicode.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -125,12 +126,12 @@ def parse(where: str, content: bytes) -> Any:
 
 
 def grade(score: Any) -> float | None:
-    """Return a score of 0 to 1, or a yes or no, on a label's scale: the nearest whole number."""
+    """Return a score of 0 to 1, or a yes or no, as a share of a scale; None: it is neither."""
     if isinstance(score, bool):
         return BEST if score else WORST
     if not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
         return None
-    return float(round(WORST + (BEST - WORST) * score))
+    return float(score)
 
 
 def text_at(where: str, value: Any, *path: str) -> str:
@@ -148,9 +149,12 @@ def text_at(where: str, value: Any, *path: str) -> str:
 
 
 def question_of(variables: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """Return the question among a test's variables: by its usual names, or the only text."""
+    """Return the question among a test's variables: by its usual names, in capitals or not, or the
+    only text.
+    """
+    named = {str(name).casefold(): value for name, value in variables.items()}
     for name in names:
-        if isinstance(variables.get(name), str) and variables[name].strip():
-            return str(variables[name])
+        if isinstance(named.get(name), str) and named[name].strip():
+            return str(named[name])
     texts = [one for one in variables.values() if isinstance(one, str) and one.strip()]
     return texts[0] if len(texts) == 1 else None

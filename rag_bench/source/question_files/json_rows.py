@@ -12,6 +12,10 @@ from typing import Any
 
 from rag_bench.errors import RagBenchError
 
+#: Where tools keep the rows of a test set: RAGAS' with what it was made by, Phoenix's.
+_LISTS = ("samples", "examples", "test_cases")
+#: What a row of such a list has.
+_ASKED = frozenset(("user_input", "question", "query", "input"))
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -92,9 +96,13 @@ def json_rows(path: Path, text: str) -> Iterator[Row]:
     else:  # one object: a single line, or spread over several
         if isinstance(whole.get("data"), list):
             raise RagBenchError(f"{path} is a SQuAD file; read it by `rag-bench import-squad`.")
-        if samples := _samples(whole):
-            for number, value in enumerate(samples, 1):
-                yield _row(f"{path}, samples {number}", value)
+        if rows := _listed(whole):
+            name, values = rows
+            for number, value in enumerate(values, 1):
+                yield _row(f"{path}, {name} {number}", value)
+        elif columns := _by_columns(whole):
+            for number, value in enumerate(columns, 1):
+                yield _row(f"{path}, row {number}", value)
         elif whole:
             yield _row(str(path), whole)
         return
@@ -103,15 +111,29 @@ def json_rows(path: Path, text: str) -> Iterator[Row]:
             yield _row(f"{path}:{number}", _json(line, str(path), number))
 
 
-def _samples(whole: dict[str, Any]) -> list[Any] | None:
-    """Return the samples of a RAGAS test set that was saved with what it was made by; None: it is
-    one object.
+def _listed(whole: dict[str, Any]) -> tuple[str, list[Any]] | None:
+    """Return the samples of a test set that was saved with what it was made by, and their name;
+    None: it is one object.
     """
-    found = whole.get("samples")
-    rows = found if isinstance(found, list) else []
-    if rows and all(isinstance(row, dict) and "user_input" in row for row in rows):
-        return rows
+    for name in _LISTS:
+        found = whole.get(name)
+        rows = found if isinstance(found, list) else []
+        if rows and all(isinstance(row, dict) and _ASKED & set(row) for row in rows):
+            return name, rows
     return None
+
+
+def _by_columns(whole: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows of a table that pandas wrote by columns, each an object of its cells by row;
+    None: it is something else.
+    """
+    columns = list(whole.values())
+    if not columns or not all(isinstance(one, dict) and one for one in columns):
+        return None
+    places = list(columns[0])
+    if not (_ASKED & set(whole)) or any(list(one) != places for one in columns):
+        return None
+    return [{name: column[place] for name, column in whole.items()} for place in places]
 
 
 def _json(text: str, path: str, line: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from rag_bench.source.question_files.json_rows import Row, json_rows, plain_name
 _BINARY = {
     b"PK\x03\x04": "a spreadsheet or a ZIP file",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
-    b"PAR1": "a Parquet file",
     b"\x1f\x8b": "compressed",
 }
+_PARQUET = b"PAR1"
+_MOST_UNPACKED = 256 << 20
 _LISTS = frozenset(
     (
         *(*dataset_fields.REFERENCE, *dataset_fields.CONTEXT, *dataset_fields.DEPENDS),
@@ -47,6 +49,8 @@ def read_rows(path: Path, content: bytes) -> tuple[list[Row], list[str]]:
     Raises:
         RagBenchError: it is of another format, or holds no rows.
     """
+    if content.startswith(_PARQUET):
+        return _of_parquet(path, content), []
     for start, what in _BINARY.items():
         if content.startswith(start):
             raise RagBenchError(
@@ -61,6 +65,51 @@ def read_rows(path: Path, content: bytes) -> tuple[list[Row], list[str]]:
     for row in rows:
         row.check()
     return rows, notes
+
+
+def _of_parquet(path: Path, content: bytes) -> list[Row]:
+    """Return the rows of a Parquet file, as pandas and Hugging Face write test sets."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise RagBenchError(
+            f"{path} is a Parquet file, which pyarrow reads: pip install 'rag-bench[ragas]', or "
+            "export the file as JSONL."
+        ) from None
+    try:
+        file = parquet.ParquetFile(pyarrow.BufferReader(content))
+        groups = range(file.metadata.num_row_groups)
+        if sum(file.metadata.row_group(n).total_byte_size for n in groups) > _MOST_UNPACKED:
+            raise RagBenchError(f"{path}: more than {_MOST_UNPACKED >> 20} MB unpacked.")
+        found = file.read().to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise RagBenchError(f"{path}: the Parquet file cannot be read: {error}") from None
+    rows = [
+        Row(
+            f"{path}, row {number}",
+            {plain_name(name): _plain(value) for name, value in row.items()},
+        )
+        for number, row in enumerate(found, 1)
+    ]
+    if not rows:
+        raise RagBenchError(f"{path} holds no items.")
+    for row in rows:
+        row.check()
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as JSON would have it: dates as text, what is no number as nothing."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return str(value)
 
 
 def decoded(path: Path, content: bytes) -> tuple[str, list[str]]:

@@ -60,14 +60,6 @@ class CaseCall:
     gone: bool
 
 
-def calls_of_evaluation(engine: Engine, evaluation_id: int) -> list[CaseCall]:
-    """Return the calls of all cases of an evaluation, case by case."""
-    query = text(f"{_CALLS} where one.evaluation_id = :evaluation {_ORDER}")
-    with engine.connect() as connection:
-        rows = connection.execute(query, {"evaluation": evaluation_id})
-        return [CaseCall(**row._mapping) for row in rows]
-
-
 def calls_of_case(
     connection: Connection, evaluation_ids: Iterable[int], case_id: str
 ) -> list[CaseCall]:

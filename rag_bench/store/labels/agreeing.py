@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.evaluation.metrics.judges.judge_scores import GOOD_FROM
 from rag_bench.evaluation.people.agreement import agreement_metrics, alpha_metric
-from rag_bench.evaluation.rubrics import SCALE
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.evaluation.types import Metric
 from rag_bench.store import datasets
 from rag_bench.store.labels.draws import Draw
@@ -99,12 +98,13 @@ def standing(engine: Engine, draw: Draw) -> Standing:
     for first, second in combinations(labels, 2):
         both = sorted(labels[first].keys() & labels[second].keys())
         if both:
+            measure = measure_of(draw.metric)
             pairs[first, second] = agreement_metrics(
                 [labels[first][case] for case in both],
                 [labels[second][case] for case in both],
                 clusters=[clusters.get(case, case) for case in both],
-                scale=SCALE,
-                good_from=GOOD_FROM,
+                graded=len(measure.values) > 2,
+                good_from=measure.good_from,
             )
     alpha = None
     if pairs:

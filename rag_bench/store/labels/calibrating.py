@@ -1,4 +1,4 @@
-"""A judge's calibration by one rubric: figures, by model and language, what it rests on."""
+"""A judge's calibration by one metric: figures, by model and language, what it rests on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.people.calibration import alike, by_group, calibration_metrics
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.evaluation.types import Metric
 from rag_bench.hashing import content_hash
 from rag_bench.store.labels.judged import Labelled, LabelledRow, labelled, labelled_scores
@@ -24,7 +25,7 @@ class Calibration:
     """How well a judge follows people.
 
     Attributes:
-        prompts: By which prompts and mode the judge scored.
+        prompts: Of the texts that the judge was asked by, and of no others.
         labels: That it rests on.
         by_generator, by_language: The same figures of each group.
         p_generators, p_languages: Of "it errs alike in all groups"; None: cannot be told.
@@ -43,12 +44,12 @@ class Calibration:
 
     def inputs(self) -> dict[str, Any]:
         """Return what it was made from: when one of these changes, it is stale."""
-        from rag_bench.evaluation.people.guidelines import rubric_guideline
+        from rag_bench.evaluation.people.guidelines import judge_guideline
 
         return {
             "judge": self.judge,
             "prompts": self.prompts,
-            "rubric": content_hash(rubric_guideline(self.metric)),
+            "rubric": content_hash(judge_guideline(self.metric)),
             "guidelines": list(self.labels.guidelines),
             "labels": self.labels.hash,
         }
@@ -95,7 +96,8 @@ class Calibration:
 
 
 def calibrations(engine: Engine, metric: str) -> list[Calibration]:
-    """Return the calibration of every judge that scored labelled answers, by name.
+    """Return the calibration of every judge that scored labelled answers, by name: of benchmark
+    judges, or by the verdict's metric of production judges.
 
     Of a judge that scored them by several prompts, by those that it was asked last.
     """
@@ -112,17 +114,18 @@ def calibrations(engine: Engine, metric: str) -> list[Calibration]:
 def _calibration(
     judge: str, prompts: str, metric: str, labels: Labelled, rows: Sequence[LabelledRow]
 ) -> Calibration:
+    measure = measure_of(metric)
     return Calibration(
         judge,
         metric,
         prompts,
         labels,
         len(rows),
-        calibration_metrics(rows),
-        by_group(rows, lambda row: row.generator),
-        by_group(rows, lambda row: row.language),
-        alike(rows, lambda row: row.generator),
-        alike(rows, lambda row: row.language),
+        calibration_metrics(rows, measure),
+        by_group(rows, lambda row: row.generator, measure),
+        by_group(rows, lambda row: row.language, measure),
+        alike(rows, lambda row: row.generator, measure.good_from),
+        alike(rows, lambda row: row.language, measure.good_from),
     )
 
 

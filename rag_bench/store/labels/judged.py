@@ -6,18 +6,21 @@ itself. Cases of a draw that prompts may be tuned on check no judge.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, text
 
+from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.people.calibration import LabelledScore
 from rag_bench.evaluation.people.case_labels import CaseLabel, resolved
 from rag_bench.evaluation.people.corrected import Correction, ScoredCase, corrected_scores
+from rag_bench.evaluation.people.measures import Measure, measure_of
 from rag_bench.evaluation.text.text_scripts import russian_or_english
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets
+from rag_bench.store.labels.judge_prompts import JudgePrompts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,41 +48,64 @@ select newest.* from newest join drawn using (evaluation_id, case_id)
 where newest.value is not null
 order by newest.id
 """
-# Answers with labels, and the newest scores of exactly these answers by each judge.
-_ANSWERS = """
-select id, tier, generation_model, dataset_id, settings_hash,
+# What was labelled and what was scored go by an address: of the answers; of contexts, which read no
+# answer, of what was retrieved (the same settings, questions and dump find the same), or of the
+# answers that brought their own; of production judges, of the labelled pairs.
+_ADDRESS = {
+    "rubric": "tier || ' ' || coalesce(inputs ->> 'answers_hash', 'evaluation ' || id)",
+    "contexts": "coalesce(inputs ->> 'own_contexts_hash', concat_ws(' ', settings_hash, "
+    "dataset_id, dump_sha256))",
+    "gate": "dataset_id",
+}
+_ADDRESS["ragas"] = _ADDRESS["rubric"]
+# The newest scores of exactly these by each judge.
+_SCORED_BY = {
+    "rubric": "kind = 'scores' and generation_model is not null and benchmark_judge_model is not "
+    "null",
+    "ragas": "kind = 'ragas' and generation_model is not null and benchmark_judge_model is not "
+    "null and inputs ->> 'answers_hash' is not null",
+    "contexts": "kind = 'ragas' and benchmark_judge_model is not null and (inputs ->> "
+    "'contexts_hash' is not null or inputs ->> 'own_contexts_hash' is not null)",
+    "gate": "kind = 'scores' and tier = 'judge_pipeline' and production_judge_model is not null",
+}
+_LABELLED = """
+select id, generation_model, {address} as address,
     coalesce(inputs ->> 'answers_hash', 'evaluation ' || id) as answers
 from rag_bench.evaluation where id in :ids
 """
 _SCORES = """
 with newest as (
-    select distinct on (tier, benchmark_judge_model, inputs ->> 'answers_hash', settings_hash)
-        id, tier, benchmark_judge_model as judge, generation_model as generator, dataset_id,
-        settings_hash, inputs ->> 'answers_hash' as answers,
-        settings ->> 'prompt_hash' as prompts, settings ->> 'judge_eval_mode' as mode
+    select distinct on (tier, {judge}, generation_model, {address}, settings_hash)
+        id, tier, {judge} as judge, generation_model as generator, dataset_id, settings_hash,
+        {address} as address, inputs, settings, prompt_hash
     from rag_bench.evaluation
-    where kind = 'scores' and status in ('succeeded', 'partial')
-        and generation_model is not null and benchmark_judge_model is not null
-        and ({chosen})
-    order by tier, benchmark_judge_model, inputs ->> 'answers_hash', settings_hash, id desc
+    where {scored_by} and status in ('succeeded', 'partial') and ({chosen})
+    order by tier, {judge}, generation_model, {address}, settings_hash, id desc
 )
 select * from newest order by id
 """
 _CASES = """
 select scored.evaluation_id, scored.case_id,
-    case when jsonb_typeof(scored.scores -> :metric) = 'number'
-        then (scored.scores ->> :metric)::double precision end as score
+    case jsonb_typeof(scored.scores -> :metric)
+        when 'number' then (scored.scores ->> :metric)::double precision
+        when 'boolean' then (scored.scores ->> :metric)::boolean::integer end as score
 from rag_bench.evaluation_case as scored
 where scored.repeat = 0 and scored.evaluation_id in :ids
     and (scored.scores ? :metric or scored.error_code is not null)
 """
 # As in model_runs.sql: the newest scores of the answers that are there now.
 _OF_SETTINGS = "settings_hash = :settings and tier = :tier"
+_OF_RUN = (
+    "id in (select part.evaluation_id from rag_bench.eval_run_evaluation as part where part.run_id "
+    "= :run)"
+)
+#: Whose are contexts and labelled pairs, which no generation model made.
+_NOBODYS = {"contexts": "retrieval", "gate": "labelled pairs"}
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """All usable labels by one rubric.
+    """All usable labels by one metric.
 
     Attributes:
         by_case: By evaluation of answers, then case.
@@ -100,7 +126,10 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Scored:
-    """An evaluation of scores: one judge's, of one model's answers."""
+    """An evaluation of scores: one judge's, of one model's answers.
+
+    ``address``: of what was scored; ``prompts``: of the texts that the judge was asked by.
+    """
 
     id: int
     tier: str
@@ -108,13 +137,14 @@ class Scored:
     generator: str
     dataset_id: str
     settings_hash: str
-    answers: str
+    address: str
     prompts: str
     cases: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def labelled(engine: Engine, metric: str) -> Labelled:
-    """Return people's labels of drawn cases by a rubric."""
+    """Return people's labels of drawn cases by a metric."""
+    good_from = measure_of(metric).good_from
     with engine.connect() as connection:
         rows = connection.execute(text(_LABELS), {"metric": metric}).all()
     said: dict[tuple[int, str], list[float]] = {}
@@ -127,7 +157,7 @@ def labelled(engine: Engine, metric: str) -> Labelled:
             said.setdefault(key, []).append(row.value)
     by_case: dict[int, dict[str, CaseLabel]] = {}
     for key in sorted({*said, *settled}):
-        one = resolved(said.get(key, []), settled.get(key))
+        one = resolved(said.get(key, []), settled.get(key), good_from)
         if one is not None:
             by_case.setdefault(key[0], {})[key[1]] = one
     used = {f"{r.guideline} {r.guideline_version}" for r in rows if r.guideline}
@@ -143,52 +173,69 @@ def labelled_scores(engine: Engine, labels: Labelled) -> dict[tuple[str, str], l
     """
     if not labels.by_case:
         return {}
-    with engine.connect() as connection:
-        query = text(_ANSWERS).bindparams(bindparam("ids", expanding=True))
-        answers = connection.execute(query, {"ids": sorted(labels.by_case)}).all()
-    by_hash: dict[tuple[str, str], list[Any]] = {}
-    for one in answers:
-        by_hash.setdefault((one.tier, one.answers), []).append(one)
-    chosen = "inputs ->> 'answers_hash' in :answers"
-    given = {"answers": sorted({one.answers for one in answers})}
+    measure = measure_of(labels.metric)
+    by_address: dict[str, list[Any]] = {}
+    for one in _labelled_evaluations(engine, labels, measure):
+        for address in _addresses(one, measure):
+            by_address.setdefault(address, []).append(one)
+    chosen = f"{_ADDRESS[measure.source]} in :addresses"
     found: dict[tuple[str, str], dict[tuple[str, str], LabelledRow]] = {}
     items: dict[str, Mapping[str, Item]] = {}
-    for scored in _scored(engine, labels.metric, chosen, given):
+    for scored in _scored(engine, measure, chosen, {"addresses": sorted(by_address)}):
         if scored.dataset_id not in items:
             items[scored.dataset_id] = _items(engine, scored.dataset_id)
-        for of in by_hash.get((scored.tier, scored.answers), []):
+        for of in by_address.get(scored.address, []):
             for case, label in labels.by_case[of.id].items():
                 item = items[scored.dataset_id].get(case)
                 if item is None or case not in scored.cases:
                     continue
                 row = LabelledRow(
-                    of.generation_model,
+                    owner_of(measure, of.generation_model),
                     _language(item),
                     item.cluster,
                     label.value,
                     scored.cases[case],
                     label.settled,
                     case,
-                    scored.answers,
+                    scored.address,
                 )
                 # The judge's newest prompts stand last.
                 mine = found.pop((scored.judge, scored.prompts), {})
-                mine[scored.answers, case] = row
+                mine[scored.address, case] = row
                 found[scored.judge, scored.prompts] = mine
     return {key: [rows[k] for k in sorted(rows)] for key, rows in found.items()}
 
 
+def owner_of(measure: Measure, generation_model: str | None) -> str:
+    """Return whose scores are: a generation model's; contexts and labelled pairs are nobody's."""
+    return _NOBODYS.get(measure.source) or generation_model or ""
+
+
+def _labelled_evaluations(engine: Engine, labels: Labelled, measure: Measure) -> Sequence[Any]:
+    query = text(_LABELLED.format(address=_ADDRESS[measure.source]))
+    with engine.connect() as connection:
+        bound = query.bindparams(bindparam("ids", expanding=True))
+        return connection.execute(bound, {"ids": sorted(labels.by_case)}).all()
+
+
+def _addresses(labelled_one: Any, measure: Measure) -> list[str]:
+    """Return by which addresses what was labelled may have been scored."""
+    if measure.source == "contexts":
+        return [labelled_one.address, labelled_one.answers]
+    return [labelled_one.address]
+
+
 @dataclass(frozen=True)
 class LabelledRow(LabelledScore):
-    """A labelled answer with where it comes from."""
+    """A labelled answer with where it comes from; ``address``: of all that was scored with it."""
 
     case_id: str = ""
-    answers: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """Corrected scores of a board: by generation model and judge, of one rubric of a tier."""
+    """Corrected scores of a board: by generation model and judge, of one metric of a tier."""
 
     metric: str
     tier: str
@@ -200,52 +247,96 @@ class Corrections:
 
 
 def corrections(engine: Engine, settings_hash: str, tier: str, metric: str) -> Corrections:
-    """Return every model's scores by every judge, raw and corrected by the labels there are."""
+    """Return every model's scores by every judge, raw and corrected by the labels there are.
+
+    Raises:
+        RagBenchError: the metric is a verdict, which has no mean to correct.
+    """
+    given = {"settings": settings_hash, "tier": tier}
+    return _corrections(engine, tier, metric, _OF_SETTINGS, given)
+
+
+def corrections_of_run(engine: Engine, run_id: str, metric: str) -> Corrections:
+    """Return the same of a run of the service, whose cases are measured in parts.
+
+    Raises:
+        RagBenchError: the metric is a verdict, which has no mean to correct.
+    """
+    return _corrections(engine, "", metric, _OF_RUN, {"run": run_id})
+
+
+def _corrections(
+    engine: Engine, tier: str, metric: str, chosen: str, given: Mapping[str, Any]
+) -> Corrections:
+    measure = measure_of(metric)
+    if measure.source == "gate":
+        raise RagBenchError(
+            f"{metric} is a verdict, not a score: nothing of it is corrected. `rag-bench label "
+            f"calibration --metric {metric}` shows how the judges err."
+        )
     labels = labelled(engine, metric)
     rows = labelled_scores(engine, labels)
-    given = {"settings": settings_hash, "tier": tier}
-    newest: dict[tuple[str, str], Scored] = {}
-    for scored in _scored(engine, metric, _OF_SETTINGS, given):
-        newest[scored.generator, scored.judge] = scored  # by id: the newest stays
-    with_labels = _with_labels(engine, labels)
-    items: dict[str, Mapping[str, Item]] = {}
-    found: dict[tuple[str, str], Correction] = {}
-    for key, scored in sorted(newest.items()):
+    of_one: dict[tuple[str, str], dict[tuple[str, str], Scored]] = {}
+    for scored in _scored(engine, measure, chosen, given):
         if not scored.cases:
             continue
-        if scored.dataset_id not in items:
-            items[scored.dataset_id] = _items(engine, scored.dataset_id)
-        known = items[scored.dataset_id]
-        mine = with_labels.get((tier, scored.answers), {})
-        cases = [
-            ScoredCase(known[case].cluster if case in known else case, score, mine.get(case))
-            for case, score in sorted(scored.cases.items())
-        ]
+        mine = of_one.setdefault((scored.generator, scored.judge), {})
+        if tier:  # by id: of a board the newest stays
+            mine.clear()
+        mine[scored.dataset_id, scored.address] = scored
+    with_labels = _with_labels(engine, labels, measure)
+    items: dict[str, Mapping[str, Item]] = {}
+    found: dict[tuple[str, str], Correction] = {}
+    for key, parts in sorted(of_one.items()):
+        cases: list[ScoredCase] = []
+        for scored in parts.values():
+            if scored.dataset_id not in items:
+                items[scored.dataset_id] = _items(engine, scored.dataset_id)
+            known = items[scored.dataset_id]
+            mine_labels = with_labels.get(scored.address, {})
+            cases += [
+                ScoredCase(
+                    known[case].cluster if case in known else case, score, mine_labels.get(case)
+                )
+                for case, score in sorted(scored.cases.items())
+            ]
+        here = {scored.address for scored in parts.values()}
+        asked_by = {scored.prompts for scored in parts.values()}
         others: Sequence[LabelledScore] = [
             row
-            for row in rows.get((scored.judge, scored.prompts), [])
-            if row.answers != scored.answers
+            for prompts in sorted(asked_by)
+            for row in rows.get((key[1], prompts), [])
+            if row.address not in here
         ]
-        found[key] = corrected_scores(cases, others)
+        found[key] = corrected_scores(cases, measure, others)
     return Corrections(metric, tier, found)
 
 
-def _with_labels(engine: Engine, labels: Labelled) -> dict[tuple[str, str], dict[str, CaseLabel]]:
-    """Return labels by tier and answers: equal answers were maybe measured twice."""
+def _with_labels(
+    engine: Engine, labels: Labelled, measure: Measure
+) -> dict[str, dict[str, CaseLabel]]:
+    """Return labels by the address of what was labelled; equal answers may be measured twice."""
     if not labels.by_case:
         return {}
-    with engine.connect() as connection:
-        query = text(_ANSWERS).bindparams(bindparam("ids", expanding=True))
-        rows = connection.execute(query, {"ids": sorted(labels.by_case)}).all()
-    found: dict[tuple[str, str], dict[str, CaseLabel]] = {}
-    for row in rows:
-        found.setdefault((row.tier, row.answers), {}).update(labels.by_case[row.id])
+    found: dict[str, dict[str, CaseLabel]] = {}
+    for one in _labelled_evaluations(engine, labels, measure):
+        for address in _addresses(one, measure):
+            found.setdefault(address, {}).update(labels.by_case[one.id])
     return found
 
 
-def _scored(engine: Engine, metric: str, chosen: str, given: Mapping[str, Any]) -> Sequence[Scored]:
-    """Return evaluations of scores with the cases that the rubric was asked for."""
-    query = text(_SCORES.format(chosen=chosen))
+def _scored(
+    engine: Engine, measure: Measure, chosen: str, given: Mapping[str, Any]
+) -> Sequence[Scored]:
+    """Return evaluations of scores with the cases that the judge was asked for."""
+    query = text(
+        _SCORES.format(
+            chosen=chosen,
+            address=_ADDRESS[measure.source],
+            scored_by=_SCORED_BY[measure.source],
+            judge="production_judge_model" if measure.source == "gate" else "benchmark_judge_model",
+        )
+    )
     lists = [n for n, value in given.items() if isinstance(value, list)]
     query = query.bindparams(*(bindparam(name, expanding=True) for name in lists))
     with engine.connect() as connection:
@@ -254,18 +345,19 @@ def _scored(engine: Engine, metric: str, chosen: str, given: Mapping[str, Any]) 
         cases: dict[int, dict[str, float | None]] = {}
         if ids:
             of_cases = text(_CASES).bindparams(bindparam("ids", expanding=True))
-            for row in connection.execute(of_cases, {"ids": ids, "metric": metric}):
+            for row in connection.execute(of_cases, {"ids": ids, "metric": measure.metric}):
                 cases.setdefault(row.evaluation_id, {})[row.case_id] = row.score
+    asked_by = JudgePrompts(engine, measure)
     return [
         Scored(
             row.id,
             row.tier,
             row.judge,
-            row.generator,
+            owner_of(measure, row.generator),
             row.dataset_id,
             row.settings_hash,
-            row.answers,
-            f"{row.prompts} {row.mode}",
+            row.address,
+            asked_by.address(row.inputs, row.settings, row.prompt_hash),
             _asked(cases.get(row.id, {})),
         )
         for row in rows
@@ -273,7 +365,7 @@ def _scored(engine: Engine, metric: str, chosen: str, given: Mapping[str, Any]) 
 
 
 def _asked(cases: Mapping[str, float | None]) -> Mapping[str, float | None]:
-    """Return the cases, or none if the rubric was not asked here: errors alone are no scores."""
+    """Return the cases, or none if the judge was not asked here: errors alone are no scores."""
     return cases if any(score is not None for score in cases.values()) else {}
 
 
@@ -283,13 +375,3 @@ def _items(engine: Engine, dataset_id: str) -> Mapping[str, Item]:
 
 def _language(item: Item) -> str:
     return str(item.details.get("language") or russian_or_english(item.question))
-
-
-def judges_with_labels(engine: Engine, metrics: Collection[str]) -> dict[str, int]:
-    """Return how many labelled answers each judge scored, over all rubrics."""
-    found: dict[str, int] = {}
-    for metric in metrics:
-        for (judge, _), rows in labelled_scores(engine, labelled(engine, metric)).items():
-            n = sum(row.score is not None for row in rows)
-            found[judge] = found.get(judge, 0) + n
-    return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from rag_bench.evaluation.people.guidelines import rubric_of
+from rag_bench.evaluation.people.measures import Measure, measure_of
 from rag_bench.privacy.given_names import place_of, placed
 from rag_bench.store import datasets
 from rag_bench.store.evaluations.questions import chunk_texts
@@ -20,17 +20,19 @@ from rag_bench.store.tables import evaluation, evaluation_case
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from rag_bench.store.datasets import Item
+
 
 @dataclass(frozen=True)
 class CaseToLabel:
     """What an annotator reads: what the judge reads, and neither model nor verdict.
 
-    ``reference``, ``contexts``: only where the rubric reads them.
+    ``answer``, ``reference``, ``contexts``: only where the metric reads them.
     """
 
     case_id: str
     question: str
-    answer: str
+    answer: str = ""
     reference: str = ""
     contexts: Sequence[str] = ()
 
@@ -112,15 +114,33 @@ def case_to_label(engine: Engine, draw: Draw, case_id: str) -> CaseToLabel:
     item = datasets.get_item(engine, row.dataset_id, case_id)
     if item is None:
         raise DrawError(f"The dataset of draw {draw.id} has no case {case_id!r} any more.")
-    reads = rubric_of(draw.metric).inputs
-    contexts: Sequence[str] = ()
-    if "context" in reads:
-        found = [str(chunk.get("chunk_hash") or "") for chunk in row.retrieved or []]
-        hashes = [one for one in found if one] or list(item.chunk_hashes)
-        texts = chunk_texts(engine, hashes)
-        contexts = [texts[one][1] for one in hashes if one in texts]
-    reference = item.reference_answer or "" if "reference_answer" in reads else ""
-    return CaseToLabel(case_id, item.question, row.answer, reference, contexts)
+    reads = measure_of(draw.metric).reads
+    return CaseToLabel(
+        case_id,
+        item.question,
+        row.answer if "answer" in reads else "",
+        item.reference_answer or "" if "reference_answer" in reads else "",
+        _contexts(engine, measure_of(draw.metric), row.retrieved or [], item),
+    )
+
+
+def _contexts(
+    engine: Engine, measure: Measure, retrieved: Sequence[Mapping[str, Any]], item: Item
+) -> list[str]:
+    """Return the texts that an answer was made from: what was retrieved, or a client brought; else
+    the relevant chunks; of labelled pairs theirs.
+    """
+    if "context" not in measure.reads:
+        return []
+    if measure.source == "gate":
+        given = item.details.get("context") or []
+        return [given] if isinstance(given, str) else list(given)
+    places = [(str(one.get("chunk_hash") or ""), str(one.get("text") or "")) for one in retrieved]
+    places = [place for place in places if any(place)]
+    if not places:
+        places = [(one, "") for one in item.chunk_hashes]
+    texts = chunk_texts(engine, [digest for digest, text in places if digest and not text])
+    return [text or texts[digest][1] for digest, text in places if text or digest in texts]
 
 
 def case_names(

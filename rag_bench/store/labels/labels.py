@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import and_, insert, or_, select, tuple_
 
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.people.guidelines import label_fault
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.store.labels.tables import label, label_guideline
 from rag_bench.store.tables import evaluation, evaluation_case
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 AnnotatorKind = Literal["person", "model", "user"]
 KINDS: tuple[AnnotatorKind, ...] = ("person", "model", "user")
 _LONGEST_NAME, _LONGEST_NOTE = 200, 10_000
+_GREATEST_ID = 2**63
+# Whose label of what a row is, and what it says.
+_WHOSE = ("evaluation_id", "case_id", "metric", "annotator", "annotator_kind", "settles")
+_SAYS = ("value", "guideline", "guideline_version", "note")
 
 
 class LabelError(RagBenchError):
@@ -37,8 +42,8 @@ class NewLabel:
     Attributes:
         evaluation_id: Of the answers.
         case_id: Of the case in it.
-        metric: The rubric's.
-        value: On the rubric's scale; None: the annotator could not tell.
+        metric: What is labelled: a rubric's, RAGAS' or a verdict's.
+        value: On the metric's scale; None: the annotator could not tell.
         annotator: Who; of a model its key.
         annotator_kind: What; a model's or a user's label never stands for a person's.
         settles: Whether it settles what annotators differed on.
@@ -71,8 +76,9 @@ class Label(NewLabel):
 def add_labels(connection: Connection, given: Sequence[NewLabel]) -> int:
     """Store labels in the caller's transaction; return how many were not there already.
 
-    One that is equal in everything to a stored one, its time as well, is that one: a file that
-    comes twice adds nothing.
+    One that is equal in everything to a stored one, its time as well, is that one; without a time
+    it is the annotator's newest of this case, if that says the same. So a file that comes twice
+    adds nothing. Of two that differ both are kept, and the later one counts.
 
     Raises:
         LabelError: one cannot be stored. Then the transaction must not be committed.
@@ -80,13 +86,15 @@ def add_labels(connection: Connection, given: Sequence[NewLabel]) -> int:
     _check_all(connection, given)
     now = datetime.now(UTC)
     rows = [asdict(one) | {"at": one.at or now, "note": one.note or None} for one in given]
-    there = _equal_ones(connection, rows)
+    there, newest = _stored(connection, rows)
     new = []
-    for row in rows:
-        key = _key(row)
-        if key not in there:
-            there.add(key)
-            new.append(row)
+    for one, row in zip(given, rows, strict=True):
+        key, of, said = _key(row), _pick(row, _WHOSE), _pick(row, _SAYS)
+        if key in there or (one.at is None and newest.get(of) == said):
+            continue
+        there.add(key)
+        newest[of] = said
+        new.append(row)
     if new:
         connection.execute(insert(label), new)
     return len(new)
@@ -149,17 +157,7 @@ def _chosen(
 
 
 def _check_all(connection: Connection, given: Sequence[NewLabel]) -> None:
-    wanted = {one.evaluation_id for one in given}
-    columns = evaluation.c
-    answers = set(
-        connection.execute(
-            select(columns.id).where(
-                columns.id.in_(wanted),
-                columns.kind == "answers",
-                ~columns.generation_model.is_(None),
-            )
-        ).scalars()
-    )
+    there = _evaluations(connection, {one.evaluation_id for one in given})
     cases = set()
     of_case = (evaluation_case.c.evaluation_id, evaluation_case.c.case_id)
     for part in _parts({(one.evaluation_id, one.case_id) for one in given}):
@@ -170,24 +168,46 @@ def _check_all(connection: Connection, given: Sequence[NewLabel]) -> None:
         for row in connection.execute(select(label_guideline.c.name, label_guideline.c.version))
     }
     for index, one in enumerate(given):
-        fault = _fault(one, answers, cases, known)
+        fault = _fault(one, there, cases, known)
         if fault:
             raise LabelError(fault[1], index, fault[0])
 
 
+def _evaluations(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
+    """Return those of them that can be labelled, and whether they hold verdicts, not answers."""
+    columns, found = evaluation.c, dict[int, bool]()
+    wanted = sorted(one for one in ids if 0 < one < _GREATEST_ID)
+    query = select(columns.id, columns.kind, columns.production_judge_model).where(
+        columns.id.in_(wanted),
+        or_(
+            and_(columns.kind == "answers", ~columns.generation_model.is_(None)),
+            and_(columns.kind == "scores", ~columns.production_judge_model.is_(None)),
+        ),
+    )
+    for row in connection.execute(query):
+        found[row.id] = row.kind == "scores"
+    return found
+
+
 def _fault(
     one: NewLabel,
-    answers: Collection[int],
+    evaluations: Mapping[int, bool],
     cases: Collection[tuple[Any, ...]],
     guidelines: Collection[tuple[Any, ...]],
 ) -> tuple[str, str] | None:
     """Return the column at fault and what is wrong with it."""
-    if one.evaluation_id not in answers:
+    if one.evaluation_id not in evaluations:
         return "evaluation_id", f"there is no evaluation of answers {one.evaluation_id}"
-    if (one.evaluation_id, one.case_id) not in cases:
-        return "case_id", f"evaluation {one.evaluation_id} has no answer to case {one.case_id!r}"
     if wrong := label_fault(one.metric, None):
         return "metric", wrong
+    if (measure_of(one.metric).source == "gate") is not evaluations[one.evaluation_id]:
+        held = "verdicts" if evaluations[one.evaluation_id] else "answers"
+        return (
+            "metric",
+            f"evaluation {one.evaluation_id} holds {held}, which {one.metric} is not of",
+        )
+    if (one.evaluation_id, one.case_id) not in cases:
+        return "case_id", f"evaluation {one.evaluation_id} has no answer to case {one.case_id!r}"
     if wrong := label_fault(one.metric, one.value):
         return "value", wrong
     if not one.annotator.strip() or len(one.annotator) > _LONGEST_NAME:
@@ -211,14 +231,24 @@ def _fault(
     return None
 
 
-def _equal_ones(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+def _stored(
+    connection: Connection, rows: Sequence[Mapping[str, Any]]
+) -> tuple[set[tuple[Any, ...]], dict[tuple[Any, ...], tuple[Any, ...]]]:
+    """Return the keys of the labels of these cases, and what each annotator said last of each."""
     names = list(asdict(NewLabel(0, "", "", None, "")))
     found: set[tuple[Any, ...]] = set()
+    newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     of_case = (label.c.evaluation_id, label.c.case_id)
     for part in _parts({(row["evaluation_id"], row["case_id"]) for row in rows}):
         query = select(*(label.c[name] for name in names)).where(tuple_(*of_case).in_(part))
-        found |= {_key(row) for row in connection.execute(query).mappings()}
-    return found
+        for row in connection.execute(query.order_by(label.c.id)).mappings():
+            found.add(_key(row))
+            newest[_pick(row, _WHOSE)] = _pick(row, _SAYS)
+    return found, newest
+
+
+def _pick(row: Mapping[Any, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
 
 
 def _key(row: Mapping[Any, Any]) -> tuple[Any, ...]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _EVALUATIONS = """
 select answered.id, answered.tier, answered.generation_model, answered.finished_at,
     answered.settings_hash,
+    (select max(part.run_id) from rag_bench.eval_run_evaluation as part
+        where part.evaluation_id = answered.id) as run,
     (select count(*) from rag_bench.evaluation_case as one
         where one.evaluation_id = answered.id and one.repeat = 0 and one.answer <> '') as n_answers,
     (select count(distinct one.case_id) from rag_bench.label_draw as given
@@ -25,7 +27,8 @@ select answered.id, answered.tier, answered.generation_model, answered.finished_
     (select count(distinct one.case_id) from rag_bench.label as one
         where one.evaluation_id = answered.id and one.annotator_kind = 'person') as n_labelled,
     array(select distinct scored.benchmark_judge_model from rag_bench.evaluation as scored
-        where scored.kind = 'scores' and scored.settings_hash = answered.settings_hash
+        where scored.kind in ('scores', 'ragas')
+            and scored.settings_hash = answered.settings_hash
             and scored.tier = answered.tier and scored.benchmark_judge_model is not null
             and scored.inputs ->> 'answers_hash' = answered.inputs ->> 'answers_hash'
         order by 1) as judges
@@ -34,12 +37,34 @@ where answered.kind = 'answers' and answered.generation_model is not null
     and answered.status in ('succeeded', 'partial')
 order by answered.id desc limit :limit
 """
+_VERDICTS = """
+select judged.id, judged.tier, judged.production_judge_model as generation_model,
+    judged.finished_at, judged.settings_hash, null as run,
+    (select count(*) from rag_bench.evaluation_case as one
+        where one.evaluation_id = judged.id and one.repeat = 0 and one.answer <> '') as n_answers,
+    (select count(distinct one.case_id) from rag_bench.label_draw as given
+        join rag_bench.label_draw_case as one on one.draw_id = given.id
+        where given.evaluation_id = judged.id) as n_drawn,
+    (select count(distinct one.case_id) from rag_bench.label as one
+        where one.evaluation_id = judged.id and one.annotator_kind = 'person') as n_labelled,
+    array[judged.production_judge_model] as judges
+from rag_bench.evaluation as judged
+where judged.kind = 'scores' and judged.production_judge_model is not null
+    and judged.status in ('succeeded', 'partial')
+order by judged.id desc limit :limit
+"""
 
 
-def labelable_evaluations(engine: Engine, limit: int) -> list[dict[str, Any]]:
-    """Return evaluations of answers, newest first, with what is drawn and labelled of them."""
+def labelable_evaluations(
+    engine: Engine, limit: int, *, verdicts: bool = False
+) -> list[dict[str, Any]]:
+    """Return evaluations of answers, newest first, with what is drawn and labelled of them.
+
+    ``verdicts``: those of production judges instead. ``run``: of the service, which made it.
+    """
+    query = _VERDICTS if verdicts else _EVALUATIONS
     with engine.connect() as connection:
-        rows = connection.execute(text(_EVALUATIONS), {"limit": limit}).mappings()
+        rows = connection.execute(text(query), {"limit": limit}).mappings()
         return [{**row, "judges": list(row["judges"])} for row in rows]
 
 
@@ -63,7 +88,7 @@ def sheet(
             "evaluation_id": draw.evaluation_id,
             "case_id": case,
             "metric": draw.metric,
-            "value": "" if value is None else int(value),
+            "value": "" if value is None else f"{value:g}",
             "annotator": annotator,
             "guideline": draw.guideline,
             "guideline_version": draw.guideline_version,

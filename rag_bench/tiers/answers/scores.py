@@ -16,7 +16,7 @@ from rag_bench.store.datasets import Item
 from rag_bench.tiers.answers import apart
 from rag_bench.tiers.answers.earlier import Answers
 from rag_bench.tiers.answers.pairs import Pair, of_answered_pairs
-from rag_bench.tiers.base.asked_rubrics import rubric_inputs, rubrics_on
+from rag_bench.tiers.base.asked_rubrics import own_prompts, rubric_inputs, rubrics_on
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.case_of import cases_of
 from rag_bench.tiers.base.evaluate import (
@@ -69,6 +69,7 @@ def _task(bench: Bench, models: Models, step: Declared, pair: Pair, answers: Ans
         inputs={
             "answers_evaluation": answers.evaluation,
             "answers_hash": answers.hash,
+            **own_prompts(bench, step.tier),
             **models.revision_inputs(judge),
         },
         made_from=answers.version,

@@ -78,3 +78,19 @@ def rubric_inputs(bench: Bench, tier: str) -> tuple[Any, ...]:
     if asked != asked_rubrics(bench.run, tier, bench.dataset.kind):
         found.append({"asked_metrics": sorted(asked)})
     return tuple(found)
+
+
+def own_prompts(bench: Bench, tier: str) -> dict[str, Any]:
+    """Return what a tier's scores record of rubrics whose prompts the settings hash does not hold:
+    by metric the hash of the prompt that it is asked by. Nothing where there is none.
+    """
+    from rag_bench.llm.tasks.prompts import prompt_hash
+    from rag_bench.store.labels.judge_prompts import OWN_PROMPTS
+
+    asked = [RUBRICS[name] for name in rubrics_on(bench, tier)]
+    found = {
+        rubric.metric.name: prompt_hash([rubric.prompt])
+        for rubric in asked
+        if rubric.prompt not in MEASURED_PROMPTS
+    }
+    return {OWN_PROMPTS: found} if found else {}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.people.guidelines import label_fault
+from rag_bench.evaluation.people.measures import Measure, measure_of
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.hashing import content_hash, file_sha256, text_hash
 from rag_bench.source.foreign.results import Verdict, read_results
@@ -55,14 +55,19 @@ def import_results(engine: Engine, path: Path, *, metric: str, name: str = "") -
     Args:
         engine: of the database.
         path: of promptfoo or Inspect; the content tells.
-        metric: the rubric that its verdicts are labels by: what was graded, in our terms.
+        metric: of a rubric or RAGAS: what its verdicts are labels by, in our terms.
         name: of the dataset; empty: the file's.
 
     Raises:
         RagBenchError: as of `read_results`; no such rubric.
     """
-    if wrong := label_fault(metric, None):
-        raise RagBenchError(f"{wrong}.")
+    try:
+        measure = measure_of(metric)
+    except ValueError as error:
+        raise RagBenchError(f"{error}.") from None
+    if measure.source == "gate":
+        raise RagBenchError(f"{metric} is a production judge's verdict: name a rubric or RAGAS'.")
+    metric = measure.metric
     form, verdicts = read_results(path)
     items = _items(verdicts)
     source = {"file": path.name, "format": form.name}
@@ -81,7 +86,7 @@ def import_results(engine: Engine, path: Path, *, metric: str, name: str = "") -
             if found is None:
                 before = False
                 made[model] = _evaluation(connection, asked.id, settings, model, mine, input_hash)
-                labels += add_labels(connection, _labels(made[model], mine, metric))
+                labels += add_labels(connection, _labels(made[model], mine, measure))
             else:
                 made[model] = found.id
     ungraded = sum(one.value is None for one in verdicts)
@@ -137,14 +142,14 @@ def _evaluation(
     return evaluations.save_evaluation_in(connection, new, cases, n_scored=len(cases)).id
 
 
-def _labels(evaluation_id: int, verdicts: Sequence[Verdict], metric: str) -> list[NewLabel]:
+def _labels(evaluation_id: int, verdicts: Sequence[Verdict], measure: Measure) -> list[NewLabel]:
     cases = _cases(verdicts)
     return [
         NewLabel(
             evaluation_id,
             cases[item_id_of(one.question), one.answer],
-            metric,
-            one.value,
+            measure.metric,
+            measure.nearest(one.value),
             f"{one.grader}: {one.metric}"[:_LONGEST_ANNOTATOR],
             "model",
             note=one.note.replace("\x00", "\ufffd")[:_LONGEST_NOTE] or None,

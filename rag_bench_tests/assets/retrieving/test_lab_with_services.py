@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from evaluation_calls import calls_of_evaluation
 from small_world import World, checks_of, failure, materializations, value
 from world_data import GOLD
 
 from rag_bench.llm.tasks.reranking import ROLE
-from rag_bench.store.evaluations.case_calls import calls_of_evaluation
 from rag_bench_tests.retrieval.rerankers.local_reranker import LocalReranker
 
 TABLES = """

@@ -135,7 +135,7 @@ def test_nothing_of_a_bad_file_is_stored(
     ("arguments", "message"),
     [
         (("draw", "999"), "There is no evaluation 999"),
-        (("draw", "1", "--metric", "bleu"), "'bleu' is no rubric"),
+        (("draw", "1", "--metric", "bleu"), "'bleu' cannot be labelled"),
         (("draw", "1", "--guideline", "none"), "There is no guideline 'none'"),
         (("draw", "1", "--purpose", "fun"), "--purpose is check or tune"),
         (("next", "7"), "There is no draw 7"),

@@ -18,7 +18,10 @@ from rag_bench.evaluation.people.corrected import (
     corrected_scores,
 )
 from rag_bench.evaluation.people.label_plan import labels_for, more_for_mean, more_for_rates
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.evaluation.people.rogan_gladen import Counts
+
+RUBRIC = measure_of("rubric_e2e_quality")
 
 
 def _row(label: float, score: float | None, n: int, **more) -> LabelledScore:
@@ -36,7 +39,7 @@ ROWS = [
 
 
 def test_the_figures_equal_counts_by_hand() -> None:
-    found = calibration_metrics(ROWS)
+    found = calibration_metrics(ROWS, RUBRIC)
     assert confusion(ROWS) == Counts(4, 1, 3, 2)
     assert found["sensitivity"].value == pytest.approx(4 / 5)
     assert (found["sensitivity"].n_scored, found["sensitivity"].n_expected) == (5, 6)
@@ -54,11 +57,11 @@ def test_the_figures_equal_counts_by_hand() -> None:
 def test_cases_in_dispute_are_in_no_confusion() -> None:
     rows = [*ROWS, _row(3.0, 5.0, 20, settled=False)]
     assert confusion(rows) == confusion(ROWS)
-    assert calibration_metrics(rows)["severity"].n_scored == 11
+    assert calibration_metrics(rows, RUBRIC)["severity"].n_scored == 11
 
 
 def test_without_labels_every_figure_is_empty() -> None:
-    assert {metric.value for metric in calibration_metrics([]).values()} == {None}
+    assert {metric.value for metric in calibration_metrics([], RUBRIC).values()} == {None}
 
 
 def test_a_judge_that_errs_otherwise_on_one_model_is_found() -> None:
@@ -72,7 +75,7 @@ def test_a_judge_that_errs_otherwise_on_one_model_is_found() -> None:
     assert alike(rows("a", 0.9) + rows("b", 0.5), lambda row: row.generator) < 0.01
     assert alike(rows("a", 0.9) + rows("b", 0.9), lambda row: row.generator) > 0.05
     assert alike(rows("a", 0.9), lambda row: row.generator) is None
-    groups = by_group(rows("a", 0.9) + rows("b", 0.5), lambda row: row.generator)
+    groups = by_group(rows("a", 0.9) + rows("b", 0.5), lambda row: row.generator, RUBRIC)
     assert list(groups) == ["a", "b"]
     assert groups["a"]["sensitivity"].value > groups["b"]["sensitivity"].value
 
@@ -91,7 +94,7 @@ def _evaluated(n: int, n_labels: int, *, seed: int = 0) -> tuple[list[ScoredCase
 
 def test_labels_of_the_evaluated_cases_correct_mean_and_share() -> None:
     cases, truth, good = _evaluated(400, 100)
-    found = corrected_scores(cases)
+    found = corrected_scores(cases, RUBRIC)
     assert found.method == "prediction_powered"
     assert found.n_labels == 100
     assert found.marks == []
@@ -105,13 +108,13 @@ def test_labels_of_the_evaluated_cases_correct_mean_and_share() -> None:
 
 def test_too_few_labels_correct_nothing_and_it_is_said() -> None:
     cases, *_ = _evaluated(400, 20)
-    found = corrected_scores(cases)
+    found = corrected_scores(cases, RUBRIC)
     assert (found.method, found.reason, found.n_labels) == (None, "too_few_labels", 20)
     assert found.mean is None
     assert found.raw_mean.value is not None
-    none = corrected_scores([ScoredCase(1, 4.0)])
+    none = corrected_scores([ScoredCase(1, 4.0)], RUBRIC)
     assert none.reason == "no_labels"
-    assert corrected_scores([ScoredCase(1, None)]).reason == "no_scores"
+    assert corrected_scores([ScoredCase(1, None)], RUBRIC).reason == "no_scores"
 
 
 def test_labels_of_other_models_correct_the_share_only_and_carry_the_mark() -> None:
@@ -120,7 +123,7 @@ def test_labels_of_other_models_correct_the_share_only_and_carry_the_mark() -> N
     elsewhere = [
         _row(5, 5, n) if n % 2 else _row(1, 4 if rng.random() < 0.5 else 1, n) for n in range(100)
     ]
-    found = corrected_scores(cases, elsewhere)
+    found = corrected_scores(cases, RUBRIC, elsewhere)
     assert found.method == "rogan_gladen"
     assert found.marks == [ERRS_ALIKE]
     assert found.mean is None
@@ -134,7 +137,7 @@ def test_labels_of_other_models_correct_the_share_only_and_carry_the_mark() -> N
 def test_own_labels_that_speak_against_it_are_told() -> None:
     cases, *_ = _evaluated(400, 28)
     right = [_row(5, 5, n) if n % 2 else _row(1, 1, n) for n in range(200)]
-    found = corrected_scores(cases, right)
+    found = corrected_scores(cases, RUBRIC, right)
     assert found.method == "rogan_gladen"
     assert found.transport is not None
     assert found.transport.verdict == "differs"
@@ -143,13 +146,13 @@ def test_own_labels_that_speak_against_it_are_told() -> None:
 
 def test_a_plan_says_what_more_labels_would_narrow_and_keeps_its_word() -> None:
     cases, *_ = _evaluated(800, 50)
-    before = corrected_scores(cases).estimate
+    before = corrected_scores(cases, RUBRIC).estimate
     assert before is not None
     plan = more_for_mean(before, 100)
     assert plan.now == pytest.approx(before.width)
     assert plan.then < plan.now
     more, *_ = _evaluated(800, 150)
-    after = corrected_scores(more).estimate
+    after = corrected_scores(more, RUBRIC).estimate
     assert after is not None
     assert after.width == pytest.approx(plan.then, rel=0.25)
     need = labels_for(before, 0.15)

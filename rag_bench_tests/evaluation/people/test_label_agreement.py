@@ -65,7 +65,7 @@ def test_graded_labels_get_weighted_measures_with_intervals() -> None:
         first.tolist(),
         second.tolist(),
         clusters=[n // 3 for n in range(60)],
-        scale=(1, 5),
+        graded=True,
         good_from=4,
     )
     assert found["agreement"].value == pytest.approx(np.mean(first == second))
@@ -77,7 +77,7 @@ def test_graded_labels_get_weighted_measures_with_intervals() -> None:
 
 
 def test_annotators_who_always_agree_get_no_interval_rather_than_a_false_one() -> None:
-    found = agreement_metrics([1, 5, 4] * 5, [1, 5, 4] * 5, scale=(1, 5), good_from=4)
+    found = agreement_metrics([1, 5, 4] * 5, [1, 5, 4] * 5, graded=True, good_from=4)
     assert found["kappa"].value == 1.0
     assert found["kappa"].ci_low is None
     assert found["agreement"].ci_low < 1.0

@@ -80,8 +80,10 @@ def test_it_is_stored_as_the_current_snapshot_with_its_default_dataset(
         ({"corpus": [{"_id": "d", "text": 5}]}, r"corpus\.jsonl:1: text must be a text"),
         ({"queries": [{"_id": "q1"}]}, r"queries\.jsonl:1: text must be a text"),
         ({"queries": [QUERIES[0]]}, r"qrels judge queries that it lacks: q2"),
-        ({"qrels": ["q1\td1\t1"]}, r"test\.tsv:1: the header must be query-id, corpus-id, score"),
-        ({"qrels": [QRELS[0], "q1\td1"]}, r"test\.tsv:2: 2 columns, 3 are expected"),
+        ({"qrels": ["query,doc,score"]}, r"test\.tsv:1: 1 columns; query-id, corpus-id, score"),
+        ({"qrels": [QRELS[0], "q1\td1"]}, r"test\.tsv:2: 2 columns; query-id, corpus-id, score"),
+        ({"qrels": [QRELS[0], "q1\td1\t0.5"]}, r"test\.tsv:2: score is a whole number"),
+        ({"qrels": [QRELS[0], "q1\t\t1"]}, r"test\.tsv:2: a query and a document must be named"),
         ({"qrels": [QRELS[0], "q1\td1\thigh"]}, r"test\.tsv:2: score is a whole number"),
         ({"qrels": [QRELS[0], "q1\tlost\t1"]}, r"no query has a relevant document"),
     ],
@@ -99,3 +101,20 @@ def test_a_folder_or_a_split_that_is_not_there_is_told(tmp_path: Path) -> None:
     folder = collection(tmp_path / "mini")
     with pytest.raises(DumpError, match="the splits are: test"):
         read_beir(folder, "dev")
+
+
+@pytest.mark.parametrize(
+    "qrels",
+    [
+        ["q1\td1\t2", "q2\td2\t1"],
+        ["query_id\tcorpus_id\tscore", "q1\td1\t2.0", "q2\td2\t1.0"],
+        ["q1\t0\td1\t2", "q2\t0\td2\t1"],
+        ["q1 Q0 d1 2", "q2 Q0 d2 1\r"],
+    ],
+    ids=["no header", "underscores", "trec", "blanks"],
+)
+def test_judgements_are_read_as_they_are_published(tmp_path: Path, qrels: list[str]) -> None:
+    found = read_beir(collection(tmp_path / "mini", qrels=qrels))
+    assert [one.item_id for one in found.items] == ["q1", "q2"]
+    [grade] = found.items[0].details["grades"].values()
+    assert grade == 2

@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 from rag_bench.evaluation.people.corrected import ERRS_ALIKE
 from rag_bench.store.database import make_engine
 from rag_bench.store.labels.agreeing import standing
+from rag_bench.store.labels.checked import checked_judges, never_checked
 from rag_bench.store.labels.draws import Draw, draw
 from rag_bench.store.labels.guidelines import keep_guideline
-from rag_bench.store.labels.judged import corrections, judges_with_labels, labelled, labelled_scores
+from rag_bench.store.labels.judged import corrections, labelled, labelled_scores
 from rag_bench.store.labels.labelling import label_case
 from rag_bench.store.labels.labels import NewLabel, add_labels
 
@@ -34,7 +35,7 @@ def test_without_labels_nothing_is_corrected(engine: Engine) -> None:
     found = corrections(engine, SETTINGS, TIER, METRIC)
     assert found.found[NAMES[0], JUDGE_KEY].reason == "no_labels"
     assert found.marked(JUDGE_KEY)
-    assert judges_with_labels(engine, [METRIC]) == {}
+    assert never_checked(engine, [JUDGE_KEY, None, JUDGE_KEY]) == [JUDGE_KEY]
     assert world.true_mean(NAMES[0]) > 1
 
 
@@ -63,7 +64,7 @@ def test_corrected_scores_of_five_models_are_nearer_to_the_truth_than_raw_ones(
     nearer = sum(gap < raw for gap, raw in zip(gaps, raw_gaps, strict=True))
     assert nearer >= 9, (gaps, raw_gaps)
     assert not found.marked(JUDGE_KEY)
-    assert judges_with_labels(engine, [METRIC]) == {JUDGE_KEY: 500}
+    assert checked_judges(engine) == {JUDGE_KEY}
 
 
 def test_labels_of_another_model_correct_the_share_and_carry_the_mark(engine: Engine) -> None:

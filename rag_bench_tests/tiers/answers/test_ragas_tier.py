@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from evaluated import OnDone, evaluated
+from evaluation_calls import calls_of_evaluation
 from small_world import ANSWERS, OFFLINE, World, failure, materializations
 from sqlalchemy import text as sql
 from world_data import CHUNKS, GOLD
@@ -24,7 +25,6 @@ from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.resources import BenchmarkResource, DatabaseResource, ModelsResource
 from rag_bench.settings import get_settings
 from rag_bench.store.evaluations import StoredEvaluation, cases_of, latest, model_runs
-from rag_bench.store.evaluations.case_calls import calls_of_evaluation
 from rag_bench.tiers.answers.ragas import ragas_answer_tasks, ragas_context_tasks
 from rag_bench.tiers.base.bench import Bench
 from rag_bench.tiers.base.models import Models

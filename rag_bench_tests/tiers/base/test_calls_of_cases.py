@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from evaluation_calls import calls_of_evaluation
 from small_world import ANSWERS, PRODUCTION, SCORES, Done, World, materializations
-
-from rag_bench.store.evaluations.case_calls import calls_of_evaluation
 
 HOW = {"asked": None, "sent": "sent", "from_ledger": "ledger", "shared": "shared"}
 

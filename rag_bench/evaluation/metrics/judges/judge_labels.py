@@ -115,8 +115,9 @@ def label_metrics(
     *,
     clusters: Sequence[Hashable] | None = None,
     seed: int = 0,
+    good_from: float = GOOD_FROM,
 ) -> dict[str, Metric]:
-    """Return a judge's agreement with labels, "good" being a score of at least 4.
+    """Return a judge's agreement with labels, "good" being a score of at least ``good_from``.
 
     ``<prefix>_sensitivity``: of the good answers, the share called good; ``_specificity``: of the
     bad ones, the share called bad (Wilson, bounds for missing ones). ``_balanced_accuracy``: their
@@ -126,7 +127,7 @@ def label_metrics(
     (its page); without it every answer counts as independent. Raises ValueError for unequal
     lengths.
     """
-    decided = [None if score is None else score >= GOOD_FROM for score in scores]
+    decided = [None if score is None else score >= good_from for score in scores]
     shown = show_metrics(decided, good, clusters=clusters, resamples=1)
     labels = None if clusters is None else list(clusters)
     sensitivity = _of_kind(shown["recall"], scores, good, labels, True)
