@@ -69,9 +69,14 @@ def test_two_people_label_a_draw(world: LabelledWorld, client: TestClient) -> No
         ("/eval/draws", {"evaluation_id": 999}, 409),
         ("/eval/draws", {"evaluation_id": 1, "metric": "bleu"}, 404),
         ("/eval/draws", {"evaluation_id": 1, "size": 0}, 400),
+        ("/eval/draws", {}, 400),
+        ("/eval/draws", {"evaluation_id": 1, "run_id": "x"}, 400),
+        ("/eval/draws", {"run_id": "nowhere"}, 409),
+        ("/eval/draws", {"evaluation_id": 1, "metric": "predicted_show"}, 409),
         ("/eval/draws/9/labels", {"case_id": "q001", "value": 3}, 404),
         ("/eval/draws/1/labels", {"case_id": "nowhere", "value": 3}, 409),
         ("/eval/draws/1/labels", {"case_id": "q001", "value": 6}, 400),
+        ("/eval/draws/1/labels", {"case_id": "q001", "value": 2.5}, 409),
         ("/eval/draws/1/labels", {"case_id": "q001"}, 400),
     ],
 )
@@ -93,3 +98,22 @@ def test_a_drawn_answer_that_is_gone_is_told(world: LabelledWorld, client: TestC
     reply = client.get(f"/eval/draws/{draw.json()['draw']}/next", headers=anna)
     assert (reply.status_code, reply.json()["code"]) == (409, "CONFLICT"), reply.text
     assert "not in this store any more" in reply.json()["detail"]
+
+
+def test_shares_are_labelled_on_their_scale(world: LabelledWorld, client: TestClient) -> None:
+    anna = _key(world, "anna")
+    asked = {"evaluation_id": world.answers[FIRST], "metric": "ragas_answer_relevancy", "size": 3}
+    made = client.post("/eval/draws", json=asked, headers=anna)
+    assert made.status_code == 200, made.text
+    told = made.json()
+    assert told["values"] == [0, 0.25, 0.5, 0.75, 1]
+    assert [part["draw"] for part in told["draws"]] == [told["draw"]]
+    seen = client.get(f"/eval/draws/{told['draw']}/next", headers=anna).json()
+    assert (seen["metric"], seen["values"]) == ("ragas_answer_relevancy", told["values"])
+    assert seen["answer"]
+    path = f"/eval/draws/{told['draw']}/labels"
+    for value, status in ((0.75, 200), (0.8, 409), (4, 409)):
+        given = {"case_id": seen["case_id"], "value": value}
+        assert client.post(path, json=given, headers=anna).status_code == status
+    [label] = client.get("/eval/labels", headers=anna).json()["labels"]
+    assert (label["metric"], label["value"]) == ("ragas_answer_relevancy", 0.75)

@@ -81,7 +81,7 @@ def test_a_file_that_comes_twice_adds_nothing(engine: Engine, tmp_path: Path) ->
 
 def test_an_unknown_rubric_and_a_bad_file_store_nothing(engine: Engine, tmp_path: Path) -> None:
     path = file(tmp_path, row("q", "a", True))
-    with pytest.raises(RagBenchError, match="is no rubric"):
+    with pytest.raises(RagBenchError, match="cannot be labelled"):
         import_results(engine, path, metric="beauty")
     bad = file(tmp_path, row("q", "a", True), {**row("q", "a", True), "vars": {}})
     with pytest.raises(RagBenchError, match=r"results\.results\[1\]: vars has no question"):
