@@ -14,6 +14,7 @@ from rag_bench.evaluation.people.calibration import LabelledScore, alike, calibr
 from rag_bench.evaluation.people.case_labels import resolved
 from rag_bench.evaluation.people.corrected import ScoredCase, corrected_scores
 from rag_bench.evaluation.people.count_tables import Weights, alphas, kappas, spearmans
+from rag_bench.evaluation.people.measures import measure_of
 from rag_bench.evaluation.people.prediction_powered import FEWEST, corrected_mean
 from rag_bench.evaluation.people.rogan_gladen import (
     FEWEST_OF_A_KIND,
@@ -42,6 +43,8 @@ from rag_bench.evaluation.self_test.worlds import (
 
 _RESAMPLES = 500
 _SCALE = (float(LOWEST), float(HIGHEST))
+#: What is labelled and scored: a rubric, as all are.
+_RUBRIC = measure_of("rubric_e2e_quality")
 #: The first is a person, the second another person, or a judge.
 _PEOPLE = TwoGraders()
 _JUDGE = TwoGraders(noise=(0.3, 0.6), shift=0.2)
@@ -118,7 +121,7 @@ def _agreement() -> list[Cell]:
     def two(rng: np.random.Generator, *, pages: Pages) -> Mapping[str, Seen]:
         first, second = _PEOPLE.draw(rng, pages).tolist()
         found = agreement_metrics(
-            first, second, clusters=pages.labels, scale=_SCALE, good_from=GOOD_FROM
+            first, second, clusters=pages.labels, graded=True, good_from=GOOD_FROM
         )
         return {name: holds(found[name], truth) for name, truth in truths.items()}
 
@@ -181,7 +184,7 @@ def _calibration() -> list[Cell]:
             LabelledScore("", "", page, label, score)
             for page, label, score in zip(pages.labels, people, scores, strict=True)
         ]
-        found = calibration_metrics(rows)
+        found = calibration_metrics(rows, _RUBRIC)
         return {name: holds(found[name], truth) for name, truth in truths.items()}
 
     parts = [
@@ -255,7 +258,8 @@ def _corrected_grades() -> list[Cell]:
             [
                 ScoredCase(page, score, resolved([label]) if place in drawn else None)
                 for place, (page, label, score) in enumerate(rows)
-            ]
+            ],
+            _RUBRIC,
         )
         if found.mean is None or found.good is None or found.mean.value is None:
             return dict.fromkeys(("mean", "good", "bias"))
@@ -303,6 +307,7 @@ def _carried_over() -> list[Cell]:
                 ScoredCase(page, 5.0 if good else 1.0)
                 for page, good in zip(_EVALUATION.labels, said, strict=True)
             ],
+            _RUBRIC,
             [
                 LabelledScore("another", "", place, 5.0 if label else 1.0, 5.0 if good else 1.0)
                 for place, (label, good) in enumerate(zip(other, of_other, strict=True))
