@@ -62,7 +62,12 @@ class Narrow:
         if asked is not None and is_file:
             asked.recorded = False  # the page itself is in the audit, and every look at it
         reply = _Reply(scope, send, self._prefix, path)
-        await self._app(scope, receive, reply.page if path == "/" else reply.send)
+        if path == "/":
+            # Gradio reads `page` and others of the query as its own; the view is read by the page.
+            page = {**scope, "query_string": b""}
+            await self._app(page, receive, reply.page)
+            return
+        await self._app(scope, receive, reply.send)
 
 
 def from_another_site(scope: Scope) -> bool:

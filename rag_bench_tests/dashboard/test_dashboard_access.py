@@ -15,7 +15,7 @@ from small_world import World, copy_of
 from sqlalchemy import Engine, text
 
 from rag_bench.api.app import build
-from rag_bench.dashboard.address import TABS
+from rag_bench.dashboard.address import PARAMETERS, TABS
 from rag_bench.dashboard.context import Viewer
 from rag_bench.errors import ConfigurationError
 from rag_bench.settings import Settings
@@ -215,6 +215,23 @@ def test_the_page_may_load_nothing_from_elsewhere(beside_api: tuple[str, Engine]
     assert "og:image" not in page.text
     assert '"analytics_enabled":false' in page.text
     assert '"show_error":false' in page.text
+
+
+def test_every_link_brings_the_page(beside_api: tuple[str, Engine]) -> None:
+    """Gradio has parameters of these and other names; of `page` it wants a page of its own."""
+    url, engine = beside_api
+    headers = bearer(a_key(engine))
+    names = (*PARAMETERS, "tab", "deep_link", "view", "session_hash")
+    pages = {
+        httpx.get(f"{url}/dashboard/", params={name: "2"}, headers=headers).status_code
+        for name in names
+    }
+    assert pages == {200}
+    whole = httpx.get(f"{url}/dashboard/", params=dict.fromkeys(names, "2"), headers=headers)
+    assert whole.status_code == 200
+    with engine.connect() as connection:
+        said = connection.execute(text("select distinct action from rag_bench.audit")).scalars()
+        assert "GET /dashboard/" in set(said)
 
 
 def test_without_a_login_it_stays_on_this_machine(engine: Engine) -> None:
