@@ -221,8 +221,11 @@ def _groups(
     for one in answers:
         found.setdefault(name(one), []).append(one)
     groups = []
-    for group in sorted(found):
-        mine = found[group]
+    if by == "length":  # from short to long, which their names do not say
+        found = dict(sorted(found.items(), key=lambda item: min(one.length for one in item[1])))
+    else:
+        found = dict(sorted(found.items()))
+    for group, mine in found.items():
         rated = [one.rating is not None for one in mine]
         interval = rate_interval(rated, _users(mine))
         groups.append(Group(by, group, len(mine), sum(rated), interval))
@@ -237,8 +240,10 @@ def _by_length(answers: Sequence[UserAnswer]) -> Callable[[UserAnswer], str]:
 
     def name(one: UserAnswer) -> str:
         if one.length < first:
-            return f"1 below {first} letters"
-        return f"2 below {second} letters" if one.length < second else f"3 {second} letters or more"
+            return f"below {first} letters"
+        if one.length < second:
+            return f"{first} to {second - 1} letters"
+        return f"{second} letters or more"
 
     return name
 
