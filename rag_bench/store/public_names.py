@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,11 +43,15 @@ def current_names(engine: Engine) -> PublicNames:
     return NOBODY if snapshot is None else public_names_of(engine, snapshot)
 
 
-def masked(engine: Engine, texts: Sequence[str]) -> list[str]:
-    """Return users' words with personal data masked."""
+def masked(
+    engine: Engine, texts: Sequence[str], *, leave: re.Pattern[str] | None = None
+) -> list[str]:
+    """Return users' words with personal data masked. What ``leave`` matches stays."""
     # The names are read of all chunks: only for texts in which somebody is named at all.
-    hidden = mask_all(texts)
-    return hidden if hidden == list(texts) else mask_all(texts, current_names(engine))
+    hidden = mask_all(texts, leave=leave)
+    if hidden == list(texts):
+        return hidden
+    return mask_all(texts, current_names(engine), leave=leave)
 
 
 def masked_given(engine: Engine, texts: Sequence[str]) -> list[str]:

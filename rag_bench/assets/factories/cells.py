@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -202,14 +203,18 @@ class Recorder:
             evaluation.generation_model,
         )
         providers = Providers.from_environment()
+        addresses = {name: providers.provider(name).base_url or "" for name in providers.names}
         cause = most_frequent(
             failures_of(self._bench.engine, evaluation.id),
             [model for model in asked if model],
-            {name: providers.provider(name).base_url or "" for name in providers.names},
+            addresses,
         )
         if cause is None:
             return {}
-        [text] = masked(self._bench.engine, [str(cause)])
+        # A provider may repeat what it was sent; its own address is what the reader looks for.
+        ours = [re.escape(address) for address in addresses.values() if address]
+        leave = re.compile("|".join(ours)) if ours else None
+        [text] = masked(self._bench.engine, [str(cause)], leave=leave)
         return {"cause": text}
 
     def nothing(self, partition: str | None, why: str, generation_model: str | None = None) -> None:
