@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -83,6 +84,18 @@ def _asked(evaluation: StoredEvaluation) -> dict[str, Any]:
     return {} if tally is None else calls_metadata(tally.of_cell(models))
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """A finished cell, as it is recorded; ``asked``: metadata of its calls."""
+
+    partition: str | None
+    evaluation: StoredEvaluation
+    upstream_version: str | None
+    bench: Bench
+    more: Mapping[str, Any] | None
+    asked: dict[str, Any]
+
+
 class Recorder:
     """Records a materialization per cell, with the lineage of exactly that cell.
 
@@ -105,6 +118,7 @@ class Recorder:
         for dependency in context.assets_def.asset_deps[context.asset_key]:
             if dependency.to_user_string() != upstream:
                 self._shared |= self._input_tags(dependency)
+        self._with_errors: list[_Ended] = []
         self.failed: list[str] = []
         self._causes: dict[str, list[str]] = {}  # cells by why they failed
         self._kept = False  # a failed cell holds replies that are not asked for again
@@ -158,24 +172,40 @@ class Recorder:
 
         ``partition``: None of an asset without any, which has one result. ``bench`` that it was
         measured on, if not the step's; ``more`` metadata to begin with.
+
+        Cells with errors are recorded when the step ends: why they failed is masked, and what that
+        loads is not to be imported beside cells that run.
         """
-        named = partition or self._context.asset_key.to_user_string()
-        bench = bench or self._bench
+        asked = _asked(evaluation)
+        ended = _Ended(partition, evaluation, upstream_version, bench or self._bench, more, asked)
+        if not evaluation.n_errors:
+            self._record(ended)
+            return
+        self._with_errors.append(ended)
+        errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
+        self._context.log.warning(f"{self._named(partition)}: {errors}; why is said at the end.")
+
+    def _named(self, partition: str | None) -> str:
+        return partition or self._context.asset_key.to_user_string()
+
+    def _record(self, ended: _Ended) -> None:
+        partition, evaluation, bench = ended.partition, ended.evaluation, ended.bench
+        named = self._named(partition)
         retryable = bool(evaluation.status == "failed" or evaluation.needs_retry)
         why = self._why(evaluation)
         if evaluation.status != "failed":
             self._log(
                 partition,
                 result_version(evaluation),
-                {**(more or {}), **evaluation_metadata(bench, evaluation)}
-                | _asked(evaluation)
+                {**(ended.more or {}), **evaluation_metadata(bench, evaluation)}
+                | ended.asked
                 | why,
                 evaluation.generation_model,
-                upstream_version,
+                ended.upstream_version,
             )
         else:
             # Nothing was measured, so nothing is materialized; the partition says why all the same.
-            metadata = evaluation_metadata(bench, evaluation) | _asked(evaluation) | why
+            metadata = evaluation_metadata(bench, evaluation) | ended.asked | why
             self._context.log_event(
                 dg.AssetObservation(self._context.asset_key, partition=partition, metadata=metadata)
             )
@@ -244,8 +274,14 @@ class Recorder:
         )
         log_cell(self._context, self._bench, event)
 
+    def record_failed(self) -> None:
+        """Record the cells with errors; when no cell runs any more."""
+        while self._with_errors:
+            self._record(self._with_errors.pop(0))
+
     def close(self) -> None:
         """End the step: as failed if cells have to be run again, after all others were recorded."""
+        self.record_failed()
         problems = [reason.rstrip(".") + "." for reason in self.blocked]
         if self.failed:
             problems.append(

@@ -46,6 +46,7 @@ def end_step(checks: Sequence[StepCheck], bench: Bench, record: Recorder) -> Ite
     Raises:
         dg.Failure: cells have to be run again.
     """
+    record.record_failed()  # Dagster takes what was logged with what is yielded, so before that
     for check in checks:
         yield check.evaluate(bench)._replace(check_name=check.name)
     record.close()
