@@ -12,6 +12,7 @@ from rag_bench.answer_sources import source_of
 from rag_bench.dashboard.page.parts import Cell, choice, join, link, mark, paragraph, said
 from rag_bench.store.labels.checked import checked_judges as every_checked_judge
 from rag_bench.store.labels.labels import newest_label_id
+from rag_bench.store.public_names import masked_given
 from rag_bench.store.tables import dataset
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def settings_name(context: Context, settings_hash: str) -> str:
 def _dataset_names(engine: Engine) -> dict[str, str]:
     with engine.connect() as connection:
         rows = connection.execute(select(dataset.c.id, dataset.c.name)).all()
-    return {row.id: row.name for row in rows}
+    shown = masked_given(engine, [row.name for row in rows])
+    return {row.id: name for row, name in zip(rows, shown, strict=True)}
 
 
 def measured_elsewhere(context: Context, tier: str, tab: str) -> Markup:
