@@ -32,8 +32,8 @@ _TIMES = (
 )
 
 
-#: Properties that hold what came from the store.
-_TEXTS = frozenset({"x", "y", "text", "name", "ticktext"})
+#: Properties in which tags are ours; in all others may stand what came from the store.
+_OURS = frozenset({"hovertemplate", "texttemplate"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _plain(value: Any, name: str = "") -> Any:
         return [_plain(one, name) for one in value]
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, str) and name in _TEXTS:
+    if isinstance(value, str) and name not in _OURS:
         return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
