@@ -37,13 +37,23 @@ _RUBRIC = "rubric_e2e_quality"
 _Text = r"^[^\x00]*$"
 
 
+def _only(name: str, kind: str, other: str) -> dict[str, Any]:
+    """Return the schema of an object that has one of two and not the other."""
+    properties = {name: {"type": kind}, other: {"type": "null"}}
+    return {"required": [name], "properties": properties}
+
+
 class NewDraw(BaseModel):
     """How many cases of which evaluation are drawn, for whom."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"evaluation_id": 12, "size": 100, "annotators": ["anna", "boris"]}
+            "example": {"evaluation_id": 12, "size": 100, "annotators": ["anna", "boris"]},
+            "oneOf": [
+                _only("evaluation_id", "integer", "run_id"),
+                _only("run_id", "string", "evaluation_id"),
+            ],
         },
     )
 
@@ -55,7 +65,11 @@ class NewDraw(BaseModel):
         "`run_id`.",
     )
     run_id: str | None = Field(
-        None, max_length=200, pattern=_Text, description="A run of the service: all its parts."
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=_Text,
+        description="A run of the service: all its parts.",
     )
     metric: str = Field(
         _RUBRIC,

@@ -23,7 +23,7 @@ FIELDS = {
     *("a", "b", "verdict", "alpha", "margin", "paired_by", "n_pairs", "n_pages"),
     *("n_pairs_with_page", "n_tests", "metrics", "metrics_only_in_a", "metrics_only_in_b"),
     *("inputs", "n_worse", "n_better", "n_unpaired", "worse", "better", "unpaired"),
-    *("cases_only_in_a", "cases_only_in_b", "next_offset"),
+    *("cases_only_in_a", "cases_only_in_b", "next_offset", "never_checked_against_people"),
 }
 OF_A_METRIC = {
     *("metric", "verdict", "better", "reason", "higher_is_better", "a", "b", "difference"),

@@ -15,6 +15,9 @@ from rag_bench.evaluation.types import Metric
 
 _LONGEST = 12
 
+#: Pages that are not named: those of few answers, and those that no knowledge base has.
+OTHER_PAGES = "other pages"
+
 
 @dataclass(frozen=True)
 class UserAnswer:
@@ -250,4 +253,4 @@ def _by_length(answers: Sequence[UserAnswer]) -> Callable[[UserAnswer], str]:
 
 def _by_page(answers: Sequence[UserAnswer]) -> Callable[[UserAnswer], str]:
     common = {page for page, _ in Counter(one.page for one in answers).most_common(_LONGEST)}
-    return lambda one: (one.page or "no page") if one.page in common else "other pages"
+    return lambda one: (one.page or "no page") if one.page in common else OTHER_PAGES

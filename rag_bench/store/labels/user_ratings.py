@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from rag_bench.analytics.text import is_answer
 from rag_bench.evaluation.metrics.source_analytics import TOPICS
-from rag_bench.evaluation.people.user_ratings import Selection, UserAnswer, selection_of
+from rag_bench.evaluation.people.user_ratings import (
+    OTHER_PAGES,
+    Selection,
+    UserAnswer,
+    selection_of,
+)
 from rag_bench.evaluation.traffic.ratings import NONE
 from rag_bench.store.evaluations import cases_of
 from rag_bench.store.evaluations.finding import newest_of_tier
 from rag_bench.store.snapshots import current_snapshot, questions_of
+from rag_bench.store.tables import chunk
 from rag_bench.store.traffic import rating_scale
 
 if TYPE_CHECKING:
@@ -31,6 +39,21 @@ def _topics(engine: Engine, sha256: str) -> dict[str, str]:
     }
 
 
+def _pages(engine: Engine, sha256: str) -> set[str]:
+    query = select(chunk.c.page_url).where(chunk.c.dump_sha256 == sha256).distinct()
+    with engine.connect() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def _page(url: str | None, known: set[str]) -> str:
+    """Return a page as it may be shown: addresses of the knowledge base are public, and what else
+    an assistant's log names may say who asked.
+    """
+    if not url:
+        return ""
+    return url if url in known else OTHER_PAGES
+
+
 def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType({})) -> Selection:
     """Return who rated which answers of the current snapshot; empty without one.
 
@@ -40,7 +63,7 @@ def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType
     if snapshot is None:
         return selection_of([], NONE)
     scale = rating_scale(engine, snapshot.sha256)
-    topics = _topics(engine, snapshot.sha256)
+    topics, pages = _topics(engine, snapshot.sha256), _pages(engine, snapshot.sha256)
     answers = [
         UserAnswer(
             scale.rating(row.score),
@@ -48,7 +71,7 @@ def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType
             len(row.answer or ""),
             f"{row.created_at:%Y-%m}" if row.created_at else "no date",
             is_answer(row.answer),
-            row.page_url or "",
+            _page(row.page_url, pages),
             topics.get(str(row.source_id)),
             similarity.get(str(row.source_id)),
         )
