@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from rag_bench.settings import Settings
 
 VERSION = "3"
-# Of what reads the words of questions: what is hidden, misspelt or unusual is masked since.
-WORDS_VERSION = "5"
 
 Found = tuple[Mapping[str, Metric], Mapping[str, Any], Sequence[Case]]
 """Metrics, the result to keep, cases."""

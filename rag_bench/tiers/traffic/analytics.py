@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rag_bench.analytics.traffic_sample import MASKING
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN, TOPICS, UTILIZATION
 from rag_bench.evaluation.precision import settled
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 QuestionsSource = Literal["synthetic", "real"]
 
-# Of utilization and domain: they tell of months since.
-MONTHS_VERSION, DOMAIN_VERSION = "4", "5"
-# Of topics: questions go into known ones since.
-TOPICS_VERSION = "5"
+# Of utilization: it tells of months since.
+MONTHS_VERSION = "4"
+# Of what keeps words of questions: what was masked by earlier rules is made anew. Domain tells of
+# months since, topics take questions into known ones.
+DOMAIN_VERSION = TOPICS_VERSION = f"5, masked {MASKING}"
 _START_OF_TEXT = 160  # characters
 
 
