@@ -74,6 +74,11 @@ def _version(record: dg.EventLogRecord | None) -> str | None:
     return (materialization.tags or {}).get("dagster/data_version") if materialization else None
 
 
+def _counted(evaluation: StoredEvaluation) -> str:
+    """Return the codes of an evaluation's errors, each with its number of cases."""
+    return ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
+
+
 def _asked(evaluation: StoredEvaluation) -> dict[str, Any]:
     """Return what this step asked for a cell; nothing where no model is ever asked."""
     from rag_bench.llm.transport.tally import current_tally
@@ -182,8 +187,8 @@ class Recorder:
             self._record(ended)
             return
         self._with_errors.append(ended)
-        errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
-        self._context.log.warning(f"{self._named(partition)}: {errors}; why is said at the end.")
+        counted = _counted(evaluation)
+        self._context.log.warning(f"{self._named(partition)}: {counted}; why is said at the end.")
 
     def _named(self, partition: str | None) -> str:
         return partition or self._context.asset_key.to_user_string()
@@ -212,8 +217,7 @@ class Recorder:
         if why:
             self._context.log.warning(f"{named}: {why['cause']}")
         if retryable:
-            errors = ", ".join(f"{code} {n}" for code, n in evaluation.errors.items())
-            self.failed.append(f"{named} ({errors})")
+            self.failed.append(f"{named} ({_counted(evaluation)})")
             self._causes.setdefault(why.get("cause", ""), []).append(named)
             self._missing |= evaluation.needs_retry
             self._kept |= not evaluation.needs_retry
