@@ -239,7 +239,7 @@ def api(
     if _with_dashboard(dashboard, host):
         from rag_bench.dashboard.serving import PATH, beside
 
-        beside(application, engine, settings)
+        beside(application, engine, settings, warm=settings.api_warm)
         typer.echo(f"Dashboard: http://{host}:{port}{PATH}/ (password: a key that may read)")
     uvicorn.run(
         application,
@@ -275,7 +275,11 @@ def dashboard(
     from rag_bench.dashboard.serving import local
 
     settings = get_settings()
-    application = local(open_engine(), settings, host, unmasked=unmasked, dagster_url=dagster_url)
+    engine = open_engine()
+    typer.echo("Looking at every tab once, so that nobody waits for the first look …")
+    application = local(
+        engine, settings, host, unmasked=unmasked, dagster_url=dagster_url, warm=True
+    )
     typer.echo(f"Dashboard: http://{host}:{port}")
     uvicorn.run(application, host=host, port=port, log_level="warning", server_header=False)
 

@@ -69,10 +69,24 @@ def gradio() -> Any:
     return gradio
 
 
-def blocks(engine: Engine, settings: Settings, who: Who, dagster_url: str = "") -> gr.Blocks:
-    """Return the page. ``who``: is asked at every look, as each event is an address of its own."""
+def blocks(
+    engine: Engine, settings: Settings, who: Who, dagster_url: str = "", *, warm: bool = False
+) -> gr.Blocks:
+    """Return the page.
+
+    Args:
+        engine: of the database, its tables up to date.
+        settings: of the environment.
+        who: is asked at every look, as each event is an address of its own.
+        dagster_url: of the Dagster UI, for links.
+        warm: each tab is looked at once before anybody asks, so that nobody waits for libraries to
+            be loaded and boards to be made.
+    """
     gr = gradio()
     kept = Kept()
+    if warm:
+        for tab in TABS:
+            content(Context(engine, settings, View(tab), Words("en"), Viewer(), kept))
 
     def look(query: str, request: Any) -> list[Any]:
         view = View.parse(query or "")

@@ -31,6 +31,7 @@ def local(
     *,
     unmasked: bool = False,
     dagster_url: str = "",
+    warm: bool = False,
 ) -> FastAPI:
     """Return the application for this machine: without a key, so on a loopback address only.
 
@@ -40,6 +41,7 @@ def local(
         host: address that it is to be bound to.
         unmasked: users' words may be seen as they are.
         dagster_url: of the Dagster UI, for links.
+        warm: each tab is looked at once before anybody asks.
 
     Raises:
         ConfigurationError: others could reach the address.
@@ -56,7 +58,7 @@ def local(
     def who(request: Any) -> Viewer:
         return viewer
 
-    made = blocks(engine, settings, who, dagster_url)
+    made = blocks(engine, settings, who, dagster_url, warm=warm)
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -72,10 +74,13 @@ def local(
     return mount(app, made, "/")
 
 
-def beside(app: FastAPI, engine: Engine, settings: Settings, dagster_url: str = "") -> None:
+def beside(
+    app: FastAPI, engine: Engine, settings: Settings, dagster_url: str = "", *, warm: bool = False
+) -> None:
     """Put the dashboard into the API's application, behind its keys, tokens and audit.
 
-    Who may `read` sees it; users' words as they are only who may `admin`.
+    Who may `read` sees it; users' words as they are only who may `admin`. ``warm``: each tab is
+    looked at once before anybody asks.
 
     Raises:
         NotInstalledError: Gradio is not installed.
@@ -100,7 +105,7 @@ def beside(app: FastAPI, engine: Engine, settings: Settings, dagster_url: str = 
     def with_slash() -> RedirectResponse:
         return RedirectResponse(f"{PATH.strip('/')}/")
 
-    made = blocks(engine, settings, who, dagster_url)
+    made = blocks(engine, settings, who, dagster_url, warm=warm)
     app.add_api_route(PATH, with_slash, methods=["GET"], include_in_schema=False)
     mount(app, made, PATH, allowed=reader)
     # Innermost: the gate around it knows who asks.

@@ -61,6 +61,7 @@ def test_no_grave_fault(
             page.open(view)
             page.drawn()
             found += [f"{view}: {fault}" for fault in grave(page)]
+            found += [f"{view}: {label} is cut" for label in page.cut_labels()]
         assert found == []
         page.run(FADED)
         assert grave(page), "what is hardly to be read is found"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from small_world import World
 from sqlalchemy import Engine
 
 from rag_bench.dashboard.address import TABS, View
+from rag_bench.dashboard.page import figures
 from rag_bench.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -79,6 +81,14 @@ FAILED = {
     "domain": "This was not analysed yet",
 }
 
+NEW_PLOT = """
+    const {data, layout} = JSON.parse(arguments[0]);
+    const place = document.createElement('div');
+    place.style.width = arguments[1] + 'px';
+    document.body.append(place);
+    return Plotly.newPlot(place, data, {...layout, autosize: true}, {responsive: true});
+"""
+
 
 def dashboard(engine: Engine, url: str = "127.0.0.1") -> object:
     pytest.importorskip("gradio")
@@ -119,6 +129,34 @@ def test_marks_of_several_series_stand_at_their_values(page: Dashboard) -> None:
     away = page.run(AWAY)
     assert len(away) >= 8
     assert max(away) < 1
+
+
+@pytest.mark.parametrize("width", [1300, 360])
+def test_long_labels_are_whole_in_every_kind_of_plot(page: Dashboard, width: int) -> None:
+    """In the width of a phone's page too, in scripts of several widths; and long ones are found."""
+    names = ["Документы в магистратуру", "宿舍申请需要什么文件", "lilliput-instruct"]
+    names.append("M" * (24 if width > 1000 else 12))
+    value = {"value": 12345.5, "ci_low": -12000.25, "ci_high": 90000.0}
+    at = [f"2026-03-{day:02}T10:00:00" for day in (1, 12, 30)]
+    made = [
+        figures.bars(names, {"судья": [value] * 4, "judge": [value] * 4}, "качество ответа ↑"),
+        figures.heat(names, names, [[0.25] * 4] * 4, [["0.25"] * 4] * 4),
+        figures.points({"front": [(n * 1e5, n * 1e4, names[n]) for n in range(4)]}, "USD", "очки"),
+        figures.columns(names, {"a": [1, 2, 3, 4]}, "тема", "доля вопросов"),
+        figures.columns(names, {"a": [1e6, 2, 3, 4]}, "вопросов", "", lying=True),
+        figures.lines({"a": [(one, 1e-5 * n) for n, one in enumerate(at)]}, "месяц", "USD"),
+    ]
+    page.open("?tab=models")
+    page.drawn()
+    page.run("document.body.replaceChildren()")
+    for figure in made:
+        assert figure is not None
+        page.run(NEW_PLOT, figure.to_json(), width)
+    assert page.cut_labels() == []
+    broken = json.loads(made[0].to_json()) if made[0] else {}
+    broken["layout"]["margin"]["l"] = 20
+    page.run(NEW_PLOT, json.dumps(broken), width)
+    assert set(names) <= set(page.cut_labels()), "what is cut is found"
 
 
 def test_links_of_all_views_open_them_in_a_new_server(
@@ -253,6 +291,7 @@ def test_every_tab_of_a_large_store(large: Engine, tmp_path: Path) -> None:
             page.open(f"?tab={tab}")
             assert words in page.text(), tab
             assert page.drawn() >= plots, tab
+            assert page.cut_labels() == [], tab
             rows = page.run("return document.querySelectorAll('.rb-page tbody tr').length")
             assert rows <= 1500, f"{tab}: no table above 500, no page of many of them"
         page.open("?tab=models&rows=triples")

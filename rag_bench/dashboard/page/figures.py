@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from rag_bench.dashboard.page.axes import settle, spread_of, without_leaps
+from rag_bench.dashboard.page.margins import FONT_SIZE, make_room
 
 Number = float | int | None
 #: Told apart by people who see fewer colours (Okabe and Ito), and by shape or pattern besides.
@@ -114,10 +115,10 @@ def bars(
     figure.layout.update(scattermode="group", scattergap=0.6)
     _ruled(figure, axis, "", height=90 + 34 * len(groups) * max(1, min(len(series), 3)))
     _legend_room(figure)
-    figure.axis("y", autorange="reversed", automargin=True)
+    figure.axis("y", autorange="reversed", type="category")
     if scale:
         figure.axis("x", range=[scale[0], scale[1]])
-    return settle(figure)
+    return _whole(figure)
 
 
 def heat(
@@ -156,9 +157,9 @@ def heat(
     # On a phone the columns' names stand upright below the matrix.
     longest = max((len(name) for name in short(columns)), default=0)
     _ruled(figure, "", "", height=70 + 42 * len(rows) + min(160, 7 * longest))
-    figure.axis("y", autorange="reversed", automargin=True, showgrid=False)
-    figure.axis("x", showgrid=False, automargin=True, side="bottom")
-    return settle(figure)
+    figure.axis("y", autorange="reversed", type="category", showgrid=False)
+    figure.axis("x", showgrid=False, type="category", side="bottom")
+    return _whole(figure)
 
 
 def points(
@@ -221,7 +222,7 @@ def points(
         figure.axis("y", showticklabels=False)
     if scale and spread_of(y for found in groups.values() for _, y, _ in found) is None:
         figure.axis("y", range=[scale[0], scale[1]])
-    return settle(figure)
+    return _whole(figure)
 
 
 def columns(
@@ -248,10 +249,10 @@ def columns(
     figure.layout.update(barmode="stack" if stacked else "group")
     _ruled(figure, x_axis, y_axis, height=110 + 26 * len(names) if lying else 360)
     if lying:
-        figure.axis("y", autorange="reversed", automargin=True)
+        figure.axis("y", autorange="reversed", type="category")
     else:
-        figure.axis("x", type="category", automargin=True)
-    return settle(figure)
+        figure.axis("x", type="category")
+    return _whole(figure)
 
 
 def lines(
@@ -298,7 +299,15 @@ def lines(
             }
         )
     figure.layout.update(shapes=shapes, annotations=notes)
-    return settle(figure)
+    return _whole(figure)
+
+
+def _whole(figure: Figure) -> Figure | None:
+    """Return a figure with honest axes and room for their labels; None: it has nothing to show."""
+    settled = settle(figure)
+    if settled is not None:
+        make_room(settled)
+    return settled
 
 
 def _diameters(
@@ -348,9 +357,9 @@ def _ruled(figure: Figure, x_axis: str, y_axis: str, height: int) -> None:
     figure.layout.update(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _INK, "family": "system-ui, sans-serif", "size": 13},
+        font={"color": _INK, "family": "system-ui, sans-serif", "size": FONT_SIZE},
         height=min(height, _TALLEST),
-        margin={"l": 10, "r": 20, "t": 30, "b": 40},
+        margin={"t": 30},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         showlegend=len(figure.data) > 1,
         hoverlabel={"namelength": -1},

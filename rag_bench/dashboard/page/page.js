@@ -18,6 +18,7 @@
   };
   window.rbShown = () => {
     delete document.body.dataset.rbLoading;
+    performance.mark("rb-shown");
     const header = document.querySelector("#rb-header-data");
     if (header) {
       document.title = header.dataset.title;

@@ -30,6 +30,25 @@ _DRAWN = """
     };
     return shown.every(drawn) ? shown.length : -1
 """
+#: Labels that reach out of their plot, and titles of axes that lie on labels.
+_CUT = """
+    const found = [];
+    for (const plot of document.querySelectorAll('.js-plotly-plot')) {
+        const box = plot.getBoundingClientRect();
+        const boxes = query => [...plot.querySelectorAll(query)]
+            .map(e => [e.textContent, e.getBoundingClientRect()]).filter(([, b]) => b.width);
+        for (const [text, b] of boxes('.xtick text, .ytick text, .xtitle, .ytitle, .legendtext'))
+            if (b.left < box.left - 1 || b.right > box.right + 1
+                || b.top < box.top - 1 || b.bottom > box.bottom + 1) found.push(text);
+        for (const side of ['x', 'y'])
+            for (const [title, a] of boxes(`.${side}title`))
+                for (const [text, b] of boxes(`.${side}tick text`))
+                    if (b.left < a.right - 1 && b.right > a.left + 1
+                        && b.top < a.bottom - 1 && b.bottom > a.top + 1)
+                        found.push(`${title} on ${text}`);
+    }
+    return found
+"""
 
 
 class Dashboard:
@@ -53,6 +72,10 @@ class Dashboard:
         """Wait for all plots of the view; returns how many there are."""
         until("the plots", _SECONDS, lambda: self.run(_DRAWN) >= 0)
         return int(self.run(_DRAWN))
+
+    def cut_labels(self) -> list[str]:
+        """Return the labels of plots that nobody can read whole."""
+        return list(self.run(_CUT))
 
     def text(self) -> str:
         return str(self.run("return document.body.innerText")).replace("\u00a0", " ")
