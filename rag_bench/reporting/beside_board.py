@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from rag_bench.reporting.leaderboard import Leaderboard
+    from rag_bench.settings import Settings
 
 #: What the report's field `users` has of each analysis, by name.
 ANALYSES = {"utilization": UTILIZATION, "topics": TOPICS, "domain": DOMAIN}
 
 
-def beside_board(engine: Engine, board: Leaderboard) -> dict[str, Any]:
+def beside_board(engine: Engine, settings: Settings, board: Leaderboard) -> dict[str, Any]:
     """Return the report's fields `judge_agreement` and `users`, as far as there is something."""
-    return {**_of_judges(engine, board), **_of_users(engine)}
+    return {**_of_judges(engine, board), **_of_users(engine, settings)}
 
 
 def _of_judges(engine: Engine, board: Leaderboard) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def _of_judges(engine: Engine, board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def _of_users(engine: Engine) -> dict[str, Any]:
+def _of_users(engine: Engine, settings: Settings) -> dict[str, Any]:
     """Return of each analysis its number, on how many questions it rests, and its metrics; what
     became of topics; who rates. Analyses that were not made are missing.
     """
@@ -80,7 +81,7 @@ def _of_users(engine: Engine) -> dict[str, Any]:
                     for what, topic, n, details in topic_changes.rows(result)
                 ],
             }
-    selection = who_rates(engine)
+    selection = who_rates(engine, settings)
     if selection.n:
         users["who_rates"] = {"lines": selection.lines(), **selection.as_json()}
     return {"users": users} if users else {}

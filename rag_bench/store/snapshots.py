@@ -369,11 +369,9 @@ def questions_of(engine: Engine, sha256: str) -> list[QuestionRecord]:
 
 def question_record(row: Sequence[Any]) -> QuestionRecord:
     """Return a stored row of ``QUESTION_COLUMNS``, its ids and rating as they were in the dump."""
-    found = QuestionRecord(*row)
-    user = found.user_id
-    return replace(
-        found,
-        source_id=identifier(str(found.source_id)),
-        user_id=None if user is None else identifier(str(user)),
-        score=plain_number(found.score),
-    )
+    values = dict(zip(QuestionRecord.__dataclass_fields__, row, strict=True))
+    user = values["user_id"]
+    values["source_id"] = identifier(str(values["source_id"]))
+    values["user_id"] = None if user is None else identifier(str(user))
+    values["score"] = plain_number(values["score"])
+    return QuestionRecord(**values)

@@ -14,6 +14,7 @@ from small_world import World
 from rag_bench.reporting import report
 from rag_bench.reporting.beside_board import beside_board
 from rag_bench.reporting.leaderboard import build
+from rag_bench.settings import Settings
 
 pytestmark = pytest.mark.timeout(600)
 #: A report shows three decimals; the dashboard's cells hold the value as it is stored.
@@ -47,7 +48,7 @@ def written(populated: World) -> dict[str, list[list[str]]]:
     """The tables of a report that was made of the store as the asset makes it."""
     board = build(populated.engine)
     made = report.content(board, SETTINGS, "encoder", NOW)
-    made |= beside_board(populated.engine, board)
+    made |= beside_board(populated.engine, Settings(), board)
     reader = _Tables()
     reader.feed(report.render("report.html.j2", made, board))
     return {name: rows[1:] for name, rows in reader.found.items() if name}

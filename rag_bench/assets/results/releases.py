@@ -295,7 +295,7 @@ def release_report(
     )
     content |= {
         "release": {"verdict": said.id, **said.said},
-        **beside_board(database.engine, board),
+        **beside_board(database.engine, get_settings(), board),
     }
     written = report.write(content, board, get_settings().reports_dir / FOLDER, retrievers)
     return dg.MaterializeResult(

@@ -45,7 +45,7 @@ def build(leaderboard: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
         content |= {"dataset_health": health, "dataset_notes": sentences(health)}
         content |= statistics.as_json(statistics.newest_self_test(database.engine))
         content |= planted.as_json(planted.newest_planted(database.engine))
-        content |= beside_board(database.engine, board)
+        content |= beside_board(database.engine, get_settings(), board)
         written = report.write(content, board, get_settings().reports_dir, retrievers)
         version = version_of_all(database.engine, bench.run.hash)
         if retrievers is not None:

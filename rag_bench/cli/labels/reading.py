@@ -14,6 +14,7 @@ from rag_bench.cli.app import console, open_engine
 from rag_bench.cli.labels.drawing import _DEFAULT, Annotator, AsJson, Metric, checked_metric, label
 from rag_bench.cli.service.access import note, operator, printer
 from rag_bench.errors import ConfigurationError, RagBenchError
+from rag_bench.settings import get_settings
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The file; .jsonl or .csv.")]
 
@@ -266,7 +267,7 @@ def users(as_json: AsJson = False) -> None:
     """Show who rates answers in production, and how rated answers differ from others."""
     from rag_bench.reporting.details.who_rates import who_rates
 
-    found = who_rates(open_engine())
+    found = who_rates(open_engine(), get_settings())
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
         return

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -16,15 +15,15 @@ from rag_bench.evaluation.people.user_ratings import (
     UserAnswer,
     selection_of,
 )
-from rag_bench.evaluation.traffic.ratings import NONE
 from rag_bench.store.evaluations import cases_of
 from rag_bench.store.evaluations.finding import newest_of_tier
-from rag_bench.store.snapshots import current_snapshot, questions_of
 from rag_bench.store.tables import chunk
 from rag_bench.store.traffic import rating_scale
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from rag_bench.store.snapshots import QuestionRecord
 
 
 def _topics(engine: Engine, sha256: str) -> dict[str, str]:
@@ -54,16 +53,18 @@ def _page(url: str | None, known: set[str]) -> str:
     return url if url in known else OTHER_PAGES
 
 
-def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType({})) -> Selection:
-    """Return who rated which answers of the current snapshot; empty without one.
+def selection(
+    engine: Engine,
+    sha256: str,
+    questions: Sequence[QuestionRecord],
+    similarity: Mapping[str, float],
+) -> Selection:
+    """Return who rated which answers of a snapshot's users' questions.
 
     ``similarity``: by a question's id, that of its nearest chunk.
     """
-    snapshot = current_snapshot(engine)
-    if snapshot is None:
-        return selection_of([], NONE)
-    scale = rating_scale(engine, snapshot.sha256)
-    topics, pages = _topics(engine, snapshot.sha256), _pages(engine, snapshot.sha256)
+    scale = rating_scale(engine, sha256)
+    topics, pages = _topics(engine, sha256), _pages(engine, sha256)
     answers = [
         UserAnswer(
             scale.rating(row.score),
@@ -75,6 +76,6 @@ def selection(engine: Engine, similarity: Mapping[str, float] = MappingProxyType
             topics.get(str(row.source_id)),
             similarity.get(str(row.source_id)),
         )
-        for row in questions_of(engine, snapshot.sha256)
+        for row in questions
     ]
     return selection_of(answers, scale)

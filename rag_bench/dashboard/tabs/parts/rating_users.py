@@ -19,8 +19,11 @@ from rag_bench.evaluation.ranking import percent
 from rag_bench.reporting.details.who_rates import who_rates
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from rag_bench.dashboard.context import Context
     from rag_bench.dashboard.words import Words
+    from rag_bench.settings import Settings
 
 
 def who_rates_part(context: Context) -> list[object]:
@@ -31,7 +34,7 @@ def who_rates_part(context: Context) -> list[object]:
     parts: list[object] = [heading(words("who_rates"))]
     snapshot = current_snapshot(context.engine)
     sha256 = None if snapshot is None else snapshot.sha256
-    found = context.keep(_of_snapshot, sha256)
+    found = context.keep(_of_snapshot, sha256, context.settings)
     if not found["n_rated"]:
         return [*parts, paragraph(words("nobody_rates"))]
     parts.append(said(words("who_rates_claim"), "warn"))
@@ -73,9 +76,9 @@ def who_rates_part(context: Context) -> list[object]:
     return parts
 
 
-def _of_snapshot(engine: Any, _: str | None) -> dict[str, Any]:
+def _of_snapshot(engine: Engine, _: str | None, settings: Settings) -> dict[str, Any]:
     """Return who rates, as the report has it; the snapshot says when it is read anew."""
-    return who_rates(engine).as_json()
+    return who_rates(engine, settings).as_json()
 
 
 def _groups(words: Words, found: dict[str, Any]) -> object:
