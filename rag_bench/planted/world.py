@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag_bench.evaluation.instrument.canary import MOST_CASES
 from rag_bench.partitions import ModelLists, Partitions
 from rag_bench.sweep import SOURCE, Checked, StageResult, Sweep, SweepRequest
 from rag_bench.tiers.registry import Axis
@@ -76,7 +77,8 @@ class World:
         """Ask what a user asks beside the scores: the canary, and what follows from all results."""
         ran = Ran()
         judges = Partitions.of(MODELS).by(Axis.JUDGE)
-        ran.add([self._run("canary", ["judge_canary"], partitions=judges)])
+        everything = {"judge_canary": {"cases": MOST_CASES}}
+        ran.add([self._run("canary", ["judge_canary"], everything, judges)])
         # Apart, as a check that blocks would keep others from being asked.
         ran.add([self._run("report", ["model_runs", "dataset_health"])])
         ran.add([self._run("gate", ["release_gate"])])

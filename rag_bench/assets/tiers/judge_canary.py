@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rag_bench.assets.factories.calls import calls_metadata
 from rag_bench.assets.factories.cells import keys_of, log_progress, recorded, sweep_asset
+from rag_bench.evaluation.instrument.canary import LEAST_CASES, MOST_CASES, USUAL_CASES
 from rag_bench.partitions import Partitions
 from rag_bench.resources import DatabaseResource, ModelsResource
 from rag_bench.tiers import registry
@@ -27,10 +28,11 @@ class CanaryConfig(dg.Config):
     """How much is asked again."""
 
     cases: int = Field(
-        default=30,
-        ge=5,
-        le=30,
-        description="Stored calls of each judge to ask again; its price is said first.",
+        default=USUAL_CASES,
+        ge=LEAST_CASES,
+        le=MOST_CASES,
+        description="Stored calls of each judge to ask again; its price is said first. More of "
+        "them show smaller changes.",
     )
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
 from rag_bench.cli.flags import Caps
 from rag_bench.errors import RagBenchError
+from rag_bench.evaluation.instrument.canary import LEAST_CASES, MOST_CASES, USUAL_CASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,13 @@ def judge_canary(
         typer.Option(help="Comma-separated <provider>/<model>; empty: every benchmark judge."),
     ] = "",
     cases: Annotated[
-        int, typer.Option(help="Stored calls of each judge to ask again.", min=5, max=30)
-    ] = 30,
+        int,
+        typer.Option(
+            help="Stored calls of each judge to ask again; more show smaller changes.",
+            min=LEAST_CASES,
+            max=MOST_CASES,
+        ),
+    ] = USUAL_CASES,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked and its price; ask nothing.")
     ] = False,

@@ -32,6 +32,9 @@ ALPHA = 0.01
 POWER = 0.8
 #: Fewer cases cannot show anything at that level: no change of four verdicts would.
 LEAST_CASES = 5
+#: Asked unless somebody wants to see smaller changes, and at most: the simulation of what can be
+#: seen grows with them.
+USUAL_CASES, MOST_CASES = 30, 300
 #: Draws of the reference that are used: the earliest, so that a slow drift is not followed.
 MOST_REFERENCE = 4
 _PERMUTATIONS = 4_999

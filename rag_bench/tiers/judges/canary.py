@@ -18,7 +18,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import CaseError, ConfigurationError
-from rag_bench.evaluation.instrument.canary import LEAST_CASES, MOST_REFERENCE, examine
+from rag_bench.evaluation.instrument.canary import (
+    LEAST_CASES,
+    MOST_REFERENCE,
+    USUAL_CASES,
+    examine,
+)
 from rag_bench.evaluation.instrument.served import Served, differ
 from rag_bench.hashing import content_hash
 from rag_bench.llm.config.providers import Role
@@ -50,7 +55,6 @@ if TYPE_CHECKING:
 VERSION = "1"
 #: In its inputs: the keys of the calls that were asked again. (`calls` counts what it asked.)
 CALLS = "asked_again"
-N_CASES = 30
 _SEED = "canary"
 _LOOKED_AT = 20  # stored calls per case, as not each reply is a rubric's score
 #: Repeats of canaries: far above those of any run, and within the column's 31 bits.
@@ -106,7 +110,7 @@ class NothingToAskAgainError(ConfigurationError):
     """There are no stored calls of the judge that could be asked again; the message says why."""
 
 
-def plan_of(engine: Engine, models: Models, judge: str, n_cases: int = N_CASES) -> CanaryPlan:
+def plan_of(engine: Engine, models: Models, judge: str, n_cases: int = USUAL_CASES) -> CanaryPlan:
     """Return what a judge is to be asked again.
 
     Raises:
@@ -116,13 +120,16 @@ def plan_of(engine: Engine, models: Models, judge: str, n_cases: int = N_CASES) 
     provider, model = models.split(judge)
     before = canaries_of(engine, judge)
     kept = calls_named(engine, before[0].inputs.get(CALLS, ())) if before else []
-    if len(kept) >= min(n_cases, N_CASES):
+    if len(kept) >= n_cases:
         chosen = kept[:n_cases]
     else:
         found = calls_to_choose_from(
             engine, provider.recorded_name, model, seed=_SEED, limit=n_cases * _LOOKED_AT
         )
-        chosen = _over_rubrics([call for call in found if _stored_score(call) is not None], n_cases)
+        usable = [call for call in found if _stored_score(call) is not None]
+        if (changed := _changed_at(before)) is not None:  # the judge of before is not asked for
+            usable = [call for call in usable if call.created_at >= changed]
+        chosen = _over_rubrics(usable, n_cases)
         if len(chosen) <= len(kept):
             chosen = kept
         elif {call.key for call in chosen} != {call.key for call in kept}:
@@ -146,6 +153,12 @@ def plan_of(engine: Engine, models: Models, judge: str, n_cases: int = N_CASES) 
         served,
         since,
     )
+
+
+def _changed_at(before: Sequence[StoredEvaluation]) -> datetime | None:
+    """Return when the judge was last found to be another one."""
+    seen = (one.inputs["result"]["seen"] for one in before if _says(one) == CHANGED)
+    return next((datetime.fromisoformat(one) for one in seen), None)
 
 
 def _common(lengths: Sequence[int]) -> int:

@@ -11,6 +11,7 @@ import pytest
 from small_world import World
 from sqlalchemy import text
 
+from rag_bench.evaluation.instrument.canary import USUAL_CASES
 from rag_bench.llm.config.providers import Providers
 from rag_bench.llm.transport.client import ChatModels
 from rag_bench.reporting.instruments import asked_after, change_marks
@@ -70,12 +71,12 @@ class Asked:
 
         self._run(work)
 
-    def canary(self, judge: str) -> tuple[StoredEvaluation, int]:
+    def canary(self, judge: str, n_cases: int = USUAL_CASES) -> tuple[StoredEvaluation, int]:
         """Ask a judge again; return what it has shown and how many calls were made."""
         engine, found = self.world.engine, []
 
         async def work(models: Models) -> None:
-            task = task_of(engine, models, plan_of(engine, models, judge), None)
+            task = task_of(engine, models, plan_of(engine, models, judge, n_cases), None)
             await evaluate(
                 conditions(engine, judge), models, [task], lambda _, it: found.append(it), ""
             )
@@ -165,3 +166,35 @@ def test_another_served_model_is_a_change_whatever_its_scores(asked: Asked) -> N
     [mark] = change_marks([row, old], [change])
     assert "evaluation 9 may be the new judge's, evaluation 8 the old one's" in mark
     assert "oracle-1" in mark
+
+
+def test_more_calls_are_asked_when_more_are_wanted(asked: Asked) -> None:
+    judge = "simulator/oracle"
+    asked.score(judge)
+    few, _ = asked.canary(judge, 6)
+    assert len(few.inputs[CALLS]) == 6
+    more, sent = asked.canary(judge, 12)
+    assert more.inputs[CALLS][:6] == few.inputs[CALLS], "the first of them stay"
+    n = len(more.inputs[CALLS])
+    assert 6 < n <= 12
+    assert sent == 2 * n, "of those that are new, nothing but the first reply is known"
+    again, sent = asked.canary(judge, 6)
+    assert again.inputs[CALLS] == few.inputs[CALLS]
+    assert sent == 6
+    assert again.inputs["result"]["n_reference"] == 4
+    assert changes(asked.world.engine) == []
+
+
+def test_more_calls_are_not_those_of_the_judge_before_it_changed(asked: Asked) -> None:
+    judge = "simulator/oracle"
+    asked.score(judge)
+    asked.canary(judge, 12)
+    asked.judges = (LENIENT, MOODY)
+    found, _ = asked.canary(judge, 12)
+    assert found.inputs["result"]["outcome"] == "changed"
+    # Nothing was scored since, so there is nothing more to ask: the same twelve, as they are now.
+    after, _ = asked.canary(judge, 24)
+    assert len(found.inputs[CALLS]) == 12
+    assert after.inputs[CALLS] == found.inputs[CALLS]
+    assert after.inputs["result"]["outcome"] == "unchanged"
+    assert len(changes(asked.world.engine)) == 1
