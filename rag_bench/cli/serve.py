@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rag_bench.cli.app import app, errors
+from rag_bench.cli.ports import is_taken, require_free
 from rag_bench.errors import RagBenchError
 from rag_bench.settings import PROJECT_ROOT, get_settings
 
@@ -52,6 +52,7 @@ def dev(
 
     # Without what the environment files say: "Reload definitions" is to read them anew.
     environment = dict(os.environ)
+    require_free(host, port)
     settings = get_settings()
     embedded = None if settings.database_url else EmbeddedServer(settings.home)
     prepared = prepare_home(settings)
@@ -111,16 +112,12 @@ def _start_beside(
     """Start `rag-bench <name>` beside the UI, unless it is not wanted or the port is taken."""
     if not port:
         return None
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            errors.print(
-                f"Port {port} is taken: no {name}; choose another with --{name}-port.",
-                highlight=False,
-            )
-            return None
+    if is_taken(host, port):
+        errors.print(
+            f"Port {port} is taken: no {name}; choose another with --{name}-port.",
+            highlight=False,
+        )
+        return None
     command = [sys.executable, "-c", "from rag_bench.cli import main; main()", name]
     # In a session of its own, so that Ctrl-C reaches only the one who stops it.
     return subprocess.Popen(
@@ -181,6 +178,7 @@ def simulator(
     from rag_bench.simulator.server import serve
     from rag_bench.simulator.truth import PostgresTruth
 
+    require_free(host, port)
     engine = open_engine()
     simulated = Simulator(answer_key_from_database(engine), PostgresTruth(engine))
     typer.echo(f"OpenAI base URL: http://{host}:{port}/v1")
@@ -232,6 +230,7 @@ def api(
     from rag_bench.api.logs import log_config
     from rag_bench.cli.app import open_engine
 
+    require_free(host, port)
     settings = get_settings()
     engine = open_engine()
     application = build(engine, settings, _daemon_watch(), executes=True, warms=settings.api_warm)
@@ -274,6 +273,7 @@ def dashboard(
     from rag_bench.cli.app import open_engine
     from rag_bench.dashboard.serving import local
 
+    require_free(host, port)
     settings = get_settings()
     engine = open_engine()
     typer.echo("Looking at every tab once, so that nobody waits for the first look …")
