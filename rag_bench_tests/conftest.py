@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from fresh_databases import FreshDatabases
 from sqlalchemy import Engine
 
 from rag_bench.processes import look_for_garbage_rarely
@@ -149,15 +150,20 @@ def template_database(server: EmbeddedServer) -> Iterator[str]:
         connection.execute(f'drop database "{name}" with (force)')
 
 
+@pytest.fixture(scope="session")
+def fresh_databases(server: EmbeddedServer, template_database: str) -> Iterator[FreshDatabases]:
+    """Migrated, empty databases, each for one test."""
+    databases = FreshDatabases(server, template_database)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def database_url(server: EmbeddedServer, template_database: str) -> Iterator[str]:
+def database_url(server: EmbeddedServer, fresh_databases: FreshDatabases) -> Iterator[str]:
     """The libpq URL of a fresh, migrated database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with _admin(server) as connection:
-        connection.execute(f'create database "{name}" template "{template_database}"')
+    name = fresh_databases.take()
     yield server.url(name)
-    with _admin(server) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
+    fresh_databases.give_back(name)
 
 
 @pytest.fixture
