@@ -218,6 +218,7 @@ def test_the_recognizer_is_loaded_once_by_any_number_of_threads(
     assert loaded == [1]
 
 
+@pytest.mark.once  # of imports
 def test_nothing_heavy_is_imported_before_it_is_needed_and_all_of_it_by_prepare() -> None:
     program = """
 import sys

@@ -69,6 +69,7 @@ def test_the_same_as_sentence_transformers_itself(default_encoder: Encoder) -> N
         np.testing.assert_allclose(mine, its, atol=5e-6)
 
 
+@pytest.mark.once  # of imports
 def test_loading_the_default_encoder_imports_torch_and_a_tokenizer_alone() -> None:
     code = (
         "import sys; from rag_bench.settings import Settings; "

@@ -20,9 +20,9 @@ from rag_bench.retrieval.encoder import load_encoder
 from rag_bench.retrieval.encoder_process import EncoderProcess, encoder_process, running_process
 from rag_bench.settings import Settings
 
-#: What it is about is when a process ends and what is said of it; whose kernels it computes by
-#: changes nothing, and each of these loads an encoder or two.
-of_processes = pytest.mark.once
+# What it is about is that a process does as this one, when it ends and what is said of it; both
+# compute by the same kernels, whosever they are, and each of these loads an encoder or two.
+pytestmark = pytest.mark.once
 
 TEXTS = ["привет", "как дела?", "очень длинный вопрос студента", "hello"]
 
@@ -59,7 +59,6 @@ def test_beside_calls_it_is_the_same_encoder(process: EncoderProcess) -> None:
     np.testing.assert_allclose(again, alone, atol=2e-6)
 
 
-@of_processes
 def test_a_killed_one_says_so_and_the_next_is_another(settings: Settings) -> None:
     killed = encoder_process(settings)
     assert encoder_process(settings) is killed is running_process(settings)
@@ -76,7 +75,6 @@ def test_a_killed_one_says_so_and_the_next_is_another(settings: Settings) -> Non
     assert not psutil.pid_exists(another.pid)
 
 
-@of_processes
 def test_what_cannot_be_loaded_is_said_as_it_is_here(tmp_path: Path, tiny_model: Path) -> None:
     process = EncoderProcess(
         Settings(home=tmp_path, encoder=str(tiny_model), encoder_max_tokens=99)
@@ -86,7 +84,6 @@ def test_what_cannot_be_loaded_is_said_as_it_is_here(tmp_path: Path, tiny_model:
     process.close()
 
 
-@of_processes
 def test_it_ends_with_the_process_that_started_it(settings: Settings) -> None:
     """However that ends: by kill -9, with nobody to close anything."""
     code = (
@@ -105,7 +102,6 @@ def test_it_ends_with_the_process_that_started_it(settings: Settings) -> None:
     child.wait(timeout=60)
 
 
-@of_processes
 def test_settings_are_not_mixed_and_one_is_enough(
     settings: Settings, tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -118,7 +114,6 @@ def test_settings_are_not_mixed_and_one_is_enough(
     module.close_process()
 
 
-@of_processes
 def test_closing_ends_work_in_hand(process: EncoderProcess) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -58,6 +58,7 @@ def test_judges_that_never_differ_between_answers_link_nothing() -> None:
         bridge([], scale=SCALE)
 
 
+@pytest.mark.once  # a share of 200 worlds, which no last bit moves
 def test_means_that_cross_the_bridge_lie_within_its_interval_as_often_as_promised() -> None:
     """200 worlds of 40 pages of 5 answers: the new judge is 0.4 lower, and both have noise."""
     rng = np.random.default_rng(5)

@@ -132,6 +132,7 @@ def test_readable_keeps_signs_and_case() -> None:
     assert readable("№４０８\u200b и Ёж™") == "№408 и Ёж™"
 
 
+@pytest.mark.once  # of characters
 def test_folding_twice_changes_nothing_for_any_character() -> None:
     for code in range(sys.maxunicode + 1):
         character = chr(code)

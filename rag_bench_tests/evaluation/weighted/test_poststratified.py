@@ -157,6 +157,7 @@ def drawn(
     return [float(v) for v in values], strata, clusters
 
 
+@pytest.mark.once  # a share of many worlds, which no last bit moves
 @pytest.mark.parametrize(
     ("pages", "per_page", "correlation", "graded"),
     [(40, 5, 0.1, False), (120, 2, 0.0, False), (60, 4, 0.2, True), (24, 8, 0.1, True)],
