@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.evaluation.paired.asked_again import cases_that_decide, with_fresh, word_after
-from rag_bench.evaluation.paired.words import PASSED
+from rag_bench.evaluation.paired.words import GOT_WORSE, PASSED, STANDS
 from rag_bench.releases.replay import FRESH, Conditions, count, measure, replayed
+from rag_bench.releases.reproducing import Fresh, SideName
 from rag_bench.reporting.compared.across import Carried
-from rag_bench.reporting.compared.gate import Gated, gate_sides, outcome_of
+from rag_bench.reporting.compared.gate import Gated, Passed, gate_sides, outcome_of
 from rag_bench.reporting.compared.policy import Policy
 from rag_bench.reporting.compared.shapes import MetricCompared
 from rag_bench.reporting.compared.sides import Side
@@ -32,6 +33,7 @@ class Question:
 
     ``names``: by the metric's name there, the name that it has in the comparison. ``carried_a``,
     ``carried_b``: by that name, the bridge that a side's new scores cross as the first ones did.
+    ``sides``: those that are asked.
     """
 
     a: EvaluationToCompare
@@ -40,6 +42,15 @@ class Question:
     cases: Sequence[str]
     carried_a: Mapping[str, Carried] = field(default_factory=dict)
     carried_b: Mapping[str, Carried] = field(default_factory=dict)
+    sides: Sequence[SideName] = ("a", "b")
+
+    @property
+    def asked(self) -> Iterator[tuple[SideName, EvaluationToCompare, Mapping[str, Carried]]]:
+        """Its evaluations that are asked, each with its side and with what its scores cross."""
+        if "a" in self.sides:
+            yield "a", self.a, self.carried_a
+        if "b" in self.sides:
+            yield "b", self.b, self.carried_b
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,31 @@ def questions(found: Gated, sides: Released) -> list[Question]:
     return asked
 
 
+def controls(first: Gated, sides: Released, asked: Sequence[Question]) -> list[Question]:
+    """Return what tells whether the old side is still itself: all its other cases, where a loss is
+    proven by what is stored.
+
+    The cases that decide were chosen by the very scores that are to be tried; all together are not.
+    """
+    proven = {
+        one.metric.name
+        for one in first.metrics
+        if one.outcome != PASSED and one.metric.decision.word == GOT_WORSE
+    }
+    a, b = _scores(sides.a), _scores(sides.b)
+    found = []
+    for one in asked:
+        names = {name: called for name, called in one.names.items() if called in proven}
+        cases = sorted(
+            case
+            for case in (a.keys() & b.keys()) - set(one.cases)
+            if any(called in a[case] and called in b[case] for called in names.values())
+        )
+        if cases:
+            found.append(replace(one, names=names, cases=cases, sides=("a",)))
+    return found
+
+
 async def price(
     engine: Engine, settings: Settings, models: Models, asked: Sequence[Question]
 ) -> Plan:
@@ -82,7 +118,7 @@ async def price(
     notes: list[str] = []
     async with counting(engine, settings, models.providers, models.default_slots) as counted:
         for one in asked:
-            for evaluation in (one.a, one.b):
+            for _, evaluation, _ in one.asked:
                 wanted = Conditions.of(evaluation)
                 with replayed(engine, wanted, only=one.cases, replicate=FRESH) as bench:
                     walk = counted.walk(bench)
@@ -93,17 +129,16 @@ async def price(
 
 async def ask(
     engine: Engine, models: Models, asked: Sequence[Question], run_id: str | None = None
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Ask again; returns by side, then by case, the new scores by the comparison's names."""
+) -> Fresh:
+    """Ask again."""
     fresh: dict[str, dict[str, dict[str, float]]] = {"a": {}, "b": {}}
+    made: list[tuple[SideName, EvaluationToCompare, int]] = []
     for one in asked:
-        for side, evaluation, carried in (
-            ("a", one.a, one.carried_a),
-            ("b", one.b, one.carried_b),
-        ):
+        for side, evaluation, carried in one.asked:
             wanted = Conditions.of(evaluation)
             with replayed(engine, wanted, only=one.cases, replicate=FRESH, run_id=run_id) as bench:
                 stored = await measure(bench, models, wanted)
+            made.append((side, evaluation, stored.id))
             for case in cases_of(engine, stored.id):
                 scores = fresh[side].setdefault(case.case_id, {})
                 for name, called in one.names.items():
@@ -112,7 +147,7 @@ async def ask(
                         crosses = carried.get(called)
                         number = float(value)
                         scores[called] = crosses.link.carried(number) if crosses else number
-    return fresh
+    return Fresh(fresh, made)
 
 
 def gate_after(
@@ -121,8 +156,12 @@ def gate_after(
     first: Gated,
     policy: Policy,
     fresh: Mapping[str, Mapping[str, Mapping[str, float]]],
+    not_reproduced: Collection[str] = (),
 ) -> Gated:
-    """Return what the gate says after its deciding cases were asked again; see `asked_again`."""
+    """Return what the gate says after its deciding cases were asked again; see `asked_again`.
+
+    Of the metrics by which a side is ``not_reproduced`` the stored results decide.
+    """
     metrics = frozenset(
         name for side in fresh.values() for scores in side.values() for name in scores
     )
@@ -142,11 +181,19 @@ def gate_after(
         if one.metric.name not in metrics:
             said.append(before[one.metric.name])
             continue
+        if one.metric.name in not_reproduced:
+            said.append(_standing(before[one.metric.name]))
+            continue
         word = word_after(by_name[one.metric.name].metric.decision.word, one.metric.decision.word)
         metric = _saying(one.metric, word)
         outcome, reason = outcome_of(one.of, metric, one.paired, policy)
         said.append(replace(one, metric=metric, outcome=outcome, reason=reason))
     return replace(pooled, metrics=said, missing=first.missing)
+
+
+def _standing(one: Passed) -> Passed:
+    """Return what was said by the stored results, with the reason why it stands."""
+    return replace(one, reason=f"{one.metric.decision.word} {STANDS}")
 
 
 def _saying(metric: MetricCompared, word: Any) -> MetricCompared:

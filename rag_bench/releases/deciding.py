@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
-from rag_bench.evaluation.paired.words import PASSED, Outcome
+from rag_bench.evaluation.paired.words import GOT_WORSE, PASSED, Outcome
 from rag_bench.releases import again
 from rag_bench.releases.again import Released
+from rag_bench.releases.asked import Again, Whole, told, usd
 from rag_bench.releases.replay import CannotReplayError
+from rag_bench.releases.reproducing import Fresh, Reproduction, reproduction
 from rag_bench.reporting.compared.across import across
 from rag_bench.reporting.compared.gate import Gated, gate_sides, measured
 from rag_bench.reporting.compared.pinned import as_json, evaluations_of
@@ -45,38 +48,6 @@ class Asking:
     ask: bool = True
     max_calls: int | None = None
     max_cost_usd: float | None = None
-
-
-@dataclass
-class Again:
-    """What became of asking again; ``plan``: its price, None where nothing was to be asked."""
-
-    plan: Mapping[str, Any] | None = None
-    asked: bool = False
-    why_not: str | None = None
-    n_cases: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for programs."""
-        return {
-            "asked": self.asked,
-            "cases": self.n_cases,
-            "why_not": self.why_not,
-            "price": self.plan,
-        }
-
-    def lines(self) -> Iterator[str]:
-        """Yield it in words."""
-        if self.plan is None:
-            if self.why_not:
-                yield self.why_not
-            return
-        price = f"{self.plan['calls']} calls for about {_usd(self.plan['cost_usd'])}, at most "
-        price += f"{self.plan['most_calls']} for {_usd(self.plan['most_usd'])}"
-        done = "was asked again" if self.asked else "would be asked again"
-        yield f"{self.n_cases} cases decide; with fresh answers of both sides it {done}: {price}."
-        if self.why_not:
-            yield f"It was not asked again: {self.why_not}"
 
 
 @dataclass(frozen=True)
@@ -241,27 +212,64 @@ async def _again(
     if not asked:
         return first, Again()
     note = Again(n_cases=len({case for one in asked for case in one.cases}))
+    more = again.controls(first, sides, asked)
     try:
-        plan = await again.price(engine, settings, models, asked)
-        told = plan.to_json()
-        note.plan = {
-            "calls": plan.n_to_send + plan.n_unknown,
-            "most_calls": plan.n_most,
-            "cost_usd": told["cost_usd"],
-            "most_usd": told["most_usd"],
-            "seconds": plan.seconds,
-            "lines": told["lines"],
-            "notes": told["notes"],
-        }
-        note.why_not = _why_not(asking, plan.n_most, told["most_usd"])
+        note.plan = told(await again.price(engine, settings, models, asked))
+        if more:
+            price = told(await again.price(engine, settings, models, more))
+            note.whole = Whole(len({case for one in more for case in one.cases}), price)
+        note.why_not = _why_not(asking, note.plan["most_calls"], note.plan["most_usd"])
         if note.why_not:
             return first, note
         fresh = await again.ask(engine, models, asked, run_id)
+        note.asked = True
+        found, note.reproduction = _after(engine, sides, first, policy, fresh)
+        if note.whole is None or not _unconfirmed(first, found):
+            return found, note
+        note.whole.why_not = _why_not(asking, *_sum(note.plan, note.whole.plan))
+        if note.whole.why_not:
+            return found, note
+        rest = await again.ask(engine, models, more, run_id)
+        note.whole.asked = True
+        found, note.reproduction = _after(engine, sides, first, policy, fresh, rest)
     except CannotReplayError as error:
+        if note.asked and note.whole is not None:
+            note.whole.why_not = str(error)
+            return found, note
         note.why_not = str(error)
         return first, note
-    note.asked = True
-    return again.gate_after(engine, sides, first, policy, fresh), note
+    return found, note
+
+
+def _after(
+    engine: Engine,
+    sides: Released,
+    first: Gated,
+    policy: Policy,
+    fresh: Fresh,
+    rest: Fresh | None = None,
+) -> tuple[Gated, Reproduction]:
+    """Return what is said after asking again, and whether both sides still give their scores."""
+    found = reproduction(engine, sides.a, sides.b, fresh, rest)
+    return again.gate_after(engine, sides, first, policy, fresh.scores, found.metrics), found
+
+
+def _unconfirmed(first: Gated, after: Gated) -> bool:
+    """Whether a loss that the stored results prove is not said any more."""
+    now = {one.metric.name: one.metric.decision.word for one in after.metrics}
+    return any(
+        one.outcome != PASSED
+        and one.metric.decision.word == GOT_WORSE
+        and now.get(one.metric.name) != GOT_WORSE
+        for one in first.metrics
+    )
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, float | None]:
+    """Return the most calls and dollars of two prices together; None: not known."""
+    costs = [plan["most_usd"] for plan in (one, other) if plan["most_calls"]]
+    known = None if None in costs else math.fsum(costs)
+    return one["most_calls"] + other["most_calls"], known
 
 
 def _why_not(asking: Asking, calls: int, cost: float | None) -> str | None:
@@ -270,13 +278,9 @@ def _why_not(asking: Asking, calls: int, cost: float | None) -> str | None:
     if asking.max_calls is not None and calls > asking.max_calls:
         return f"up to {calls} calls are more than the cap of {asking.max_calls} (max_calls)."
     if asking.max_cost_usd is not None and calls and (cost is None or cost > asking.max_cost_usd):
-        said = "an unknown price" if cost is None else f"up to {_usd(cost)}"
+        said = "an unknown price" if cost is None else f"up to {usd(cost)}"
         return f"{said} is more than the cap of {asking.max_cost_usd} USD (max_cost_usd)."
     return None
-
-
-def _usd(cost: float | None) -> str:
-    return "an unknown price" if cost is None else f"{cost:.4f} USD"
 
 
 def _newer(sides: Released) -> bool:

@@ -10,6 +10,7 @@ from dashboard_pages import Shown, shown
 from judged_twice import AFTER, BEFORE, COMMAND, NEW, OLD, QUALITY, bridged, gold, scored
 from sqlalchemy import Engine, text
 
+from rag_bench.evaluation.paired.words import ANEW, WORLD_CHANGED
 from rag_bench.releases.deciding import decide_by_stored
 from rag_bench.reporting.compared.gate import gate
 from rag_bench.reporting.compared.pinned import pin, unpin
@@ -116,6 +117,36 @@ def test_what_the_job_said_stands_with_what_asking_again_cost(engine: Engine) ->
     # Held against another baseline since, it says nothing of this one any more.
     pin(engine, f"settings:{BEFORE}", why="released once more")
     assert "nothing was asked again" in shown(engine, f"?tab=overview&settings={AFTER}").text
+
+
+def test_an_old_side_that_is_no_longer_itself_is_told(engine: Engine) -> None:
+    two_runs(engine)
+    pin(engine, f"settings:{BEFORE}", why="released")
+    found = decide_by_stored(engine, AFTER, DEFAULT_RULES)
+    assert found is not None
+    said = found.as_json()
+    [model] = said["models"]
+    price = {"calls": 48, "most_calls": 84, "cost_usd": 0.25, "most_usd": 0.5}
+    model["again"] |= {"asked": True, "cases": 12, "price": price}
+    model["again"]["old_side"] = {"asked": True, "cases": 148, "why_not": None, "price": price}
+    known = "Known: alpha/g1 is answered for by g1-2026-06 now, by g1-2026-01 then."
+    model["again"]["reproduction"] = {
+        "world_changed": True,
+        "scores": [],
+        "known": [],
+        "in_words": [WORLD_CHANGED, known, ANEW["model"]],
+    }
+    verdicts.append(engine, AFTER, "failed", said)
+    page = shown(engine, f"?tab=overview&settings={AFTER}").text
+    for line in (WORLD_CHANGED, known, ANEW["model"]):
+        assert line in page
+    assert "all other questions of the old side were asked again as well" in page
+    assert "148; 48 calls" in page
+    russian = shown(engine, f"?tab=overview&settings={AFTER}&lang=ru").text
+    assert "изменился мир" in russian
+    assert "за alpha/g1 теперь отвечает g1-2026-06, а тогда — g1-2026-01" in russian
+    assert "остальные вопросы старой стороны" in russian
+    assert "The world has changed" not in russian
 
 
 def test_a_release_that_cannot_be_held_says_why(engine: Engine) -> None:

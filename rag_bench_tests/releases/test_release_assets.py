@@ -22,6 +22,8 @@ from rag_bench.llm.tasks import prompts
 from rag_bench.partitions import ModelLists
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.pinned import against_baseline, pin
+from rag_bench.simulator.roster import Catalogue
+from rag_bench.simulator.serving import Serving, served_as
 from rag_bench.store.evaluations import newest_settings_hash
 from rag_bench.store.releases.baselines import current_baseline, history
 from rag_bench.store.releases.verdicts import newest_verdict
@@ -149,6 +151,26 @@ def test_a_worse_model_is_asked_again_at_a_stated_price_and_then_not_published(
         found
         == world.rows("select settings_hash from rag_bench.release_verdict")[0]["settings_hash"]
     )
+
+
+def test_a_model_swapped_behind_the_baselines_name_is_named(done_world: World) -> None:
+    world, name = done_world, STRONG.partition("/")[2]
+    pin(world.engine, f"model:{STRONG}", why="it runs in production")
+    swapped = Serving().with_model(name, Catalogue().by_name["sim-weak"], says="sim-weak")
+    with served_as(swapped):
+        result = world.run(RELEASE, tags={}, ops={"release_gate": {"generation_model": WEAK}})
+    gate = only(world, "release_gate", result)
+    [told] = gate["asked_again"]
+    assert told["asked"]
+    assert [(one["side"], one["cause"]) for one in told["reproduction"]["known"]] == [
+        ("a", "model")
+    ]
+    known = f"Known: {STRONG} is answered for by sim-weak [simulated] now, by {name} [simulated]"
+    assert f"{known} then." in told["reproduction"]["in_words"]
+    assert known in gate["in_words"]
+    stored = newest_verdict(world.engine)
+    assert stored is not None
+    assert stored.said["models"][0]["again"]["reproduction"] == told["reproduction"]
 
 
 def test_a_changed_prompt_is_held_against_the_baseline_cell_by_cell(

@@ -6,13 +6,16 @@ import re
 
 import pytest
 
+from rag_bench.evaluation.paired.reproduced import LEVEL
 from rag_bench.evaluation.paired.words import (
+    ANEW,
     CANNOT_TELL,
     GOT_WORSE,
     MAY_I_RELEASE,
     NO_WORSE,
     WHAT_TO_DO,
 )
+from rag_bench.languages.translated import sentence
 from rag_bench.reporting.compared.gate import Gated
 from rag_bench.settings import PROJECT_ROOT, Settings
 
@@ -39,6 +42,22 @@ def test_the_words_of_the_page_are_those_of_the_code(page: str) -> None:
     if page == PAGES[0]:
         for word, todo in WHAT_TO_DO.items():
             assert found[word][-1].rstrip(" |") == todo
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_to_do_in_another_world_is_that_of_the_code(page: str) -> None:
+    text = (PROJECT_ROOT / page).read_text(encoding="utf-8")
+    found = dict(re.findall(r"^\| .*\(`(\w+)`\) \| (.+) \|$", text, re.MULTILINE))
+    assert found.keys() == ANEW.keys()
+    for cause, todo in ANEW.items():
+        if page == PAGES[0]:
+            assert found[cause] == todo
+        else:
+            said = sentence(todo, "ru").partition(": ")[2] or sentence(todo, "ru")
+            assert re.findall(r"`[^`]+`", found[cause]) == re.findall(r"`[^`]+`", said)
+            assert found[cause].endswith("спросить снова") is said.endswith("спросите снова.")
+    level = f"{LEVEL:.1%}".replace("%", " %")
+    assert (level if page == PAGES[0] else level.replace(".", ",")) in text
 
 
 def test_the_gate_answers_in_these_words() -> None:

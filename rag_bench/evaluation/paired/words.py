@@ -29,3 +29,37 @@ WHAT_TO_DO: Mapping[Word, str] = {
 }
 #: As a part of a metric's scale: 5 points of a rate, 0.2 of a rubric from 1 to 5.
 MARGIN = 0.05
+
+#: What may have changed in the world; "code": the program, or what it asks by.
+World = Literal["model", "judge", "chunks", "code", "unknown"]
+#: What the sides of a gate are called.
+SIDES: Mapping[str, str] = {"a": "The old side", "b": "The new side"}
+#: Said where a side no longer gives its stored scores.
+WORLD_CHANGED = (
+    "The world has changed since it was measured, and that is not the change under test: fresh "
+    "answers neither confirm nor take back what the stored results say, so these decide."
+)
+#: Said where that is so and nothing is known to be other than before.
+NOTHING_SEEN = (
+    "No cause is known: models and judges answer under the same names and builds, the same chunks "
+    "are given, prompts and code are those of then, and no canary has found a judge changed."
+)
+#: What is to be done then, by what is known to have changed.
+ANEW: Mapping[World, str] = {
+    "model": (
+        "Another model answers: say `rag-bench model-changed`, measure both sides anew, pin the "
+        "baseline and ask again."
+    ),
+    "judge": (
+        "Another judge scores: say `rag-bench model-changed`, let it score both sides anew, pin "
+        "the baseline and ask again."
+    ),
+    "chunks": "Retrieval gives other chunks of the same dump: mend it and ask again.",
+    "code": "Measure both sides by this version, pin the baseline and ask again.",
+    "unknown": (
+        "Ask the judge's canary (`rag-bench judge-canary`); say `rag-bench model-changed` of what "
+        "has changed, measure both sides anew, pin the baseline and ask again."
+    ),
+}
+#: Why a word of the stored results stands where fresh answers are of another world.
+STANDS = "by the stored results; asked again, a side no longer gives its stored scores"

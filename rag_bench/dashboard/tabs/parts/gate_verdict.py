@@ -90,6 +90,7 @@ def of_release(context: Context) -> list[object]:
     for n, one in enumerate(found["models"]):
         answer, *more = _verdict(words, one, f"gate-{n + 1}", one["model"])
         more += [paragraph(line) for line in _again(words, one)]
+        more += _reproduction(words, one)
         # Of several models the answers stand below each other; what they rest on is a click away.
         folded = len(found["models"]) > 1 and more
         parts += (
@@ -235,11 +236,31 @@ def _again(words: Words, one: Mapping[str, Any]) -> Sequence[object]:
         if "most_calls" in price:
             usd = _usd(words, price["most_usd"])
             lines.append(words("gate_at_most", calls=number(price["most_calls"]), usd=usd))
+    # Nor do they say whether the old side still gives its stored scores.
+    if (whole := again.get("old_side")) is not None:
+        key = "gate_old_side_asked" if whole["asked"] else "gate_old_side_would_be"
+        price = whole["price"]
+        usd, most = _usd(words, price["cost_usd"]), _usd(words, price["most_usd"])
+        calls, at_most = number(price["calls"]), number(price["most_calls"])
+        lines.append(
+            words(key, n=whole["cases"], calls=calls, usd=usd, at_most=at_most, most_usd=most)
+        )
+        if whole["why_not"]:
+            lines.append(words.sentence(whole["why_not"]))
     if again["why_not"]:
         lines.append(words.sentence(again["why_not"]))
     elif again["price"] is None and one["outcome"] != "passed":
         lines.append(words("gate_job"))
     return lines
+
+
+def _reproduction(words: Words, one: Mapping[str, Any]) -> list[object]:
+    """Return whether both sides still give their stored scores, where there is something to say."""
+    found = one["again"].get("reproduction")
+    if not found or not found["in_words"]:
+        return []
+    told = " ".join(words.sentence(line) for line in found["in_words"])
+    return [said(told, "warn" if found["world_changed"] else "note")]
 
 
 def _usd(words: Words, cost: float | None) -> str:
