@@ -94,7 +94,17 @@ def detail(text: str, lang: str) -> str:
     """Return the detail of a failed case in a language: several causes, each behind names."""
     if lang == ENGLISH or not text:
         return text
-    return "; ".join(_named(part, lang) for part in text.split("; "))
+    said: list[tuple[str, str]] = []  # English, and in the language
+    for part in text.split("; "):
+        found = _named(part, lang)
+        if found == part and said:
+            # It may be the end of a sentence that has this sign itself.
+            whole = f"{said[-1][0]}; {part}"
+            if (joined := _named(whole, lang)) not in (whole, f"{said[-1][1]}; {part}"):
+                said[-1] = whole, joined
+                continue
+        said.append((part, found))
+    return "; ".join(found for _, found in said)
 
 
 def _named(text: str, lang: str) -> str:

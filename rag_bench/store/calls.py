@@ -294,11 +294,12 @@ class CallStore:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one model was asked in one role, and what it cost. Unknown cost is None, not 0.
+    """What one model was asked in one role, and what it cost. What nobody said is None, not 0.
 
     ``n_useless`` are ok replies with an error code. Tokens and cost are sums over everything
     that was paid for, discarded replies included; ``n_cost_unknown`` says how many such replies
-    have no known price, in which case ``cost_usd`` is a lower bound (None if none has one).
+    have no known price, in which case ``cost_usd`` is a lower bound (None if none has one). Tokens
+    are those that replies tell; None where none does, as of a model that never answered.
     """
 
     role: str
@@ -308,8 +309,8 @@ class Usage:
     n_useless: int
     n_error: int
     n_discarded: int
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     cost_usd: Decimal | None
     n_cost_unknown: int
     latency_ms_p50: float | None
@@ -326,7 +327,7 @@ SELECT role, provider, model,
        count(*) FILTER (WHERE status = 'ok' AND error_code IS NOT NULL),
        count(*) FILTER (WHERE status = 'error'),
        count(*) FILTER (WHERE status = 'discarded'),
-       coalesce(sum(prompt_tokens), 0)::bigint, coalesce(sum(completion_tokens), 0)::bigint,
+       sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint,
        sum(cost_usd),
        count(*) FILTER (WHERE status <> 'error' AND cost_usd IS NULL),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) FILTER (WHERE status = 'ok'),

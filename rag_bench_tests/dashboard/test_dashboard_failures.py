@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dashboard_pages import shown
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from rag_bench.dashboard.address import TABS
 
@@ -30,6 +30,24 @@ def test_a_value_that_nothing_has_is_empty(failed: Engine) -> None:
     [metric] = page.tables["metrics"]
     assert metric["now"] == ""
     assert "0/3" in page.html
+
+
+NEVER_ANSWERED = """
+    insert into rag_bench.llm_call (key, role, provider, base_url, model, replicate, request,
+        status, error_code, prompt_tokens, cost_usd)
+    values ('a', 'generation', 'acme', '-', 'dumb', 0, '{}', 'error', 'TIMEOUT', null, null),
+        ('b', 'generation', 'acme', '-', 'silent', 0, '{}', 'ok', null, null, 0)
+"""
+
+
+def test_tokens_that_no_reply_tells_are_no_zero(failed: Engine) -> None:
+    with failed.begin() as connection:
+        connection.execute(text(NEVER_ANSWERED))
+    dumb, silent = shown(failed, "?tab=overview").tables["cost"]
+    assert (dumb["model"], dumb["calls"], dumb["failed"]) == ("acme/dumb", "0", "1")
+    for row in (dumb, silent):
+        assert (row["tokens in"], row["tokens out"]) == ("", "")
+    assert (dumb["USD"], float(silent["USD"])) == ("", 0.0), "a price of 0 is known"
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +14,8 @@ from rag_bench.eval_runs.executing import case_errors
 from rag_bench.evaluation.catalogue import CATALOGUE
 from rag_bench.evaluation.judge_requirements import REQUIREMENTS
 from rag_bench.evaluation.traffic.ratings import SCALES
-from rag_bench.languages.translated import catalogue, formula, sentence, title
+from rag_bench.languages.translated import catalogue, detail, formula, sentence, title
+from rag_bench.llm.tasks.prompts import load, names
 from rag_bench.tiers.base import causes
 
 RU = catalogue("ru")
@@ -66,6 +71,65 @@ def test_errors_of_a_service_s_case_are_there_in_russian() -> None:
         for cause in causes_of_it:
             russian = sentence(f"{text}: {cause}.", "ru")
             assert not re.search("[a-z]{3,}", russian), russian
+
+
+#: Whose cases' errors stand on pages; those of plans and of questions as they are written do not.
+ERRING = ("llm", "retrieval", "tiers")
+UNSEEN = Path("tiers", "plan")
+VALUE = "question"  # a prompt's field, too
+
+
+def _of_cases() -> Iterator[tuple[str, str]]:
+    """Every text of a case's error as it is written in the code, values left out, and where."""
+    root = Path(str(files("rag_bench")))
+    for path in sorted(p for part in ERRING for p in (root / part).rglob("*.py")):
+        where = path.relative_to(root)
+        if where.is_relative_to(UNSEEN):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "CaseError":
+                continue
+            text = node.args[1] if len(node.args) > 1 else None
+            if isinstance(text, ast.JoinedStr | ast.Constant):
+                parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+                said = [str(p.value) if isinstance(p, ast.Constant) else VALUE for p in parts]
+                yield f"{where}:{node.lineno}", "".join(said)
+
+
+def test_errors_of_cases_are_there_in_russian() -> None:
+    found = [one for one in _of_cases() if WORDS.search(one[1].replace(VALUE, ""))]
+    assert len(found) > 10
+    for where, text in found:
+        assert CYRILLIC.search(detail(text, "ru")), f"{where}: {text}"
+
+
+def test_every_field_of_a_prompt_that_may_be_missing_is_there_in_russian() -> None:
+    for prompt in names():
+        for field in load(prompt).fields:
+            assert CYRILLIC.search(sentence(f"{field} is empty", "ru")), field
+
+
+@pytest.mark.parametrize(
+    ("english", "russian"),
+    [
+        (
+            "x/m: the reply is empty: the model only thought; raise the token limit",
+            "x/m: ответ пустой: модель только рассуждала; увеличьте лимит токенов",
+        ),
+        (
+            "faithfulness: x/m: the reply is empty; own: boom; it hurt",
+            "faithfulness: x/m: ответ пустой; own: boom; it hurt",
+        ),
+        (
+            "not asked after 25 failures in a row, the last: the reply is empty; run again later",
+            "не спрашивали после 25 неудач подряд, последняя: ответ пустой; запустите позже",
+        ),
+        ("a; b; the reply is empty", "a; b; ответ пустой"),
+    ],
+)
+def test_several_causes_and_one_with_a_semicolon(english: str, russian: str) -> None:
+    assert detail(english, "ru") == russian
+    assert detail(english, "en") == english
 
 
 @pytest.mark.parametrize("section", ["advice", "sentences"])

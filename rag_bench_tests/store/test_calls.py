@@ -247,6 +247,7 @@ def test_sums_by_role_and_model(database_url: str, engine: Engine) -> None:
         assert generation.n_cost_unknown == 1
         assert generation.latency_ms_p50 == 20.0
         assert (judge.cost_usd, judge.n_cost_unknown) == (None, 1)
+        assert (judge.prompt_tokens, judge.completion_tokens) == (None, 4), "unknown, not 0"
         (of_run,) = usage(connection, run_id="other")
         assert of_run.n_ok == 1
         assert discard(connection, ["a", "d", "zzz"]) == 1

@@ -42,7 +42,9 @@ def ledger_metadata(engine: Engine) -> dict[str, Any]:
     return {
         "ledger_calls": sum(row.n_ok + row.n_error + row.n_discarded for row in rows),
         "ledger_failed_calls": sum(row.n_error for row in rows),
-        "ledger_tokens": sum(row.prompt_tokens + row.completion_tokens for row in rows),
+        "ledger_tokens": sum(
+            (row.prompt_tokens or 0) + (row.completion_tokens or 0) for row in rows
+        ),
         "ledger_cost_usd": float(sum(row.cost_usd or 0 for row in rows)),
         "ledger_calls_unpriced": sum(row.n_cost_unknown for row in rows),
     }

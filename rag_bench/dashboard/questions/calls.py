@@ -57,8 +57,8 @@ def _sums(sums: CallSums, words: Words) -> str:
         "calls_sums",
         n=sums.n_requests,
         sent=sums.n_sent,
-        prompt=number(sums.prompt_tokens),
-        completion=number(sums.completion_tokens),
+        prompt=number(sums.prompt_tokens) or "–",
+        completion=number(sums.completion_tokens) or "–",
     )
     if sums.cost_usd is not None:
         text += " " + words("calls_cost", usd=f"{sums.cost_usd:.6f}")

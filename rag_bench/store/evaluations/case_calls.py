@@ -92,14 +92,15 @@ def called(engine: Engine, call_ids: Iterable[int]) -> dict[int, dict[str, Any]]
 class CallSums:
     """What calls come to. A call that several requests rest on counts once in tokens and cost.
 
-    ``cost_usd``: None where no price is known; ``n_unpriced``: replies whose price is not.
+    Tokens and ``cost_usd``: None where no call tells any; ``n_unpriced``: replies whose price is
+    not known.
     """
 
     n_requests: int
     n_sent: int
     n_failed: int
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     cost_usd: Decimal | None
     n_unpriced: int
 
@@ -112,8 +113,13 @@ class CallSums:
             len(calls),
             sum(call.how == "sent" for call in calls),
             sum(call.status == "error" for call in once),
-            sum(call.prompt_tokens or 0 for call in once),
-            sum(call.completion_tokens or 0 for call in once),
+            _sum(call.prompt_tokens for call in once),
+            _sum(call.completion_tokens for call in once),
             sum(costs, Decimal(0)) if costs else None,
             sum(call.cost_usd is None and call.status != "error" for call in once),
         )
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None

@@ -60,8 +60,9 @@ def contexts_of(bench: Bench, tier: str) -> tuple[dict[str, Context], Mapping[st
 def _gold_context(bench: Bench, item: Item) -> Context:
     missing = [h for h in item.chunk_hashes if h not in bench.chunk_by_hash]
     if missing or not item.chunk_hashes:
-        what = "has no relevant chunk" if not missing else "names a chunk that is not in the dump"
-        return Context(error=CaseError(ErrorCode.INVALID_INPUT, f"the question {what}"))
+        why = "the question names a chunk that is not in the dump"
+        why = why if missing else "the question has no relevant chunk"
+        return Context(error=CaseError(ErrorCode.INVALID_INPUT, why))
     return Context(tuple(fragment_of(bench, h) for h in item.chunk_hashes))
 
 

@@ -49,7 +49,7 @@ def line_of(
     completion_tokens = tally.longest
     for known in (same, [u for u in usage if u.role == role and u.n_ok]):
         spent, replies = (
-            sum(u.completion_tokens for u in known),
+            sum(u.completion_tokens or 0 for u in known),
             sum(u.n_ok + u.n_discarded for u in known),
         )
         if spent and replies:
