@@ -249,6 +249,42 @@ def test_neither_dagster_nor_callbacks_nor_the_audit_have_any(
     assert not found_in(everything([one["row"] for one in audit]))
 
 
+COPIED = """
+    update rag_bench.dataset_item as item set question = left(chunk.text, 200)
+    from rag_bench.chunk, rag_bench.current_snapshot as now
+    where chunk.dump_sha256 = now.dump_sha256 and chunk.chunk_hash = item.chunk_hashes[1]
+        and item.item_id = any(:ids)
+"""
+
+
+def test_neither_a_dataset_s_health_nor_a_written_report_has_any(
+    planted: tuple[World, PlantedIds],
+) -> None:
+    """Questions that repeat their chunk are quoted, and items are named, in JSON and registry."""
+    world, _ = planted
+    with world.engine.begin() as connection:
+        connection.execute(text(COPIED), {"ids": list(CASE_IDS)})
+    [row] = world.rows(
+        "select dataset_id as id from rag_bench.dataset_item where item_id = :one", one=CASE_IDS[0]
+    )
+    ran = world.run(["dataset_health", "benchmark_report"], benchmark={"dataset": row["id"]})
+    assert ran.success
+    events = ran.get_asset_materialization_events()
+    told = [str(one.materialization.metadata) for one in events]
+    told += [str(one.metadata) for one in ran.get_asset_check_evaluations()]
+    assert len(told) > len(events) > 1
+    files = [one.read_text(encoding="utf-8") for one in world.reports.iterdir() if one.is_file()]
+    written = next(one for one in files if '"dataset_health"' in one)
+    assert not found_in(everything([*told, *files]))
+    health = json.loads(written)["dataset_health"]
+    copied = {one["id"] for one in health["leakage"]["copied"]}
+    assert {"[e-mail]~1", "[name]~2"} <= copied
+    assert "[number]" in health["leakage"]["copied"][0]["question"]
+    assert "[name]" in health["dataset"]
+    named = {one for kind in ("all_right", "telling") for one in health["discrimination"][kind]}
+    assert "[e-mail]~1" in named
+
+
 def test_a_case_is_labelled_and_taken_out_by_what_stands_for_its_id(
     api: tuple[str, Engine, PlantedIds],
 ) -> None:

@@ -25,6 +25,7 @@ def benchmark_topics(
     """Benchmark questions by topic of users: scores by topic, and weighted to real traffic."""
     from rag_bench.errors import NotInstalledError
     from rag_bench.store import datasets
+    from rag_bench.store.public_names import with_name_masked
     from rag_bench.tiers.traffic import benchmark_topics as tier
     from rag_bench.tiers.traffic.analysis import NoQuestionsError, open_analysis
 
@@ -39,7 +40,9 @@ def benchmark_topics(
         )
     rows = []
     for one in found:
-        dataset = datasets.get_dataset(database.engine, one.dataset_id or "")
+        dataset = with_name_masked(
+            database.engine, datasets.get_dataset(database.engine, one.dataset_id or "")
+        )
         covered = one.metrics["covered_traffic_rate"]["value"]
         missing = one.metrics["n_uncovered_topics"]["value"]
         rows.append([dataset.name, dataset.id[:12], dataset.n_items, covered, missing, str(one.id)])

@@ -28,6 +28,7 @@ from rag_bench.dashboard.page.parts import (
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
+    SHORT,
     checked_judges,
     judge_name,
     measured_elsewhere,
@@ -224,7 +225,8 @@ def _missing(context: Context, board: Leaderboard) -> list[object]:
     parts: list[object] = [heading(words("what_is_missing"))]
     if not found:
         return [*parts, paragraph(words("nothing_missing"))]
-    sweep = Markup("rag-bench sweep --dataset {}").format(board.dataset.name)
+    # By its id: a name may hold blanks, be masked, or be that of a newer dataset, too.
+    sweep = Markup("rag-bench sweep --dataset {}").format(board.dataset.id[:SHORT])
     command = Markup("<code>{}</code>").format(sweep)
     again = Markup("<code>{} --retry-failed</code>").format(sweep)
     parts += [bullets(found), paragraph(join([words("missing_command"), " ", command]))]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.errors import RagBenchError
@@ -14,9 +15,12 @@ from rag_bench.evaluation.datasets.health import (
     leakage,
     topic_coverage,
 )
+from rag_bench.privacy.given_names import placed
 from rag_bench.store.case_scores import case_scores
+from rag_bench.store.datasets import items_of
 from rag_bench.store.evaluations.measured_settings import MeasuredSettings
-from rag_bench.tiers.datasets.stale import stale_items
+from rag_bench.store.public_names import masked, masked_given
+from rag_bench.tiers.datasets.stale import Stale, stale_items
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,21 +30,28 @@ if TYPE_CHECKING:
 #: What says whether an answer is right, the first that was measured: tier, kind, metric.
 _MEASURES = (("3", "scores", "rubric_e2e_quality"), ("2", "scores", "rubric_answer_correctness"))
 
+#: What of a discrimination names items.
+_ITEMS = ("all_right", "all_wrong", "telling", "unmeasured")
+
 
 def health_of(bench: Bench) -> dict[str, Any]:
     """Return what a run's dataset covers, gives away and can still tell, for the current snapshot.
 
     ``coverage``: over chunks, pages and topics of real questions. ``leakage``: wording of chunks
     in questions. ``discrimination``: by the newest scores of the whole dataset; None: it was not
-    scored. ``stale``: items that name chunks which are gone.
+    scored. ``stale``: items that name chunks which are gone. Words and names of items are masked,
+    as reports and registries keep what is said here.
     """
     items = bench.items
     pages = {chunk.page_url for chunk in bench.chunks}
     stale = stale_items(bench.engine, bench.dataset)
     waiting = [one for one in stale if one.decision is None]
+    mask = partial(masked_given, bench.engine)
+    whole = items_of(bench.engine, bench.dataset.id)  # a run's items may be its first
+    names = placed({item.item_id: place for place, item in enumerate(whole, 1)}, mask)
     return {
         "dataset_id": bench.dataset.id,
-        "dataset": bench.dataset.name,
+        "dataset": mask([bench.dataset.name])[0],
         "n_items": len(items),
         "dump_sha256": bench.snapshot.sha256,
         "coverage": {
@@ -50,7 +61,9 @@ def health_of(bench: Bench) -> dict[str, Any]:
             "pages": coverage({url for item in items for url in item.page_urls}, pages),
             "topics": _topics(bench),
         },
-        "leakage": leakage(
+        "leakage": _shown(
+            bench,
+            names,
             [
                 Asked(
                     item.item_id,
@@ -63,18 +76,37 @@ def health_of(bench: Bench) -> dict[str, Any]:
                     item.cluster,
                 )
                 for item in items
-            ]
+            ],
         ),
-        "discrimination": _discrimination(bench),
+        "discrimination": _discrimination(bench, names),
         "stale": {
             "items": len({one.item.item_id for one in stale}),
             "waiting": len({one.item.item_id for one in waiting}),
-            "examples": [
-                {"id": one.item.item_id, "question": one.item.question, "what": one.difference}
-                for one in waiting[:5]
-            ],
+            "examples": _examples(bench, names, waiting[:5]),
         },
     }
+
+
+def _shown(bench: Bench, names: Mapping[str, str], asked: Sequence[Asked]) -> dict[str, Any]:
+    """Return the leaks with the copied questions as they may be shown."""
+    found = leakage(asked)
+    texts = masked(bench.engine, [one["question"] for one in found["copied"]])
+    found["copied"] = [
+        {**one, "id": names[one["id"]], "question": text}
+        for one, text in zip(found["copied"], texts, strict=True)
+    ]
+    return found
+
+
+def _examples(
+    bench: Bench, names: Mapping[str, str], stale: Sequence[Stale]
+) -> list[dict[str, str]]:
+    """Return stale items as they may be shown."""
+    texts = masked(bench.engine, [t for one in stale for t in (one.item.question, one.difference)])
+    return [
+        {"id": names[one.item.item_id], "question": question, "what": what}
+        for one, question, what in zip(stale, texts[::2], texts[1::2], strict=True)
+    ]
 
 
 def scores_of(
@@ -101,13 +133,15 @@ def scores_of(
     return None
 
 
-def _discrimination(bench: Bench) -> dict[str, Any] | None:
+def _discrimination(bench: Bench, names: Mapping[str, str]) -> dict[str, Any] | None:
     found = scores_of(bench.engine, bench.dataset.id)
     if found is None:
         return None
     scores, measure = found
     asked = [(item.item_id, item.cluster) for item in bench.items]
-    return {**discrimination(asked, scores).as_json(), "by": measure}
+    told = discrimination(asked, scores).as_json()
+    told |= {kind: [names[one] for one in told[kind]] for kind in _ITEMS}
+    return {**told, "by": measure}
 
 
 def _topics(bench: Bench) -> dict[str, Any] | None:
