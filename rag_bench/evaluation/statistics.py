@@ -70,6 +70,15 @@ def mean_metric(
     return Metric(value, n_scored, n_expected, ci_low, ci_high, low, high, scale, len(sums))
 
 
+def unlike_share(n_clusters: int) -> float:
+    """Return what share of all clusters may be unlike those that were seen, where all were alike.
+
+    Clopper and Pearson's upper bound for zero events of ``n_clusters`` >= 1, 97.5 % one-sided as
+    the end of a 95 % interval; the "rule of three", 3 / n, is the same at 95 %.
+    """
+    return float(1 - (_ALPHA / 2) ** (1 / n_clusters))
+
+
 def rate_metric(
     successes: Sequence[bool | None],
     *,
@@ -320,7 +329,7 @@ def _mean_interval(
     if np.ptp(cluster_means) <= 1e-12 * max(1.0, abs(value)):
         if scale is None:
             return None, None
-        unlike = 1 - (_ALPHA / 2) ** (1 / n_clusters)
+        unlike = unlike_share(n_clusters)
         return value - unlike * (value - scale[0]), value + unlike * (scale[1] - value)
     means = cluster_bootstrap_means(sums, counts, seed=seed, resamples=resamples)
     ends = np.quantile(means, expanded_percentiles(n_clusters))

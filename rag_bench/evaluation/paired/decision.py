@@ -10,8 +10,11 @@ from rag_bench.evaluation.comparison import Comparison
 from rag_bench.evaluation.paired.across import link_detectable
 from rag_bench.evaluation.paired.detectable import ALPHA, Needed, clusters_if_alike, needed
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE, Word
+from rag_bench.evaluation.statistics import unlike_share
 from rag_bench.evaluation.types import Scale
 
+#: Why it is no worse where one system was measured twice.
+UNCHANGED = "by construction: no pair differs, nor does anything that the two were made with"
 _NO_MARGIN = "it has no scale, so there is no margin"
 
 
@@ -20,13 +23,15 @@ class Decision:
     """What is said of one metric.
 
     ``better``: it is better by more than chance; a word of its own it has not, as it passes.
-    ``reason``: why it cannot be told. ``needed``: so many questions and pages would decide.
+    ``reason``: why it cannot be told, or why no question had to be asked to tell it. ``needed``: so
+    many questions and pages would decide. ``alike``: no pair differs, and still it cannot be told.
     """
 
     word: Word
     better: bool = False
     reason: str | None = None
     needed: Needed | None = None
+    alike: bool = False
 
 
 def decide(
@@ -37,6 +42,7 @@ def decide(
     margin: float | None,
     scale: Scale | None = None,
     alpha: float = ALPHA,
+    unchanged: bool = False,
 ) -> Decision:
     """Say whether the second run got worse than the first.
 
@@ -45,12 +51,18 @@ def decide(
     margin*: the interval's bad end is nearer to 0 than ``margin`` (in the metric's own units). Else
     it cannot be told, which is not that both are alike. Where all pages differ by the same and the
     metric has no scale there is no interval; then p alone says on which side of 0 it is.
+
+    That no pair differs is proof only where nothing differs in what the two were made with
+    (``unchanged``): they are one system, and no worse by construction, whatever else is asked. Else
+    of pages that were not asked so many may differ as `unlike_share` says, each by the whole scale.
     """
     value, low, high = found.difference.value, found.difference.ci_low, found.difference.ci_high
     if value is None:
         return Decision(CANNOT_TELL, reason="no case has a score on both sides")
     if higher_is_better is None:
         return Decision(CANNOT_TELL, reason="it is not known which direction is better")
+    if unchanged and not value:
+        return Decision(NO_WORSE, reason=UNCHANGED)
     if found.n_clusters < 2 or p_adjusted is None:
         return Decision(CANNOT_TELL, reason="all cases are of one page")
     if low is None or high is None:
@@ -68,9 +80,12 @@ def decide(
     if high < 0:
         reason = "worse if it were the only metric; among all that are tested it may be chance"
     more = _needed(found, value, margin, scale)
+    alike = found.spread is None and not value
+    if alike:
+        reason = f"no pair differs, but of pages not asked {unlike_share(found.n_clusters):.1%} may"
     if more is None and found.link_error and high >= 0:
         reason = "the bridge's own error is too wide: let one judge score both sides"
-    return Decision(CANNOT_TELL, better, reason, more)
+    return Decision(CANNOT_TELL, better, reason, more, alike)
 
 
 def _alike(gain: float, beyond_chance: bool, margin: float | None) -> Decision:

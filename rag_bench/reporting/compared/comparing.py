@@ -21,7 +21,7 @@ from rag_bench.evaluation.statistics import SCALE_TOLERANCE
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
 from rag_bench.reporting.compared.across import across
-from rag_bench.reporting.compared.inputs import differences
+from rag_bench.reporting.compared.inputs import differences, made_alike
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
 from rag_bench.reporting.compared.sides import Side, SideCase, bare_name, collapsed, described
@@ -140,6 +140,8 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
     tested = {name: one for name, one in found.items() if name not in two_judges}
     adjusted = _adjusted(tested, directions)
     allowed = {name: terms.margin_of(name, scales.get(name)) for name in names}
+    unlike = differences(engine, a, b)
+    one_system = made_alike(a, b, unlike)
     said = {**dict.fromkeys(apart, _OTHER_SCALE), **two_judges}
     decisions = {
         name: decide(
@@ -149,6 +151,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
             margin=allowed[name],
             scale=scales.get(name),
             alpha=terms.alpha,
+            unchanged=one_system and name not in carried and _alike(name, pairs),
         )
         if name not in said
         else Decision(CANNOT_TELL, reason=said[name])
@@ -189,7 +192,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
         metrics=rows,
         only_in_a=_in_order(a.metrics - b.metrics) if terms.metrics is None else [],
         only_in_b=_in_order(b.metrics - a.metrics) if terms.metrics is None else [],
-        inputs=differences(engine, a, b),
+        inputs=unlike,
         alone=[*_alone(a, b, pairing), *_unscored(names, pairs)],
         worse=[one for one in changed if one.worse],
         better=[one for one in changed if not one.worse],
@@ -220,6 +223,15 @@ def _one_scale(name: str, a: Side, b: Side, pairs: Sequence[_Pair]) -> bool:
     [(low, high)] = scales
     return all(
         abs(pair.second[name] - pair.first[name]) <= high - low + SCALE_TOLERANCE
+        for pair in pairs
+        if name in pair.first and name in pair.second
+    )
+
+
+def _alike(name: str, pairs: Sequence[_Pair]) -> bool:
+    """Whether no pair that both sides scored differs."""
+    return all(
+        abs(pair.second[name] - pair.first[name]) <= ROUNDING
         for pair in pairs
         if name in pair.first and name in pair.second
     )

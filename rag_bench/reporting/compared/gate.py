@@ -200,6 +200,8 @@ def outcome_of(
         reason = (
             f"cannot tell; {said} would decide" if said else f"{word}: {metric.decision.reason}"
         )
+        if said and metric.decision.alike:
+            reason += f"; {metric.decision.reason}"
         outcomes: Mapping[str, Outcome] = {"hold": "held", "pass": "passed", "fail": "failed"}
         return outcomes[policy.cannot_tell], reason
     return "passed", None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from rag_bench.answer_sources import source_of
 from rag_bench.evaluation.instrument.served import names_of
 from rag_bench.hashing import canonical_json
 from rag_bench.reporting.bridges import detail_between
@@ -179,6 +180,20 @@ def differences(engine: Engine, a: Side, b: Side) -> list[Difference]:
         if one != other:
             found.append(Difference(name, one, other, _detail(engine, name, a, b)))
     return found
+
+
+def made_alike(a: Side, b: Side, unlike: Sequence[Difference]) -> bool:
+    """Whether two sides are one system that was measured twice; ``unlike``: their `differences`.
+
+    What is not recorded may differ: the code must be, and the answers must be of a generation model
+    that was asked here. Behind an answer source, as a live assistant, anything may have changed.
+    """
+    made = a.made_with
+    model = made.get("generation_model")
+    code = made.get("git_commit") and any(name.startswith("code_version") for name in made)
+    if unlike or a.kind != b.kind or not code or not isinstance(model, str):
+        return False
+    return source_of(model) is None
 
 
 def cause_of(name: str, a: Any = None, b: Any = None) -> Cause:

@@ -132,3 +132,38 @@ def test_false_alarms_and_power_are_those_of_the_docs() -> None:
         )
     assert words.count("got worse") / 600 <= 0.025 + 3 * 0.0064
     assert 0.35 <= words.count("no worse than the margin") / 600 <= 0.52
+
+
+@pytest.mark.parametrize(("n", "word"), [(71, "cannot tell"), (72, "no worse than the margin")])
+@pytest.mark.parametrize("yes_no", [True, False])
+def test_no_pair_differs_by_hand(n: int, word: str, yes_no: bool) -> None:
+    """If 5 % of the pages lost, n of them show nothing in .95^n: in .026 at 71, in .0249 at 72."""
+    assert (0.95**n < 0.025) is (word != "cannot tell")
+    scores = {str(i): float(i % 2) for i in range(n)}
+    found = compare_paired(scores, scores, {i: i for i in scores}, yes_no=yes_no, scale=UNIT)
+    assert found.difference.ci_low == pytest.approx(-(1 - 0.025 ** (1 / n)))
+    assert found.difference.ci_high == pytest.approx(1 - 0.025 ** (1 / n))
+    said = decide(found, found.p_value, higher_is_better=True, margin=0.05, scale=UNIT)
+    assert said.word == word
+    if word == "cannot tell":
+        assert said.alike
+        assert said.needed is not None
+        assert (said.needed.questions, said.needed.pages) == (72, 72)
+        # 1 - .025^(1/71) = .0506
+        assert said.reason == "no pair differs, but of pages not asked 5.1% may"
+
+
+def test_one_system_measured_twice_is_no_worse_however_little_was_asked() -> None:
+    scores = {"a": 4.0, "b": 2.0}
+    for pages in ({"a": 1, "b": 2}, {"a": 1, "b": 1}):
+        found = compare_paired(scores, scores, pages, scale=(1.0, 5.0))
+        plain = decide(found, found.p_value, higher_is_better=True, margin=0.2, scale=(1.0, 5.0))
+        assert plain.word == "cannot tell"
+        same = decide(found, found.p_value, higher_is_better=True, margin=None, unchanged=True)
+        assert same.word == "no worse than the margin"
+        assert same.reason is not None
+        assert same.reason.startswith("by construction")
+    none = compare_paired({"a": None}, {"a": 1.0}, {"a": 1})
+    assert (
+        decide(none, None, higher_is_better=True, margin=0.2, unchanged=True).word == "cannot tell"
+    )
