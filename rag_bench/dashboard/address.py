@@ -6,6 +6,7 @@ with what the store holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
@@ -24,7 +25,10 @@ PARAMETERS = (
     *("evaluation", "run", "tier", "status", "model", "before", "a", "b", "topic", "kind"),
     *("draw", "annotator", "explain"),
 )
-_LONGEST = 300
+# Ids of cases are as their files have them: with tabs, hard spaces and marks of direction, or long.
+_LONGEST, _WHOLE = 1000, 16_000
+#: What no text of the store can hold: NUL, and halves of a letter.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class View:
     def parse(cls, query: str) -> View:
         """Return the view that a query string names; what is unknown or impossible is left out."""
         found: dict[str, str] = {}
-        for name, value in parse_qsl(query.removeprefix("?")[:4000], max_num_fields=None):
-            cleaned = "".join(letter for letter in value if letter.isprintable()).strip()
+        for name, value in parse_qsl(query.removeprefix("?")[:_WHOLE], max_num_fields=None):
+            cleaned = _NO_TEXT.sub("", value).strip()
             if cleaned and name in (*PARAMETERS, "tab"):
                 found[name] = cleaned[:_LONGEST]
         tab = found.pop("tab", TABS[0])

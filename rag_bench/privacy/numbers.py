@@ -65,7 +65,7 @@ _SERIES = re.compile(
     re.IGNORECASE,
 )
 _CARD_SAID = re.compile(
-    r"(?:студенческ\w{2,3}(?:\sбилет\w{0,2})?|студбилет\w{0,2}|студак\w{0,2}|зач[её]тк\w{1,2}|"
+    r"(?:студенческ\w{2,3}(?:\sбилет\w{0,2})?|студ\.?\s?билет\w{0,2}|студак\w{0,2}|зач[её]тк\w{1,2}|"
     r"зач[её]тн\w{2,3}\sкнижк\w{1,2}|табельн\w{2,3}(?:\sномер\w{0,2})?|полис\w{0,2}|"
     r"student\s(?:id|card|number|no\.?)|record\sbook)\b[^\d\n]{0,20}?"
     rf"(?P<it>(?:[^\W\d_]{{1,3}}[{_HYPHEN}/]?)?\d(?:[{_HYPHEN}/\s]?\d){{4,}})(?![\d{_HYPHEN}/])",
@@ -92,7 +92,18 @@ _BARE = re.compile(r"(?<![\w+])(?P<it>\d{10,12})(?!\w)")
 # Ten digits or more, whatever stands between them; local phones (12-34-56); any long run.
 _MANY_DIGITS = re.compile(rf"(?<![\w])(?P<it>\+?\d(?:[\s().{_HYPHEN}]*\d){{9,}})")
 _LOCAL_PHONE = re.compile(
-    rf"(?<![\d{_HYPHEN}])(?P<it>\d{{2,3}}[{_HYPHEN}]\d{{2}}[{_HYPHEN}]\d{{2}})(?![\d{_HYPHEN}])"
+    rf"(?<![\d{_HYPHEN}])(?P<it>(?:\d{{2,3}}|\d[{_HYPHEN}]\d{{2}})[{_HYPHEN}]\d{{2}}[{_HYPHEN}]\d{{2}})"
+    rf"(?![\d{_HYPHEN}])"
+)
+# Those of small towns have five digits, and are written in many ways: the word before it tells.
+_PHONE_SAID = re.compile(
+    rf"\b(?:тел(?:ефон\w{{0,3}})?|моб(?:ильн\w{{2,3}})?|раб\.?\s?т|дом\.?\s?т|phone|tel|cell|mobile)\b"
+    rf"[\s.:№({_HYPHEN}]{{0,5}}(?P<it>\d(?:[\s().{_HYPHEN}]{{0,2}}\d){{4,8}})(?!\d)",
+    re.IGNORECASE,
+)
+# A social security number of the United States.
+_SSN = re.compile(
+    rf"(?<![\d{_HYPHEN}])(?P<it>\d{{3}}[{_HYPHEN}]\d{{2}}[{_HYPHEN}]\d{{4}})(?![\d{_HYPHEN}])"
 )
 # With letters before it, as passports and cards have: AB1234567.
 _LONG = re.compile(r"(?P<it>(?:(?<!\w)[^\W\d_]{1,3})?\d{6,})")
@@ -197,5 +208,7 @@ _FINDERS: tuple[Finder, ...] = (
     _phones,
     _by(_MANY_DIGITS, lambda _: Kind.NUMBER),
     _by(_LOCAL_PHONE, lambda _: Kind.PHONE),
+    _by(_PHONE_SAID, lambda _: Kind.PHONE),
+    _by(_SSN, lambda _: Kind.NUMBER),
     _by(_LONG, lambda _: Kind.NUMBER),
 )

@@ -36,6 +36,19 @@ from rag_bench.privacy.public_names import PublicNames
         ("ivan\u200b@mail.ru", "[e-mail]"),
         ("каб. №408", "каб. №408"),
         ("\uff18\uff19\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19", "[number]"),
+        # Telephones of small towns, told by the word before them; a year and hours are none.
+        ("дом. тел. 3-45-67-89", "дом. тел. [number]"),
+        ("справка: тел. 2-34-56, 2 34 57", "справка: тел. [number], 2 34 57"),
+        ("телефон 23-45-678 (деканат)", "телефон [number] (деканат)"),
+        ("раб. т. 5-67-89", "раб. т. [number]"),
+        ("call 3-45-67-89", "call [number]"),
+        (
+            "телефон работает с 9 до 18 30, тел. 2024 год",
+            "телефон работает с 9 до 18 30, тел. 2024 год",
+        ),
+        ("пары 1-2, 3-45", "пары 1-2, 3-45"),
+        ("my SSN is 123-45-6789", "my SSN is [number]"),
+        ("студ. билет N 54321", "студ. билет N [number]"),
     ],
 )
 def test_personal_data_is_masked(text: str, masked: str) -> None:
