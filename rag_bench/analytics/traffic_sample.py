@@ -14,7 +14,7 @@ from rag_bench.privacy.masking import mask_all
 from rag_bench.privacy.public_names import NOBODY, PublicNames
 
 #: The version of how texts are masked: results that rest on masked texts name it.
-MASKING = "2"
+MASKING = "3"
 #: The month of a row without a time.
 UNKNOWN_MONTH = "unknown"
 #: What a sample counts: rows of the log; of these, those left out and why; what is left.
