@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from fresh_databases import FreshDatabases
+from fresh_databases import FreshDatabases, close_all, copies_of
 from sqlalchemy import Engine
 
 from rag_bench.processes import look_for_garbage_rarely
@@ -74,6 +74,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if (mark := item.get_closest_marker("long")) is not None:
             minutes[item.path] = max(minutes.get(item.path, 0.0), mark.kwargs.get("minutes", 1.0))
     items.sort(key=lambda item: -minutes.get(item.path, 0.0))
+
+
+def pytest_sessionfinish() -> None:
+    close_all()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -151,11 +155,9 @@ def template_database(server: EmbeddedServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fresh_databases(server: EmbeddedServer, template_database: str) -> Iterator[FreshDatabases]:
+def fresh_databases(server: EmbeddedServer, template_database: str) -> FreshDatabases:
     """Migrated, empty databases, each for one test."""
-    databases = FreshDatabases(server, template_database)
-    yield databases
-    databases.close()
+    return copies_of(server, template_database)
 
 
 @pytest.fixture

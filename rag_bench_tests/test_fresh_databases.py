@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any, LiteralString
 
@@ -126,3 +127,80 @@ def test_none_is_left_behind(server: EmbeddedServer, template_database: str) -> 
     query = "select count(*) from pg_database where datname = any(%s)"
     with psycopg.connect(server.url("postgres")) as admin:
         assert admin.execute(query, ([*names, last],)).fetchone() == (0,)
+
+
+PAGES: LiteralString = "select coalesce(string_agg(word, ' ' order by id), '') from page"
+BEFORE: LiteralString = """
+create table page (id serial primary key, word text not null);
+create table link (id serial primary key, page int not null references page);
+create table visit (link int not null references link);
+create table note (id serial primary key, word text not null);
+insert into page (word) values ('one'), ('two');
+insert into link (page) values (1);
+"""
+
+
+@pytest.fixture
+def filled(server: EmbeddedServer) -> Iterator[FreshDatabases]:
+    """Copies of a template that has rows: two pages and a link."""
+    name = f"test_filled_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f'create database "{name}"')  # type: ignore[arg-type]
+        with psycopg.connect(server.url(name), autocommit=True) as connection:
+            connection.execute(BEFORE)
+        made = FreshDatabases(server, name)
+        yield made
+        made.close()
+        admin.execute(f'drop database "{name}" with (force)')  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "insert into page (word) values ('three')",
+        "insert into visit values (1)",
+        "insert into note (word) values ('a')",
+        "insert into page (word) values ('three'); insert into link (page) values (3); "
+        "insert into visit values (2); insert into note (word) values ('a')",
+        "insert into page (word) values ('three'); delete from page where id = 3",
+        "insert into note (word) select 'a' from generate_series(1, 1000)",
+    ],
+)
+def test_rows_of_the_template_stay_and_others_go(
+    filled: FreshDatabases, write: LiteralString
+) -> None:
+    first = filled.take()
+    number = asked(filled, first, ID)
+    asked(filled, first, write)
+    filled.give_back(first)
+    second = filled.take()
+    assert asked(filled, second, ID) == number
+    assert asked(filled, second, PAGES) == "one two"
+    assert asked(filled, second, "select count(*) from link") == 1
+    assert asked(filled, second, "select count(*) from visit") == 0
+    assert asked(filled, second, "insert into page (word) values ('x') returning id") == 3
+    assert asked(filled, second, "insert into link (page) values (3) returning id") == 2
+    assert asked(filled, second, "insert into note (word) values ('x') returning id") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update page set word = 'zwei' where id = 2",
+        "update page set word = word",
+        "delete from page where id = 2",
+        "delete from page where id = 2; insert into page values (2, 'two')",
+        "truncate link cascade",
+    ],
+)
+def test_a_row_of_the_template_that_was_touched_is_a_reason_to_drop(
+    filled: FreshDatabases, change: LiteralString
+) -> None:
+    first = filled.take()
+    number = asked(filled, first, ID)
+    asked(filled, first, change)
+    filled.give_back(first)
+    second = filled.take()
+    assert asked(filled, second, ID) != number
+    assert asked(filled, second, PAGES) == "one two"
+    assert asked(filled, second, "select count(*) from link") == 1

@@ -3,13 +3,15 @@
 Copying and dropping a database moves hundreds of files, which takes longer than most tests. So a
 copy that a test hands back is emptied and goes to the next test under a new name. Nothing is handed
 on with it: connections are ended first, whoever still has the old name finds no such database, and
-a copy is dropped unless its schema is what the template's is, to the last row of the catalogs.
+a copy is dropped unless its schema is what the template's is, to the last row of the catalogs, and
+every row that it came with is still there.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,10 +56,18 @@ select oid::regclass::text from pg_class
 where relkind = 'r' and relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
     and pg_relation_size(oid) > 0
 """
-_SEQUENCES = """
-select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
-from pg_sequences where last_value is not null
+_REFERENCES = """
+select conrelid::regclass::text, confrelid::regclass::text from pg_constraint where contype = 'f'
 """
+_SEQUENCES = """
+select format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value),
+    last_value is not null
+from pg_sequences order by 1
+"""
+#: Of a transaction that has begun now; those before it have lower numbers.
+_NOW = "select pg_current_xact_id()::text::bigint % 4294967296"
+_OLD = "select count(*) from {table} where xmin::text::bigint < %s"
+_DELETE = "delete from {table} where xmin::text::bigint >= {since}"
 
 
 def _catalogs(connection: psycopg.Connection[Any]) -> sql.Composed:
@@ -71,16 +81,21 @@ def _catalogs(connection: psycopg.Connection[Any]) -> sql.Composed:
 
 @dataclass
 class FreshDatabases:
-    """The copies of ``template``, a database whose few rows belong to its schema."""
+    """The copies of ``template``, which stays as it is."""
 
     server: EmbeddedServer
     template: str
     _admin: psycopg.Connection[Any] = field(init=False)
     _ready: list[str] = field(init=False, default_factory=list)
-    #: Tables with rows in the template, and what they hold.
-    _kept: dict[str, list[tuple[Any, ...]]] = field(init=False)
     _question: sql.Composed = field(init=False)
     _schema: list[tuple[Any, ...]] = field(init=False)
+    #: Tables that have rows in the template, with their numbers; those rows' transactions are
+    #: before `_since`.
+    _kept: dict[str, int] = field(init=False)
+    _since: int = field(init=False)
+    _sequences: list[tuple[Any, ...]] = field(init=False)
+    #: Of each table, those that refer to it, and it.
+    _referring: dict[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._admin = psycopg.connect(self.server.url("postgres"), autocommit=True)
@@ -88,10 +103,14 @@ class FreshDatabases:
         first = self._copy()
         with psycopg.connect(self.server.url(first), autocommit=True) as connection:
             self._question = _catalogs(connection)
-            self._kept = {
-                name: _rows(connection, name) for (name,) in connection.execute(_TABLES).fetchall()
-            }
             self._schema = self._look(connection)
+            ((self._since,),) = connection.execute(_NOW).fetchall()
+            self._kept = {}
+            for (table,) in connection.execute(_TABLES).fetchall():
+                if n := self._old_rows(connection, table):
+                    self._kept[table] = n
+            self._sequences = connection.execute(_SEQUENCES).fetchall()
+            self._referring = _closed(connection.execute(_REFERENCES).fetchall())
         self._ready.append(first)
 
     def take(self) -> str:
@@ -125,20 +144,38 @@ class FreshDatabases:
                 # Before it is emptied: a table that is not as it was may not be emptied, either.
                 if self._look(connection) != self._schema:
                     return False
-                filled = {table for (table,) in connection.execute(_TABLES)}
-                if not self._kept.keys() <= filled or any(
-                    _rows(connection, table) != rows for table, rows in self._kept.items()
-                ):
+                # Some tables forbid it by a trigger.
+                connection.execute("set session_replication_role = replica")
+                for statement in self._removing(connection):
+                    connection.execute(statement)
+                if any(self._old_rows(connection, table) != n for table, n in self._kept.items()):
                     return False
-                if others := sorted(filled - self._kept.keys()):
-                    tables = sql.SQL(", ").join(map(sql.SQL, others))
-                    # Some tables forbid it by a trigger.
-                    connection.execute("set session_replication_role = replica")
-                    connection.execute(sql.SQL("truncate {} cascade").format(tables))
-                connection.execute(_SEQUENCES)
+                for now, was in zip(
+                    connection.execute(_SEQUENCES).fetchall(), self._sequences, strict=True
+                ):
+                    if now != was:
+                        connection.execute("select setval(%s::regclass, %s, %s)", was)
         except psycopg.OperationalError:  # not there any more, or does not let us in
             return False
         return True
+
+    def _removing(self, connection: psycopg.Connection[Any]) -> Iterable[sql.Composed]:
+        """Return the statements that remove all rows but the template's."""
+        empty: set[str] = set()
+        for (table,) in connection.execute(_TABLES).fetchall():
+            also = self._referring.get(table, {table})
+            if also.isdisjoint(self._kept):
+                empty |= also
+            else:
+                yield sql.SQL(_DELETE).format(table=sql.SQL(table), since=sql.Literal(self._since))
+        if empty:
+            yield sql.SQL("truncate {}").format(sql.SQL(", ").join(map(sql.SQL, sorted(empty))))
+
+    def _old_rows(self, connection: psycopg.Connection[Any], table: str) -> int:
+        """Return how many of a table's rows are the template's: changed ones are others."""
+        query = sql.SQL(_OLD).format(table=sql.SQL(table))
+        ((n,),) = connection.execute(query, (self._since,)).fetchall()
+        return int(n)
 
     def _look(self, connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
         """Return what tells one schema from another."""
@@ -173,10 +210,36 @@ class FreshDatabases:
         )
 
 
+#: By the URL of the template.
+_COPIES: dict[str, FreshDatabases] = {}
+
+
+def copies_of(server: EmbeddedServer, template: str) -> FreshDatabases:
+    """Return the copies of a template that stays as it is; to be closed by `close_all`."""
+    url = server.url(template)
+    if url not in _COPIES:
+        _COPIES[url] = FreshDatabases(server, template)
+    return _COPIES[url]
+
+
+def close_all() -> None:
+    """Drop all copies that were handed back."""
+    while _COPIES:
+        _COPIES.popitem()[1].close()
+
+
 def _new_name() -> str:
     return f"test_{uuid.uuid4().hex[:12]}"
 
 
-def _rows(connection: psycopg.Connection[Any], table: str) -> list[tuple[Any, ...]]:
-    query = sql.SQL("select t::text from {} t order by 1").format(sql.SQL(table))
-    return connection.execute(query).fetchall()
+def _closed(references: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return of each table that is referred to: it, and all that refer to it at any remove."""
+    referring: dict[str, set[str]] = {}
+    pairs = list(references)
+    for _, to in pairs:
+        found, new = set[str](), {to}
+        while new:
+            found |= new
+            new = {one for one, other in pairs if other in new} - found
+        referring[to] = found
+    return referring

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from fresh_databases import copies_of
 from sqlalchemy import Engine, text
 from world_data import write_data
 
@@ -205,10 +206,40 @@ def quick_encoder() -> Iterator[None]:
 def opened_world(
     server: EmbeddedServer, template: str, data: Path, reports: Path, keep: bool = False
 ) -> Iterator[World]:
-    """A copy of a template database with the environment that points at it."""
+    """A copy of a template database, which stays as it is, with the environment that points at it.
+
+    ``keep``: the copy stays when the block ends, as a template of others.
+    """
+    if keep:
+        name = f"test_world_{uuid.uuid4().hex[:12]}"
+        _copy_database(server, template, name)
+        with _opened(server, name, data, reports) as world:
+            yield world
+    else:
+        copies = copies_of(server, template)
+        name = copies.take()
+        try:
+            with _opened(server, name, data, reports) as world:
+                yield world
+        finally:
+            copies.give_back(name)
+
+
+@contextmanager
+def copy_of(server: EmbeddedServer, world: World) -> Iterator[World]:
+    """A copy of a world as it is, in place of it until the block ends."""
+    world.engine.dispose()
     name = f"test_world_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f'create database "{name}" template "{template}"')
+    _copy_database(server, str(world.engine.url.database), name)
+    try:
+        with _opened(server, name, world.data, world.reports) as copied:
+            yield copied
+    finally:
+        drop_database(server, name)
+
+
+@contextmanager
+def _opened(server: EmbeddedServer, name: str, data: Path, reports: Path) -> Iterator[World]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RAG_BENCH_DATABASE_URL", server.url(name))
     patch.setenv("RAG_BENCH_DATA_DIR", str(data))
@@ -220,14 +251,11 @@ def opened_world(
     finally:
         engine.dispose()
         patch.undo()
-        if not keep:
-            drop_database(server, name)
 
 
-def copy_of(server: EmbeddedServer, world: World) -> AbstractContextManager[World]:
-    """A copy of a world as it is, in place of it until the block ends."""
-    world.engine.dispose()
-    return opened_world(server, str(world.engine.url.database), world.data, world.reports)
+def _copy_database(server: EmbeddedServer, template: str, name: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f'create database "{name}" template "{template}"')
 
 
 def drop_database(server: EmbeddedServer, name: str) -> None:
