@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from small_world import ANSWERS, OFFLINE, SCORES, World, failure, materializatio
 from starlette.responses import Response
 from world_data import CHUNKS, GOLD, hash_of, url_of
 
+from rag_bench.llm.transport import client
+from rag_bench.llm.transport.limits import Limits
 from rag_bench.partitions import ModelLists
 from rag_bench.simulator.answer_key import answer_key_from_database
 from rag_bench.store.datasets import Item, save_dataset
-
-pytestmark = pytest.mark.long
 
 N = len(GOLD)
 SHARP = "simulator/sim-judge-sharp"
@@ -228,6 +229,8 @@ def test_429_is_waited_out(
     free_world: World, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAG_BENCH_MAX_RETRIES", "2")
+    # As slow as it becomes by itself, this takes a minute.
+    monkeypatch.setattr(client, "Limits", partial(Limits, first_limited_rate=1000.0))
     turned_away: set[str] = set()
 
     async def busy_at_first(body: dict[str, Any], number: int) -> Response | None:

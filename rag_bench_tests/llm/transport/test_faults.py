@@ -20,8 +20,6 @@ from rag_bench.errors import CaseError, ErrorCode
 from rag_bench.llm.transport.call_note import CallNote, CallNumbers
 from rag_bench.llm.transport.limits import LimitTransport, retry_after_seconds
 
-pytestmark = pytest.mark.long
-
 
 def fails_first(times: int, status: int, **headers: str) -> Any:
     async def behaviour(body: dict[str, Any], number: int) -> Response:
@@ -113,7 +111,8 @@ def test_a_request_that_is_refused_for_itself_does_not_hold_up_the_others(
         return JSONResponse(completion("да"))
 
     async def run() -> list[Any]:
-        async with models(replace(FAST, max_refusals=5)) as client:
+        # When the others are through, nothing is answered any more, which would be waited for long.
+        async with models(replace(FAST, max_refusals=5, max_silent_seconds=1.0)) as client:
             calls = (client.chat("fake/m", "generation", question(str(n))) for n in range(40))
             return await asyncio.gather(*calls, return_exceptions=True)
 
