@@ -284,7 +284,9 @@ def _show_topics(content: Mapping[str, Any]) -> None:
 
 def _print_table(table: Table) -> None:
     # Wide enough for all columns, also where the output goes into a file.
-    printer = console if console.is_terminal else Console(file=console.file, width=_WIDTH)
+    printer = (
+        console if console.is_terminal else Console(file=console.file, width=_WIDTH, markup=False)
+    )
     printer.print(table)
 
 

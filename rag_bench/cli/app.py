@@ -48,8 +48,9 @@ def options(
     """Options of no one command."""
 
 
-console = Console()
-errors = Console(stderr=True)
+# Words of others are no markup: «[e-mail]», which stands for one, would not be seen.
+console = Console(markup=False)
+errors = Console(stderr=True, markup=False)
 
 
 def open_engine() -> Engine:

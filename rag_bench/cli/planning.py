@@ -73,7 +73,7 @@ def show_plan(plan: Plan) -> None:
             duration(line.seconds),
         )
     # Cut columns would hide the models' names; a narrow terminal wraps the lines instead.
-    Console(width=max(console.width, _WIDTH)).print(table)
+    Console(width=max(console.width, _WIDTH), markup=False).print(table)
     more = f", and at most {plan.n_unknown:,} unknown until answered" if plan.n_unknown else ""
     console.print(f"\n{plan.n_to_send:,} calls to send{more}", highlight=False)
     console.print(f"cost: {money(plan.cost_usd)} USD; time: {duration(plan.seconds)}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # With more the table does not fit a screen.
 _JUDGES_SHOWN = 4
+_LONGEST_NAME = 56  # letters on one line
 _TRIPLES_SHOWN = 20
 
 
@@ -84,7 +85,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     from rag_bench.reporting.board import notes
 
     # Wide enough for the models' names, also where the output goes into a file.
-    printer = to if to.is_terminal else Console(file=to.file, width=210)
+    printer = to if to.is_terminal else Console(file=to.file, width=210, markup=False)
     printer.print(_generators(board))
     for table in (*_baseline(board), _judges(board), _corrected(board), _gates(board)):
         if table.row_count:
@@ -113,7 +114,7 @@ def _generators(board: Leaderboard) -> Table:
         title_justify="left",
     )
     table.add_column("#", no_wrap=True)
-    table.add_column("generation model", no_wrap=True)
+    _add_names(table, "generation model", [line.label for line in lines])
     judges = list(lines[0].by_judge) if lines else []
     for judge in judges[:_JUDGES_SHOWN] or [""]:
         by = f"\nby {judge.rpartition('/')[2]}" if judge else ""
@@ -175,7 +176,7 @@ def _judges(board: Leaderboard) -> Table:
     from rag_bench.reporting.board import judges
 
     table = Table(title="Benchmark judges", title_justify="left")
-    table.add_column("benchmark judge", no_wrap=True)
+    _add_names(table, "benchmark judge", [line.model for line in judges(board)])
     for name in ("AUC", "consistency", "error rate"):
         table.add_column(name, justify="right")
     table.add_column("orders the models", overflow="fold")
@@ -217,7 +218,7 @@ def _gates(board: Leaderboard) -> Table:
 
     table = Table(title="Production judges", title_justify="left")
     table.add_column("#", no_wrap=True)
-    table.add_column("production judge", no_wrap=True)
+    _add_names(table, "production judge", [line.model for line in gates(board)])
     names = ("accuracy", "precision", "recall", "f1_score", "avg_latency_ms")
     for title in ("accuracy", "precision", "recall", "F1", "latency\nms", "F1 at\nworst"):
         table.add_column(title, justify="right")
@@ -248,14 +249,17 @@ def _combinations(board: Leaderboard, rows: int) -> Table:
     from rag_bench.reporting.leaderboard import COLUMNS, lead_column
 
     table = Table(title="Combinations", title_justify="left")
-    for name in ("#", "generation model", "benchmark judge", "production judge"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("#", no_wrap=True)
+    shown = board.rows[:rows]
+    _add_names(table, "generation model", [row.generation_model for row in shown])
+    _add_names(table, "benchmark judge", [row.benchmark_judge_model or "" for row in shown])
+    _add_names(table, "production judge", [row.production_judge_model or "" for row in shown])
     columns = all_columns(board, COLUMNS)
     for column in columns:
         table.add_column(column.title, justify="right")
     table.add_column("scored", justify="right")
     leading = lead_column(board.rows)
-    for row in board.rows[:rows]:
+    for row in shown:
         lead = row.metric(leading)
         table.add_row(
             str(row.rank),
@@ -266,6 +270,14 @@ def _combinations(board: Leaderboard, rows: int) -> Table:
             f"{lead['n_scored']}/{lead['n_expected']}" if lead else "–",
         )
     return table
+
+
+def _add_names(table: Table, title: str, names: Sequence[str]) -> None:
+    """Add a column of models' names: each on one line, or numbers had no room beside a long one."""
+    if max(map(len, names), default=0) <= _LONGEST_NAME:
+        table.add_column(title, no_wrap=True)
+    else:
+        table.add_column(title, overflow="fold", max_width=_LONGEST_NAME)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -221,4 +221,4 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _printer(to: Console) -> Console:
-    return to if to.is_terminal else Console(file=to.file, width=_WIDTH)
+    return to if to.is_terminal else Console(file=to.file, width=_WIDTH, markup=False)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from rag_bench.cli.app import app, console, open_engine
@@ -53,16 +52,18 @@ def list_targets() -> None:
         target = provider.require_target()
         table.add_row(
             target.key,
-            escape(f"{target.method} {target.url}"),
-            escape(target.answer),
-            escape(target.contexts or "–"),
-            escape(target.ids or "–"),
-            escape(", ".join(target.headers) or "–"),
+            f"{target.method} {target.url}",
+            target.answer,
+            target.contexts or "–",
+            target.ids or "–",
+            ", ".join(target.headers) or "–",
             str(provider.concurrency),
             f"{provider.timeout_seconds or settings.call_timeout_seconds:g}",
         )
     # Wide enough for addresses, also where the output goes into a file.
-    printer = console if console.is_terminal else Console(file=console.file, width=210)
+    printer = (
+        console if console.is_terminal else Console(file=console.file, width=210, markup=False)
+    )
     printer.print(table)
 
 

@@ -11,6 +11,7 @@ from rag_bench.privacy.public_names import PublicNames
 def test_content_words_leave_out_stop_words_short_ones_and_personal_data() -> None:
     text = "Здравствуйте, подскажите, когда стипендия в ИГ? ivan@mail.ru, 89123456789"
     assert content_words([text, "как мне быть"]) == [["стипендия"], []]
+    assert content_words(["Why was it that they would have had no dormitory?"]) == [["dormitory"]]
 
 
 def test_names_are_no_content_words_unless_the_knowledge_base_has_them() -> None:

@@ -67,6 +67,18 @@ def test_the_leaderboard_as_a_table(rag_bench: RagBench, engine: Engine) -> None
     assert "… and 5 more" in few
 
 
+def test_long_names_leave_room_for_the_numbers_and_masked_ones_are_seen(
+    rag_bench: RagBench, engine: Engine
+) -> None:
+    long = "local/" + "лаборатория-знаний/" * 7 + "q4"
+    store_sweep(engine, generators={long: 4.5, GENERATORS[1]: 3.5}, name="опрос anna@example.org")
+    for command in (("leaderboard",), ("leaderboard", "--triples")):
+        out = rag_bench(*command).out
+        assert "опрос [e-mail]" in out, "what stands for it is no markup"
+        assert "4.500" in out
+        assert "3.500" in out
+
+
 def test_what_was_not_measured_is_a_dash(rag_bench: RagBench, engine: Engine) -> None:
     made = dataset(engine)
     metrics = {"rougeL_f": metric(None), "semantic_similarity": metric(0.0)}

@@ -154,4 +154,4 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
             f"one point in {sees} of {result['n_cases']}" if sees else "nothing",
         )
     # Cut columns would hide the judges' names.
-    Console(width=max(console.width, _WIDTH)).print(table)
+    Console(width=max(console.width, _WIDTH), markup=False).print(table)

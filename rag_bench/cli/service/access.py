@@ -249,4 +249,4 @@ def _text(value: object) -> str:
 
 def printer() -> Console:
     """Return the terminal; where there is none, one that cuts no lines."""
-    return console if console.is_terminal else Console(width=_WIDTH)
+    return console if console.is_terminal else Console(width=_WIDTH, markup=False)
