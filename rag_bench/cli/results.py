@@ -118,7 +118,7 @@ def _generators(board: Leaderboard) -> Table:
     judges = list(lines[0].by_judge) if lines else []
     for judge in judges[:_JUDGES_SHOWN] or [""]:
         by = f"\nby {judge.rpartition('/')[2]}" if judge else ""
-        by += f"\n({NEVER_CHECKED})" if judge in board.never_checked else ""
+        by += f"\n({NEVER_CHECKED})" if judge in board.lead_never_checked else ""
         table.add_column(f"{lead.title}{by}", justify="right", max_width=17, overflow="fold")
     for column in columns_shown(board):
         table.add_column(column.title, justify="right")

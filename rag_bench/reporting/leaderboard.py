@@ -28,7 +28,7 @@ from rag_bench.reporting.topic_scores import TopicScores, topic_scores
 from rag_bench.retrievers import DEFAULT
 from rag_bench.store import datasets, evaluations
 from rag_bench.store.case_scores import CaseScores, case_scores
-from rag_bench.store.labels.checked import never_checked
+from rag_bench.store.labels.checked import Scored, never_checked, never_checked_by
 from rag_bench.store.public_names import with_name_masked
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Leaderboard:
     measured. ``instrument_marks``: which models did not stay the same while they were asked.
     ``by_topic``: scores by topic of users' traffic; None where the questions are in no topics.
     ``corrections``: scores corrected by people's labels; None where nobody labelled.
-    ``never_checked``: benchmark judges that nobody's labels say anything of.
+    ``never_checked``: benchmark judges that nobody's labels say anything of, by no metric;
+    ``lead_never_checked``: by the measure that orders the models.
     """
 
     settings_hash: str
@@ -121,6 +122,7 @@ class Leaderboard:
     by_topic: TopicScores | None = None
     corrections: Corrections | None = None
     never_checked: Sequence[str] = ()
+    lead_never_checked: Sequence[str] = ()
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -242,7 +244,14 @@ def build(engine: Engine, settings_hash: str | None = None) -> Leaderboard:
         topic_scores(engine, dataset_id, lead_column(rows), cases, pages),
         corrections_of(engine, settings_hash, rows),
         never_checked(engine, (row.benchmark_judge_model for row in rows)),
+        _lead_never_checked(engine, rows),
     )
+
+
+def _lead_never_checked(engine: Engine, rows: Sequence[Row]) -> list[str]:
+    lead = lead_column(rows).metric
+    judges = (row.benchmark_judge_model for row in rows)
+    return [one.judge for one in never_checked_by(engine, (Scored(j, lead) for j in judges if j))]
 
 
 def _retriever_of(engine: Engine, settings_hash: str) -> str:

@@ -30,6 +30,7 @@ OF_A_METRIC = {
     *("ci_low", "ci_high", "margin", "p_value", "p_exact", "p_adjusted", "method"),
     *("minimum_detectable", "n_pairs", "n_expected", "n_pages", "needed", "unpaired", "note"),
     "across_bridge",
+    "never_checked_against_people",
 }
 
 

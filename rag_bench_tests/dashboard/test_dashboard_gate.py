@@ -119,6 +119,15 @@ def test_what_the_job_said_stands_with_what_asking_again_cost(engine: Engine) ->
     assert "nothing was asked again" in shown(engine, f"?tab=overview&settings={AFTER}").text
 
 
+def test_scores_that_nobody_checked_are_marked_by_metric(engine: Engine) -> None:
+    a, b = two_runs(engine)
+    pin(engine, f"settings:{BEFORE}", why="released")
+    for link in (f"?tab=compare&a={a}&b={b}", f"?tab=overview&settings={AFTER}"):
+        page = shown(engine, link)
+        assert "Nobody has compared the scores by this metric of beta/j1" in page.html, link
+        assert f"(судьи: {OLD})" in shown(engine, f"{link}&lang=ru").html
+
+
 def test_an_old_side_that_is_no_longer_itself_is_told(engine: Engine) -> None:
     two_runs(engine)
     pin(engine, f"settings:{BEFORE}", why="released")

@@ -12,7 +12,7 @@ from rag_bench.eval_runs import reply
 from rag_bench.settings import get_settings
 from rag_bench.store.eval_runs.model_revisions import changed_since
 from rag_bench.store.eval_runs.reading import OPEN
-from rag_bench.store.labels.checked import is_judged, mark_of, never_checked_on
+from rag_bench.store.labels.checked import Scored, mark_by_metric, never_checked_by_on
 from rag_bench.tiers.base.changed_models import service_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def marks(connection: Connection, row: Mapping[str, Any]) -> list[str]:
     """Return the notes on a run that depend on what is known today, not at its end."""
-    judged = any(is_judged(name) for name in row["aggregates"])
-    judges = [row["config"].get("judge_model")] if judged else []
-    unchecked = mark_of(never_checked_on(connection, judges))
+    judge = row["config"].get("judge_model")
+    scored = [Scored(judge, name) for name in row["aggregates"]] if judge else []
+    unchecked = mark_by_metric(never_checked_by_on(connection, scored))
     return [*models_changed(connection, row), *filter(None, [unchecked])]
 
 

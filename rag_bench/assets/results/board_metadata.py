@@ -119,7 +119,7 @@ def _by_judge(board: Leaderboard, lines: list[GeneratorLine]) -> dg.TableMetadat
     for line in lines:
         cells = [(line.by_judge[judge], judge) for judge in judges]
         rows.append([line.label, *(_with_interval(metric) for metric, _ in cells)])
-    named = [f"{j} ({NEVER_CHECKED})" if j in board.never_checked else j for j in judges]
+    named = [f"{j} ({NEVER_CHECKED})" if j in board.lead_never_checked else j for j in judges]
     return table(["generation model", *named], rows)
 
 

@@ -32,7 +32,7 @@ from rag_bench.dashboard.page.parts import (
 from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs
-from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides
+from rag_bench.dashboard.tabs.parts.gate_verdict import crossed, of_sides, unchecked_mark
 from rag_bench.dashboard.texts import masking_note, names_of_cases, shown
 from rag_bench.reporting.compared.comparing import compare
 from rag_bench.reporting.compared.sides import NothingToCompareError
@@ -242,6 +242,8 @@ def _metric_row(words: Words, one: MetricCompared) -> list[Any]:
         told = crossed(words, one.as_json()["across_bridge"])
         name += [" ", mark(words("across_bridge"), told)]
         why = f"{why}. {told}" if why else told
+    if one.never_checked:
+        name += [" ", unchecked_mark(words, one.never_checked)]
     return [
         Cell(join(name), one.name),
         Cell(verdict, decision.word, tone=_TONES.get(decision.word, "")),

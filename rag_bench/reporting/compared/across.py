@@ -69,6 +69,23 @@ def scored_by_judge(metric: str) -> bool:
     return name.startswith((PREFIX, "ragas_")) and not name.endswith(_NO_SCORE)
 
 
+def judges_of(metric: str, a: Side, b: Side) -> list[str]:
+    """Return the benchmark judges of two sides' scores by a metric, each once.
+
+    It is in the metric's name, or of the whole side; what crossed a bridge has two.
+    """
+    found: list[str] = []
+    for side in (a, b):
+        if metric in side.carried:
+            found += [side.carried[metric].old, side.carried[metric].new]
+        elif _BY in metric:
+            found.append(metric.partition(_BY)[2])
+        else:
+            judge = side.made_with.get("judge_model")
+            found += [judge] if isinstance(judge, str) else list(judge or ())
+    return list(dict.fromkeys(found))
+
+
 def across(engine: Engine, a: Side, b: Side) -> tuple[Side, Side]:
     """Return both sides so that what two judges scored stands on one scale, or is marked.
 

@@ -20,11 +20,12 @@ from rag_bench.evaluation.paired.words import CANNOT_TELL, MARGIN
 from rag_bench.evaluation.statistics import SCALE_TOLERANCE
 from rag_bench.evaluation.text.text_folding import fold
 from rag_bench.evaluation.types import Scale
-from rag_bench.reporting.compared.across import across
+from rag_bench.reporting.compared.across import across, judges_of
 from rag_bench.reporting.compared.inputs import differences, made_alike
 from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.shapes import Alone, Changed, Compared, MetricCompared
 from rag_bench.reporting.compared.sides import Side, SideCase, bare_name, collapsed, described
+from rag_bench.store.labels.checked import Scored, never_checked_by
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -157,6 +158,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
         else Decision(CANNOT_TELL, reason=said[name])
         for name in names
     }
+    unchecked = _never_checked(engine, names, a, b)
     rows = [
         MetricCompared(
             name,
@@ -169,6 +171,7 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
             dict(Counter(one.reason for one in _unscored([name], pairs)).most_common()),
             carried.get(name),
             "" if name not in carried else "a" if name in a.carried else "b",
+            unchecked[name],
         )
         for name in names
     ]
@@ -196,7 +199,6 @@ def compare_sides(engine: Engine, a: Side, b: Side, terms: Terms) -> Compared:
         alone=[*_alone(a, b, pairing), *_unscored(names, pairs)],
         worse=[one for one in changed if one.worse],
         better=[one for one in changed if not one.worse],
-        never_checked=_never_checked(engine, names, a, b),
     )
 
 
@@ -237,17 +239,13 @@ def _alike(name: str, pairs: Sequence[_Pair]) -> bool:
     )
 
 
-def _never_checked(engine: Engine, names: Sequence[str], a: Side, b: Side) -> list[str]:
-    """Return the judges of compared scores that no label of people says anything of."""
-    from rag_bench.store.labels.checked import is_judged, never_checked
-
-    if not any(is_judged(bare_name(name)) for name in names):
-        return []
-    found: list[str] = []
-    for side in (a, b):
-        judge = side.made_with.get("judge_model")
-        found += [judge] if isinstance(judge, str) else list(judge or ())
-    return never_checked(engine, found)
+def _never_checked(
+    engine: Engine, names: Sequence[str], a: Side, b: Side
+) -> dict[str, tuple[str, ...]]:
+    """Return, by metric, the judges of whose scores by it no label of people says anything."""
+    scored = {name: [Scored(j, bare_name(name)) for j in judges_of(name, a, b)] for name in names}
+    found = set(never_checked_by(engine, [one for of in scored.values() for one in of]))
+    return {name: tuple(one.judge for one in of if one in found) for name, of in scored.items()}
 
 
 def _pair(a: Side, b: Side, mine: Sequence[int], theirs: Sequence[int]) -> _Pair:

@@ -13,7 +13,7 @@ from rag_bench.reporting.compared.opening import open_side
 from rag_bench.reporting.compared.policy import CLASSES, Class, Policy
 from rag_bench.reporting.compared.shapes import Compared, MetricCompared
 from rag_bench.reporting.compared.sides import Side, bare_name
-from rag_bench.store.labels.checked import mark_of
+from rag_bench.store.labels.checked import Scored, mark_by_metric
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -81,8 +81,12 @@ class Gated:
             by = one.metric.carried
             across = f" (across a bridge, from {by.old} to {by.new})" if by else ""
             yield f"  {one.outcome:7} {one.of} {one.metric.name}{across}{because}"
-        unchecked = dict.fromkeys(j for one in self.compared.values() for j in one.never_checked)
-        yield from filter(None, [mark_of(unchecked)])
+        unchecked = [
+            Scored(judge, bare_name(one.metric.name))
+            for one in self.metrics
+            for judge in one.metric.never_checked
+        ]
+        yield from filter(None, [mark_by_metric(unchecked)])
 
 
 def gate(engine: Engine, a: str, b: str, policy: Policy) -> Gated:

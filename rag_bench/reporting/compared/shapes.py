@@ -27,7 +27,8 @@ class MetricCompared:
 
     ``higher_is_better``: None where neither direction is better, or it is not known which; such a
     metric has no part in the verdict. ``carried``: the bridge between two judges that one side,
-    ``carried_side``, came over; its mean is then on the other judge's scale.
+    ``carried_side``, came over; its mean is then on the other judge's scale. ``never_checked``:
+    judges of whose scores by it no label of people says anything.
     """
 
     name: str
@@ -41,6 +42,7 @@ class MetricCompared:
     unpaired: Mapping[str, int]
     carried: Carried | None = None
     carried_side: str = ""
+    never_checked: tuple[str, ...] = ()
 
     @property
     def directed(self) -> bool:
@@ -89,6 +91,7 @@ class MetricCompared:
             "unpaired": dict(self.unpaired),
             "note": few_clusters_note(few),
             "across_bridge": self._across(),
+            "never_checked_against_people": list(self.never_checked),
         }
 
     def _across(self) -> dict[str, Any] | None:
@@ -178,8 +181,7 @@ class Compared:
 
     ``pages_known``: pairs whose page is known; the others count by their question alone.
     ``n_tests``: metrics over which p is adjusted. ``alone``: cases and scores of one side only.
-    ``worse`` and ``better``: by metric, the largest difference first. ``never_checked``: judges of
-    the scores that no label of people says anything of.
+    ``worse`` and ``better``: by metric, the largest difference first.
     """
 
     a: Side
@@ -198,7 +200,11 @@ class Compared:
     alone: Sequence[Alone]
     worse: Sequence[Changed]
     better: Sequence[Changed]
-    never_checked: Sequence[str] = ()
+
+    @property
+    def never_checked(self) -> list[str]:
+        """Judges of compared scores that were never checked against people by their metric."""
+        return list(dict.fromkeys(judge for one in self.metrics for judge in one.never_checked))
 
     @property
     def verdict(self) -> Word:

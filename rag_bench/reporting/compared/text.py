@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_bench.evaluation.paired.words import CANNOT_TELL, GOT_WORSE, NO_WORSE
-from rag_bench.store.labels.checked import mark_of
+from rag_bench.reporting.compared.sides import bare_name
+from rag_bench.store.labels.checked import Scored, mark_by_metric
 
 _CASES = 10
 _CHUNKS = 20
@@ -66,7 +67,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, there in (("a", found["metrics_only_in_a"]), ("b", found["metrics_only_in_b"])):
         if there:
             yield f"Only {name} has: {', '.join(there)}."
-    yield from filter(None, [mark_of(found.get("never_checked_against_people", ()))])
+    unchecked = [
+        Scored(judge, bare_name(one["metric"]))
+        for one in found["metrics"]
+        for judge in one.get("never_checked_against_people", ())
+    ]
+    yield from filter(None, [mark_by_metric(unchecked)])
     yield from _inputs(found["inputs"])
     for name, title in (("worse", "Got worse"), ("better", "Got better")):
         yield from _cases(title, found[f"n_{name}"], found[name])

@@ -39,6 +39,7 @@ def board_json(board: Leaderboard) -> dict[str, Any]:
         "notes": notes(board),
         "instrument_marks": list(board.instrument_marks),
         "never_checked_against_people": list(board.never_checked),
+        "never_checked_by_lead_metric": list(board.lead_never_checked),
         **({"against_production": board.baseline.as_json()} if board.baseline else {}),
         **({"by_topic": board.by_topic.as_json()} if board.by_topic else {}),
     }

@@ -181,6 +181,9 @@ def _row(words: Words, one: Mapping[str, Any]) -> list[object]:
     name: list[object] = [one["metric"], metric_help(bare_name(one["metric"]), words)]
     if one.get("across_bridge"):
         name += [" ", mark(words("across_bridge"), crossed(words, one["across_bridge"]))]
+    # Verdicts of earlier versions do not say it.
+    if unchecked := one.get("never_checked_against_people"):
+        name += [" ", unchecked_mark(words, unchecked)]
     interval = ""
     if one["ci_low"] is not None:
         interval = f"{number(one['ci_low'])} … {number(one['ci_high'])}"
@@ -209,6 +212,12 @@ def _missing(words: Words, name: str, of: str) -> list[object]:
     why = words("gate_missing_advisory" if of == "advisory" else "gate_missing")
     says = Cell(words(f"gate_one_{outcome}"), outcome, tone=_TONES[outcome])
     return [name, says, "", words(f"gate_{of}"), *[""] * 7, why]
+
+
+def unchecked_mark(words: Words, judges: Sequence[str]) -> Markup:
+    """Return the mark of a metric whose judges were never checked against people by it."""
+    title = words("unchecked_by_metric", judges=", ".join(judges))
+    return mark(words("unchecked"), title, "rb-unchecked")
 
 
 def crossed(words: Words, by: Mapping[str, Any]) -> str:
