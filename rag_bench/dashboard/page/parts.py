@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from markupsafe import Markup, escape
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rag_bench.dashboard.words import Words
 
 Part = "Markup | Figure"
+T = TypeVar("T")
 _FEW = 4
 
 
@@ -342,10 +343,28 @@ def choices(*made: Markup) -> Markup:
     return Markup('<div class="rb-choices">{}</div>').format(join(made))
 
 
+def shown_page(view: View, n: int, per_page: int) -> int:
+    """Return which page of a long table is shown: the address's, or the last that there is."""
+    return min(view.page, max(1, -(-n // per_page)))
+
+
+def paged(
+    view: View, per_page: int, read: Callable[[int], tuple[list[T], int]]
+) -> tuple[list[T], int]:
+    """Return the rows of the page that is shown, and how many there are in all.
+
+    ``read``: gives the rows behind so many, and how many there are in all.
+    """
+    found, n = read((view.page - 1) * per_page)
+    # A link may be older than a list that has become shorter.
+    if not found and n:
+        found, n = read((shown_page(view, n, per_page) - 1) * per_page)
+    return found, n
+
+
 def pager(view: View, n: int, per_page: int, words: Words) -> Markup:
     """Return where one is in a long table, with links to the pages beside."""
-    last = max(1, -(-n // per_page))
-    page = min(view.page, last)
+    last, page = max(1, -(-n // per_page)), shown_page(view, n, per_page)
     before = link(words("previous"), view.link(page=page - 1)) if page > 1 else ""
     after = link(words("next"), view.link(page=page + 1)) if page < last else ""
     here = words("page_of", page=page, last=last, n=number(n))

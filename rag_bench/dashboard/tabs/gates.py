@@ -18,6 +18,7 @@ from rag_bench.dashboard.page.parts import (
     metric_col,
     number,
     number_cell,
+    paged,
     pager,
     paragraph,
     said,
@@ -169,9 +170,12 @@ def _wrong(context: Context, lines: list[GateLine], settings_hash: str, made: Pa
     words, view = context.words, context.view
     models = [line.model for line in lines]
     judge = view.get("judge") if view.get("judge") in models else models[0]
-    offset = (view.page - 1) * _PER_PAGE
-    found, total = wrong_verdicts(
-        context.engine, settings_hash, judge, limit=_PER_PAGE, offset=offset
+    found, total = paged(
+        view,
+        _PER_PAGE,
+        lambda offset: wrong_verdicts(
+            context.engine, settings_hash, judge, limit=_PER_PAGE, offset=offset
+        ),
     )
     texts = shown(
         context,

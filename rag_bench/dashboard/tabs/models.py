@@ -24,6 +24,7 @@ from rag_bench.dashboard.page.parts import (
     pager,
     paragraph,
     said,
+    shown_page,
     table,
 )
 from rag_bench.dashboard.shell import without_results
@@ -252,7 +253,7 @@ def _triples(context: Context, board: Leaderboard) -> list[object]:
     from rag_bench.reporting.leaderboard import COLUMNS
 
     words, view = context.words, context.view
-    page = min(view.page, max(1, -(-len(board.rows) // _PER_PAGE)))
+    page = shown_page(view, len(board.rows), _PER_PAGE)
     shown = all_columns(board, COLUMNS)
     columns: list[Col | str] = [
         Col("#", numeric=True),

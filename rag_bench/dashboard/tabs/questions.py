@@ -16,6 +16,7 @@ from rag_bench.dashboard.page.parts import (
     long_cell,
     metric_help,
     number_cell,
+    paged,
     pager,
     paragraph,
     said,
@@ -94,8 +95,11 @@ def _wanted(context: Context, board: Leaderboard, lead: Column) -> Wanted:
 
 def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
     words, view = context.words, context.view
-    offset = (view.page - 1) * _PER_PAGE
-    found, total = listed(context.engine, wanted, limit=_PER_PAGE, offset=offset)
+    found, total = paged(
+        view,
+        _PER_PAGE,
+        lambda offset: listed(context.engine, wanted, limit=_PER_PAGE, offset=offset),
+    )
     made.add(
         heading(words("tab_questions")),
         paragraph(words("questions_help", metric=words.title(lead.title))),

@@ -18,6 +18,7 @@ from rag_bench.dashboard.page.parts import (
     link,
     metric_cell,
     metric_help,
+    paged,
     pager,
     paragraph,
     said,
@@ -94,14 +95,18 @@ def _evaluations(context: Context, made: Page) -> None:
             search_box("model", words("model_key"), view.get("model")),
         )
     )
-    rows, total = listed(
-        context.engine,
-        tier=view.get("tier"),
-        status=status,
-        model=view.get("model"),
-        order=order,
-        limit=_PER_PAGE,
-        offset=(view.page - 1) * _PER_PAGE,
+    rows, total = paged(
+        view,
+        _PER_PAGE,
+        lambda offset: listed(
+            context.engine,
+            tier=view.get("tier"),
+            status=status,
+            model=view.get("model"),
+            order=order,
+            limit=_PER_PAGE,
+            offset=offset,
+        ),
     )
     if not total:
         made.add(said(words("no_evaluations"), "empty"))

@@ -18,6 +18,7 @@ from rag_bench.dashboard.page.parts import (
     number_cell,
     paragraph,
     said,
+    shown_page,
     table,
 )
 from rag_bench.dashboard.tabs.common import model_names, moment
@@ -80,7 +81,8 @@ def run_page(context: Context, run_id: str) -> Page:
     with context.engine.connect() as connection:
         run = reading.get(connection, run_id)
         wanted = reading.CaseFilter()
-        after = (view.page - 1) * _PER_PAGE - 1
+        page = shown_page(view, run["n_cases"] if run else 0, _PER_PAGE)
+        after = (page - 1) * _PER_PAGE - 1
         cases = reading.cases(connection, run_id, wanted, after=after, limit=_PER_PAGE)
     if run is None:
         made.add(said(words("no_such_run"), "warn"))

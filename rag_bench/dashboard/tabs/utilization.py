@@ -15,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     heading,
     long_cell,
     number_cell,
+    paged,
     pager,
     paragraph,
     said,
@@ -111,13 +112,17 @@ def _chunks(context: Context, evaluation_id: int, made: Page) -> None:
     words, view = context.words, context.view
     never = view.get("filter") == "never"
     order = view.get("sort") if view.get("sort") in uses.ORDERS else uses.ORDERS[0]
-    found, total = uses.chunk_uses(
-        context.engine,
-        evaluation_id,
-        never=never,
-        order=order,
-        limit=_PER_PAGE,
-        offset=(view.page - 1) * _PER_PAGE,
+    found, total = paged(
+        view,
+        _PER_PAGE,
+        lambda offset: uses.chunk_uses(
+            context.engine,
+            evaluation_id,
+            never=never,
+            order=order,
+            limit=_PER_PAGE,
+            offset=offset,
+        ),
     )
     made.add(heading(words("chunks_by_use")), paragraph(words("chunks_by_use_help")))
     made.add(

@@ -18,6 +18,7 @@ from rag_bench.dashboard.page.parts import (
     pager,
     paragraph,
     said,
+    shown_page,
     table,
 )
 from rag_bench.dashboard.tabs.common import model_names, settings_name
@@ -57,7 +58,7 @@ def changes_part(context: Context, board: Leaderboard) -> list[object]:
         every = link(words("hide_changes"), context.view.link(rows=None)) if whole else Markup("")
     if not shown:
         return [*parts, paragraph(every)]
-    page = min(context.view.page, max(1, -(-len(shown) // _PER_PAGE)))
+    page = shown_page(context.view, len(shown), _PER_PAGE)
     rows = [
         [
             Cell(
