@@ -5,7 +5,7 @@ statements and supports each with probability p^strict, where the old judge's ``
 stricter one takes little from good answers and much from bad ones. A bridge is built on 200
 answers; then a side that is worse by ``drop`` is scored by both: the true difference is nought.
 
-    python benchmarks/ragas_bridge.py
+    python benchmarks/simulated/ragas_bridge.py
 """
 
 from __future__ import annotations
