@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("rag_bench.dashboard")
 _PAGE = Path(__file__).parent / "page"
-# Gradio's own room on both sides is a third of a phone, and a column of a table elsewhere. It puts
-# its container's name before what page.css says, so what lies around it is reached from here only.
-_NARROW = (
-    "<style>.main.fillable { padding: 8px 16px !important; } "
-    "@media (max-width: 600px) { .main.fillable { padding: 8px 0 !important; } }</style>"
-)
+# Gradio's own room on both sides is a third of a phone, and a column of a table elsewhere: page.css
+# says how wide a page is. Gradio puts its container's name before what stands there, so what lies
+# around it is reached from here only.
+_NARROW = "<style>.main.fillable { padding: 8px 0 !important; max-width: none !important; }</style>"
 #: Figures that a page has room for; the HTML around them makes one more.
 FIGURES = 7
 # A look is a few queries: eight at once keep two cores and the pool of connections busy, and

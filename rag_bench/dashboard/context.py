@@ -49,15 +49,15 @@ class Kept:
         self._kept: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
 
     def of(
-        self, engine: Engine, make: Callable[..., T], *given: Hashable, newest: int | None = None
+        self, engine: Engine, make: Callable[..., T], *given: Hashable, there: Hashable = None
     ) -> T:
-        """Return ``make(engine, *given)``, made anew when something was measured since.
+        """Return ``make(engine, *given)``, made anew when something was measured or deleted since.
 
         A tab asks by `Context.keep`, which looks only once for what is new. Two who ask for one
         thing at once wait for one making; who asks for another does not wait. What fails is not
         kept.
         """
-        key = (make, *given, evaluations.newest_id(engine) if newest is None else newest)
+        key = (make, *given, evaluations.what_is_there(engine) if there is None else there)
         with self._lock:
             found: Future[T] | None = self._kept.get(key)
             mine = found is None
@@ -90,15 +90,15 @@ class Context:
     dagster_url: str = ""
 
     @cached_property
-    def newest(self) -> int:
-        """The newest evaluation, by which is told whether something was measured since."""
-        return evaluations.newest_id(self.engine)
+    def there(self) -> tuple[int, int]:
+        """By which is told whether something was measured or deleted since."""
+        return evaluations.what_is_there(self.engine)
 
     def keep(self, make: Callable[..., T], *given: Hashable) -> T:
         """Return ``make(engine, *given)``: what is more than a query, kept until something is
-        measured.
+        measured or deleted.
         """
-        return self.kept.of(self.engine, make, *given, newest=self.newest)
+        return self.kept.of(self.engine, make, *given, there=self.there)
 
     @cached_property
     def measured(self) -> Sequence[evaluations.MeasuredSettings]:

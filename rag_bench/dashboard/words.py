@@ -24,7 +24,8 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Return what stands under a key, with its places filled. Raises KeyError for no such."""
         text = _all()[key][self.lang]
-        return text.format(**values) if values else text
+        # A line does not end between a number and its sign.
+        return (text.format(**values) if values else text).replace(" %", "\u00a0%")
 
     def title(self, text: str) -> str:
         """Return what a column is called."""

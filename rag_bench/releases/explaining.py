@@ -144,7 +144,7 @@ def evaluations_to_explain(
     """Return the evaluations that two sides are.
 
     Raises:
-        RagBenchError: they are no evaluations.
+        RagBenchError: they are no evaluations, or one was deleted since.
     """
     if a.kind != "evaluation" or b.kind != "evaluation":
         raise RagBenchError(
@@ -154,8 +154,8 @@ def evaluations_to_explain(
     with engine.connect() as connection:
         first = find_evaluation(connection, int(a.id))
         second = find_evaluation(connection, int(b.id))
-    assert first is not None, "it was opened"
-    assert second is not None, "it was opened"
+    if first is None or second is None:
+        raise RagBenchError("One of the evaluations was deleted while they were compared.")
     return first, second
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from api_access import a_key, bearer
 from dashboard_browser import Dashboard, chromium
 from dashboard_pages import shown
+from eval_run_rows import given_case, run_body
 from local_provider import served
 from small_world import World, copy_of
+from sqlalchemy import Engine, text
 
 from rag_bench.access.scopes import Scope
 from rag_bench.api.app import build
@@ -86,6 +89,116 @@ def test_who_may_not_sees_no_button_and_is_refused(world: World, question: dict[
     assert (row.outcome, row.code, row.user_id) == ("refused", "MISSING_SCOPE", "eve")
 
 
+MAIL = "ivan.petrov@example.org"
+
+
+@pytest.fixture(scope="module")
+def run_id(world: World) -> str:
+    """A run of the service with a question of somebody, one without words, and a masked id."""
+    cases = [
+        given_case(0, id="plain"),
+        given_case(1, id=f"of {MAIL}", question=f"Куда писать вместо {MAIL}?"),
+        given_case(2, id="wordless"),
+    ]
+    body = {"cases": cases, "metrics": ["BLEU"], "eval_type": "retrieval"}
+    made, _ = run_body(world.engine, Settings(), body)
+    with world.engine.begin() as connection:
+        connection.execute(
+            text(
+                "update rag_bench.eval_run_case set given = given - 'question' "
+                "where run_id = :run and case_id = 'wordless'"
+            ),
+            {"run": made},
+        )
+    return made
+
+
+def test_a_case_of_a_run_goes_in_from_the_run_s_page(world: World, run_id: str) -> None:
+    query = f"?tab=runs&run={run_id}"
+    page = shown(world.engine, query, LABELLER)
+    assert 'id="rb-form-draft"' in page.html
+    offered = re.findall(r'<button form="rb-form-draft" name="case" value="([^"]*)"', page.html)
+    assert offered == ["plain", "of [e-mail]~2"], "what has no question has no button"
+    for case in offered:
+        told = done(world, LABELLER, "draft_add", draft="of runs", run=run_id, case=case)
+        assert "is in the draft of runs now" in told, case
+        assert MAIL not in told
+    with world.engine.connect() as connection:
+        first, second = drafts.items_of(connection, "of runs")
+    assert (first.from_dataset, first.from_case) == (f"run:{run_id}", "plain")
+    assert first.item.reference_answer == given_case(0)["ground_truth_answer"]
+    assert second.from_case == f"of {MAIL}", "found by what stands for its id"
+    again = shown(world.engine, query, LABELLER)
+    assert [row["draft"] for row in again.tables["run-cases"]] == ["of runs", "of runs", ""]
+    assert MAIL not in again.html
+    for case in ("wordless", "gone", "of [e-mail]~1"):
+        told = done(world, LABELLER, "draft_add", draft="of runs", run=run_id, case=case)
+        assert "rb-bad" in told, case
+    assert "data-act" not in shown(world.engine, query, Viewer("eve")).html
+    refused = done(world, Viewer("eve"), "draft_add", draft="eves", run=run_id, case="plain")
+    assert "label, run" in refused
+
+
+def test_what_a_user_asked_goes_in_masked_from_the_list(world: World) -> None:
+    with world.engine.begin() as connection:
+        connection.execute(
+            text(
+                "update rag_bench.question_answer set source_id = case place when 1 then :mail "
+                "else source_id end, question = case place when 1 then :asked else :blank end, "
+                "created_at = '2100-01-01' from (select dump_sha256 as dump, source_id as id, "
+                "row_number() over (order by source_id) as place from rag_bench.question_answer "
+                "where dump_sha256 = (select dump_sha256 from rag_bench.current_snapshot)) as them "
+                "where dump_sha256 = dump and source_id = id and place <= 2"
+            ),
+            {"mail": MAIL, "asked": f"Куда писать, кроме {MAIL}?", "blank": "  "},
+        )
+    query = "?tab=questions&rows=users"
+    page = shown(world.engine, query, LABELLER)
+    first, *others = page.tables["users-questions"]
+    assert first["text"] == "Куда писать, кроме [e-mail]?", "the newest, and no blank one"
+    assert first["question"].startswith("[e-mail]~")
+    assert MAIL not in page.html
+    told = done(world, LABELLER, "draft_add", draft="asked", question=first["question"])
+    assert "is in the draft asked now" in told
+    assert "already" in done(
+        world, LABELLER, "draft_add", draft="asked", question=first["question"]
+    )
+    assert "is in" in done(
+        world, LABELLER, "draft_add", draft="asked", question=others[0]["question"]
+    )
+    with world.engine.connect() as connection:
+        items = drafts.items_of(connection, "asked")
+    assert [one.item.question for one in items] == [first["text"], others[0]["text"]]
+    assert {one.item.reference_answer for one in items} == {None}
+    assert all(one.from_dataset.startswith("traffic:") for one in items)
+    again = shown(world.engine, query, LABELLER)
+    inside = [row["draft"] for row in again.tables["users-questions"]]
+    assert inside[:2] == ["asked", "asked"]
+    assert not any(inside[2:])
+    assert "rb-bad" in done(world, LABELLER, "draft_add", draft="asked", question="[e-mail]~77")
+    assert "data-act" not in shown(world.engine, query, Viewer("eve")).html
+    assert "label, run" in done(world, Viewer("eve"), "draft_add", draft="a", question="1")
+
+
+def test_what_users_asked_is_searched_as_it_is_shown(world: World) -> None:
+    word = "кроме"
+    found = shown(world.engine, f"?tab=questions&rows=users&search={word.upper()}")
+    assert all(word in row["text"] for row in found.tables["users-questions"])
+    # Parts of what is masked find nothing either, or it could be guessed piece by piece.
+    for part in ("petrov", "ivan.", "example"):
+        page = shown(world.engine, f"?tab=questions&rows=users&search={part}")
+        assert "users-questions" not in page.tables, part
+    boss = Viewer("boss", frozenset(Scope), unmasked=True)
+    page = shown(world.engine, "?tab=questions&rows=users&search=petrov&unmask=1", boss)
+    assert [MAIL in row["text"] for row in page.tables["users-questions"]] == [True]
+
+
+def test_what_users_asked_is_listed_before_anything_is_measured(engine: Engine) -> None:
+    page = shown(engine, "?tab=questions", LABELLER)
+    assert "rows=users" in page.html
+    assert "No dump with users" in shown(engine, "?tab=questions&rows=users", LABELLER).text
+
+
 @pytest.mark.parametrize(
     "sent", ["", "[]", "{", '{"act": 1}', '{"act": "draft_add", "fields": 3}', '{"act": "drop"}']
 )
@@ -146,3 +259,28 @@ def test_by_clicks_in_russian(world: World, question: dict[str, str], tmp_path: 
         assert "убран из черновика «щ»" in page.words()
         assert "В черновике «щ»." not in page.words()
         assert page.problems() == []
+
+
+def test_rows_by_clicks(world: World, run_id: str, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    from rag_bench.dashboard.serving import local
+
+    app = local(world.engine, Settings(), "127.0.0.1")
+    name = "document.querySelector('#rb-form-draft input[name=draft]')"
+    with served(app, lifespan="on") as url, chromium(tmp_path / "profile") as browser:
+        page = Dashboard(browser, f"{url}/")
+        for query in (f"?tab=runs&run={run_id}", "?tab=questions&rows=users"):
+            page.open(query)
+            page.run(f"{name}.value = 'clicked'; {name}.focus()")
+            active = browser.switch_to.active_element
+            active.send_keys("\ue007")  # Enter, which sends no row
+            buttons = "document.querySelectorAll('button[form=rb-form-draft]')"
+            page.run(f"{buttons}[1].click()")
+            page.settled()
+            assert "is in the draft clicked now" in page.words(), query
+            inside = "[...document.querySelectorAll('td p')].map(p => p.textContent)"
+            assert page.run(f"return {inside}").count("In the draft clicked.") == 1, query
+            assert page.run(f"return {name}.value") == "clicked", "for the next row"
+        assert page.problems() == []
+    with world.engine.connect() as connection:
+        assert len(drafts.items_of(connection, "clicked")) == 2

@@ -21,6 +21,7 @@ MORE = (
     "?tab=runs&evaluation={evaluation}",
     "?tab=questions&case={case}",
     "?tab=models&rows=triples",
+    "?tab=questions&rows=users",
 )
 FOCUS = """
     const one = document.activeElement, style = getComputedStyle(one);

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from dashboard_browser import Dashboard, chromium
 from dashboard_pages import shown
 from hostile_store import MARKUP, MODEL, addresses, make_hostile, marked_up, strange
+from local_provider import served
 from small_world import World, copy_of
 
 from rag_bench.dashboard.address import LANGUAGES, TABS
 from rag_bench.dashboard.context import Viewer
 from rag_bench.dashboard.words import Words
+from rag_bench.settings import Settings
 from rag_bench.store.embedded import EmbeddedServer
 
 pytestmark = pytest.mark.timeout(600)
@@ -79,3 +83,46 @@ def test_a_model_of_any_name_is_chosen_and_compared(hostile: World) -> None:
     assert page.tables["evaluations"]
     pair = shown(hostile.engine, f"?tab=models&a={quote(MODEL)}")
     assert not any(words in pair.html for words in FAILED)
+
+
+#: What was run, and elements that no page of ours has; plots are drawn as SVG by plotly.
+RAN = """
+    const strange = 'script, img, iframe, object, embed, style, svg[onload], [onerror], [onclick], '
+        + 'a[href^="javascript:"], a[href*="elsewhere"]';
+    const found = [...document.querySelectorAll('.rb-page, .rb-header')].flatMap(
+        one => [...one.querySelectorAll(strange)].map(e => e.outerHTML.slice(0, 200)));
+    const drawn = [...document.querySelectorAll('.js-plotly-plot svg a, .js-plotly-plot tspan')];
+    const tags = drawn.filter(e => e.closest('.main-svg') && (e.tagName === 'a'
+        || (e.getAttribute('style') || '').includes('bold'))).map(e => e.textContent.slice(0, 200));
+    return [...(window.ran === undefined ? [] : [`ran ${window.ran}`]), ...found, ...tags]
+"""
+
+
+@pytest.mark.parametrize(("width", "lang"), [(1440, "en"), (390, "ru")])
+def test_a_browser_runs_and_loads_nothing_of_it(
+    hostile: World, tmp_path: Path, width: int, lang: str
+) -> None:
+    pytest.importorskip("gradio")
+    from rag_bench.dashboard.serving import local
+
+    app = local(hostile.engine, Settings(), "127.0.0.1", unmasked=True)
+    with served(app, lifespan="on") as url, chromium(tmp_path / "profile", width) as browser:
+        page = Dashboard(browser, f"{url}/")
+        n_shown = 0
+        for query in views(hostile):
+            page.open(f"{query}&unmask=1&lang={lang}")
+            page.drawn()
+            assert page.run(RAN) == [], query
+            assert page.run("return document.documentElement.scrollWidth") <= width, query
+            text = page.words()
+            assert not any(words in text for words in FAILED), query
+            n_shown += MARKUP[:40] in text
+        assert page.problems() == []
+        assert n_shown >= 5
+        # The same looks see what is run.
+        page.run(
+            "const at = document.createElement('div'); at.className = 'rb-page';"
+            "at.innerHTML = arguments[0]; document.body.append(at)",
+            MARKUP,
+        )
+        assert page.run(RAN) != []

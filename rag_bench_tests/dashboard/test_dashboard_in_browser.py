@@ -250,6 +250,72 @@ def test_a_phone_in_the_dark(populated: World, tmp_path: Path) -> None:
         assert phone.problems() == []
 
 
+#: Of the highest row of a table's body, in lines of its text.
+LINES = """
+    const rows = [...document.querySelectorAll(arguments[0] + ' tr')];
+    const size = parseFloat(getComputedStyle(rows[0].cells[0]).lineHeight);
+    return Math.max(...rows.map(row => (row.offsetHeight - 13) / size));
+"""
+CUT = """
+    return [...document.querySelectorAll(arguments[0] + ' .rb-long')].filter(
+        one => one.scrollHeight > one.clientHeight + 1).length
+"""
+
+
+def test_rows_of_a_phone_are_low_and_their_texts_are_shown_whole_when_asked(
+    populated: World, tmp_path: Path
+) -> None:
+    """A row is not as high as a column that is far beyond the edge."""
+    with (
+        served(dashboard(populated.engine), lifespan="on") as url,
+        chromium(tmp_path / "phone", 390) as browser,
+    ):
+        phone = Dashboard(browser, f"{url}/")
+        phone.open("?tab=utilization")
+        where, button = "#rb-chunks tbody", "document.querySelector('.rb-wholes:not([hidden])')"
+        assert phone.run(LINES, where) <= 3.2
+        n_cut = phone.run(CUT, where)
+        assert n_cut > 1
+        # By a touch one row, by the button, which the keyboard reaches, all of them.
+        touch = "const one = [...document.querySelectorAll('#rb-chunks .rb-long')].find("
+        phone.run(touch + "e => e.scrollHeight > e.clientHeight + 1); one.click()")
+        assert phone.run(CUT, where) == n_cut - 1
+        assert phone.run(LINES, where) > 4
+        phone.run(f"{button}.click()")
+        assert phone.run(f"return {button}.getAttribute('aria-pressed')") == "true"
+        assert phone.run(CUT, where) == 0
+        phone.run(f"{button}.click()")
+        assert phone.run(CUT, where) == n_cut - 1
+        for tab in TABS:
+            phone.open(f"?tab={tab}")
+            assert phone.run(CUT, ".rb-page td.rb-num") == 0, "numbers are never cut"
+            tall = [
+                table
+                for table in phone.run(
+                    "return [...document.querySelectorAll('table')].map(t => t.id)"
+                )
+                if phone.run(LINES, f"[id='{table}'] thead") > 6
+            ]
+            assert tall == [], tab
+        assert phone.problems() == []
+
+
+def test_the_title_stands_apart_from_turned_names(page: Dashboard) -> None:
+    page.open("?tab=models")
+    page.drawn()
+    page.run("document.body.replaceChildren()")
+    names = ["0", "1", "2", "3–5", "6–10", "11–20", "21–50", "51–100", "101–200"]
+    figure = figures.columns(names, {"a": range(9)}, "нашли вопросов", "чанки")
+    assert figure is not None
+    page.run(NEW_PLOT, figure.to_json(), 360)
+    edges = """
+        const of = query => [...document.querySelectorAll(query)].map(
+            e => e.getBoundingClientRect());
+        return of('.xtitle')[0].top - Math.max(...of('.xtick text').map(b => b.bottom));
+    """
+    assert page.run(edges) >= 5
+
+
 def test_an_empty_store_says_what_to_do(engine: Engine, tmp_path: Path) -> None:
     with (
         served(dashboard(engine), lifespan="on") as url,

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from dashboard_pages import Shown, shown
+from markupsafe import Markup
 from plotly.io import from_json
 from small_world import World
 
 from rag_bench.dashboard.address import TABS
+from rag_bench.dashboard.page.parts import digits_among, metric_cell, usd_cell
+from rag_bench.dashboard.words import Words
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -340,3 +343,29 @@ def test_every_tab_has_content_tables_and_json_figures(
         assert json.loads(drawn)["data"]
         assert "NaN" not in drawn
         from_json(drawn)  # raises for what plotly's schema does not have
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        (
+            {"value": 0.56789, "ci_low": 0.5, "ci_high": 0.6, "scale": [0, 1]},
+            "0.568 [0.500, 0.600]",
+        ),
+        ({"value": 1.0, "ci_low": 0.9, "ci_high": 1.0, "scale": [1, 5]}, "1.00 [0.90, 1.00]"),
+        ({"value": 56.984, "ci_low": None, "ci_high": None, "scale": [0, 100]}, "57.0"),
+        ({"value": 181.799, "ci_low": 172.9, "ci_high": 190.3}, "182 [173, 190]"),
+        ({"value": 50.464, "ci_low": 48.6, "ci_high": 52.4}, "50.5 [48.6, 52.4]"),
+        ({"value": -0.004, "ci_low": -0.1, "ci_high": 0.2}, "-0.004 [-0.100, 0.200]"),
+        ({"value": 5.0, "ci_low": None, "ci_high": None}, "5"),
+    ],
+)
+def test_a_number_has_no_more_digits_than_say_something(metric: dict[str, Any], text: str) -> None:
+    cell = metric_cell({**metric, "n_scored": 3, "n_expected": 4}, Words("en"))
+    assert Markup(cell.shown).striptags() == f"{text} 3/4"
+    assert cell.value == metric["value"], "what is saved as CSV is whole"
+
+
+def test_what_cost_nothing_is_0_and_what_is_not_known_is_empty() -> None:
+    assert [usd_cell(value).shown for value in (0.0, None, 0.00123)] == ["0", "", "0.0012"]
+    assert [digits_among(values) for values in ([1.0, None, 5.0], [1.0, 2.5], [])] == [0, 2, 0]

@@ -69,6 +69,7 @@ def views(world: World, ids: PlantedIds) -> list[str]:
         *(f"?tab=runs&run={run}" for run in (ids.own, ids.others, ids.over_dataset)),
         *(f"{pair}&filter={one}" for pair in (compared, runs) for one in filters),
         *(f"?tab=judges&draw={ids.draw}&annotator={who}" for who in ("anna", "boris", "vera")),
+        *(f"?tab=questions&rows=users&search={word}" for word in ("", "как", "зачётка")),
         *(f"?tab=utilization&kind={kind}" for kind in ("used", "answered", "topic", "page")),
     ]
 

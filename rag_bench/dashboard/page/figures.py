@@ -182,7 +182,7 @@ def points(
     one height.
     """
     figure = Figure()
-    if line:
+    if len(line) > 1:
         figure.trace(
             "scatter",
             x=[x for x, _ in line],
@@ -217,6 +217,9 @@ def points(
             },
         )
     _ruled(figure, x_axis, y_axis, height=620 if small else 420)
+    if not any(x for found in groups.values() for x, _, _ in found):
+        # They lie on the axis, and its labels beside them.
+        figure.axis("y", ticks="outside", ticklen=8, tickcolor="rgba(0,0,0,0)")
     if small:
         figure.axis("x", showticklabels=False)
         figure.axis("y", showticklabels=False)

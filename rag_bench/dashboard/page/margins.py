@@ -55,6 +55,8 @@ def make_room(figure: Figure) -> None:
     names = _names(figure, "x")
     margin["b"], margin["r"] = 40, 20
     if margin["l"] > _MUCH or sum(width_of(name) + _GAP for name in names) > _PHONE:
+        # Below names that were turned the title has no room of its own accord.
+        figure.axis("x", title={**x.get("title", {}), "standoff": _GAP})
         return
     dates = not names and any(isinstance(v, str) for t in figure.data for v in t.get("x") or ())
     below = 0 if x.get("showticklabels") is False else _UNDER_DATES if dates else _UNDER

@@ -4,6 +4,7 @@
   window.rbReady = true;
   let focused = null, left = null;
   const place = () => location.pathname + location.search;
+  const isCut = text => text.scrollHeight > text.clientHeight + 1;
   const ask = () => {
     focused = document.activeElement && document.activeElement.id;
     document.body.dataset.rbLoading = "1";
@@ -26,6 +27,9 @@
       const here = document.querySelector(".rb-tabs [aria-current]");
       if (here) here.parentElement.scrollLeft = here.offsetLeft - 16;
     }
+    document.querySelectorAll("button.rb-wholes").forEach(one => {
+      one.hidden = ![...one.closest(".rb-table").querySelectorAll(".rb-long")].some(isCut);
+    });
     const was = focused && document.getElementById(focused);
     if (was && document.activeElement === document.body) was.focus({preventScroll: true});
     // The address may have moved on while this was on its way.
@@ -58,6 +62,19 @@
     }
     const save = event.target.closest("button[data-csv]");
     if (save) saveCsv(save.dataset.csv);
+    const wholes = event.target.closest("button.rb-wholes");
+    if (wholes) {
+      const whole = wholes.closest(".rb-table").querySelector("table").classList.toggle("rb-whole");
+      wholes.setAttribute("aria-pressed", whole);
+    }
+    // A text that is cut on a phone is shown whole, with its row, by a touch.
+    const cut = event.target.closest("td .rb-long");
+    if (cut && !event.target.closest("a, button, summary")) {
+      const row = cut.closest("tr");
+      if (row.classList.contains("rb-whole") || isCut(cut)) {
+        row.classList.toggle("rb-whole");
+      }
+    }
     const help = event.target.closest("details.rb-help");
     document.querySelectorAll("details.rb-help[open]").forEach(one => {
       if (one !== help) one.open = false;
@@ -98,7 +115,7 @@
     const head = [...table.tHead.rows[0].cells].map(cell => {
       const copy = cell.cloneNode(true);
       copy.querySelectorAll("details").forEach(one => one.remove());
-      return copy.textContent.trim();
+      return copy.textContent.replaceAll("\u00a0", " ").trim();
     });
     const rows = [...table.tBodies[0].rows]
       .filter(row => !row.querySelector(".rb-none"))

@@ -108,11 +108,38 @@ def number_cell(value: float | int | None, digits: int = 3, **more: Any) -> Cell
     return Cell(number(value, digits), "" if value is None else value, True, **more)
 
 
+def usd_cell(value: float | None, digits: int = 4) -> Cell:
+    """Return a cell with a cost; what cost nothing has no digits behind the point."""
+    return number_cell(value, digits) if value else Cell("" if value is None else "0", value, True)
+
+
+def scale_digits(scale: Sequence[float] | None, most: int = 3) -> int:
+    """Return how many digits behind the point say something on a scale: of 1 to 5 two, of 0 to 100
+    one. Without a scale ``most``.
+    """
+    return most if not scale else min(most, _digits(max(map(abs, scale))))
+
+
+def digits_among(values: Iterable[float | int | None], digits: int = 2) -> int:
+    """Return the digits of a column: none where all of its values are whole."""
+    return 0 if all(value is None or float(value).is_integer() for value in values) else digits
+
+
+def _digits(size: float) -> int:
+    return next((3 - n for n in range(3) if size <= 10**n), 0)
+
+
 def long_cell(text: object, value: str | None = None) -> Cell:
     """Return a cell with a text that is read whole, which has room on a phone as well."""
     return Cell(
         Markup('<div class="rb-long">{}</div>').format(text), text if value is None else value
     )
+
+
+# A text of so many letters has more than two lines in the narrowest column.
+_WIDE = 24
+# Of a model with what must be known of it.
+_ONE_NAME = 40
 
 
 def p_cell(value: float | None) -> Cell:
@@ -129,6 +156,7 @@ def metric_cell(metric: Mapping[str, Any] | None, words: Words, digits: int = 3)
     is_count = not metric.get("scale") and metric.get("ci_low") is None
     if is_count and float(metric["value"]).is_integer():
         digits = 0
+    digits = min(digits, metric_digits(metric))
     shown = f"<b>{number(metric['value'], digits)}</b>"
     if metric.get("ci_low") is not None and metric.get("ci_high") is not None:
         low, high = number(metric["ci_low"], digits), number(metric["ci_high"], digits)
@@ -141,6 +169,14 @@ def metric_cell(metric: Mapping[str, Any] | None, words: Words, digits: int = 3)
     shown += f' <small class="{part}">{int(scored)}/{int(expected)}</small>'
     title = words("n_of_n", scored=scored, expected=expected)
     return Cell(Markup(shown), metric["value"], True, title)
+
+
+def metric_digits(metric: Mapping[str, Any]) -> int:
+    """Return how many digits behind the point a metric's value and interval need."""
+    if scale := metric.get("scale"):
+        return scale_digits(scale)
+    ends = (metric["value"], metric.get("ci_low"), metric.get("ci_high"))
+    return _digits(max((abs(one) for one in ends if one is not None), default=0.0))
 
 
 @dataclass(frozen=True)
@@ -173,30 +209,34 @@ def table(
     """
     made = [one if isinstance(one, Col) else Col(one) for one in columns]
     head = join(
-        Markup('<th scope="col" class="{}">{}{}</th>').format(
+        Markup('<th scope="col" class="{}"><div class="rb-head">{}{}</div></th>').format(
             "rb-num" if one.numeric else "", one.title, one.help
         )
         for one in made
     )
     # By hand: of long tables `Markup.format` would take more time than the queries behind them.
-    body = Markup(
-        "".join(
-            f"<tr>{''.join(_td(cell, column) for cell, column in zip(row, made, strict=True))}</tr>"
-            for row in rows[:limit]
+    body = Markup("".join(f"<tr>{_cells(row, made)}</tr>" for row in rows[:limit]))
+    whole = (
+        Markup('<button type="button" class="rb-wholes" aria-pressed="false">{}</button> ').format(
+            words("whole_texts")
         )
+        if 'class="rb-long' in body
+        else ""
     )
     if not rows:
         text = words("empty_table")
         body = Markup('<tr><td colspan="{}" class="rb-none">{}</td></tr>').format(len(made), text)
     more = words("rows_left_out", n=len(rows) - limit) if len(rows) > limit else ""
     return Markup(
-        '<figure class="rb-table{}"><figcaption>{} <button type="button" data-csv="{}">CSV</button>'
+        '<figure class="rb-table{}"><figcaption><span>{}</span> {}<button type="button" '
+        'data-csv="{}">CSV</button>'
         '</figcaption><div class="rb-scroll" tabindex="0" role="region" aria-label="{}">'
         '<table id="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}</figure>'
     ).format(
         # Across the whole page a number would stand far from its name.
         " rb-few" if len(made) <= _FEW else "",
         caption,
+        whole,
         name,
         caption or name,
         f"rb-{name}",
@@ -206,7 +246,14 @@ def table(
     )
 
 
-def _td(given: Cell | object, column: Col) -> str:
+def _cells(row: Sequence[Cell | object], columns: Sequence[Col]) -> str:
+    return "".join(
+        _td(cell, column, first=n == 0)
+        for n, (cell, column) in enumerate(zip(row, columns, strict=True))
+    )
+
+
+def _td(given: Cell | object, column: Col, *, first: bool) -> str:
     """Return a cell's HTML; whatever is no `Markup` is escaped."""
     if not isinstance(given, Cell):
         is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
@@ -222,7 +269,19 @@ def _td(given: Cell | object, column: Col) -> str:
     )
     titled = f' title="{escape(given.title)}"' if given.title else ""
     classed = f' class="{kinds}"' if kinds else ""
-    return f'<td{classed} data-value="{escape(value)}"{titled}>{escape(given.shown)}</td>'
+    shown = escape(given.shown)
+    # The first column stands where a table begins, so it is not what lies beyond the edge.
+    if not (first or given.numeric or column.numeric) and _is_wide(given.shown):
+        shown = Markup('<div class="rb-long rb-wide">{}</div>').format(shown)
+    return f'<td{classed} data-value="{escape(value)}"{titled}>{shown}</td>'
+
+
+def _is_wide(shown: object) -> bool:
+    """Whether a text would make a high row of a narrow column; one name with its mark would not."""
+    if isinstance(shown, Markup):
+        most = _WIDE if "rb-mark" not in shown else _ONE_NAME
+        return len(shown) > most and "<div" not in shown and len(shown.striptags()) > most
+    return isinstance(shown, str) and len(shown) > _WIDE
 
 
 def help_text(text: object, words: Words) -> Markup:
@@ -321,21 +380,50 @@ def form(
         fields: what it sends.
         asked: fields to write into: name, label, what stands in it, what is offered.
     """
-    hidden = join(
-        Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in fields.items()
+    return Markup('<form class="rb-act" data-act="{}">{}<button>{}</button></form>').format(
+        act, _fields(fields, asked), button
     )
-    written = []
+
+
+def form_of_rows(
+    name: str, act: str, fields: Mapping[str, str], *asked: tuple[str, str, str, Sequence[str]]
+) -> Markup:
+    """Return a form whose buttons stand in the rows of a table (`row_button`).
+
+    ``name``: of the form in the page; the rest as in `form`.
+    """
+    # Enter in a field presses a form's first button, which would be that of the first row.
+    return Markup(
+        '<form class="rb-act" id="rb-form-{}" data-act="{}"><button disabled hidden></button>{}'
+        "</form>"
+    ).format(name, act, _fields(fields, asked))
+
+
+def row_button(form_name: str, field_name: str, value: str, text: str, label: str) -> Markup:
+    """Return a button of a row, which sends its form with one more field.
+
+    ``label``: the button's words with the row that it is of, for who hears them.
+    """
+    return Markup(
+        '<button form="rb-form-{}" name="{}" value="{}" aria-label="{}">{}</button>'
+    ).format(form_name, field_name, value, label, text)
+
+
+def _fields(
+    hidden: Mapping[str, str], asked: Sequence[tuple[str, str, str, Sequence[str]]]
+) -> Markup:
+    made = [
+        Markup('<input type="hidden" name="{}" value="{}">').format(*one) for one in hidden.items()
+    ]
     for name, label, value, offered in asked:
         options = join(Markup('<option value="{}">').format(one) for one in offered)
-        written.append(
+        made.append(
             Markup(
                 '<label><span>{0}</span> <input name="{1}" value="{2}" maxlength="100" required '
                 'list="rb-offered-{1}"></label><datalist id="rb-offered-{1}">{3}</datalist> '
             ).format(label, name, value, options)
         )
-    return Markup('<form class="rb-act" data-act="{}">{}{}<button>{}</button></form>').format(
-        act, hidden, join(written), button
-    )
+    return join(made)
 
 
 def choices(*made: Markup) -> Markup:

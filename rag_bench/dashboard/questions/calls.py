@@ -17,6 +17,7 @@ from rag_bench.dashboard.page.parts import (
     paragraph,
     said,
     table,
+    usd_cell,
 )
 from rag_bench.dashboard.tabs.common import model_name
 from rag_bench.store.evaluations import questions
@@ -61,7 +62,7 @@ def _sums(sums: CallSums, words: Words) -> str:
         completion=number(sums.completion_tokens) or "–",
     )
     if sums.cost_usd is not None:
-        text += " " + words("calls_cost", usd=f"{sums.cost_usd:.6f}")
+        text += " " + words("calls_cost", usd=f"{sums.cost_usd:.6f}" if sums.cost_usd else "0")
     if sums.n_unpriced:
         text += " " + words("calls_unpriced", n=sums.n_unpriced)
     if sums.n_failed:
@@ -93,7 +94,7 @@ def _table(
         row += [
             number_cell(call.prompt_tokens),
             number_cell(call.completion_tokens),
-            number_cell(cost, 6),
+            usd_cell(cost, 6),
             number_cell(call.latency_ms, 0),
             number_cell(call.retries),
             Cell(outcome, outcome, tone="bad" if call.status == "error" else ""),

@@ -11,6 +11,7 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
+    digits_among,
     heading,
     join,
     link,
@@ -99,6 +100,7 @@ def _scores(
     """Return a table of what one evaluation each holds: its measures beside each other."""
     words, checked = context.words, checked_judges(context)
     measures = sorted({name for one in given for name in _numbers(one)})
+    digits = {name: digits_among(_numbers(one).get(name) for one in given) for name in measures}
     with_judges = any(one.benchmark_judge_model for one in given)
     rows: list[list[Any]] = []
     for one in given:
@@ -109,7 +111,7 @@ def _scores(
         ]
         if with_judges:
             row.append(Cell(judge_name(judge, words, checked=judge in checked), judge or ""))
-        row += [number_cell(numbers.get(measure), 2) for measure in measures]
+        row += [number_cell(numbers.get(measure), digits[measure]) for measure in measures]
         failed = f"{one.error_code}: {words.known(f'code_{one.error_code}', '')}"
         row.append(Cell(failed if one.error_code else "", one.error_code or ""))
         rows.append(row)

@@ -15,6 +15,7 @@ from rag_bench.dashboard.page.parts import (
     link,
     metric_cell,
     metric_help,
+    number,
     number_cell,
     paragraph,
     said,
@@ -53,12 +54,12 @@ def newest_analysis(
     result = found.inputs.get("result") or {}
     text = words(
         "analysis_of",
-        n=result.get("questions_sampled", ""),
-        all=result.get("questions_in_source", ""),
+        n=number(result.get("questions_sampled")),
+        all=number(result.get("questions_in_source")),
         at=moment(found.finished_at),
     )
-    number = link(f"№ {found.id}", context.view.link("runs", evaluation=found.id))
-    made.add(paragraph(join([text, " ", number])))
+    opened = link(f"№ {found.id}", context.view.link("runs", evaluation=found.id))
+    made.add(paragraph(join([text, " ", opened])))
     snapshot = current_snapshot(context.engine)
     if snapshot is not None and row.get("dump_sha256") not in (None, snapshot.sha256):
         made.add(said(words("analysis_of_old_dump"), "warn"))

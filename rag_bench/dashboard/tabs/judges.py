@@ -20,6 +20,7 @@ from rag_bench.dashboard.page.parts import (
     number_cell,
     paragraph,
     said,
+    scale_digits,
     table,
 )
 from rag_bench.dashboard.shell import without_results
@@ -191,7 +192,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
             number_cell(one.n),
             number_cell(one.correlation),
             number_cell(one.same),
-            number_cell(one.difference),
+            number_cell(one.difference, scale_digits(lead.scale)),
         ]
         for one in found
     ]
@@ -200,7 +201,7 @@ def _agreement(context: Context, board: Leaderboard, lines: list[JudgeLine], mad
     columns += [Col(words(title), numeric=True) for title in titles]
     made.add(table("agreement", columns, rows, words, caption=words("judges_agree")))
     rows = [
-        [model_names(judge, words), number_cell(mean), number_cell(n)]
+        [model_names(judge, words), number_cell(mean, scale_digits(lead.scale)), number_cell(n)]
         for judge, (mean, n) in sorted(mild.items(), key=lambda kv: -(kv[1][0] or 0))
     ]
     columns = [words("judge"), Col(words("mean_of", metric=words.title(lead.title)), numeric=True)]

@@ -24,6 +24,7 @@ from rag_bench.dashboard.page.parts import (
     pager,
     paragraph,
     said,
+    scale_digits,
     shown_page,
     table,
 )
@@ -197,11 +198,12 @@ def _tradeoffs(context: Context, lines: list[GeneratorLine], made: Page) -> None
     words = context.words
     lead = lines[0].lead
     quality = {line.model: line.row.value(lead) for line in lines}
-    for key, unit, costs in (
-        ("cost_front", words("usd_1000"), {line.model: line.cost_per_1000 for line in lines}),
+    for key, unit, digits, costs in (
+        ("cost_front", words("usd_1000"), 2, {line.model: line.cost_per_1000 for line in lines}),
         (
             "latency_front",
             words("latency_ms"),
+            0,
             {line.model: line.latency["value"] if line.latency else None for line in lines},
         ),
     ):
@@ -233,8 +235,8 @@ def _tradeoffs(context: Context, lines: list[GeneratorLine], made: Page) -> None
         rows: list[list[Any]] = [
             [
                 Cell(model_name(model, words), model),
-                number_cell(known[model][0], 2),
-                number_cell(known[model][1]),
+                number_cell(known[model][0], digits),
+                number_cell(known[model][1], scale_digits(lead.scale)),
                 words("yes") if model in best else words("no"),
             ]
             for model in sorted(known, key=lambda m: known[m])

@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     Page,
     choice,
     choices,
+    digits_among,
     heading,
     link,
     long_cell,
@@ -167,6 +168,7 @@ def differences_part(
     ids = [one.case_id for one in found[:_DIFFERENCES]]
     texts = question_texts(context, board.dataset.id, ids)
     names = names_of_cases(context, board.dataset.id, ids)
+    digits = digits_among(value for one in found for value in (one.first, one.second))
     rows: list[list[Any]] = [
         [
             Cell(
@@ -174,9 +176,9 @@ def differences_part(
                 names[one.case_id],
             ),
             long_cell(texts.get(one.case_id, "")),
-            number_cell(one.first, 2),
-            number_cell(one.second, 2),
-            number_cell(one.size, 2),
+            number_cell(one.first, digits),
+            number_cell(one.second, digits),
+            number_cell(one.size, digits),
         ]
         for one in found[:_DIFFERENCES]
     ]

@@ -25,6 +25,7 @@ from rag_bench.dashboard.page.parts import (
     paragraph,
     said,
     table,
+    usd_cell,
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
@@ -282,7 +283,7 @@ def _cost(context: Context) -> list[object]:
     words = context.words
     with context.engine.connect() as connection:
         newest = newest_call(connection)
-    found = context.kept.of(context.engine, _usage, newest=newest)
+    found = context.kept.of(context.engine, _usage, there=newest)
     if not found:
         return []
     known = [float(one.cost_usd) for one in found if one.cost_usd is not None]
@@ -303,7 +304,7 @@ def usage_table(context: Context, found: Sequence[Usage], caption: str) -> Marku
             number_cell(one.n_error),
             number_cell(one.prompt_tokens),
             number_cell(one.completion_tokens),
-            number_cell(None if one.cost_usd is None else float(one.cost_usd), 4),
+            usd_cell(None if one.cost_usd is None else float(one.cost_usd)),
             number_cell(one.n_cost_unknown),
             number_cell(one.latency_ms_p50, 0),
             number_cell(one.latency_ms_p95, 0),

@@ -10,6 +10,7 @@ from rag_bench.dashboard.page.parts import (
     Page,
     choice,
     choices,
+    digits_among,
     heading,
     join,
     link,
@@ -43,11 +44,15 @@ def page(context: Context) -> Page:
     # They use what tabs share, so they come after this package.
     from rag_bench.dashboard.questions.drafts import all_of_them
     from rag_bench.dashboard.questions.one import one_question
+    from rag_bench.dashboard.questions.users import users_page
     from rag_bench.reporting.leaderboard import lead_column
 
     words, view, made, board = context.words, context.view, Page(), context.board
+    if view.get("rows") == "users":
+        return users_page(context)
+    log = view.link("questions", rows="users", **dict.fromkeys(("search", "page", "case")))
     if board is None:
-        made.add(without_results(context))
+        made.add(without_results(context), paragraph(link(words("users_asked_link"), log)))
         return made
     lead = lead_column(board.rows)
     wanted = _wanted(context, board, lead)
@@ -73,6 +78,7 @@ def page(context: Context) -> Page:
         made.add(said(words("search_masked"), "warn"))
         return made
     _list(context, wanted, lead, made)
+    made.add(paragraph(link(words("users_asked_link"), log)))
     all_of_them(context, made)
     return made
 
@@ -109,13 +115,14 @@ def _list(context: Context, wanted: Wanted, lead: Column, made: Page) -> None:
         return
     texts = shown(context, [one.question for one in found])
     names = names_of_cases(context, wanted.dataset_id, [one.case_id for one in found])
+    digits = digits_among(value for one in found for value in (one.low, one.high))
     rows: list[list[Any]] = [
         [
             Cell(link(names[one.case_id], view.link(case=names[one.case_id])), names[one.case_id]),
             long_cell(text),
             number_cell(one.mean, 2),
-            number_cell(one.low, 2),
-            number_cell(one.high, 2),
+            number_cell(one.low, digits),
+            number_cell(one.high, digits),
             number_cell(one.failed),
         ]
         for one, text in zip(found, texts, strict=True)

@@ -88,8 +88,9 @@ def _about(context: Context, found: Mapping[str, Any], made: Page) -> None:
         for key, names in names_of(found["inputs"]).items()
     ]
     rows += [[name, _text(value)] for name, value in sorted(found["settings"].items())]
+    known = [row for row in rows if (row[1].shown if isinstance(row[1], Cell) else row[1]) != ""]
     made.add(
-        table("about", [words("what"), words("value")], rows, words, caption=words("about_run"))
+        table("about", [words("what"), words("value")], known, words, caption=words("about_run"))
     )
 
 

@@ -10,19 +10,25 @@ from rag_bench.dashboard.page.parts import (
     Cell,
     Col,
     Page,
+    digits_among,
     heading,
     join,
     link,
+    long_cell,
     metric_cell,
     metric_help,
     number_cell,
     paragraph,
     said,
+    scale_digits,
     shown_page,
     table,
+    usd_cell,
 )
 from rag_bench.dashboard.tabs.common import model_names, moment
 from rag_bench.dashboard.texts import as_seen, names_shown
+from rag_bench.evaluation.catalogue import known
+from rag_bench.store.drafts.sources import source_of_run
 from rag_bench.store.eval_runs import reading
 
 if TYPE_CHECKING:
@@ -58,7 +64,7 @@ def service_runs(context: Context) -> list[object]:
             number_cell(run["n_cases"]),
             errors_text(run["errors"]),
             number_cell(run["n_calls"]),
-            number_cell(float(run["cost_usd"]), 4),
+            usd_cell(float(run["cost_usd"])),
             ", ".join(f"{name}={value}" for name, value in sorted(labels.items())),
         ]
         for run, labels in zip(found[:_PER_PAGE], labelled, strict=True)
@@ -99,7 +105,7 @@ def run_page(context: Context, run_id: str) -> Page:
         (words("errors_by_code"), Cell(errors_text(run["errors"]))),
         (words("run_error"), Cell(error)),
         (words("calls"), number_cell(run["n_calls"])),
-        ("USD", number_cell(float(run["cost_usd"]), 4)),
+        ("USD", usd_cell(float(run["cost_usd"]))),
         ("Dagster", dagster_link(context, run["dagster_run_id"])),
         *(
             (
@@ -147,10 +153,12 @@ def _cases(
     context: Context, run: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
 ) -> list[object]:
     from rag_bench.dashboard.page.parts import metric_col, pager
-    from rag_bench.dashboard.texts import names_of_cases, shown
+    from rag_bench.dashboard.questions.drafts import Putting, names_of_run_cases
+    from rag_bench.dashboard.texts import shown
 
-    words = context.words
-    names = names_of_cases(context, None, [case["case_id"] for case in cases])
+    words, names = context.words, names_of_run_cases(context, cases)
+    with context.engine.connect() as connection:
+        putting = Putting.of(context, connection, source_of_run(run["id"]), list(names))
     results = [case["result"] or {} for case in cases]
     texts = iter(
         shown(
@@ -170,6 +178,13 @@ def _cases(
         )
     )
     measured = _measured(results)
+    digits = {
+        name: digits_among(
+            (_score(result, name) for result in results),
+            scale_digits(spec.scale if (spec := known(name)) else None),
+        )
+        for name in measured
+    }
     rows: list[list[Any]] = []
     for case, result in zip(cases, results, strict=True):
         state = (
@@ -180,16 +195,18 @@ def _cases(
             else "case_done"
         )
         question, answer, errors = next(texts), next(texts), next(texts)
-        scores = [number_cell(_score(result, name)) for name in measured]
+        scores = [number_cell(_score(result, name), digits[name]) for name in measured]
         flags = ", ".join(str(flag) for flag in result.get("flags") or ())
         name = names[case["case_id"]]
-        if name != case["case_id"]:
-            name = f"{name}~{case['position'] + 1}"
-        rows.append([name, words(state), question, answer, *scores, errors, flags])
-    columns: list[Col | str] = [words(t) for t in ("question_id", "status", "question", "answer")]
+        into = putting.cell(case["case_id"], "case", name, possible=bool(question.strip()))
+        row = [name, words(state), long_cell(question), into, long_cell(answer)]
+        rows.append([*row, *scores, errors, flags])
+    shared = ("question_id", "status", "question", "draft_name", "answer")
+    columns: list[Col | str] = [words(t) for t in shared]
     columns += [metric_col(name, words) for name in measured]
     columns += [words("errors_by_code"), words("flags")]
     return [
+        putting.form({"run": run["id"]}) if cases else None,
         table("run-cases", columns, rows, words, caption=words("cases").capitalize()),
         pager(context.view, run["n_cases"], _PER_PAGE, words),
     ]

@@ -7,6 +7,7 @@ same cases are the same dataset. Whoever shows a draft's words masks them.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -286,15 +287,30 @@ def publish(engine: Engine, name: str) -> Published:
     return Published(made, there is None)
 
 
-def drafts_with(connection: Connection, dataset_id: str, case_id: str) -> list[tuple[str, str]]:
-    """Return (draft, item) of each draft that a case of a dataset stands in, by name."""
+def drafts_with(connection: Connection, source: str, case_id: str) -> list[tuple[str, str]]:
+    """Return (draft, item) of each draft that a case stands in, by name; arguments as of
+    `drafts_with_any`.
+    """
+    return drafts_with_any(connection, source, [case_id]).get(case_id, [])
+
+
+def drafts_with_any(
+    connection: Connection, source: str, case_ids: Collection[str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Return (draft, item) of each draft that some cases stand in, by case, then by name.
+
+    ``source``: what the cases are of, as `put` takes it.
+    """
     columns = dataset_draft_item.c
     query = (
-        select(columns.draft, columns.item_id)
-        .where(columns.from_dataset == dataset_id, columns.from_case == case_id)
+        select(columns.from_case, columns.draft, columns.item_id)
+        .where(columns.from_dataset == source, columns.from_case.in_(case_ids))
         .order_by(columns.draft)
     )
-    return [(row.draft, row.item_id) for row in connection.execute(query)]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.from_case, []).append((row.draft, row.item_id))
+    return found
 
 
 def _case(connection: Connection, dataset_id: str, case_id: str) -> Item:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from rag_bench.store.datasets import Item
 from rag_bench.store.drafts.drafts import Added, NoCaseError, put
@@ -17,6 +19,80 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 _UNKNOWN = "There is no such {what}."
+
+
+@dataclass(frozen=True)
+class UsersQuestion:
+    """A row of the log: what a user asked. ``place``: among all of its snapshot by id, from 1."""
+
+    place: int
+    source_id: str
+    question: str
+    score: float | None
+    asked_at: datetime | None
+
+    @property
+    def case_id(self) -> str:
+        """What a draft calls it."""
+        return case_id_of(self.source_id)
+
+
+def case_id_of(source_id: str) -> str:
+    """Return what a draft calls a user's question."""
+    return f"user-{source_id}"
+
+
+def source_of_log(dump_sha256: str) -> str:
+    """Return what drafts call a snapshot's log."""
+    return f"traffic:{dump_sha256}"
+
+
+def source_of_run(run_id: str) -> str:
+    """Return what drafts call a run of the service."""
+    return f"run:{run_id}"
+
+
+def users_questions(
+    connection: Connection,
+    dump_sha256: str,
+    *,
+    search: str = "",
+    place: int | None = None,
+    limit: int,
+    offset: int = 0,
+) -> list[UsersQuestion]:
+    """Return what users of a snapshot asked, as they wrote it, newest first; what has no words is
+    left out.
+
+    ``search``: words of the question, whatever their case. ``place``: of the only one wanted.
+    """
+    columns = question_answer.c
+    of_log = (
+        select(
+            func.row_number().over(order_by=columns.source_id).label("place"),
+            *(columns.source_id, columns.question, columns.score),
+            columns.created_at.label("asked_at"),
+        )
+        .where(columns.dump_sha256 == dump_sha256)
+        .subquery()
+    )
+    query = select(of_log).where(func.btrim(of_log.c.question) != "")
+    if search:
+        query = query.where(of_log.c.question.icontains(search, autoescape=True))
+    if place is not None:
+        query = query.where(of_log.c.place == place)
+    newest = of_log.c.asked_at.desc().nulls_last(), of_log.c.place.desc()
+    rows = connection.execute(query.order_by(*newest).limit(limit).offset(offset))
+    return [UsersQuestion(**row._mapping) for row in rows]
+
+
+def n_users_questions(connection: Connection, dump_sha256: str) -> int:
+    """Return how many `users_questions` there are."""
+    columns = question_answer.c
+    query = select(func.count()).where(
+        columns.dump_sha256 == dump_sha256, func.btrim(columns.question) != ""
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def add_case_of_run(
@@ -48,7 +124,7 @@ def add_case_of_run(
     of_chunk = {one.chunk_hash: one.page_url for one in connection.execute(pages)}
     urls = tuple(dict.fromkeys(of_chunk[one] for one in hashes if one in of_chunk))
     item = Item(case_id, question, row.given.get("ground_truth_answer"), hashes, urls)
-    return put(connection, name, f"run:{run_id}", item, user_id)
+    return put(connection, name, source_of_run(run_id), item, user_id)
 
 
 def add_users_question(
@@ -74,5 +150,5 @@ def add_users_question(
     if question is None or not question.strip():
         raise NoCaseError(_UNKNOWN.format(what="question of a user in the current snapshot"))
     [(masked, _)] = words_of(engine, [Item(source_id, question)], unmasked=False)
-    item = Item(f"user-{source_id}", masked)
-    return put(connection, name, f"traffic:{snapshot.sha256}", item, user_id)
+    item = Item(case_id_of(source_id), masked)
+    return put(connection, name, source_of_log(snapshot.sha256), item, user_id)

@@ -11,6 +11,7 @@ from rag_bench.store.evaluations.finding import (
     latest,
     latest_of_kind,
     newest_id,
+    what_is_there,
 )
 from rag_bench.store.evaluations.joining import (
     Triple,
@@ -64,4 +65,5 @@ __all__ = [
     "save_evaluation_in",
     "settings_seen",
     "version_of_all",
+    "what_is_there",
 ]

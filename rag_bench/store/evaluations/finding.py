@@ -140,6 +140,16 @@ def newest_id(engine: Engine) -> int:
         return int(connection.execute(select(func.max(evaluation.c.id))).scalar() or 0)
 
 
+def what_is_there(engine: Engine) -> tuple[int, int]:
+    """Return the id of the newest evaluation and how many there are: another pair when one was
+    added or deleted since.
+    """
+    query = select(func.coalesce(func.max(evaluation.c.id), 0), func.count())
+    with engine.connect() as connection:
+        newest, n = connection.execute(query.select_from(evaluation)).one()
+    return int(newest), int(n)
+
+
 def cases_of(engine: Engine, evaluation_id: int) -> list[Case]:
     """Return the cases of an evaluation by case id and repeat."""
     query = (

@@ -57,6 +57,7 @@ class _Reader(HTMLParser):
             self.tables[self._name].append(dict(zip(self._head, self._row, strict=True)))
 
     def handle_data(self, data: str) -> None:
+        data = data.replace("\u00a0", " ")
         self.text.append(data)
         if self._part == "head" and not self._skipped:
             self._head[-1] += data

@@ -18,6 +18,8 @@ MARKUP = (
     "{{7*7}} ${7*7} %(x)s {0} `code` <!-- \u202eабв שלום 🙂👩‍🏫 </td></table></div></style>"
 )
 LONG = "Очень длинный вопрос? " * 5_000  # 100,000 characters, twice as many bytes
+#: No place to break it at, written from the right, then signs of several code points each.
+WORD = "Щ" * 3_000 + "\u202eабв" + "שלום" * 500 + "🙂👩‍🏫" * 300 + "<b>ж</b><br>" * 50
 MODEL = "acme/a \"quoted' <b>моd</b>/with spaces, жук & $$x$$"
 JUDGE = "acme/судья <i>№1</i>/v1"
 #: Values that a parameter of an address may be given.
@@ -31,6 +33,9 @@ _TEXTS = (
     "update rag_bench.dataset_item set question = :words || item_id, reference_answer = :words",
     "update rag_bench.dataset_item set question = :long where position = 1",
     "update rag_bench.evaluation_case set answer = :words where answer is not null",
+    "update rag_bench.dataset_item set question = :wide where position = 2",
+    "update rag_bench.evaluation_case set answer = :wide where case_id = (select max(case_id) from "
+    "rag_bench.evaluation_case where answer is not null)",
     "update rag_bench.evaluation_case set answer = '' where case_id = (select min(case_id) from "
     "rag_bench.evaluation_case where answer is not null)",
     "update rag_bench.evaluation_case set scores = scores || jsonb_build_object("
@@ -56,7 +61,7 @@ _TEXTS = (
 
 def make_hostile(engine: Engine) -> None:
     """Put such texts wherever a store keeps words, and such names wherever models are named."""
-    given = {"words": MARKUP, "long": LONG, "model": MODEL, "judge": JUDGE}
+    given = {"words": MARKUP, "long": LONG, "wide": WORD, "model": MODEL, "judge": JUDGE}
     with engine.begin() as connection:
         for statement in _TEXTS:
             wanted = {name: one for name, one in given.items() if f":{name}" in statement}

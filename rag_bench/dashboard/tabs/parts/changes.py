@@ -13,6 +13,7 @@ from rag_bench.dashboard.page.parts import (
     join,
     link,
     metric_cell,
+    metric_digits,
     metric_help,
     p_cell,
     pager,
@@ -77,7 +78,7 @@ def changes_part(context: Context, board: Leaderboard) -> list[object]:
             join([one.metric, metric_help(one.metric, words)]),
             metric_cell(one.then, words),
             metric_cell(one.now, words),
-            metric_cell(one.comparison.difference.to_json(), words),
+            metric_cell(one.comparison.difference.to_json(), words, metric_digits(one.now)),
             p_cell(one.p_adjusted),
             Cell(
                 words(f"verdict_{one.verdict.replace(' ', '_')}"),

@@ -9,6 +9,7 @@ from rag_bench.dashboard.page.parts import (
     Col,
     heading,
     metric_cell,
+    metric_digits,
     number,
     number_cell,
     paragraph,
@@ -62,8 +63,8 @@ def who_rates_part(context: Context) -> list[object]:
             Cell(words(f"rates_{one['measure']}"), one["measure"]),
             metric_cell(one["rated"], words),
             metric_cell(one["others"], words),
-            number_cell(one["difference"]),
-            Cell(_between(one), numeric=True),
+            number_cell(one["difference"], metric_digits(one["rated"])),
+            Cell(_between(one, metric_digits(one["rated"])), numeric=True),
         ]
         for one in found["rated_against_others"]
     ]
@@ -99,7 +100,7 @@ def _groups(words: Words, found: dict[str, Any]) -> object:
     return table("rated-by-group", columns, rows, words, caption=words("rated_by_group"))
 
 
-def _between(one: dict[str, Any]) -> str:
+def _between(one: dict[str, Any], digits: int = 3) -> str:
     if one["ci_low"] is None or one["ci_high"] is None:
         return ""
-    return f"{number(one['ci_low'])} … {number(one['ci_high'])}"
+    return f"{number(one['ci_low'], digits)} … {number(one['ci_high'], digits)}"
