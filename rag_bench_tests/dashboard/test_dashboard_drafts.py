@@ -176,6 +176,8 @@ def test_what_a_user_asked_goes_in_masked_from_the_list(world: World) -> None:
     assert inside[:2] == ["asked", "asked"]
     assert not any(inside[2:])
     assert "rb-bad" in done(world, LABELLER, "draft_add", draft="asked", question="[e-mail]~77")
+    behind = shown(world.engine, f"{query}&page=9999", LABELLER)
+    assert behind.tables["users-questions"], "a page behind the last is the last"
     assert "data-act" not in shown(world.engine, query, Viewer("eve")).html
     assert "label, run" in done(world, Viewer("eve"), "draft_add", draft="a", question="1")
 

@@ -16,6 +16,7 @@ from rag_bench.dashboard.page.parts import (
     paragraph,
     said,
     search_box,
+    shown_page,
     table,
 )
 from rag_bench.dashboard.questions.drafts import Putting, all_of_them
@@ -49,13 +50,12 @@ def users_page(context: Context) -> Page:
     if not searchable(context, search):
         made.add(said(words("search_masked"), "warn"))
         return made
-    offset = (view.page - 1) * _PER_PAGE
     with context.engine.connect() as connection:
-        if search:
-            found = _fitting(context, connection, snapshot.sha256, search)
-            total, found = len(found), found[offset : offset + _PER_PAGE]
-        else:
-            total = sources.n_users_questions(connection, snapshot.sha256)
+        fitting = _fitting(context, connection, snapshot.sha256, search) if search else []
+        total = len(fitting) if search else sources.n_users_questions(connection, snapshot.sha256)
+        offset = (shown_page(view, total, _PER_PAGE) - 1) * _PER_PAGE
+        found = fitting[offset : offset + _PER_PAGE]
+        if not search:
             found = sources.users_questions(
                 connection, snapshot.sha256, limit=_PER_PAGE, offset=offset
             )
