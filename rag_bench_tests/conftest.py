@@ -76,6 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -minutes.get(item.path, 0.0))
 
 
+@pytest.hookimpl(trylast=True)  # of an interrupted session, fixtures are torn down in this hook
 def pytest_sessionfinish() -> None:
     close_all()
 
