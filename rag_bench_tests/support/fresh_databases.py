@@ -87,6 +87,7 @@ class FreshDatabases:
     template: str
     _admin: psycopg.Connection[Any] = field(init=False)
     _ready: list[str] = field(init=False, default_factory=list)
+    _taken: set[str] = field(init=False, default_factory=set)
     _question: sql.Composed = field(init=False)
     _schema: list[tuple[Any, ...]] = field(init=False)
     #: Tables that have rows in the template, with their numbers; those rows' transactions are
@@ -116,25 +117,30 @@ class FreshDatabases:
     def take(self) -> str:
         """Return the name of a database that nobody has had."""
         if not self._ready:
-            return self._copy()
+            name = self._copy()
+            self._taken.add(name)
+            return name
         old, name = self._ready.pop(), _new_name()
         self._end_connections(old)
         rename = sql.SQL("alter database {} rename to {}")
         self._admin.execute(rename.format(sql.Identifier(old), sql.Identifier(name)))
+        self._taken.add(name)
         return name
 
     def give_back(self, name: str) -> None:
         """End what is connected to a database, and keep it for another test if it can be."""
+        self._taken.discard(name)
         if self._emptied(name):
             self._ready.append(name)
         else:
             self._drop(name)
 
     def close(self) -> None:
-        """Drop the copies that are there."""
-        for name in self._ready:
+        """Drop the copies that are there, those too that nobody gave back."""
+        for name in (*self._ready, *self._taken):
             self._drop(name)
         self._ready.clear()
+        self._taken.clear()
         self._admin.close()
 
     def _emptied(self, name: str) -> bool:
