@@ -13,7 +13,7 @@ from plotly.io import from_json
 from small_world import World
 
 from rag_bench.dashboard.address import TABS
-from rag_bench.dashboard.page.parts import digits_among, metric_cell, usd_cell
+from rag_bench.dashboard.page.tables import digits_among, metric_cell, usd_cell
 from rag_bench.dashboard.words import Words
 
 pytestmark = pytest.mark.timeout(600)

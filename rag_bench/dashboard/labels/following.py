@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    heading,
-    join,
-    link,
-    mark,
-    metric_cell,
-    number_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import Page, heading, join, link, mark, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, number_cell, table
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.people.guidelines import judge_guideline, labelled_metrics
 from rag_bench.evaluation.people.measures import measure_of

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    heading,
-    number,
-    number_cell,
-    paragraph,
-    said,
-    table,
-    usd_cell,
-)
+from rag_bench.dashboard.page.parts import Page, heading, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, number, number_cell, table, usd_cell
 from rag_bench.dashboard.tabs.common import model_name
 from rag_bench.store.evaluations import questions
 from rag_bench.store.evaluations.case_calls import CallSums, CaseCall, calls_of_case

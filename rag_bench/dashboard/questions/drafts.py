@@ -9,20 +9,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rag_bench.access.scopes import Scope
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    form,
-    form_of_rows,
-    heading,
-    join,
-    number_cell,
-    paragraph,
-    row_button,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.forms import form, form_of_rows, row_button
+from rag_bench.dashboard.page.parts import Page, heading, join, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, number_cell, table
 from rag_bench.dashboard.tabs.common import SHORT, moment
 from rag_bench.dashboard.texts import case_named, names_of_cases, names_shown
 from rag_bench.privacy.given_names import place_of

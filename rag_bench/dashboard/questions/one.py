@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    digits_among,
-    heading,
-    join,
-    link,
-    mark,
-    metric_col,
-    number_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import Page, heading, join, link, mark, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, digits_among, metric_col, number_cell, table
 from rag_bench.dashboard.page.worddiff import word_diff
 from rag_bench.dashboard.questions.calls import add_calls
 from rag_bench.dashboard.questions.drafts import of_question

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.dashboard.page.parts import (
-    Col,
-    Page,
-    choices,
-    heading,
-    link,
-    long_cell,
-    number_cell,
-    pager,
-    paragraph,
-    said,
-    search_box,
-    shown_page,
-    table,
-)
+from rag_bench.dashboard.page.forms import choices, search_box
+from rag_bench.dashboard.page.parts import Page, heading, link, paragraph, said
+from rag_bench.dashboard.page.tables import Col, long_cell, number_cell, pager, shown_page, table
 from rag_bench.dashboard.questions.drafts import Putting, all_of_them
 from rag_bench.dashboard.tabs.common import moment
 from rag_bench.dashboard.texts import masking_note, names_shown, searchable, shown

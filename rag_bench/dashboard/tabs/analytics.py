@@ -6,21 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
     direction,
     heading,
     join,
     link,
-    metric_cell,
     metric_help,
-    number,
-    number_cell,
     paragraph,
     said,
-    table,
 )
+from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, number, number_cell, table
 from rag_bench.dashboard.tabs.common import moment
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from rag_bench.answer_sources import source_of
-from rag_bench.dashboard.page.parts import Cell, choice, join, link, mark, paragraph, said
+from rag_bench.dashboard.page.forms import choice
+from rag_bench.dashboard.page.parts import join, link, mark, paragraph, said
+from rag_bench.dashboard.page.tables import Cell
 from rag_bench.store.labels.checked import checked_judges as every_checked_judge
 from rag_bench.store.labels.labels import newest_label_id
 from rag_bench.store.public_names import masked_given

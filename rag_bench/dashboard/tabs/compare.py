@@ -7,28 +7,20 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.forms import choice, choices, search_box
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
     bullets,
-    choice,
-    choices,
     direction,
     heading,
     join,
     link,
-    long_cell,
     mark,
     metric_help,
-    number,
-    number_cell,
-    p_cell,
     paragraph,
     said,
-    search_box,
-    table,
 )
+from rag_bench.dashboard.page.tables import Cell, Col, long_cell, number, number_cell, p_cell, table
 from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.dashboard.tabs.parts.compare_causes import causes_part
 from rag_bench.dashboard.tabs.parts.compare_inputs import what_differs

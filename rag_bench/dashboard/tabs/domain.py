@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag_bench.analytics.domain import every_month
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
-    Col,
-    Page,
-    heading,
-    number_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import Page, heading, paragraph, said
+from rag_bench.dashboard.page.tables import Col, number_cell, table
 from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
 from rag_bench.dashboard.tabs.parts.rating_users import who_rates_part
 from rag_bench.evaluation.metrics.source_analytics import DOMAIN

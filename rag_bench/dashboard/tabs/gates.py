@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.forms import choice, choices
+from rag_bench.dashboard.page.parts import Page, heading, join, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
-    choice,
-    choices,
-    heading,
-    join,
     long_cell,
     metric_cell,
     metric_col,
@@ -20,8 +17,6 @@ from rag_bench.dashboard.page.parts import (
     number_cell,
     paged,
     pager,
-    paragraph,
-    said,
     table,
 )
 from rag_bench.dashboard.shell import without_results

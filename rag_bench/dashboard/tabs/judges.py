@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any
 from rag_bench.dashboard.labels.following import corrected_section, draws_section, stale_note
 from rag_bench.dashboard.labels.labelling import draw_page
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.forms import choices
+from rag_bench.dashboard.page.parts import Page, heading, join, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
-    choices,
-    heading,
-    join,
     metric_cell,
     metric_col,
     number,
     number_cell,
-    paragraph,
-    said,
     scale_digits,
     table,
 )

@@ -8,22 +8,16 @@ from markupsafe import Markup
 
 from rag_bench.dashboard.labels.following import corrected_section
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.forms import choice, choices
+from rag_bench.dashboard.page.parts import Page, heading, join, link, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
-    choice,
-    choices,
-    heading,
-    join,
-    link,
     metric_cell,
     metric_col,
     number,
     number_cell,
     pager,
-    paragraph,
-    said,
     scale_digits,
     shown_page,
     table,

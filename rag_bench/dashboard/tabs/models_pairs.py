@@ -7,19 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.forms import choice, choices
+from rag_bench.dashboard.page.parts import Page, heading, link, paragraph
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
-    choice,
-    choices,
     digits_among,
-    heading,
-    link,
     long_cell,
     number,
     number_cell,
-    paragraph,
     table,
 )
 from rag_bench.dashboard.tabs.common import model_name

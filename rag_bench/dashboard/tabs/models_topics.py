@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from rag_bench.dashboard.page.forms import choice
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
     bullets,
-    choice,
     heading,
     join,
-    metric_cell,
     metric_help,
-    number_cell,
     paragraph,
     said,
-    table,
 )
+from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, number_cell, table
 from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
 from rag_bench.evaluation.ranking import percent
 

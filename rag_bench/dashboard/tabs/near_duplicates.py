@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    heading,
-    join,
-    mark,
-    number_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import Page, heading, join, mark, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, number_cell, table
 from rag_bench.dashboard.texts import beginnings
 from rag_bench.store.evaluations import uses
 from rag_bench.tiers.traffic.analytics import newest

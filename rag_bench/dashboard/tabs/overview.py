@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from rag_bench.answer_sources import source_of
+from rag_bench.dashboard.page.forms import choices
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
     bullets,
     cards,
-    choices,
     heading,
     join,
     link,
-    metric_cell,
     metric_help,
-    number,
-    number_cell,
     numbered,
     paragraph,
     said,
+)
+from rag_bench.dashboard.page.tables import (
+    Cell,
+    Col,
+    metric_cell,
+    number,
+    number_cell,
     table,
     usd_cell,
 )

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.forms import choice, choices, search_box
+from rag_bench.dashboard.page.parts import Page, heading, join, link, metric_help, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
-    choice,
-    choices,
     digits_among,
-    heading,
-    join,
-    link,
     long_cell,
-    metric_help,
     number_cell,
     paged,
     pager,
-    paragraph,
-    said,
-    search_box,
     table,
 )
 from rag_bench.dashboard.shell import without_results

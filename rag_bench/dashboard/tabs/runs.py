@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.forms import choice, choices, search_box
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
-    choice,
-    choices,
     direction,
     heading,
     link,
-    metric_cell,
     metric_help,
-    paged,
-    pager,
     paragraph,
     said,
-    search_box,
-    table,
 )
+from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, paged, pager, table
 from rag_bench.dashboard.tabs.common import SHORT, model_names, moment, step_name, tier_name
 from rag_bench.dashboard.tabs.runs_evaluation import evaluation_page
 from rag_bench.dashboard.tabs.runs_service import run_page, service_runs

@@ -8,21 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
     Page,
     bullets,
     direction,
     heading,
     join,
     link,
-    metric_cell,
     metric_help,
-    number_cell,
     paragraph,
     said,
-    table,
 )
+from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, number_cell, table
 from rag_bench.dashboard.tabs.common import model_names, moment, step_name
 from rag_bench.evaluation.instrument.served import names_of
 from rag_bench.reporting.instruments import mark_of

@@ -6,20 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.parts import Page, heading, join, link, metric_help, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    Page,
     digits_among,
-    heading,
-    join,
-    link,
     long_cell,
     metric_cell,
-    metric_help,
     number_cell,
-    paragraph,
-    said,
     scale_digits,
     shown_page,
     table,
@@ -152,7 +146,7 @@ def _aggregates(context: Context, aggregates: Mapping[str, Any]) -> list[object]
 def _cases(
     context: Context, run: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
 ) -> list[object]:
-    from rag_bench.dashboard.page.parts import metric_col, pager
+    from rag_bench.dashboard.page.tables import metric_col, pager
     from rag_bench.dashboard.questions.drafts import Putting, names_of_run_cases
     from rag_bench.dashboard.texts import shown
 

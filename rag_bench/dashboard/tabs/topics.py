@@ -9,23 +9,18 @@ from markupsafe import Markup
 
 from rag_bench.analytics.domain import every_month
 from rag_bench.dashboard.page import figures
+from rag_bench.dashboard.page.forms import choice, choices
 from rag_bench.dashboard.page.parts import (
-    Col,
     Page,
-    choice,
-    choices,
     heading,
     join,
     link,
-    long_cell,
-    metric_cell,
     metric_help,
-    number_cell,
     numbered,
     paragraph,
     said,
-    table,
 )
+from rag_bench.dashboard.page.tables import Col, long_cell, metric_cell, number_cell, table
 from rag_bench.dashboard.tabs.analytics import metrics_table, newest_analysis
 from rag_bench.dashboard.tabs.models_topics import pair_choice, shown_pair
 from rag_bench.dashboard.texts import shown

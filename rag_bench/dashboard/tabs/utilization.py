@@ -6,21 +6,9 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    choice,
-    choices,
-    heading,
-    long_cell,
-    number_cell,
-    paged,
-    pager,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.forms import choice, choices
+from rag_bench.dashboard.page.parts import Page, heading, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, long_cell, number_cell, paged, pager, table
 from rag_bench.dashboard.tabs.analytics import metrics_table, months_part, newest_analysis
 from rag_bench.dashboard.tabs.near_duplicates import near_duplicates_part
 from rag_bench.dashboard.tabs.vector_map import map_part

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
-    Col,
-    Page,
-    choice,
-    choices,
-    heading,
-    join,
-    number_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.forms import choice, choices
+from rag_bench.dashboard.page.parts import Page, heading, join, paragraph, said
+from rag_bench.dashboard.page.tables import Col, number_cell, table
 from rag_bench.evaluation.metrics.source_analytics import TOPICS, UTILIZATION
 from rag_bench.store.evaluations import uses
 from rag_bench.tiers.traffic.analytics import newest

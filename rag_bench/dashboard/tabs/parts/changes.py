@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.parts import heading, join, link, metric_help, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    heading,
-    join,
-    link,
     metric_cell,
     metric_digits,
-    metric_help,
     p_cell,
     pager,
-    paragraph,
-    said,
     shown_page,
     table,
 )

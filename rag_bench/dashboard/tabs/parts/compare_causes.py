@@ -6,20 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    heading,
-    join,
-    link,
-    metric_help,
-    number,
-    number_cell,
-    p_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import heading, join, link, metric_help, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, number, number_cell, p_cell, table
 from rag_bench.errors import RagBenchError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import Cell, Page, bullets, heading, paragraph, table
+from rag_bench.dashboard.page.parts import Page, bullets, heading, paragraph
+from rag_bench.dashboard.page.tables import Cell, table
 from rag_bench.dashboard.texts import shown
 
 if TYPE_CHECKING:

@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rag_bench.dashboard.page import figures
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    Page,
-    heading,
-    join,
-    link,
-    number_cell,
-    paragraph,
-    table,
-)
+from rag_bench.dashboard.page.parts import Page, heading, join, link, paragraph
+from rag_bench.dashboard.page.tables import Cell, Col, number_cell, table
 from rag_bench.dashboard.tabs.common import model_name
 from rag_bench.dashboard.texts import names_of_cases
 from rag_bench.errors import RagBenchError

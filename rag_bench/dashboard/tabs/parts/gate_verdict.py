@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rag_bench.dashboard.page.parts import (
-    Cell,
-    Col,
-    heading,
-    join,
-    mark,
-    metric_help,
-    number,
-    number_cell,
-    p_cell,
-    paragraph,
-    said,
-    table,
-)
+from rag_bench.dashboard.page.parts import heading, join, mark, metric_help, paragraph, said
+from rag_bench.dashboard.page.tables import Cell, Col, number, number_cell, p_cell, table
 from rag_bench.dashboard.tabs.common import SHORT, model_name, moment
 from rag_bench.dashboard.texts import names_shown
 from rag_bench.errors import ConfigurationError, RagBenchError

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rag_bench.dashboard.page.parts import (
+from rag_bench.dashboard.page.parts import heading, paragraph, said
+from rag_bench.dashboard.page.tables import (
     Cell,
     Col,
-    heading,
     metric_cell,
     metric_digits,
     number,
     number_cell,
-    paragraph,
-    said,
     table,
 )
 from rag_bench.evaluation.ranking import percent
