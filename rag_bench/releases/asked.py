@@ -35,8 +35,7 @@ class Whole:
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
-        price = f"{self.plan['calls']} calls for about {usd(self.plan['cost_usd'])}, at most "
-        price += f"{self.plan['most_calls']} for {usd(self.plan['most_usd'])}"
+        price = _price(self.plan)
         done = "were asked" if self.asked else "are asked if fresh answers confirm no loss"
         yield f"{self.n_cases} other cases of the old side {done}: is it still itself? {price}."
         if self.why_not:
@@ -75,8 +74,7 @@ class Again:
             if self.why_not:
                 yield self.why_not
             return
-        price = f"{self.plan['calls']} calls for about {usd(self.plan['cost_usd'])}, at most "
-        price += f"{self.plan['most_calls']} for {usd(self.plan['most_usd'])}"
+        price = _price(self.plan)
         done = "was asked again" if self.asked else "would be asked again"
         yield f"{self.n_cases} cases decide; with fresh answers of both sides it {done}: {price}."
         if self.why_not:
@@ -85,6 +83,13 @@ class Again:
             yield from self.whole.lines()
         if self.reproduction is not None:
             yield from self.reproduction.lines()
+
+
+def _price(plan: Mapping[str, Any]) -> str:
+    return (
+        f"{plan['calls']} calls for about {usd(plan['cost_usd'])}, at most {plan['most_calls']} "
+        f"for {usd(plan['most_usd'])}"
+    )
 
 
 def told(plan: Plan) -> dict[str, Any]:
