@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rag_bench.privacy.public_names import PublicNames
 
 _BEYOND = 200  # characters
+#: Words are looked for in what is shown, so each text that may hold them is masked first: as many.
+SEARCHED = 400
 
 
 def unmasked(context: Context) -> bool:
@@ -82,6 +84,21 @@ def case_named(context: Context, dataset_id: str, name: str) -> str:
 def searchable(context: Context, search: str) -> bool:
     """Whether words may be searched for: what is masked could be found out by searching for it."""
     return names_shown(context, [search]) == [search]
+
+
+def holding(context: Context, texts: Sequence[str], search: str) -> list[bool]:
+    """Tell which texts hold words as they are shown here: what is masked is found by nobody who
+    does not see it, nor a part of it.
+    """
+    wanted = search.casefold()
+    return [wanted in text.casefold() for text in shown(context, texts)]
+
+
+def search_note(context: Context, n_may: int) -> Markup | None:
+    """Return that not all was looked at; None: it was. ``n_may``: texts that may hold the words."""
+    from rag_bench.dashboard.page.parts import said
+
+    return said(context.words("search_cut", n=SEARCHED), "warn") if n_may >= SEARCHED else None
 
 
 def beginnings(context: Context, texts: Sequence[str | None], length: int) -> list[str]:

@@ -9,20 +9,24 @@ from rag_bench.dashboard.page.parts import Page, heading, link, paragraph, said
 from rag_bench.dashboard.page.tables import Col, long_cell, number_cell, pager, shown_page, table
 from rag_bench.dashboard.questions.drafts import Putting, all_of_them
 from rag_bench.dashboard.tabs.common import moment
-from rag_bench.dashboard.texts import masking_note, names_shown, searchable, shown
+from rag_bench.dashboard.texts import (
+    SEARCHED,
+    holding,
+    masking_note,
+    names_shown,
+    search_note,
+    searchable,
+    shown,
+)
 from rag_bench.privacy.given_names import place_of
 from rag_bench.store.drafts import sources
 from rag_bench.store.snapshots import current_snapshot
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from rag_bench.dashboard.context import Context
     from rag_bench.store.drafts.sources import UsersQuestion
 
 _PER_PAGE = 50
-# Words are looked for in what is shown, so each question that may fit is masked first.
-_SEARCHED = 400
 
 
 def users_page(context: Context) -> Page:
@@ -39,7 +43,13 @@ def users_page(context: Context) -> Page:
         made.add(said(words("search_masked"), "warn"))
         return made
     with context.engine.connect() as connection:
-        fitting = _fitting(context, connection, snapshot.sha256, search) if search else []
+        may = (
+            sources.users_questions(connection, snapshot.sha256, search=search, limit=SEARCHED)
+            if search
+            else []
+        )
+        fits = holding(context, [one.question for one in may], search)
+        fitting = [one for one, does in zip(may, fits, strict=True) if does]
         total = len(fitting) if search else sources.n_users_questions(connection, snapshot.sha256)
         offset = (shown_page(view, total, _PER_PAGE) - 1) * _PER_PAGE
         found = fitting[offset : offset + _PER_PAGE]
@@ -49,6 +59,7 @@ def users_page(context: Context) -> Page:
             )
         source = sources.source_of_log(snapshot.sha256)
         putting = Putting.of(context, connection, source, [one.case_id for one in found])
+    made.add(search_note(context, len(may)))
     if not total:
         made.add(said(words("users_asked_none" if not search else "no_questions_fit"), "empty"))
         return made
@@ -79,18 +90,6 @@ def _names(context: Context, found: list[UsersQuestion]) -> list[str]:
         name if name == one.source_id else f"{name}~{one.place}"
         for one, name in zip(found, names, strict=True)
     ]
-
-
-def _fitting(
-    context: Context, connection: Connection, dump_sha256: str, search: str
-) -> list[UsersQuestion]:
-    """Return the newest questions in which words stand as they are shown here: what is masked is
-    found by nobody who does not see it.
-    """
-    found = sources.users_questions(connection, dump_sha256, search=search, limit=_SEARCHED)
-    texts = shown(context, [one.question for one in found])
-    wanted = search.casefold()
-    return [one for one, text in zip(found, texts, strict=True) if wanted in text.casefold()]
 
 
 def _table(context: Context, found: list[UsersQuestion], putting: Putting) -> object:

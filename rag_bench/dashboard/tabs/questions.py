@@ -18,10 +18,27 @@ from rag_bench.dashboard.page.tables import (
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import measured_line, settings_choice
-from rag_bench.dashboard.texts import masking_note, names_of_cases, searchable, shown
-from rag_bench.store.evaluations.questions import FILTERS, ORDERS, Wanted, listed
+from rag_bench.dashboard.texts import (
+    SEARCHED,
+    holding,
+    masking_note,
+    names_of_cases,
+    search_note,
+    searchable,
+    shown,
+    unmasked,
+)
+from rag_bench.store.evaluations.questions import (
+    FILTERS,
+    ORDERS,
+    Wanted,
+    listed,
+    that_may_hold,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rag_bench.dashboard.context import Context
     from rag_bench.reporting.columns import Column
     from rag_bench.reporting.leaderboard import Leaderboard
@@ -47,7 +64,8 @@ def page(context: Context) -> Page:
         made.add(without_results(context), paragraph(link(words("users_asked_link"), log)))
         return made
     lead = lead_column(board.rows)
-    wanted = _wanted(context, board, lead)
+    may = _may_hold(context, board)
+    wanted = _wanted(context, board, lead, may)
     if view.get("case"):
         return one_question(context, board, wanted)
     made.add(
@@ -69,14 +87,31 @@ def page(context: Context) -> Page:
     if not searchable(context, wanted.search):
         made.add(said(words("search_masked"), "warn"))
         return made
+    made.add(search_note(context, len(may)))
     _list(context, wanted, lead, made)
     made.add(paragraph(link(words("users_asked_link"), log)))
     all_of_them(context, made)
     return made
 
 
-def _wanted(context: Context, board: Leaderboard, lead: Column) -> Wanted:
+def _may_hold(context: Context, board: Leaderboard) -> list[tuple[str, str]]:
+    """Return the questions that hold what is searched for, as they were asked, with their ids;
+    nothing where nothing is searched for, or where words are shown as they are.
+    """
+    search = context.view.get("search")
+    if not search or unmasked(context):
+        return []
+    return that_may_hold(context.engine, board.dataset.id, search, limit=SEARCHED)
+
+
+def _wanted(
+    context: Context, board: Leaderboard, lead: Column, may: Sequence[tuple[str, str]]
+) -> Wanted:
     view = context.view
+    among = None
+    if (search := view.get("search")) and not unmasked(context):
+        fits = holding(context, [asked for _, asked in may], search)
+        among = [one for (one, _), does in zip(may, fits, strict=True) if does or one == search]
     low, high = lead.scale or (0.0, 1.0)
     return Wanted(
         board.settings_hash,
@@ -85,9 +120,10 @@ def _wanted(context: Context, board: Leaderboard, lead: Column) -> Wanted:
         lead.metric,
         view.get("filter") if view.get("filter") in FILTERS else FILTERS[0],
         view.get("sort") if view.get("sort") in ORDERS else ORDERS[0],
-        view.get("search"),
+        search,
         _APART * (high - low),
         low + _LOW * (high - low),
+        among,
     )
 
 

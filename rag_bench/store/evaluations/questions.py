@@ -53,6 +53,7 @@ listed as (
     where item.dataset_id = :dataset
         and (:search = '' or position(lower(:search) in lower(item.question)) > 0
             or item.item_id = :search)
+        and (cast(:among as text[]) is null or item.item_id = any(:among))
         and case :filter
             when 'failed' then coalesce(sums.failed, 0) > 0
             when 'different' then sums.high - sums.low >= :apart
@@ -79,6 +80,7 @@ class Wanted:
         filter: one of `FILTERS`; `different`: best and worst score at least ``apart`` away from
             each other; `low`: the mean at most ``low``.
         search: in the question's words, or its id.
+        among: ids of the only ones; None: all.
     """
 
     settings_hash: str
@@ -90,6 +92,7 @@ class Wanted:
     search: str = ""
     apart: float = 1.0
     low: float = 0.5
+    among: Sequence[str] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the values of the statements' places."""
@@ -100,6 +103,7 @@ class Wanted:
             "metric": self.metric,
             "filter": self.filter,
             "search": self.search,
+            "among": None if self.among is None else list(self.among),
             "apart": self.apart,
             "low": self.low,
         }
@@ -154,6 +158,22 @@ def listed(engine: Engine, wanted: Wanted, *, limit: int, offset: int) -> tuple[
         found = connection.execute(rows, {**given, "limit": limit, "offset": offset}).all()
         total = int(connection.execute(count, given).scalar_one())
     return [Asked(*row) for row in found], total
+
+
+def that_may_hold(
+    engine: Engine, dataset_id: str, search: str, *, limit: int
+) -> list[tuple[str, str]]:
+    """Return the first questions of a dataset that hold words, or have them as their id, with
+    their ids, as they were asked.
+    """
+    query = text(
+        "select item_id, question from rag_bench.dataset_item where dataset_id = :dataset "
+        "and (position(lower(:search) in lower(question)) > 0 or item_id = :search) "
+        "order by position, item_id limit :limit"
+    )
+    given = {"dataset": dataset_id, "search": search, "limit": limit}
+    with engine.connect() as connection:
+        return [(row.item_id, row.question) for row in connection.execute(query, given)]
 
 
 def neighbours(engine: Engine, wanted: Wanted, case_id: str) -> tuple[str | None, str | None]:
