@@ -94,6 +94,13 @@ class Context:
         """By which is told whether something was measured or deleted since."""
         return evaluations.what_is_there(self.engine)
 
+    @cached_property
+    def newest_label(self) -> int:
+        """The newest label that a person gave."""
+        from rag_bench.store.labels.labels import newest_label_id
+
+        return newest_label_id(self.engine)
+
     def keep(self, make: Callable[..., T], *given: Hashable) -> T:
         """Return ``make(engine, *given)``: what is more than a query, kept until something is
         measured or deleted.

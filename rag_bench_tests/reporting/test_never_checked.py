@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from dashboard_pages import shown
 from labelled_world import JUDGE_KEY, METRIC, MODELS, SETTINGS, LabelledWorld, labelled_world
 from measured import store
 from sqlalchemy import Engine
 
+from rag_bench.dashboard.address import View
+from rag_bench.dashboard.context import Context, Kept, Viewer
+from rag_bench.dashboard.tabs.common import is_checked
+from rag_bench.dashboard.words import Words
 from rag_bench.reporting import report
 from rag_bench.reporting.compared.comparing import Terms, compare
 from rag_bench.reporting.compared.gate import gate, gate_sides
@@ -15,12 +20,13 @@ from rag_bench.reporting.compared.policy import DEFAULT_RULES
 from rag_bench.reporting.compared.several import of_several
 from rag_bench.reporting.compared.text import lines
 from rag_bench.reporting.leaderboard import Leaderboard, build
+from rag_bench.settings import Settings
 from rag_bench.store.evaluations.comparing import find_evaluation
 from rag_bench.store.labels.checked import (
     EXAMINED,
     NEVER_CHECKED,
     Scored,
-    checked_judges,
+    checked_pairs,
     is_judged,
     mark_by_metric,
     mark_of,
@@ -75,11 +81,30 @@ def test_a_label_of_one_metric_says_nothing_of_another(engine: Engine) -> None:
     both = [Scored(JUDGE_KEY, METRIC), Scored(JUDGE_KEY, other), Scored(JUDGE_KEY, "rougeL_f")]
     assert never_checked_by(engine, both) == both[:2], "what no judge scores carries no mark"
     _label_one(world)
-    assert checked_judges(engine) == {JUDGE_KEY}
+    assert {one.judge for one in checked_pairs(engine)} == {JUDGE_KEY}
     assert never_checked_by(engine, both) == [Scored(JUDGE_KEY, other)]
     assert mark_by_metric(both[:2]).startswith(
         f"Never checked against people: {JUDGE_KEY} by {METRIC}, {other}."
     )
+
+
+def test_the_dashboard_marks_by_the_metrics_that_it_shows(engine: Engine) -> None:
+    world = labelled_world(engine, 40, [FIRST, SECOND])
+
+    def checked(*metrics: str) -> bool:
+        context = Context(engine, Settings(), View(), Words("en"), Viewer(), Kept())
+        return is_checked(context, JUDGE_KEY, *metrics)
+
+    def marked() -> bool:
+        return Words("en")("unchecked_title") in shown(engine, "?tab=models").html
+
+    assert not checked(METRIC)
+    assert checked("rougeL_f"), "what no judge scores carries no mark"
+    assert marked()
+    _label_one(world)
+    assert checked(METRIC)
+    assert not checked(METRIC, "rubric_faithfulness")
+    assert not marked()
 
 
 def markdown_of(board: Leaderboard) -> str:

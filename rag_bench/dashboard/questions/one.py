@@ -12,7 +12,7 @@ from rag_bench.dashboard.page.tables import Cell, Col, digits_among, metric_col,
 from rag_bench.dashboard.page.worddiff import word_diff
 from rag_bench.dashboard.questions.calls import add_calls
 from rag_bench.dashboard.questions.drafts import of_question
-from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
+from rag_bench.dashboard.tabs.common import is_checked, judge_name, model_name
 from rag_bench.dashboard.texts import case_named, masking_note, names_of_cases, shown
 from rag_bench.store.evaluations import questions
 
@@ -85,7 +85,7 @@ def _scores(
     caption: str,
 ) -> Markup:
     """Return a table of what one evaluation each holds: its measures beside each other."""
-    words, checked = context.words, checked_judges(context)
+    words = context.words
     measures = sorted({name for one in given for name in _numbers(one)})
     digits = {name: digits_among(_numbers(one).get(name) for one in given) for name in measures}
     with_judges = any(one.benchmark_judge_model for one in given)
@@ -97,7 +97,8 @@ def _scores(
             Cell(model_name(one.generation_model, words), one.generation_model),
         ]
         if with_judges:
-            row.append(Cell(judge_name(judge, words, checked=judge in checked), judge or ""))
+            checked = is_checked(context, judge, *numbers)
+            row.append(Cell(judge_name(judge, words, checked=checked), judge or ""))
         row += [number_cell(numbers.get(measure), digits[measure]) for measure in measures]
         failed = f"{one.error_code}: {words.known(f'code_{one.error_code}', '')}"
         row.append(Cell(failed if one.error_code else "", one.error_code or ""))

@@ -12,8 +12,7 @@ from rag_bench.answer_sources import source_of
 from rag_bench.dashboard.page.forms import choice
 from rag_bench.dashboard.page.parts import join, link, mark, paragraph, said
 from rag_bench.dashboard.page.tables import Cell
-from rag_bench.store.labels.checked import checked_judges as every_checked_judge
-from rag_bench.store.labels.labels import newest_label_id
+from rag_bench.store.labels.checked import Scored, checked_pairs, is_judged
 from rag_bench.store.public_names import masked_given
 from rag_bench.store.tables import dataset
 
@@ -81,14 +80,25 @@ def judge_name(judge: str | None, words: Words, *, checked: bool) -> Markup:
 
 
 def checked_judges(context: Context) -> frozenset[str]:
-    """Return the judges whose scores were compared with people's labels."""
-    newest = newest_label_id(context.engine)
-    return context.kept.of(context.engine, _checked, newest)
+    """Return the judges whose scores were compared with people's labels, by any metric."""
+    return frozenset(one.judge for one in _checked(context))
 
 
-def _checked(engine: Engine, newest: int) -> frozenset[str]:
+def is_checked(context: Context, judge: str | None, *metrics: str) -> bool:
+    """Whether a judge's scores by all of these metrics were compared with people's labels; those
+    that no judge gives do not count.
+    """
+    given = (Scored(judge or "", metric) for metric in metrics if is_judged(metric))
+    return not judge or all(one.of_labels in _checked(context) for one in given)
+
+
+def _checked(context: Context) -> frozenset[Scored]:
+    return context.kept.of(context.engine, _checked_pairs, context.newest_label)
+
+
+def _checked_pairs(engine: Engine, newest: int) -> frozenset[Scored]:
     """As of a label: what is kept goes when somebody labels, or when anything is measured."""
-    return every_checked_judge(engine)
+    return checked_pairs(engine)
 
 
 def settings_choice(context: Context) -> Markup:

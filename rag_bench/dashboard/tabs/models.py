@@ -24,7 +24,7 @@ from rag_bench.dashboard.page.tables import (
 )
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
-    checked_judges,
+    is_checked,
     judge_name,
     measured_line,
     model_name,
@@ -97,7 +97,7 @@ def _leaderboard(
 ) -> None:
     from rag_bench.reporting.board import columns_shown
 
-    words, checked = context.words, checked_judges(context)
+    words = context.words
     lead, shown = lines[0].lead, columns_shown(board)
     judges = list(lines[0].by_judge)
     columns: list[Col | str] = [Col("#", numeric=True), words("generation_model")]
@@ -109,7 +109,7 @@ def _leaderboard(
                     " ↑ ",
                     words("by"),
                     " ",
-                    judge_name(one, words, checked=one in checked),
+                    judge_name(one, words, checked=is_checked(context, one, lead.metric)),
                 ]
             ),
             metric_col(lead.metric, words).help,

@@ -17,7 +17,7 @@ from rag_bench.dashboard.page.parts import (
     said,
 )
 from rag_bench.dashboard.page.tables import Cell, Col, metric_cell, number_cell, table
-from rag_bench.dashboard.tabs.common import checked_judges, judge_name, model_name
+from rag_bench.dashboard.tabs.common import is_checked, judge_name, model_name
 from rag_bench.evaluation.ranking import percent
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 def weighted_part(context: Context, board: Leaderboard, made: Page) -> None:
     """Add each model's score weighted to traffic, or how to get it."""
+    from rag_bench.reporting.leaderboard import lead_column
+
     words, found = context.words, board.by_topic
     made.add(heading(words("weighted_scores")))
     if found is None or not found.weighted:
@@ -37,16 +39,17 @@ def weighted_part(context: Context, board: Leaderboard, made: Page) -> None:
     made.add(paragraph(words("weighted_scores_help")))
     if found.uncovered > 0:
         made.add(said(words("traffic_uncovered", share=percent(found.uncovered)), "warn"))
-    checked = checked_judges(context)
+    lead = lead_column(board.rows).metric
     names = {topic.key: topic.name for topic in found.topics}
     rows: list[list[Any]] = []
     for (model, judge), one in found.weighted.items():
+        checked = is_checked(context, judge, lead)
         ends = [one.low_if_uncovered, one.high_if_uncovered]
         bounds = "" if None in ends else f"{ends[0]:.2f} … {ends[1]:.2f}"
         rows.append(
             [
                 Cell(model_name(model, words), model),
-                Cell(judge_name(judge, words, checked=judge in checked), judge or ""),
+                Cell(judge_name(judge, words, checked=checked), judge or ""),
                 metric_cell(one.plain.to_json(), words, 2),
                 metric_cell(one.weighted.to_json(), words, 2),
                 Cell(percent(one.uncovered), one.uncovered, True),

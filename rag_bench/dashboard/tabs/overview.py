@@ -32,7 +32,7 @@ from rag_bench.dashboard.page.tables import (
 from rag_bench.dashboard.shell import without_results
 from rag_bench.dashboard.tabs.common import (
     SHORT,
-    checked_judges,
+    is_checked,
     judge_name,
     measured_elsewhere,
     measured_line,
@@ -87,7 +87,7 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
     told = words("tied_with", models=", ".join(tied)) if tied else words("nobody_tied")
     if leader.standing.rank is None:
         told = words("not_ranked", reason=words.sentence(leader.standing.reason or ""))
-    checked = checked_judges(context)
+    judge = leader.row.benchmark_judge_model
     lead_text = join(
         [
             words.title(leader.lead.title),
@@ -97,11 +97,7 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
             Markup("<br>"),
             words("by"),
             " ",
-            judge_name(
-                leader.row.benchmark_judge_model,
-                words,
-                checked=leader.row.benchmark_judge_model in checked,
-            ),
+            judge_name(judge, words, checked=is_checked(context, judge, leader.lead.metric)),
             Markup("<br>"),
             told,
         ]
@@ -169,14 +165,15 @@ def _cards(context: Context, board: Leaderboard, snapshot: SnapshotInfo | None) 
 
 
 def _notes(context: Context, board: Leaderboard) -> list[object]:
+    from rag_bench.reporting.leaderboard import lead_column
+
     words = context.words
     found: list[object] = []
     if any(row.simulated for row in board.rows):
         found.append(said(words("simulated_present"), "warn"))
+    lead = lead_column(board.rows).metric
     unchecked = [
-        judge
-        for judge in board.ranking.judges
-        if judge is not None and judge not in checked_judges(context)
+        judge for judge in board.ranking.judges if judge and not is_checked(context, judge, lead)
     ]
     if unchecked:
         told = words("unchecked_present", judges=", ".join(unchecked))

@@ -88,16 +88,16 @@ def checked_pairs_on(connection: Connection) -> frozenset[Scored]:
     return frozenset(Scored(row.judge, row.metric) for row in rows)
 
 
-def checked_judges(engine: Engine) -> frozenset[str]:
-    """Return the benchmark judges that were ever compared with people, by any metric."""
+def checked_pairs(engine: Engine) -> frozenset[Scored]:
+    """Return the same, asked in a transaction of its own."""
     with engine.connect() as connection:
-        return frozenset(one.judge for one in checked_pairs_on(connection))
+        return checked_pairs_on(connection)
 
 
 def never_checked(engine: Engine, judges: Iterable[str | None]) -> list[str]:
     """Return those of the judges that never were, by no metric, each once, in their order."""
     named = list(dict.fromkeys(judge for judge in judges if judge))
-    checked = checked_judges(engine) if named else frozenset()
+    checked = {one.judge for one in checked_pairs(engine)} if named else set()
     return [judge for judge in named if judge not in checked]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from rag_bench.evaluation.people.corrected import ERRS_ALIKE
 from rag_bench.store.database import make_engine
 from rag_bench.store.labels.agreeing import standing
-from rag_bench.store.labels.checked import checked_judges, never_checked
+from rag_bench.store.labels.checked import checked_pairs, never_checked
 from rag_bench.store.labels.draws import Draw, draw
 from rag_bench.store.labels.guidelines import keep_guideline
 from rag_bench.store.labels.judged import corrections, labelled, labelled_scores
@@ -64,7 +64,7 @@ def test_corrected_scores_of_five_models_are_nearer_to_the_truth_than_raw_ones(
     nearer = sum(gap < raw for gap, raw in zip(gaps, raw_gaps, strict=True))
     assert nearer >= 9, (gaps, raw_gaps)
     assert not found.marked(JUDGE_KEY)
-    assert checked_judges(engine) == {JUDGE_KEY}
+    assert {one.judge for one in checked_pairs(engine)} == {JUDGE_KEY}
 
 
 def test_labels_of_another_model_correct_the_share_and_carry_the_mark(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from rag_bench.store.datasets import Item, save_dataset
 from rag_bench.store.eval_runs.tables import eval_run, eval_run_evaluation
 from rag_bench.store.evaluations import Case, NewEvaluation, save_evaluation
 from rag_bench.store.labels.calibrating import calibrations
-from rag_bench.store.labels.checked import checked_judges, never_checked
+from rag_bench.store.labels.checked import checked_pairs, never_checked
 from rag_bench.store.labels.draws import (
     Draw,
     DrawError,
@@ -118,7 +118,7 @@ def test_a_score_of_ragas_is_labelled_calibrated_and_corrected(
     _label(engine, made, 0.25)
     with pytest.raises(LabelError, match=r"one of 0, 0.25, 0.5, 0.75, 1"):
         _label(engine, made, 4, 1)
-    assert checked_judges(engine) == {JUDGE}
+    assert {one.judge for one in checked_pairs(engine)} == {JUDGE}
     [found] = calibrations(engine, "ragas_faithfulness")
     assert (found.judge, found.n_labels) == (JUDGE, N)
     assert found.metrics["specificity"].value == 0.0, "all are bad, the judge says good"
@@ -148,7 +148,7 @@ def test_contexts_are_labelled_without_the_answer_and_check_every_model(
     assert found.n_labels == N
     board = corrections(engine, SETTINGS, "3", "ragas_context_recall").found
     assert list(board) == [("retrieval", JUDGE)]
-    assert checked_judges(engine) == {JUDGE}
+    assert {one.judge for one in checked_pairs(engine)} == {JUDGE}
 
 
 def test_contexts_that_answers_brought_are_scored_in_a_tier_of_their_own(
@@ -169,7 +169,7 @@ def test_contexts_that_answers_brought_are_scored_in_a_tier_of_their_own(
     _label(engine, _drawn(engine, answers, "ragas_context_precision"), 0.5)
     [found] = calibrations(engine, "ragas_context_precision")
     assert (found.judge, found.n_labels) == (JUDGE, N)
-    assert checked_judges(engine) == {JUDGE}
+    assert {one.judge for one in checked_pairs(engine)} == {JUDGE}
 
 
 def test_a_label_of_a_pair_checks_every_production_judge(engine: Engine, dataset: str) -> None:
