@@ -171,12 +171,15 @@ def _notes(context: Context, board: Leaderboard) -> list[object]:
     found: list[object] = []
     if any(row.simulated for row in board.rows):
         found.append(said(words("simulated_present"), "warn"))
-    lead = lead_column(board.rows).metric
+    lead = lead_column(board.rows)
     unchecked = [
-        judge for judge in board.ranking.judges if judge and not is_checked(context, judge, lead)
+        judge
+        for judge in board.ranking.judges
+        if judge and not is_checked(context, judge, lead.metric)
     ]
     if unchecked:
-        told = words("unchecked_present", judges=", ".join(unchecked))
+        metric = words.title(lead.title)
+        told = words("unchecked_lead", metric=metric, judges=", ".join(unchecked))
         there = measured_elsewhere(context, "judge", "judges")
         found.append(said(join([told, " ", there]), "warn"))
     found += [said(words("instrument_mark", mark=mark), "warn") for mark in board.instrument_marks]
