@@ -369,3 +369,12 @@ def test_a_number_has_no_more_digits_than_say_something(metric: dict[str, Any], 
 def test_what_cost_nothing_is_0_and_what_is_not_known_is_empty() -> None:
     assert [usd_cell(value).shown for value in (0.0, None, 0.00123)] == ["0", "", "0.0012"]
     assert [digits_among(values) for values in ([1.0, None, 5.0], [1.0, 2.5], [])] == [0, 2, 0]
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_the_overview_says_by_which_metric_judges_were_never_checked(
+    populated: World, lang: str
+) -> None:
+    words = Words(lang)
+    told = words("unchecked_lead", metric=words.title("e2e quality"), judges="simulator/")
+    assert told.partition("simulator/")[0] in shown(populated.engine, f"?lang={lang}").text
