@@ -142,7 +142,6 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
         from the leaderboard. The UI's own staleness does not see partitions.
         """
         from rag_bench.store import evaluations
-        from rag_bench.store.public_names import with_name_masked
 
         bench = benchmark.open(database.engine, None)
         rows = evaluations.measured_triples(database.engine, bench.run.hash)
@@ -160,13 +159,13 @@ def build(model_runs: dg.AssetsDefinition, models: ModelLists) -> list[dg.AssetC
             for judge in models.production_judges
             if judge not in {row.production_judge_model for row in rows}
         ]
-        dataset = with_name_masked(bench.engine, bench.dataset)
         return dg.AssetCheckResult(
             passed=not missing,
             severity=dg.AssetCheckSeverity.WARN,
             description=(
                 f"{len(missing)} configured cells are not measured under settings "
-                f"{bench.run.hash[:12]} (dataset {dataset.name}, limit {bench.run.limit})"
+                f"{bench.run.hash[:12]} (dataset {bench.public_dataset.name}, "
+                f"limit {bench.run.limit})"
             ),
             metadata={"missing": dg.MetadataValue.json(missing[:_SAMPLE])},
         )

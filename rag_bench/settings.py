@@ -165,7 +165,8 @@ class Settings(BaseSettings):
     )
     api_warm: bool = Field(
         default=True,
-        description="Load what runs need (RAGAS, the encoder, Dagster) when the service starts.",
+        description="When the service starts, load what runs need (RAGAS, the encoder, Dagster), "
+        "and look once at each tab of a dashboard beside it.",
     )
     eval_seconds_per_case: float = Field(
         default=0.05,

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rag_bench.cli.app import app, check_stage, console, errors, open_engine, open_sweep
+from rag_bench.cli.app import app, check_stage, console, errors, open_engine, open_sweep, uncut
 from rag_bench.cli.app import progress_bars as bars
 from rag_bench.errors import RagBenchError
 from rag_bench.reporting.details import topic_changes
@@ -284,10 +283,7 @@ def _show_topics(content: Mapping[str, Any]) -> None:
 
 def _print_table(table: Table) -> None:
     # Wide enough for all columns, also where the output goes into a file.
-    printer = (
-        console if console.is_terminal else Console(file=console.file, width=_WIDTH, markup=False)
-    )
-    printer.print(table)
+    uncut(_WIDTH).print(table)
 
 
 def _show_domain(content: Mapping[str, Any]) -> None:

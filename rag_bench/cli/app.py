@@ -53,6 +53,18 @@ console = Console(markup=False)
 errors = Console(stderr=True, markup=False)
 
 
+def uncut(width: int, to: Console = console) -> Console:
+    """Return a terminal as it is; where the output goes into a file, one that is so wide that no
+    column is cut. ``width``: in characters.
+    """
+    return to if to.is_terminal else Console(file=to.file, width=width, markup=False)
+
+
+def at_least(width: int) -> Console:
+    """Return a console that is so wide whatever the terminal is, which wraps its lines then."""
+    return Console(width=max(console.width, width), markup=False)
+
+
 def open_engine() -> Engine:
     """Start the database if it is ours, bring the tables up to date, connect."""
     from rag_bench.store.database import ensure_database, make_engine

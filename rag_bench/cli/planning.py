@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
-from rag_bench.cli.app import console
+from rag_bench.cli.app import at_least, console
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def show_plan(plan: Plan) -> None:
             duration(line.seconds),
         )
     # Cut columns would hide the models' names; a narrow terminal wraps the lines instead.
-    Console(width=max(console.width, _WIDTH), markup=False).print(table)
+    at_least(_WIDTH).print(table)
     more = f", and at most {plan.n_unknown:,} unknown until answered" if plan.n_unknown else ""
     console.print(f"\n{plan.n_to_send:,} calls to send{more}", highlight=False)
     console.print(f"cost: {money(plan.cost_usd)} USD; time: {duration(plan.seconds)}")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rag_bench.cli.app import app, console, open_engine
+from rag_bench.cli.app import app, console, open_engine, uncut
 
 if TYPE_CHECKING:
     from rag_bench.reporting.leaderboard import Leaderboard
@@ -85,7 +85,7 @@ def show(board: Leaderboard, to: Console, rows: int = 0) -> None:
     from rag_bench.reporting.board import notes
 
     # Wide enough for the models' names, also where the output goes into a file.
-    printer = to if to.is_terminal else Console(file=to.file, width=210, markup=False)
+    printer = uncut(210, to)
     printer.print(_generators(board))
     for table in (*_baseline(board), _judges(board), _corrected(board), _gates(board)):
         if table.row_count:

@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from rag_bench.cli import running as runs
-from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
+from rag_bench.cli.app import (
+    app,
+    check_stage,
+    console,
+    open_engine,
+    open_sweep,
+    progress_bars,
+    uncut,
+)
 from rag_bench.settings import get_settings
 
 if TYPE_CHECKING:
@@ -57,7 +65,7 @@ def list_retrievers(
             str(one.top_k or settings.top_k),
             "the settings" if one.name == DEFAULT else file,
         )
-    _printer(console).print(table)
+    uncut(_WIDTH).print(table)
 
 
 @commands.command()
@@ -154,7 +162,7 @@ def show(board: RetrieverBoard, to: Console) -> None:
     """Print a board of retrievers: what each finds and costs, and what is real of it."""
     from rag_bench.reporting.retriever_board import notes, title_of
 
-    printer = _printer(to)
+    printer = uncut(_WIDTH, to)
     table = Table(
         title=f"Retrievers on {board.n_judged} questions of {board.dataset}", title_justify="left"
     )
@@ -218,7 +226,3 @@ def _with_interval(metric: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def _printer(to: Console) -> Console:
-    return to if to.is_terminal else Console(file=to.file, width=_WIDTH, markup=False)

@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from rag_bench.cli.app import app, console, open_engine
+from rag_bench.cli.app import app, open_engine, uncut
 from rag_bench.errors import CaseError, ConfigurationError, RagBenchError
 from rag_bench.settings import get_settings
 
@@ -61,10 +60,7 @@ def list_targets() -> None:
             f"{provider.timeout_seconds or settings.call_timeout_seconds:g}",
         )
     # Wide enough for addresses, also where the output goes into a file.
-    printer = (
-        console if console.is_terminal else Console(file=console.file, width=210, markup=False)
-    )
-    printer.print(table)
+    uncut(210).print(table)
 
 
 @target_app.command()

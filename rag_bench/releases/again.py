@@ -86,17 +86,22 @@ def questions(found: Gated, sides: Released) -> list[Question]:
     return asked
 
 
+def proven_losses(found: Gated) -> set[str]:
+    """Return the metrics by which a loss is proven that the rules do not let pass."""
+    return {
+        one.metric.name
+        for one in found.metrics
+        if one.outcome != PASSED and one.metric.decision.word == GOT_WORSE
+    }
+
+
 def controls(first: Gated, sides: Released, asked: Sequence[Question]) -> list[Question]:
     """Return what tells whether the old side is still itself: all its other cases, where a loss is
     proven by what is stored.
 
     The cases that decide were chosen by the very scores that are to be tried; all together are not.
     """
-    proven = {
-        one.metric.name
-        for one in first.metrics
-        if one.outcome != PASSED and one.metric.decision.word == GOT_WORSE
-    }
+    proven = proven_losses(first)
     a, b = _scores(sides.a), _scores(sides.b)
     found = []
     for one in asked:

@@ -26,12 +26,7 @@ class Whole:
 
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
-        return {
-            "asked": self.asked,
-            "cases": self.n_cases,
-            "why_not": self.why_not,
-            "price": self.plan,
-        }
+        return _of_both(self)
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
@@ -60,10 +55,7 @@ class Again:
     def as_json(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
-            "asked": self.asked,
-            "cases": self.n_cases,
-            "why_not": self.why_not,
-            "price": self.plan,
+            **_of_both(self),
             "old_side": None if self.whole is None else self.whole.as_json(),
             "reproduction": None if self.reproduction is None else self.reproduction.as_json(),
         }
@@ -82,7 +74,16 @@ class Again:
         if self.whole is not None:
             yield from self.whole.lines()
         if self.reproduction is not None:
-            yield from self.reproduction.lines()
+            yield from self.reproduction.sentences
+
+
+def _of_both(one: Whole | Again) -> dict[str, Any]:
+    return {
+        "asked": one.asked,
+        "cases": one.n_cases,
+        "why_not": one.why_not,
+        "price": one.plan,
+    }
 
 
 def _price(plan: Mapping[str, Any]) -> str:

@@ -257,12 +257,7 @@ def _after(
 def _unconfirmed(first: Gated, after: Gated) -> bool:
     """Whether a loss that the stored results prove is not said any more."""
     now = {one.metric.name: one.metric.decision.word for one in after.metrics}
-    return any(
-        one.outcome != PASSED
-        and one.metric.decision.word == GOT_WORSE
-        and now.get(one.metric.name) != GOT_WORSE
-        for one in first.metrics
-    )
+    return any(now.get(name) != GOT_WORSE for name in again.proven_losses(first))
 
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, float | None]:

@@ -149,10 +149,6 @@ class Reproduction:
             said += [ANEW[cause] for cause in causes]
         return said
 
-    def lines(self) -> Iterator[str]:
-        """Yield it in words."""
-        yield from self.sentences
-
     def as_json(self) -> dict[str, Any]:
         """Return it for programs; ``in_words`` is what people are told."""
         return {

@@ -197,8 +197,6 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
     intervals, each metric as a number (the UI plots those; six digits, the store has all), the
     errors, and what it was made from.
     """
-    from rag_bench.store.public_names import with_name_masked
-
     metadata: dict[str, Any] = {"metrics": metrics_table(evaluation.metrics)}
     metadata |= {
         name: followed(name, evaluation.metrics[name])
@@ -216,7 +214,7 @@ def evaluation_metadata(bench: Bench, evaluation: StoredEvaluation) -> dict[str,
         "settings_hash": evaluation.settings_hash,
         "settings": dg.MetadataValue.json(bench.run.as_json()),
         "retriever": bench.retriever.name,
-        "dataset": str(with_name_masked(bench.engine, bench.dataset)),
+        "dataset": str(bench.public_dataset),
         "n_questions": len(bench.items),
         "dump_sha256": bench.snapshot.sha256,
         "encoder": bench.encoder_identity.name,

@@ -25,8 +25,6 @@ _SHOWN = 20
 
 def metadata_of(bench: Bench, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the UI shows of a dataset's health."""
-    from rag_bench.store.public_names import with_name_masked
-
     covered = found["coverage"]
     rows: list[Sequence[Any]] = []
     for name in ("chunks", "pages"):
@@ -46,7 +44,7 @@ def metadata_of(bench: Bench, found: Mapping[str, Any]) -> dict[str, Any]:
         for language, one in found["leakage"]["by_language"].items()
     ]
     metadata: dict[str, Any] = {
-        "dataset": str(with_name_masked(bench.engine, bench.dataset)),
+        "dataset": str(bench.public_dataset),
         "settings_hash": bench.run.hash,
         "n_items": found["n_items"],
         "coverage": table(["of", "covered", "all", "share", "gone"], rows),

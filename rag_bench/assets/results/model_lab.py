@@ -27,7 +27,6 @@ def build() -> list[dg.AssetsDefinition]:
         the view `rag_bench.model_runs`, a join of what was measured once. 0 calls.
         """
         from rag_bench.store import evaluations
-        from rag_bench.store.public_names import with_name_masked
         from rag_bench.tiers.base.missing import nothing_measured
 
         bench = benchmark.open(database.engine, context.run.run_id)
@@ -44,7 +43,7 @@ def build() -> list[dg.AssetsDefinition]:
                 "settings_hash": bench.run.hash,
                 "settings": dg.MetadataValue.json(bench.run.as_json()),
                 "retriever": bench.retriever.name,
-                "dataset": str(with_name_masked(bench.engine, bench.dataset)),
+                "dataset": str(bench.public_dataset),
                 "n_generation_models": len({row.generation_model for row in rows}),
                 "n_benchmark_judges": len({row.benchmark_judge_model for row in rows} - {None}),
                 "n_production_judges": len({row.production_judge_model for row in rows} - {None}),

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 def shown(bench: "Bench", evaluation: "StoredEvaluation") -> dict[str, Any]:
     """Return metadata of a retrieval."""
     from rag_bench.store.evaluations import cases_of
-    from rag_bench.store.public_names import with_name_masked
 
     names = [name for name in reading_order(evaluation.metrics) if "precision" not in name]
     found = [evaluation.metrics[name] for name in names]
-    dataset = with_name_masked(bench.engine, bench.dataset)
     plot = picture(
         bars(
-            f"Retrieval on {dataset.name}, {len(bench.items)} questions, 95 % intervals",
+            f"Retrieval on {bench.public_dataset.name}, {len(bench.items)} questions, "
+            "95 % intervals",
             names,
             [metric["value"] for metric in found],
             [(metric["ci_low"], metric["ci_high"]) for metric in found],

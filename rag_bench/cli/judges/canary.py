@@ -7,10 +7,9 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from rag_bench.cli.app import app, check_stage, console, open_engine, open_sweep, progress_bars
+from rag_bench.cli.app import app, at_least, check_stage, open_engine, open_sweep, progress_bars
 from rag_bench.cli.flags import Caps
 from rag_bench.errors import RagBenchError
 from rag_bench.evaluation.instrument.canary import LEAST_CASES, MOST_CASES, USUAL_CASES
@@ -154,4 +153,4 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
             f"one point in {sees} of {result['n_cases']}" if sees else "nothing",
         )
     # Cut columns would hide the judges' names.
-    Console(width=max(console.width, _WIDTH), markup=False).print(table)
+    at_least(_WIDTH).print(table)

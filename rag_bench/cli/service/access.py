@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rag_bench.access.scopes import ABOUT, ROLES, chosen
-from rag_bench.cli.app import app, console, open_engine
+from rag_bench.cli.app import app, open_engine, uncut
 from rag_bench.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -249,4 +249,4 @@ def _text(value: object) -> str:
 
 def printer() -> Console:
     """Return the terminal; where there is none, one that cuts no lines."""
-    return console if console.is_terminal else Console(width=_WIDTH, markup=False)
+    return uncut(_WIDTH)

@@ -12,6 +12,7 @@ from rag_bench.evaluation.twins import Twins
 from rag_bench.hashing import content_hash
 from rag_bench.store import datasets, snapshots
 from rag_bench.store.datasets import DatasetInfo, Item
+from rag_bench.store.public_names import with_name_masked
 from rag_bench.tiers.base.pairs import pairs_of
 from rag_bench.tiers.base.run_retriever import settings_of
 from rag_bench.tiers.base.run_settings import RunSettings
@@ -78,6 +79,11 @@ class Bench:
             if loaded in self.__dict__:
                 found.__dict__[loaded] = self.__dict__[loaded]
         return found
+
+    @cached_property
+    def public_dataset(self) -> DatasetInfo:
+        """The dataset as anybody may see it: somebody gave it its name."""
+        return with_name_masked(self.engine, self.dataset)
 
     @cached_property
     def items(self) -> list[Item]:

@@ -51,7 +51,7 @@ def health_of(bench: Bench) -> dict[str, Any]:
     names = placed({item.item_id: place for place, item in enumerate(whole, 1)}, mask)
     return {
         "dataset_id": bench.dataset.id,
-        "dataset": mask([bench.dataset.name])[0],
+        "dataset": bench.public_dataset.name,
         "n_items": len(items),
         "dump_sha256": bench.snapshot.sha256,
         "coverage": {
